@@ -1,0 +1,1 @@
+"""Both services as HTTP calls; knows nothing of Airflow."""

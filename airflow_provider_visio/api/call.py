@@ -1,0 +1,104 @@
+"""A request to a service, and its reply, as data."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What both services use for ids and codes; anything else would end up as another path.
+_ID = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    One request, not yet sent.
+
+    :param method: the HTTP method.
+    :param path: the path below the base URL, ids already escaped.
+    :param route: the path with its placeholders, for messages and counters.
+    :param params: query parameters; None values are left out.
+    :param body: the JSON body, or None for no body.
+    :param evidence: where the call is known from: seed, docs, plugin, inferred or assumed.
+    """
+
+    method: str
+    path: str
+    route: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    evidence: str = "seed"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again after a lost reply cannot do anything twice."""
+        return self.method in {"GET", "HEAD", "DELETE"}
+
+    def url(self, base_url: str) -> str:
+        """Return the whole URL under a base URL."""
+        query = urlencode(
+            {name: _as_query(value) for name, value in self.params.items() if value is not None}
+        )
+        return f"{base_url.rstrip('/')}{self.path}{'?' if query else ''}{query}"
+
+    def content(self) -> bytes | None:
+        """Return the body's bytes."""
+        return None if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+
+    def with_params(self, **params: Any) -> Call:
+        """Return the same call with some query parameters added or replaced."""
+        return Call(self.method, self.path, self.route, {**self.params, **params}, self.body, self.evidence)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One reply: status, headers by lower-case name, and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def call(
+    method: str,
+    route: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    body: Mapping[str, Any] | None = None,
+    evidence: str = "seed",
+    **ids: str,
+) -> Call:
+    """
+    Build a call, putting ids into a route such as ``/photo-requests/{request_id}``.
+
+    :raises InvalidRequestError: an id is empty or cannot be one.
+    """
+    escaped = {name: quote(check_id(value, name), safe="") for name, value in ids.items()}
+    return Call(method, route.format(**escaped), route, params or {}, body, evidence)
+
+
+def check_id(value: object, name: str = "id") -> str:
+    """
+    Return an id or code unchanged.
+
+    :raises InvalidRequestError: it is empty, not text, or has characters that no id has.
+    """
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise InvalidRequestError.of(
+        name, f"{value!r} is not an id; give the id that the service returned, such as 'req_abc123'"
+    )
+
+
+def _as_query(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

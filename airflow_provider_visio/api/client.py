@@ -1,0 +1,428 @@
+"""
+Two thin drivers over the pure parts: :class:`Client` (requests) and :class:`AsyncClient` (httpx).
+
+The only module that knows an HTTP library. Requests, replies, errors, retry and paging are decided elsewhere, so the
+two can differ in nothing but how bytes are moved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urljoin, urlsplit
+
+import certifi
+import httpx
+import requests
+from tenacity import AsyncRetrying, Retrying
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, SSLError
+
+from airflow_provider_visio import __version__, clock
+from airflow_provider_visio.api.call import Reply
+from airflow_provider_visio.api.pages import Pages
+from airflow_provider_visio.api.reply import read, site_of, unexpected
+from airflow_provider_visio.api.retry import Retry
+from airflow_provider_visio.exceptions import (
+    ConnectionFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    TransferError,
+    VisioProviderError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+
+    from airflow_provider_visio.api.call import Call
+    from airflow_provider_visio.api.site import Site
+    from airflow_provider_visio.api.sweep import State, Sweep
+
+MAX_REPLY_BYTES = 64 * 2**20
+# How many read timeouts one whole reply may take, for a reply that drips has no timeout of its own.
+SLOWEST_REPLY = 10
+CHUNK_BYTES = 256 * 1024
+MAX_HOPS = 5
+
+_NOTHING: dict[str, Any] = {"data": None, "meta": {}, "links": {}}
+_NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError, SSLError)
+
+
+class Client:
+    """
+    Calls of one service over one connection, from a worker.
+
+    :param site: the connection's settings.
+    :param reload: reads the connection again, for a key that was rotated.
+    """
+
+    def __init__(self, site: Site, reload: Callable[[], Site]) -> None:
+        self.site = site
+        self._reload = reload
+        self._session = requests.Session()
+
+    def send(self, call: Call) -> dict[str, Any]:
+        """
+        Send a call, again where that is safe, and return the reply's envelope.
+
+        :raises VisioProviderError: the typed error that the last reply means.
+        """
+        retry = Retry(call, self.site)
+        tries = Retrying(
+            retry=retry, wait=retry.wait, sleep=clock.sleep, before_sleep=retry.announce, reraise=True
+        )
+        try:
+            return tries(self._try, call, retry)
+        except NotFoundError:
+            if call.method == "DELETE" and retry.lost_reply:
+                return _NOTHING  # an earlier try of ours has deleted it
+            raise
+
+    def pages(self, call: Call, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the items of a list, page by page as they are asked for; at most ``limit``."""
+        pages, given = Pages(call), 0
+        while pages.next is not None:
+            guessed = pages.guessing
+            try:
+                envelope = self.send(pages.next)
+            except (InvalidRequestError, NotFoundError):
+                if guessed:
+                    return  # the service takes no page numbers: what it gave was all
+                raise
+            for item in pages.take(envelope):
+                yield item
+                given += 1
+                if limit is not None and given >= limit:
+                    return
+
+    def sweep(self, sweep: Sweep) -> dict[str, State]:
+        """Carry out a sweep and return what it learnt; see :mod:`airflow_provider_visio.api.sweep`."""
+        try:
+            request = next(sweep)
+            while True:
+                try:
+                    envelope = self.send(request)
+                except VisioProviderError as error:
+                    request = sweep.throw(error)
+                else:
+                    request = sweep.send(envelope)
+        except StopIteration as end:
+            return cast("dict[str, State]", end.value)
+
+    @contextlib.contextmanager
+    def open(self, url: str) -> Iterator[Download]:
+        """
+        Open a file's link for reading.
+
+        The key goes along only where the link is on the API's own origin. Redirects are followed, each time with
+        that question asked anew.
+
+        :raises ConnectionFailedError: the host cannot be reached.
+        :raises TransferError: the link is not one that can be followed.
+        """
+        for _ in range(MAX_HOPS):
+            _check_link(url)
+            response = self._get_file(url)
+            location = response.headers.get("location")
+            if not (response.is_redirect and location):
+                break
+            response.close()
+            url = _next_hop(url, location)
+        else:
+            raise TransferError(f"The file's link is redirected more than {MAX_HOPS} times.")
+        with contextlib.closing(response):
+            yield Download(response.status_code, _lower(response.headers), _chunks(response))
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._session.close()
+
+    def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
+        if retry.reload:
+            self.site = self._reload()
+        return read(call, self._exchange(call), self.site, now=clock.now())
+
+    def _exchange(self, call: Call) -> Reply:
+        site = self.site
+        # A kept connection that the server is just closing loses the reply: what must not be repeated gets its own.
+        session = self._session if call.repeatable else requests.Session()
+        try:
+            with session.request(
+                call.method,
+                call.url(site.base_url),
+                data=call.content(),
+                headers=_headers(call),
+                auth=_Headers(site.auth),
+                timeout=(site.connect_timeout, site.read_timeout),
+                verify=site.verify,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = Body(call, site)
+                for chunk in response.iter_content(CHUNK_BYTES):
+                    body.add(chunk, now=time.monotonic())
+                return Reply(response.status_code, _lower(response.headers), body.bytes())
+        except (requests.RequestException, OSError) as error:
+            reached = not _never_reached(error)
+            raise _no_reply(call, site, error, reached=reached) from error
+        finally:
+            if session is not self._session:
+                session.close()
+
+    def _get_file(self, url: str) -> requests.Response:
+        site = self.site
+        try:
+            return self._session.get(
+                url,
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+                auth=_Headers(site.auth if site.owns(url) else {}),
+                timeout=(site.connect_timeout, site.read_timeout),
+                verify=site.verify,
+                allow_redirects=False,
+                stream=True,
+            )
+        except (requests.RequestException, OSError) as error:
+            raise ConnectionFailedError(
+                f"The file's host{site_of(url)} did not answer ({_name(error)}).", conn_id=site.conn_id
+            ) from error
+
+
+class AsyncClient:
+    """
+    The same calls from a trigger's event loop.
+
+    :param site: the connection's settings.
+    :param reload: reads the connection again, for a key that was rotated.
+    """
+
+    def __init__(self, site: Site, reload: Callable[[], Awaitable[Site]]) -> None:
+        self.site = site
+        self._reload = reload
+        # One TLS context for the process: making one costs some 20 ms in which the event loop stands still.
+        self._http = httpx.AsyncClient(verify=_tls(_trusted(site)), follow_redirects=False)
+
+    async def send(self, call: Call) -> dict[str, Any]:
+        """
+        Send a call, again where that is safe, and return the reply's envelope.
+
+        :raises VisioProviderError: the typed error that the last reply means.
+        """
+        retry = Retry(call, self.site)
+        tries = AsyncRetrying(
+            retry=retry, wait=retry.wait, sleep=clock.asleep, before_sleep=retry.announce, reraise=True
+        )
+        try:
+            return await tries(self._try, call, retry)
+        except NotFoundError:
+            if call.method == "DELETE" and retry.lost_reply:
+                return _NOTHING
+            raise
+
+    async def pages(self, call: Call, *, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Yield the items of a list, page by page as they are asked for; at most ``limit``."""
+        pages, given = Pages(call), 0
+        while pages.next is not None:
+            guessed = pages.guessing
+            try:
+                envelope = await self.send(pages.next)
+            except (InvalidRequestError, NotFoundError):
+                if guessed:
+                    return
+                raise
+            for item in pages.take(envelope):
+                yield item
+                given += 1
+                if limit is not None and given >= limit:
+                    return
+
+    async def sweep(self, sweep: Sweep) -> dict[str, State]:
+        """Carry out a sweep and return what it learnt; see :mod:`airflow_provider_visio.api.sweep`."""
+        try:
+            request = next(sweep)
+            while True:
+                try:
+                    envelope = await self.send(request)
+                except VisioProviderError as error:
+                    request = sweep.throw(error)
+                else:
+                    request = sweep.send(envelope)
+        except StopIteration as end:
+            return cast("dict[str, State]", end.value)
+
+    async def close(self) -> None:
+        """Close the connections that are kept open."""
+        await self._http.aclose()
+
+    async def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
+        if retry.reload:
+            self.site = await self._reload()
+        return read(call, await self._exchange(call), self.site, now=clock.now())
+
+    async def _exchange(self, call: Call) -> Reply:
+        site = self.site
+        try:
+            async with self._http.stream(
+                call.method,
+                call.url(site.base_url),
+                content=call.content(),
+                headers=_headers(call),
+                auth=_set_headers(site.auth),
+                timeout=httpx.Timeout(site.read_timeout, connect=site.connect_timeout),
+            ) as response:
+                body = Body(call, site)
+                async for chunk in response.aiter_bytes(CHUNK_BYTES):
+                    body.add(chunk, now=time.monotonic())
+                return Reply(response.status_code, _lower(response.headers), body.bytes())
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            reached = not isinstance(
+                error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError
+            )
+            raise _no_reply(call, site, error, reached=reached) from error
+
+
+class Download:
+    """
+    A file being read.
+
+    :param status: HTTP status.
+    :param headers: headers by lower-case name.
+    :param chunks: the bytes, in pieces.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], chunks: Iterator[bytes]) -> None:
+        self.status = status
+        self.headers = headers
+        self.chunks = chunks
+
+
+class Body:
+    """A reply's body as it comes in, bounded in size and in time."""
+
+    def __init__(self, call: Call, site: Site) -> None:
+        self._call = call
+        self._site = site
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._deadline: float | None = None
+
+    def add(self, chunk: bytes, *, now: float) -> None:
+        """Take one more piece, at a time of a monotonic clock."""
+        if self._deadline is None:
+            self._deadline = now + SLOWEST_REPLY * self._site.read_timeout
+        self._parts.append(chunk)
+        self._size += len(chunk)
+        if self._size > MAX_REPLY_BYTES:
+            raise unexpected(self._call, self._site, f"answered with more than {MAX_REPLY_BYTES >> 20} MiB")
+        if now > self._deadline:
+            raise unexpected(self._call, self._site, "sent its reply too slowly to be waited for")
+
+    def bytes(self) -> bytes:
+        """Return the whole body."""
+        return b"".join(self._parts)
+
+
+class _Headers(requests.auth.AuthBase):
+    """Authentication by header; given even without a key, for requests would look into a .netrc file otherwise."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+
+def _set_headers(headers: Mapping[str, str]) -> Callable[[httpx.Request], httpx.Request]:
+    def auth(request: httpx.Request) -> httpx.Request:
+        request.headers.update(headers)
+        return request
+
+    return auth
+
+
+USER_AGENT = f"airflow-provider-visio/{__version__}"
+
+
+def _headers(call: Call) -> dict[str, str]:
+    headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+    if call.body is not None:
+        headers["Content-Type"] = "application/json"
+    return headers
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def _never_reached(error: BaseException) -> bool:
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", cause), _NEVER_REACHED)
+
+
+def _no_reply(call: Call, site: Site, error: BaseException, *, reached: bool) -> VisioProviderError:
+    ambiguous = reached and not call.repeatable
+    if isinstance(error, requests.exceptions.InvalidURL | httpx.InvalidURL | httpx.UnsupportedProtocol):
+        advice = "The connection's Host is not a URL that can be called."
+    elif not reached:
+        advice = (
+            "It was never reached: check the connection's Host, the network and, for a TLS error, `verify`."
+        )
+    elif ambiguous:
+        advice = (
+            "The service may or may not have done it. Look in its dashboard before you run the task again, or it "
+            "may be done twice."
+        )
+    else:
+        advice = "The reply was lost on the way; try again later, or raise the connection's timeout."
+    return ConnectionFailedError(
+        f"{site.service.name} gave no reply ({_name(error)}). {advice} "
+        f"[{call.method} {call.path}, connection {site.conn_id}]",
+        conn_id=site.conn_id,
+        ambiguous=ambiguous,
+    )
+
+
+def _check_link(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        raise TransferError("The service gave a link to a file that is not an http(s) URL.")
+
+
+def _next_hop(url: str, location: str) -> str:
+    target = urljoin(url, location)
+    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+        raise TransferError(f"The file's link is redirected{site_of(target)} without TLS, which is refused.")
+    return target
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from response.iter_content(CHUNK_BYTES)
+    except (requests.RequestException, OSError) as error:
+        raise ConnectionFailedError(f"The file's host stopped sending ({_name(error)}).") from error
+
+
+def _trusted(site: Site) -> bool | str:
+    """Return what `requests` would trust, with its environment variables, so that both drivers trust the same."""
+    merged = requests.Session().merge_environment_settings(
+        url=site.base_url, proxies={}, stream=False, verify=site.verify, cert=None
+    )
+    verify = merged["verify"]
+    return certifi.where() if verify is True or verify is None else verify
+
+
+@lru_cache(maxsize=16)
+def _tls(verify: bool | str) -> ssl.SSLContext | bool:  # noqa: FBT001
+    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify

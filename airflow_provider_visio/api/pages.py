@@ -1,0 +1,72 @@
+"""
+Which page of a list to ask for next. No I/O.
+
+Neither reference says how its lists are paged (facts: pagination unknown), so every signal that common APIs give is
+read (Laravel's ``links.next``, ``meta.next_cursor``, ``meta.current_page`` and ``last_page``; ``meta.total``, which is
+documented for Vizdom), and where there is none the next page number is tried until a page brings nothing new.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+if TYPE_CHECKING:
+    from airflow_provider_visio.api.call import Call
+
+# A list that goes on for ever must not take the hour's calls with it.
+MAX_PAGES = 1000
+
+
+class Pages:
+    """
+    The walk over one list.
+
+    :param first: the call for the first page.
+    """
+
+    def __init__(self, first: Call) -> None:
+        self._first = first
+        self._seen: set[str] = set()
+        self._page = 1
+        self._asked = 1
+        self.next: Call | None = first
+        self.guessing = False
+
+    def take(self, envelope: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a page's new items and settle :attr:`next`: the call for the page after it, or None at the end."""
+        data = envelope["data"]
+        items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+        fresh = [item for item in items if self._is_new(item)]
+        self.guessing = False
+        self.next = self._after(envelope) if fresh and self._asked < MAX_PAGES else None
+        self._asked += 1
+        return fresh
+
+    def _is_new(self, item: dict[str, Any]) -> bool:
+        found = item.get("id")
+        mark = str(found) if found is not None else json.dumps(item, sort_keys=True, default=str)
+        if mark in self._seen:
+            return False
+        self._seen.add(mark)
+        return True
+
+    def _after(self, envelope: dict[str, Any]) -> Call | None:
+        links, meta = envelope["links"], envelope["meta"]
+        if "next" in links:
+            # Only the query is used: a link must not lead the key to another host or path.
+            query = parse_qsl(urlsplit(str(links["next"] or "")).query)
+            return self._first.with_params(**dict(query)) if query else None
+        if "next_cursor" in meta:
+            cursor = meta["next_cursor"]
+            return self._first.with_params(cursor=cursor) if cursor else None
+        page, last = meta.get("current_page"), meta.get("last_page")
+        if isinstance(page, int) and isinstance(last, int):
+            return self._first.with_params(page=page + 1) if page < last else None
+        total = meta.get("total")
+        if isinstance(total, int) and len(self._seen) >= total:
+            return None
+        self.guessing = True
+        self._page += 1
+        return self._first.with_params(page=self._page)

@@ -1,0 +1,279 @@
+"""A reply read as data, or as one of our errors. No I/O."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServiceError,
+    UnexpectedReplyError,
+    VisioProviderError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_visio.api.call import Call, Reply
+    from airflow_provider_visio.api.site import Site
+
+MAX_WORDS = 500
+# A reset further away than this is a header we misread, not a limit.
+MAX_RESET = 2 * 3600.0
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
+_URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+_ADVICE = {
+    401: "Check the API key in the connection's Password: it may be mistyped, revoked or regenerated.",
+    402: "The plan does not allow this; see the service's dashboard.",
+    403: "The key is known, but its plan, scope or role does not allow this call.",
+    404: "Check the id, and that the connection's Host is the API's base URL.",
+    410: "It existed once and is gone for good.",
+}
+_SERVER_ADVICE = "The fault is on the service's side; try again later."
+_AMBIGUOUS_ADVICE = (
+    "The service may or may not have done it. Look in its dashboard before you run the task again, "
+    "or it may be done twice."
+)
+_FREE_PLAN_ADVICE = (
+    "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url "
+    "of the result yourself (by SMS, chat or your own mail)."
+)
+
+
+def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
+    """
+    Return a reply's envelope as ``{"data": ..., "meta": {...}, "links": {...}}``.
+
+    ``meta`` and ``links`` are empty where the service left them out. A body without an envelope is taken as the
+    data itself, for neither reference shows every reply.
+
+    :param now: the time, in seconds since 1970, that ``Retry-After`` and ``X-RateLimit-Reset`` count from.
+    :raises VisioProviderError: the typed error that the reply means.
+    """
+    if not 200 <= reply.status < 300:
+        raise error_from(call, reply, site, now=now)
+    if reply.status == 204 or (not reply.body.strip() and call.method == "DELETE"):
+        return {"data": None, "meta": {}, "links": {}}
+    body = _json(reply)
+    if not isinstance(body, dict | list):
+        raise unexpected(
+            call, site, f"answered {reply.status} with {_describe(reply)} instead of JSON", reply
+        )
+    if isinstance(body, list) or "data" not in body:
+        return {"data": body, "meta": {}, "links": {}}
+    return {
+        "data": body["data"],
+        "meta": body["meta"] if isinstance(body.get("meta"), dict) else {},
+        "links": body["links"] if isinstance(body.get("links"), dict) else {},
+    }
+
+
+def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) -> UnexpectedReplyError:
+    """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
+    ambiguous = not call.repeatable
+    return UnexpectedReplyError(
+        _sentence(
+            call,
+            site,
+            what,
+            request_id=request_id_of(reply),
+            advice=_AMBIGUOUS_ADVICE
+            if ambiguous
+            else "Check that the connection's Host is the API's base URL, and that no proxy answers in its place.",
+        ),
+        status=reply.status if reply else None,
+        request_id=request_id_of(reply),
+        conn_id=site.conn_id,
+        ambiguous=ambiguous,
+    )
+
+
+def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProviderError:
+    """Return the typed error that a reply other than 2xx means."""
+    status = reply.status
+    if status < 400:
+        target = site_of(reply.headers.get("location", ""))
+        return unexpected(
+            call, site, f"answered {status}, a redirect{target}, which is not followed with an API key", reply
+        )
+    words, fields = _problem(reply)
+    words, fields = _quiet(words, site), {n: [_quiet(p, site) for p in ps] for n, ps in fields.items()}
+    request_id = request_id_of(reply)
+    ambiguous = not call.repeatable and (status >= 500 or status == 408)
+    said = f"answered {status}: {words}" if words else f"answered {status} with {_describe(reply)}"
+    for name, problems in fields.items():
+        said = f"{said.rstrip('. ')}. {name}: {' '.join(problems)}"
+    pause = retry_after(reply.headers, now=now) if status == 429 else None
+    advice = _advice(status, fields, ambiguous=ambiguous) if pause is None else _limit_advice(pause)
+    text = _sentence(call, site, said, request_id=request_id, advice=advice)
+    if status in {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}:
+        return InvalidRequestError(
+            text, fields=fields, status=status, request_id=request_id, conn_id=site.conn_id
+        )
+    if status == 429:
+        return RateLimitedError(
+            text,
+            retry_after=pause or 0.0,
+            status=status,
+            request_id=request_id,
+            conn_id=site.conn_id,
+        )
+    return _error_class(status)(
+        text, status=status, request_id=request_id, conn_id=site.conn_id, ambiguous=ambiguous
+    )
+
+
+def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
+    """
+    Return the seconds that a 429 asks to wait, or None where it does not say.
+
+    ``Retry-After`` (seconds or a date, RFC 9110) comes first, then ``X-RateLimit-Reset`` (Unix seconds: the
+    Visiono reference). Nonsense, such as a reset in the past or days away, is as good as nothing.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value:
+        seconds = _number(value)
+        if seconds is None:
+            try:
+                moment = parsedate_to_datetime(value)
+            except ValueError:
+                moment = None
+            if moment is not None:
+                seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+        if seconds is not None and seconds >= 0:
+            return seconds
+    reset = _number(headers.get("x-ratelimit-reset", "").strip())
+    if reset is not None and 0 < reset - now <= MAX_RESET:
+        return reset - now
+    return None
+
+
+def request_id_of(reply: Reply | None) -> str | None:
+    """Return the service's own id of a call: ``meta.request_id`` (seed), or an ``X-Request-Id`` header."""
+    if reply is None:
+        return None
+    body = _json(reply)
+    meta = body.get("meta") if isinstance(body, dict) else None
+    found = meta.get("request_id") if isinstance(meta, dict) else None
+    found = found or reply.headers.get("x-request-id")
+    return str(found)[:100] if found else None
+
+
+def site_of(url: str) -> str:
+    """Return " to <host>" for a URL, without its path and query, which may be signed."""
+    match = re.match(r"(https?://[^/?#@\s]+)", url)
+    return f" to {match.group(1)}" if match else ""
+
+
+def _error_class(status: int) -> type[VisioProviderError]:
+    if status >= 500 or status in {408, 425}:
+        return ServiceError
+    return {
+        401: AuthenticationError,
+        402: PermissionDeniedError,
+        403: PermissionDeniedError,
+        404: NotFoundError,
+        410: NotFoundError,
+    }.get(status, InvalidRequestError)
+
+
+def _advice(status: int, fields: Mapping[str, list[str]], *, ambiguous: bool) -> str:
+    if ambiguous:
+        return _AMBIGUOUS_ADVICE
+    mail = [problem for name in ("recipient_email", "send_email") for problem in fields.get(name, [])]
+    if any("prohibited" in problem or "upgrade" in problem.lower() for problem in mail):
+        return _FREE_PLAN_ADVICE
+    if status >= 500:
+        return _SERVER_ADVICE
+    return _ADVICE.get(status, "")
+
+
+def _limit_advice(pause: float) -> str:
+    return (
+        f"It accepts calls again in about {math.ceil(pause)} s. "
+        "The connection's rate_limit_wait says how long a call may wait for that."
+    )
+
+
+def _sentence(call: Call, site: Site, what: str, *, request_id: str | None, advice: str) -> str:
+    reference = f"request_id {request_id}, " if request_id else ""
+    what = what.rstrip()
+    what = what if what.endswith((".", "!", "?")) else f"{what}."
+    where = f"[{call.method} {call.path}, {reference}connection {site.conn_id}]"
+    return " ".join(part for part in (f"{site.service.name} {what}", advice, where) if part)
+
+
+def _problem(reply: Reply) -> tuple[str, dict[str, list[str]]]:
+    """Read both error shapes of the Visiono reference, which are also Laravel's and Vizdom's."""
+    body = _json(reply)
+    if not isinstance(body, dict):
+        return "", {}
+    error = body.get("error")
+    if isinstance(error, dict):
+        message, fields = error.get("message") or error.get("code"), error.get("details")
+    else:
+        message, fields = body.get("message") or error, body.get("errors")
+    return _text(message), _fields(fields)
+
+
+def _fields(found: Any) -> dict[str, list[str]]:
+    if not isinstance(found, dict):
+        return {}
+    return {
+        str(name): [_text(problem) for problem in (problems if isinstance(problems, list) else [problems])]
+        for name, problems in found.items()
+    }
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}..."
+
+
+def _quiet(text: str, site: Site) -> str:
+    """Take out what must not reach a log: the key, signed links, people's addresses."""
+    if site.key:
+        text = text.replace(site.key, "***")
+    return _EMAIL.sub("<address>", _URL_QUERY.sub(r"\1?...", text))
+
+
+def _describe(reply: Reply) -> str:
+    body = reply.body.strip()
+    if not body:
+        return "an empty body"
+    text = body[:4096].decode("utf-8", "replace")
+    if text.lstrip().startswith("<"):
+        title = _TITLE.search(text)
+        named = " ".join(title.group(1).split())[:80] if title else ""
+        return f'an HTML page titled "{named}"' if named else "an HTML page"
+    if text[:1] in {"{", "["}:
+        return "JSON without a message" if _json(reply) is not None else "JSON that is cut off or broken"
+    return f"{len(body)} bytes that are not JSON"
+
+
+def _json(reply: Reply) -> Any:
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number(value: str) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

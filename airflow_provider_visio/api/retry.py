@@ -1,0 +1,157 @@
+"""When a call is sent again: a pure decision, and the tenacity pieces that carry it out."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    ConnectionFailedError,
+    RateLimitedError,
+    ServiceError,
+    UnexpectedReplyError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenacity import RetryCallState
+
+    from airflow_provider_visio.api.call import Call
+    from airflow_provider_visio.api.site import Site
+
+log = logging.getLogger(__name__)
+
+BACKOFF_START = 0.5
+BACKOFF_CAP = 30.0
+LIMIT_BACKOFF_START = 2.0
+LIMIT_BACKOFF_CAP = 60.0
+
+
+@dataclass(frozen=True)
+class History:
+    """What has happened to one call so far: failures, refusals with 429 and the seconds they cost, reloads."""
+
+    failures: int = 0
+    refusals: int = 0
+    limit_waited: float = 0.0
+    reloads: int = 0
+
+
+@dataclass(frozen=True)
+class Again:
+    """
+    Send the call again.
+
+    :param wait: seconds to wait first, at least.
+    :param spread: up to so many seconds more, drawn at random, so that many tasks do not come back as one.
+    :param reload: read the connection again first.
+    :param history: the history to go on with.
+    """
+
+    wait: float
+    spread: float
+    history: History
+    reload: bool = False
+
+
+def decide(
+    error: BaseException, call: Call, history: History, *, max_attempts: int, rate_limit_wait: float
+) -> Again | None:
+    """
+    Decide whether a failed call is sent again.
+
+    :param error: what the last try ended with.
+    :param call: the call; one that is not repeatable is sent again only when it cannot have arrived.
+    :param history: what happened before this error.
+    :param max_attempts: how often a call is sent at most, refusals with 429 not counted.
+    :param rate_limit_wait: seconds that a call may spend waiting on 429s.
+    :return: how to go on, or None to give up.
+    """
+    if isinstance(error, RateLimitedError):
+        backoff = min(LIMIT_BACKOFF_CAP, LIMIT_BACKOFF_START * 2 ** min(history.refusals, 10))
+        # A second at least, for a reset that has just passed would have us ask in a tight loop.
+        wait, spread = (max(1.0, error.retry_after), 1.0) if error.retry_after else (backoff / 2, backoff / 2)
+        waited = history.limit_waited + wait
+        if waited > rate_limit_wait:
+            return None
+        return Again(wait, spread, replace(history, refusals=history.refusals + 1, limit_waited=waited))
+    if isinstance(error, AuthenticationError):
+        # The key may have been rotated since the connection was read.
+        return (
+            None
+            if history.reloads
+            else Again(0.0, 0.0, replace(history, reloads=history.reloads + 1), reload=True)
+        )
+    if not _passing(error, call):
+        return None
+    failures = history.failures + 1
+    if failures >= max_attempts:
+        return None
+    backoff = min(BACKOFF_CAP, BACKOFF_START * 2 ** min(failures - 1, 10))
+    return Again(backoff / 2, backoff / 2, replace(history, failures=failures))
+
+
+def _passing(error: BaseException, call: Call) -> bool:
+    if isinstance(error, ConnectionFailedError) and not error.ambiguous:
+        return True
+    if isinstance(error, UnexpectedReplyError) and error.status is not None and 300 <= error.status < 400:
+        return False
+    return call.repeatable and isinstance(error, ConnectionFailedError | ServiceError | UnexpectedReplyError)
+
+
+class Retry:
+    """
+    :func:`decide` in the shape that tenacity asks for, for one call.
+
+    :param call: the call.
+    :param site: its settings.
+    :param draw: a number from 0 to 1 for the jitter.
+    """
+
+    def __init__(self, call: Call, site: Site, draw: Callable[[], float] = random.random) -> None:
+        self._call = call
+        self._site = site
+        self._draw = draw
+        self._history = History()
+        self._again: Again | None = None
+        self.lost_reply = False
+
+    @property
+    def reload(self) -> bool:
+        """Whether the next try needs a fresh connection."""
+        return self._again is not None and self._again.reload
+
+    def __call__(self, state: RetryCallState) -> bool:
+        """Tell tenacity whether to try again."""
+        error = state.outcome.exception() if state.outcome else None
+        if error is None:
+            return False
+        self._again = decide(
+            error,
+            self._call,
+            self._history,
+            max_attempts=self._site.max_attempts,
+            rate_limit_wait=self._site.rate_limit_wait,
+        )
+        self.lost_reply = self.lost_reply or isinstance(
+            error, ConnectionFailedError | ServiceError | UnexpectedReplyError
+        )
+        if self._again is None:
+            return False
+        self._history = self._again.history
+        return True
+
+    def wait(self, state: RetryCallState) -> float:  # noqa: ARG002
+        """Tell tenacity how many seconds to wait."""
+        if self._again is None:
+            return 0.0
+        return self._again.wait + self._again.spread * self._draw()
+
+    def announce(self, state: RetryCallState) -> None:
+        """Say in the log why and when the call is sent again."""
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)

@@ -1,0 +1,111 @@
+"""Where a service is, and how to talk to it: a connection's settings as data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Service:
+    """
+    What is fixed about a service.
+
+    :param name: as people call it.
+    :param default_base_url: the documented base URL.
+    :param auth_header: header that carries the key.
+    :param auth_prefix: what stands before the key in that header.
+    """
+
+    name: str
+    default_base_url: str
+    auth_header: str
+    auth_prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Site:
+    """
+    One service as one connection reaches it.
+
+    :param service: the service.
+    :param conn_id: id of the Airflow connection, for messages.
+    :param base_url: where the API is, without a slash at the end.
+    :param key: the API key.
+    :param connect_timeout: seconds to wait for a connection.
+    :param read_timeout: seconds to wait for each part of a reply.
+    :param verify: whether to check the TLS certificate, or the path of a CA bundle.
+    :param max_attempts: how often a repeatable call is sent at most.
+    :param rate_limit_wait: seconds that one call may spend waiting on refusals with 429.
+    :param extra: the connection's other extras, by name.
+    """
+
+    service: Service
+    conn_id: str
+    base_url: str
+    key: str = field(repr=False)
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    verify: bool | str = True
+    max_attempts: int = 5
+    rate_limit_wait: float = 120.0
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def auth(self) -> dict[str, str]:
+        """The header that carries the key."""
+        return {self.service.auth_header: f"{self.service.auth_prefix}{self.key}"}
+
+    def owns(self, url: str) -> bool:
+        """Whether a URL is on the API's own origin, the only one that may see the key."""
+        return _origin(url) == _origin(self.base_url)
+
+
+def base_url_from(service: Service, host: str | None, port: int | None, schema: str | None) -> str:
+    """
+    Return the base URL that a connection means.
+
+    ``host`` may be a whole URL, a host with a path, or just a host; a path may also stand in ``schema``, where
+    Airflow puts it for a connection given as a URI. No path means the documented one. No scheme means https,
+    or http on this machine's own loopback address.
+
+    :raises InvalidRequestError: it is not a URL that can be called.
+    """
+    host = (host or "").strip()
+    if not host:
+        return service.default_base_url
+    schema = (schema or "").strip()
+    scheme = schema.lower() if schema.lower() in {"http", "https"} else ""
+    path = "" if scheme else schema.strip("/")
+    if "://" not in host:
+        host = f"{scheme or ('http' if _LOOPBACK.match(host) else 'https')}://{host}"
+    try:
+        parts = urlsplit(host)
+        netloc = parts.netloc if parts.port or not port else f"{parts.netloc}:{port}"
+    except ValueError:
+        parts, netloc = urlsplit(""), ""
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in netloc or re.search(r"\s", host):
+        raise InvalidRequestError.of(
+            "host",
+            f"the base URL in the {service.name} connection's Host cannot be used; give one such as "
+            f"{service.default_base_url}, or leave Host empty for that one",
+        )
+    given_path = "/".join(part for part in (parts.path.strip("/"), path) if part)
+    if not given_path and not parts.path:
+        given_path = urlsplit(service.default_base_url).path.strip("/")
+    return f"{parts.scheme}://{netloc}/{given_path}".rstrip("/")
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or default

@@ -1,0 +1,155 @@
+"""
+The errors this provider raises.
+
+::
+
+    VisioProviderError (AirflowException)
+    ├── AuthenticationError        401: no key, a wrong one, or one that was revoked
+    ├── PermissionDeniedError      402, 403: the key is good, but the plan or role forbids the call
+    ├── NotFoundError              404, 410: no such request, export, dashboard, link
+    ├── InvalidRequestError        other 4xx, and input refused before any call (also a ValueError); `.fields`
+    ├── RateLimitedError           429 for longer than the connection allows to wait; `.retry_after` seconds
+    ├── ServiceError               5xx
+    ├── ConnectionFailedError      no reply: never reached, or lost on the way
+    ├── UnexpectedReplyError       a reply that is not what the service promises (HTML, cut off, a redirect)
+    ├── PhotoRequestFailedError    the request ended without photos: expired, cancelled, deleted
+    ├── ExportFailedError          the export ended without a file
+    ├── WaitTimeoutError           the wait's own deadline passed; `.waiting` ids that were still open
+    └── TransferError              a file could not be fetched, verified or stored
+
+All carry `.status`, `.request_id` (the service's, for its support), `.conn_id` and `.ambiguous`: True when
+the service may have done what was asked although no good reply came back, so that asking again could do it
+twice. No error text carries an API key, a signed link or a recipient's address.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk.exceptions import AirflowException
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Self
+
+
+class VisioProviderError(AirflowException):
+    """
+    Anything that went wrong in this provider.
+
+    :param message: what happened and what to do about it.
+    :param status: HTTP status of the reply, if there was one.
+    :param request_id: the service's own id of the call, if it gave one.
+    :param conn_id: id of the Airflow connection used.
+    :param ambiguous: whether the service may have acted although no good reply came.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        conn_id: str | None = None,
+        ambiguous: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.request_id = request_id
+        self.conn_id = conn_id
+        self.ambiguous = ambiguous
+
+
+class AuthenticationError(VisioProviderError):
+    """The service does not accept the API key, or the connection has none."""
+
+
+class PermissionDeniedError(VisioProviderError):
+    """The key is valid, but its plan, scope or role does not allow the call."""
+
+
+class NotFoundError(VisioProviderError):
+    """The service does not know the thing asked for."""
+
+
+class InvalidRequestError(VisioProviderError, ValueError):
+    """
+    The service, or a check before the call, refuses the input.
+
+    :param fields: what is wrong with each field, by field name.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        conn_id: str | None = None,
+        ambiguous: bool = False,
+    ) -> None:
+        super().__init__(message, status=status, request_id=request_id, conn_id=conn_id, ambiguous=ambiguous)
+        self.fields = {name: list(problems) for name, problems in (fields or {}).items()}
+
+    @classmethod
+    def of(cls, field: str, problem: str) -> Self:
+        """Return the error for one field that is refused before any call."""
+        return cls(f"{field}: {problem}.", fields={field: [problem]})
+
+
+class RateLimitedError(VisioProviderError):
+    """
+    The service refuses calls for longer than the connection's ``rate_limit_wait`` allows to wait.
+
+    :param retry_after: seconds until the service is expected to accept calls again.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after: float = 0.0,
+        status: int | None = None,
+        request_id: str | None = None,
+        conn_id: str | None = None,
+        ambiguous: bool = False,
+    ) -> None:
+        super().__init__(message, status=status, request_id=request_id, conn_id=conn_id, ambiguous=ambiguous)
+        self.retry_after = retry_after
+
+
+class ServiceError(VisioProviderError):
+    """The service had a fault of its own (5xx)."""
+
+
+class ConnectionFailedError(VisioProviderError):
+    """No reply came: the service was never reached, or (``.ambiguous``) the reply was lost."""
+
+
+class UnexpectedReplyError(VisioProviderError):
+    """The reply is not what the service promises: HTML, cut off, a redirect, a field of the wrong type."""
+
+
+class PhotoRequestFailedError(VisioProviderError):
+    """A photo request ended without its photos."""
+
+
+class ExportFailedError(VisioProviderError):
+    """A dashboard export ended without a file."""
+
+
+class WaitTimeoutError(VisioProviderError):
+    """
+    The deadline of a wait passed.
+
+    :param waiting: ids that were still open then.
+    """
+
+    def __init__(self, message: str = "", *, waiting: Sequence[str] = (), conn_id: str | None = None) -> None:
+        super().__init__(message, conn_id=conn_id)
+        self.waiting = list(waiting)
+
+
+class TransferError(VisioProviderError):
+    """A file could not be fetched, verified or stored; no file under its final name is incomplete."""

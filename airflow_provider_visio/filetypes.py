@@ -1,0 +1,164 @@
+"""Whether bytes are whole, and what they claim to be. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+EXTENSIONS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/heic": ".heic",
+    "image/heif": ".heif",
+    "application/pdf": ".pdf",
+    "text/csv": ".csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+}
+
+_EDGE_BYTES = 1024
+_HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+
+
+class Inspection:
+    """
+    What a file turns out to be, as its bytes pass by.
+
+    :param declared: the media type it should have, or None for any.
+    """
+
+    def __init__(self, declared: str | None = None) -> None:
+        self.declared = media_type(declared)
+        self.size = 0
+        self._head = b""
+        self._tail = b""
+        self._digest = hashlib.sha256()
+        self._jpeg = JpegEnd()
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        if len(self._head) < _EDGE_BYTES:
+            self._head = (self._head + chunk)[:_EDGE_BYTES]
+        self._tail = (self._tail + chunk[-_EDGE_BYTES:])[-_EDGE_BYTES:]
+        self.size += len(chunk)
+        self._digest.update(chunk)
+        self._jpeg.add(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes so far, in hex."""
+        return self._digest.hexdigest()
+
+    @property
+    def mime_type(self) -> str | None:
+        """The declared media type, or the one that the bytes show."""
+        return self.declared or sniff(self._head)
+
+    def problem(self) -> str | None:
+        """Return what shows that the file is not whole or not of its declared type, or None where nothing does."""
+        if self.size == 0:
+            return "it is empty"
+        found = sniff(self._head)
+        if self.declared in EXTENSIONS and not _agree(self.declared, found):
+            return f"it should be {self.declared} but is {found or 'something else'}"
+        if found == "text/html":
+            return "it is a web page, not a file"
+        if found == "image/jpeg" and not self._jpeg.reached:
+            return "the JPEG is cut off"
+        if found == "image/png" and b"IEND" not in self._tail[-16:]:
+            return "the PNG is cut off"
+        if found == "application/pdf" and b"%%EOF" not in self._tail:
+            return "the PDF is cut off"
+        return None
+
+
+class JpegEnd:
+    """
+    Looks for the end of a JPEG picture (ITU T.81, annex B), for a cut one may come with a matching length.
+
+    The file's last bytes do not tell: phones put more behind the picture (motion photos), and a thumbnail inside the
+    header has an end marker of its own. So the segments are walked up to the end marker of the picture itself.
+    """
+
+    # A marker inside entropy-coded data: not a stuffed zero, not a restart marker, not fill.
+    _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+    def __init__(self) -> None:
+        self.reached = False
+        self._broken = False
+        self._in_scan = False
+        self._skip = 2  # the start marker
+        self._rest = b""
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        if self.reached or self._broken:
+            return
+        data = self._rest + chunk
+        at = 0
+        while not self.reached and not self._broken:
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                at, self._skip = at + step, self._skip - step
+                if self._skip:
+                    break
+            if self._in_scan:
+                match = self._MARKER.search(data, at)
+                if match is None:
+                    at = max(at, len(data) - 1)
+                    break
+                at, self._in_scan = match.start(), False
+            if len(data) - at < 4 and data[at : at + 2] != b"\xff\xd9":
+                break
+            at = self._segment(data, at)
+        self._rest = data[at:]
+
+    def _segment(self, data: bytes, at: int) -> int:
+        if data[at] != 0xFF:
+            self._broken = True
+            return at
+        kind = data[at + 1]
+        if kind == 0xFF:  # fill
+            return at + 1
+        if kind == 0xD9:
+            self.reached = True
+            return at + 2
+        if kind == 0x01 or 0xD0 <= kind <= 0xD8:  # markers without a length
+            return at + 2
+        self._skip = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        self._in_scan = kind == 0xDA
+        return at
+
+
+def media_type(declared: str | None) -> str | None:
+    """Return a declared media type without its parameters, or None where it says nothing."""
+    name = (declared or "").split(";")[0].strip().lower()
+    name = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}.get(name, name)
+    return None if name in {"", "application/octet-stream", "binary/octet-stream"} else name
+
+
+def sniff(head: bytes) -> str | None:
+    """Return the media type that a file's first bytes show, or None where they show none that we know."""
+    for start, found in (
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"%PDF-", "application/pdf"),
+        (b"PK\x03\x04", "application/zip"),
+    ):
+        if head.startswith(start):
+            return found
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+        return "image/heic"
+    return "text/html" if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" else None
+
+
+def _agree(wanted: str, found: str | None) -> bool:
+    if wanted == "text/csv":
+        return found is None
+    if wanted.endswith("spreadsheetml.sheet"):
+        return found == "application/zip"
+    if wanted in {"image/heic", "image/heif"}:
+        return found == "image/heic"
+    return found == wanted

@@ -1,0 +1,61 @@
+"""What Airflow reads about this provider; imports nothing of Airflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM
+
+_PACKAGE = "airflow_provider_visio"
+_SERVICES = {"Visiono": "visiono", "Vizdom": "vizdom"}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata (the shape of Airflow's ``provider_info.schema.json``)."""
+    return {
+        "package-name": "airflow-provider-visio",
+        "name": "Visio",
+        "description": "Photo requests (Visiono) and dashboard exports (Vizdom)",
+        "integrations": [
+            {
+                "integration-name": "Visiono",
+                "external-doc-url": "https://visiono.io/docs/developers/api-reference",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "Vizdom",
+                "external-doc-url": "https://docs.flowstatehq.com/api-reference/introduction",
+                "tags": ["service"],
+            },
+        ],
+        "connection-types": [VISIONO_FORM.metadata(), VIZDOM_FORM.metadata()],
+        "extra-links": [
+            f"{_PACKAGE}.links.VisionoRequestLink",
+            f"{_PACKAGE}.links.VizdomDashboardLink",
+        ],
+        "config": {
+            "visio": {
+                "description": "Settings of the Visiono and Vizdom provider.",
+                "options": {
+                    "min_dwell": {
+                        "description": (
+                            "Seconds for which a deferred task stays deferred at least. Airflow 3.3 may fail a task "
+                            "whose trigger fires right after it deferred (apache/airflow#72716)."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "20",
+                        "default": "10",
+                    },
+                },
+            },
+        },
+        **{kind: _modules(kind) for kind in ("hooks", "operators", "sensors", "triggers")},
+    }
+
+
+def _modules(kind: str) -> list[dict[str, Any]]:
+    return [
+        {"integration-name": name, "python-modules": [f"{_PACKAGE}.{kind}.{module}"]}
+        for name, module in _SERVICES.items()
+    ]

@@ -1,0 +1,1 @@
+"""Hooks: connection, authentication and retry for both services."""

@@ -1,0 +1,200 @@
+"""What both hooks share: an Airflow connection becomes a client."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_provider_visio.api.call import call
+from airflow_provider_visio.api.site import Service, Site, base_url_from
+from airflow_provider_visio.connection_form import Form, read_extras
+from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    InvalidRequestError,
+    UnexpectedReplyError,
+    VisioProviderError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Connection
+
+    from airflow_provider_visio.api.call import Call
+    from airflow_provider_visio.api.client import AsyncClient, Client
+
+
+class VisioBaseHook(BaseHook):
+    """
+    Authentication, retry and errors for one service.
+
+    :param conn_id: id of the Airflow connection.
+    """
+
+    service: ClassVar[Service]
+    form: ClassVar[Form]
+
+    def __init__(self, conn_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id
+        self._client: Client | None = None
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return how the connection form looks, for Airflow 3.1; later ones read the provider's metadata."""
+        return cls.form.behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the connection form's own fields, for Airflow 3.1; later ones read the provider's metadata."""
+        return cls.form.widgets()
+
+    def get_conn(self) -> Client:
+        """
+        Return the client that sends this hook's calls.
+
+        :raises AirflowNotFoundException: there is no such connection.
+        :raises AuthenticationError: the connection has no API key.
+        :raises InvalidRequestError: the connection has a setting that cannot be used.
+        """
+        if self._client is None:
+            # Imported here, so that parsing a DAG file does not import an HTTP library.
+            from airflow_provider_visio.api.client import Client
+
+            self._client = Client(self.site(), self.site)
+        return self._client
+
+    async def get_async_conn(self) -> AsyncClient:
+        """Return a client for a trigger's event loop; raises as :meth:`get_conn` does."""
+        from airflow_provider_visio.api.client import AsyncClient
+
+        return AsyncClient(await self.async_site(), self.async_site)
+
+    async def get_polling_conn(self) -> AsyncClient:
+        """Return a client that sends each call once: a poll comes round again by itself, and counts its failures."""
+        from airflow_provider_visio.api.client import AsyncClient
+
+        async def site() -> Site:
+            return replace(await self.async_site(), max_attempts=1, rate_limit_wait=0.0)
+
+        return AsyncClient(await site(), site)
+
+    def site(self) -> Site:
+        """Read the connection."""
+        try:
+            connection = self.get_connection(self.conn_id)
+        except AirflowNotFoundException as error:
+            raise self._no_connection() from error
+        return self._site_from(connection, connection.extra_dejson)
+
+    async def async_site(self) -> Site:
+        """Read the connection without blocking an event loop."""
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        try:
+            connection = await get_async_connection(self.conn_id)
+        except AirflowNotFoundException as error:
+            raise self._no_connection() from error
+        return self._site_from(connection, await get_async_extra_dejson(connection))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """
+        Send any call, with this hook's authentication, retry and errors, and return the reply's ``data``.
+
+        :param method: the HTTP method.
+        :param path: the path below the base URL, such as ``/photo-requests``.
+        :param params: query parameters.
+        :param body: the JSON body.
+        :raises VisioProviderError: the typed error that the reply means.
+        """
+        escaped = path.replace("{", "{{").replace("}", "}}")
+        return self._data(
+            call(method.upper(), "/" + escaped.lstrip("/"), params=params, body=body, evidence="assumed")
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the service something small and say what came of it; used by the Test button of Airflow's UI."""
+        try:
+            site = self.get_conn().site
+            found = self._probe()
+        except (VisioProviderError, AirflowNotFoundException) as error:
+            return False, str(error)
+        return True, f"Reached {self.service.name} at {site.base_url}: the key is accepted. {found}"
+
+    @abstractmethod
+    def _probe(self) -> str:
+        """Make the call that tests a connection and say what it found."""
+
+    def _data(self, request: Call) -> Any:
+        return self.get_conn().send(request)["data"]
+
+    def _object(self, request: Call, *, needs: str | None = "id") -> dict[str, Any]:
+        return self._checked(request, self._data(request), needs=needs)
+
+    def _checked(self, request: Call, data: Any, *, needs: str | None = "id") -> dict[str, Any]:
+        """Return a reply's data if it is an object with the field that it needs."""
+        if isinstance(data, dict) and (needs is None or (isinstance(data.get(needs), str) and data[needs])):
+            return data
+        from airflow_provider_visio.api.reply import unexpected
+
+        what = (
+            f"answered without `data.{needs}`"
+            if isinstance(data, dict)
+            else "answered without an object in `data`"
+        )
+        error: UnexpectedReplyError = unexpected(request, self.get_conn().site, what)
+        raise error
+
+    def _no_connection(self) -> AirflowNotFoundException:
+        return AirflowNotFoundException(
+            f"The connection {self.conn_id!r} is not defined. Make it in Admin > Connections with type "
+            f"{self.service.name} and the API key as its password, or with: airflow connections add "
+            f"{self.conn_id} --conn-type {self.form.conn_type} --conn-password <API key>"
+        )
+
+    def _site_from(self, connection: Connection, extra: Any) -> Site:
+        """Return a connection's settings; its type is not looked at, so that a generic one works as well."""
+        key = (connection.password or "").strip()
+        if not key:
+            raise AuthenticationError(
+                f"The connection {self.conn_id!r} has no API key: put the {self.service.name} key into its Password.",
+                conn_id=self.conn_id,
+            )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise AuthenticationError(
+                f"The Password of the connection {self.conn_id!r} is not an API key: it has characters that no "
+                "HTTP header can carry. Copy the key again.",
+                conn_id=self.conn_id,
+            )
+        try:
+            extras = read_extras(self.form, extra if isinstance(extra, dict) else {})
+            base_url = base_url_from(self.service, connection.host, connection.port, connection.schema)
+        except ValueError as error:
+            raise InvalidRequestError(
+                f"The connection {self.conn_id!r} cannot be used: {error}.".replace("..", "."),
+                fields=getattr(error, "fields", None),
+                conn_id=self.conn_id,
+            ) from error
+        return Site(
+            service=self.service,
+            conn_id=self.conn_id,
+            base_url=base_url,
+            key=key,
+            connect_timeout=float(extras["connect_timeout"]),
+            read_timeout=float(extras["timeout"]),
+            verify=(extras["ca_bundle"] or True) if extras["verify"] else False,
+            max_attempts=extras["max_attempts"],
+            rate_limit_wait=float(extras["rate_limit_wait"]),
+            extra=extras,
+        )

@@ -1,0 +1,251 @@
+"""Hook for Visiono: ask a person for photos, and fetch them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.api import visiono as api
+from airflow_provider_visio.api.sweep import sweep
+from airflow_provider_visio.connection_form import VISIONO_FORM
+from airflow_provider_visio.exceptions import NotFoundError, PermissionDeniedError
+from airflow_provider_visio.hooks.base import VisioBaseHook
+from airflow_provider_visio.waiting import decide_photo_requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_visio.api.visiono import PermanentLink, Photo, PhotoRequest
+    from airflow_provider_visio.transfer import Manifest
+    from airflow_provider_visio.waiting import States, Verdict
+
+
+class VisionoHook(VisioBaseHook):
+    """
+    Calls of the Visiono REST API.
+
+    Every method returns the service's ``data`` as plain dicts, with fields we do not know kept, and raises the errors
+    of :mod:`airflow_provider_visio.exceptions`. Where each call is known from is written in
+    :mod:`airflow_provider_visio.api.visiono`.
+
+    :param visiono_conn_id: id of the Airflow connection: ``host`` is the base URL (optional), ``password`` the API key.
+    """
+
+    conn_name_attr = "visiono_conn_id"
+    default_conn_name = "visiono_default"
+    conn_type = VISIONO_FORM.conn_type
+    hook_name = VISIONO_FORM.hook_name
+    service = api.VISIONO
+    form = VISIONO_FORM
+
+    def __init__(self, visiono_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(visiono_conn_id, **kwargs)
+        self.visiono_conn_id = visiono_conn_id
+
+    def get_status(self) -> dict[str, Any]:
+        """Return the service's health (source: seed; its fields are not public)."""
+        return self._object(api.get_status(), needs=None)
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return usage and plan (source: seed): ``{"plan": {"email_enabled", ...}, "usage": {...}, ...}``."""
+        return self._object(api.get_stats(), needs=None)
+
+    def list_photo_requests(
+        self,
+        *,
+        status: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        page_size: int | None = None,
+        limit: int | None = None,
+    ) -> Iterator[PhotoRequest]:
+        """
+        Iterate over photo requests, through all pages (source: seed; the filters: plugin).
+
+        :param status: only those with this status, where the service filters.
+        :param created_after: only later ones; a datetime with a time zone, or ISO 8601 text.
+        :param created_before: only earlier ones.
+        :param page_size: how many to ask for at once, where the service lets one choose (assumed).
+        :param limit: stop after so many.
+        """
+        request = api.list_photo_requests(
+            status=status, created_after=created_after, created_before=created_before, page_size=page_size
+        )
+        return cast("Iterator[PhotoRequest]", self.get_conn().pages(request, limit=limit))
+
+    def create_photo_request(
+        self,
+        instructions: str,
+        *,
+        recipient_email: str | None = None,
+        send_email: bool | None = None,
+        expires_in_hours: int | timedelta | None = None,
+        items: Sequence[str | Mapping[str, Any]] | None = None,
+        require_gps: bool | None = None,
+        allow_submitter_notes: bool | None = None,
+        internal_notes: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> PhotoRequest:
+        """
+        Make a photo request (source: seed and plugin).
+
+        :param instructions: what the recipient reads.
+        :param recipient_email: address of the recipient; paid plans only.
+        :param send_email: whether the service mails the link; paid plans only.
+        :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends.
+        :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``.
+        :param require_gps: whether photos must carry a place.
+        :param allow_submitter_notes: whether the recipient may add notes.
+        :param internal_notes: notes that the recipient does not see.
+        :param metadata: JSON data that the service keeps with the request and gives back.
+        :return: the request, with ``id``, ``status`` and ``request_url``, the link to give to the recipient.
+        :raises InvalidRequestError: the input is refused, by us or by the service.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the request may have been made all the same.
+        """
+        request = api.create_photo_request(
+            instructions,
+            recipient_email=recipient_email,
+            send_email=send_email,
+            expires_in_hours=expires_in_hours,
+            items=items,
+            require_gps=require_gps,
+            allow_submitter_notes=allow_submitter_notes,
+            internal_notes=internal_notes,
+            metadata=metadata,
+        )
+        return cast("PhotoRequest", self._object(request))
+
+    def get_photo_request(self, request_id: str) -> PhotoRequest:
+        """
+        Return one photo request (source: seed).
+
+        :param request_id: its id, or its code (plugin).
+        :raises NotFoundError: there is none, or it was deleted.
+        """
+        return cast("PhotoRequest", self._object(api.get_photo_request(request_id)))
+
+    def delete_photo_request(self, request_id: str) -> None:
+        """
+        Delete a photo request (source: seed); its link stops working.
+
+        :raises NotFoundError: there is none, or it was deleted before.
+        """
+        self._data(api.delete_photo_request(request_id))
+
+    def list_photos(self, request_id: str) -> list[Photo]:
+        """
+        Return the photos that were submitted for a request, each with a signed link that lapses.
+
+        Where the request itself carries none (docs), the plugin's ``download-urls`` is asked. Do not keep the links:
+        call again for fresh ones.
+        """
+        return self._photos(self.get_photo_request(request_id), request_id)
+
+    def download_photos(self, request_id: str, destination: ObjectStoragePath | str) -> Manifest:
+        """
+        Store the photos of a request in ``<destination>/<request id>/``, with a ``manifest.json`` written last.
+
+        Files that an earlier run has stored whole are not fetched again.
+
+        :param request_id: id of the request.
+        :param destination: an object store's URL, such as ``s3://bucket/photos``, or an absolute path.
+        :return: the manifest: ``{"id", "path", "about", "files": [{"path", "bytes", "sha256", "mime_type",
+            "item", "item_id", "gps", "taken_at", "submitted_at"}], ...}``.
+        :raises TransferError: a file could not be fetched, verified or stored; the others stay.
+        """
+        from airflow_provider_visio.transfer import RemoteFile, folder_at, store
+
+        folder = folder_at(destination, request_id)
+        request = self.get_photo_request(request_id)
+        photos = self._photos(request, request_id)
+        minted = [photos]
+
+        def links() -> dict[str, str]:
+            found = minted.pop() if minted else self.list_photos(request_id)
+            return {photo["id"]: photo["url"] or "" for photo in found}
+
+        return store(
+            [
+                RemoteFile(
+                    key=photo["id"],
+                    title=photo["item"] or "photo",
+                    mime_type=photo["mime_type"],
+                    about={
+                        name: photo[name] for name in ("item", "item_id", "gps", "taken_at", "submitted_at")
+                    },
+                )
+                for photo in photos
+            ],
+            folder,
+            service=self.service.name,
+            job_id=request_id,
+            about={
+                name: request.get(name)
+                for name in ("status", "instructions", "metadata", "created_at", "expires_at")
+            },
+            links=links,
+            fetch=self.get_conn().open,
+        )
+
+    def judge(self, request_ids: Sequence[str], *, deadline: float | None = None) -> tuple[Verdict, States]:
+        """
+        Ask how some photo requests are doing, and decide whether a wait for them is over.
+
+        :param request_ids: ids of the requests.
+        :param deadline: when the wait gives up, in seconds since 1970, or None for never.
+        :return: the verdict, and what the service said by id.
+        """
+        states = self.get_conn().sweep(sweep(request_ids))
+        return decide_photo_requests(request_ids, states, now=clock.now(), deadline=deadline), states
+
+    def list_permanent_links(self) -> Iterator[PermanentLink]:
+        """Iterate over permanent links, through all pages (source: seed)."""
+        return cast("Iterator[PermanentLink]", self.get_conn().pages(api.list_permanent_links()))
+
+    def create_permanent_link(self, instructions: str, **fields: Any) -> PermanentLink:
+        """
+        Make a permanent link (source: seed; field names: plugin, inferred).
+
+        :param instructions: what the recipient reads.
+        :param fields: ``custom_slug``, ``unique_field_label``, ``show_full_name_field``, ``full_name_required``,
+            ``require_gps``, ``tags``, ``items``.
+        """
+        return cast("PermanentLink", self._object(api.create_permanent_link(instructions, **fields)))
+
+    def get_permanent_link(self, link_id: str) -> PermanentLink:
+        """Return one permanent link (source: seed)."""
+        return cast("PermanentLink", self._object(api.get_permanent_link(link_id)))
+
+    def update_permanent_link(self, link_id: str, **changes: Any) -> PermanentLink:
+        """Change a permanent link (source: seed) and return it; ``changes`` as in :meth:`create_permanent_link`."""
+        return cast("PermanentLink", self._object(api.update_permanent_link(link_id, **changes)))
+
+    def delete_permanent_link(self, link_id: str) -> None:
+        """Delete a permanent link (source: seed)."""
+        self._data(api.delete_permanent_link(link_id))
+
+    def _photos(self, request: Mapping[str, Any], request_id: str) -> list[Photo]:
+        photos = api.photos_in(request)
+        if photos and all(photo["url"] for photo in photos):
+            return photos
+        try:
+            links = self._object(api.get_download_urls(request_id), needs=None)
+        except NotFoundError as error:
+            # The reference has no such call, so a service may not have it: then the request carries all there is.
+            if photos:
+                raise PermissionDeniedError(
+                    f"Visiono lists {len(photos)} photos for {request_id} but gives no links to them: this service "
+                    f"does not have the plugin's download-urls call, or the key lacks the scope download_urls:read. "
+                    f"[connection {self.conn_id}]",
+                    status=error.status,
+                    conn_id=self.conn_id,
+                ) from error
+            return []
+        return api.photos_in(request, links)
+
+    def _probe(self) -> str:
+        self.get_status()
+        return "GET /status answered."

@@ -1,0 +1,167 @@
+"""Hook for Vizdom: dashboards and their exports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.api import vizdom as api
+from airflow_provider_visio.api.sweep import sweep_exports
+from airflow_provider_visio.connection_form import VIZDOM_FORM
+from airflow_provider_visio.exceptions import ExportFailedError
+from airflow_provider_visio.hooks.base import VisioBaseHook
+from airflow_provider_visio.waiting import decide_exports, export_phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_visio.api.site import Site
+    from airflow_provider_visio.api.vizdom import Dashboard, Export, ExportContract
+    from airflow_provider_visio.transfer import Manifest
+    from airflow_provider_visio.waiting import States, Verdict
+
+
+class VizdomHook(VisioBaseHook):
+    """
+    Calls of the Vizdom REST API.
+
+    Only ``GET /dashboards`` is documented. The export calls follow an **assumed** contract, each part of which can be
+    replaced in the connection's extra ``contract``: see :class:`airflow_provider_visio.api.vizdom.ExportContract`.
+
+    :param vizdom_conn_id: id of the Airflow connection: ``host`` is the base URL (optional), ``password`` the API key.
+    """
+
+    conn_name_attr = "vizdom_conn_id"
+    default_conn_name = "vizdom_default"
+    conn_type = VIZDOM_FORM.conn_type
+    hook_name = VIZDOM_FORM.hook_name
+    service = api.VIZDOM
+    form = VIZDOM_FORM
+
+    def __init__(self, vizdom_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(vizdom_conn_id, **kwargs)
+        self.vizdom_conn_id = vizdom_conn_id
+
+    @property
+    def contract(self) -> ExportContract:
+        """The export calls as this connection has them."""
+        return contract_of(self.get_conn().site)
+
+    def list_dashboards(self) -> Iterator[Dashboard]:
+        """Iterate over the dashboards that the key can see, through all pages (source: seed)."""
+        return cast("Iterator[Dashboard]", self.get_conn().pages(api.list_dashboards()))
+
+    def get_dashboard(self, dashboard_id: str) -> Dashboard:
+        """
+        Return one dashboard (source: inferred).
+
+        :raises NotFoundError: there is none that the key can see.
+        """
+        return cast("Dashboard", self._object(api.get_dashboard(dashboard_id)))
+
+    def create_export(self, dashboard_id: str, export_format: str) -> Export:
+        """
+        Start an export (source: assumed).
+
+        :param dashboard_id: id of the dashboard.
+        :param export_format: ``pdf``, ``png`` or ``csv``.
+        :return: the export, with ``id`` and ``status``.
+        :raises InvalidRequestError: there is no such format.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the export may have been started all the same.
+        """
+        contract = self.contract
+        request = api.create_export(dashboard_id, export_format, contract)
+        return api.read_export(self._object(request, needs=contract.id_field), contract)
+
+    def get_export(self, export_id: str) -> Export:
+        """
+        Return how an export is doing (source: assumed).
+
+        :raises NotFoundError: there is none, or it has lapsed.
+        """
+        contract = self.contract
+        return api.read_export(
+            self._object(api.get_export(export_id, contract), needs=contract.status_field), contract
+        )
+
+    def download_export(self, export_id: str, destination: ObjectStoragePath | str) -> Manifest:
+        """
+        Store an export's file in ``<destination>/<export id>/``, with a ``manifest.json`` written last.
+
+        A file that an earlier run has stored whole is not fetched again.
+
+        :param export_id: id of the export.
+        :param destination: an object store's URL, such as ``s3://bucket/reports``, or an absolute path.
+        :return: the manifest, as of :meth:`VisionoHook.download_photos`.
+        :raises ExportFailedError: the export has no file (yet).
+        :raises TransferError: the file could not be fetched, verified or stored.
+        """
+        from airflow_provider_visio.transfer import RemoteFile, folder_at, store
+
+        folder = folder_at(destination, export_id)
+        export = self.get_export(export_id)
+        contract = self.contract
+        if export_phase(export, contract) != "arrived":
+            raise ExportFailedError(
+                f"Export {export_id} has no file: its status is {export.get('status')!r}. Wait for it with "
+                f"VizdomExportSensor, or start another. [connection {self.conn_id}]",
+                conn_id=self.conn_id,
+            )
+        minted = [export]
+
+        def links() -> dict[str, str]:
+            found = minted.pop() if minted else self.get_export(export_id)
+            return {export_id: found.get("download_url") or ""}
+
+        export_format = str(export.get("format") or "").lower()
+        about = {name: export.get(name) for name in ("dashboard_id", "format", "status", "created_at")}
+        return store(
+            [
+                RemoteFile(
+                    key=export_id,
+                    title=str(export.get("dashboard_id") or "dashboard"),
+                    mime_type=api.FORMATS.get(export_format),
+                )
+            ],
+            folder,
+            service=self.service.name,
+            job_id=export_id,
+            about=about,
+            links=links,
+            fetch=self.get_conn().open,
+        )
+
+    def judge(self, export_ids: Sequence[str], *, deadline: float | None = None) -> tuple[Verdict, States]:
+        """
+        Ask how some exports are doing, and decide whether a wait for them is over.
+
+        :param export_ids: ids of the exports.
+        :param deadline: when the wait gives up, in seconds since 1970, or None for never.
+        :return: the verdict, and what the service said by id.
+        """
+        contract = self.contract
+        states = self.get_conn().sweep(sweep_exports(export_ids, contract))
+        return decide_exports(export_ids, states, contract, now=clock.now(), deadline=deadline), states
+
+    def dashboard_url(self, dashboard_id: str) -> str:
+        """
+        Return the address of a dashboard's page in Vizdom's app (docs, the part after the workspace assumed).
+
+        Empty where the connection does not name the workspace that the address needs.
+        """
+        extra = self.get_conn().site.extra
+        pattern, workspace = str(extra["dashboard_url"]), extra.get("workspace")
+        if "{workspace}" in pattern and not workspace:
+            return ""
+        return pattern.replace("{workspace}", str(workspace)).replace("{dashboard_id}", dashboard_id)
+
+    def _probe(self) -> str:
+        seen = sum(1 for _ in self.get_conn().pages(api.list_dashboards(), limit=1))
+        return "GET /dashboards answered" + ("." if seen else ", but this key sees no dashboard.")
+
+
+def contract_of(site: Site) -> ExportContract:
+    """Return the export calls as a connection has them."""
+    return api.ExportContract.with_changes(site.extra.get("contract"))

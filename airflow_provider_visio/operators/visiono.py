@@ -1,0 +1,290 @@
+"""Operators for Visiono: ask for photos, fetch them, delete a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.api.visiono import check_photo_request
+from airflow_provider_visio.arguments import check_if_known, given
+from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
+from airflow_provider_visio.links import VisionoRequestLink, remember_link
+from airflow_provider_visio.task_wait import PhotoRequestWait
+from airflow_provider_visio.transfer import check_destination, summary
+from airflow_provider_visio.waiting import ids_of, is_many, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import timedelta
+
+    from airflow.sdk import BaseOperatorLink, Context, ObjectStoragePath
+
+    from airflow_provider_visio.hooks.visiono import VisionoHook
+
+# What of a request later tasks need; its recipient's address stays with the service.
+_OUTPUT = (
+    "id",
+    "status",
+    "request_url",
+    "unique_code",
+    "numeric_code",
+    "code_entry_url",
+    "created_at",
+    "expires_at",
+)
+
+
+class _VisionoOperator(BaseOperator):
+    """An operator that uses a Visiono connection."""
+
+    ui_color = "#e3f0ff"
+    operator_extra_links: Collection[BaseOperatorLink] = (VisionoRequestLink(),)
+    visiono_conn_id: str
+
+    @property
+    def hook(self) -> VisionoHook:
+        """The hook of this operator's connection."""
+        # Imported here, so that parsing a DAG file does not import an HTTP library.
+        from airflow_provider_visio.hooks.visiono import VisionoHook
+
+        return VisionoHook(self.visiono_conn_id)
+
+
+class VisionoCreatePhotoRequestOperator(_VisionoOperator):
+    """
+    Ask a person for photos; with ``wait_for_photos`` also wait for them, with ``destination`` also store them.
+
+    The output is a dict with ``id``, ``status``, ``request_url`` (the link to give to the recipient),
+    ``unique_code``, ``numeric_code``, ``code_entry_url``, ``created_at`` and ``expires_at``, as far as the service
+    gives them, and ``photos`` (as of :class:`VisionoDownloadPhotosOperator`) where they were stored.
+
+    :param instructions: what the recipient reads. (templated)
+    :param recipient_email: address of the recipient; paid plans only. Kept out of logs and rendered fields. (templated)
+    :param send_email: whether the service mails the link; paid plans only.
+    :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends. (templated)
+    :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. (templated)
+    :param require_gps: whether photos must carry a place.
+    :param allow_submitter_notes: whether the recipient may add notes.
+    :param internal_notes: notes that the recipient does not see. (templated)
+    :param metadata: JSON data that the service keeps with the request. (templated)
+    :param wait_for_photos: wait until the photos are submitted; True where a ``destination`` is given.
+    :param destination: where to store the photos: an object store's URL or an absolute path. (templated)
+    :param timeout: seconds or timedelta to wait for the photos at most; None for as long as the request is open.
+    :param poke_interval: seconds or timedelta between two looks while waiting.
+    :param deferrable: wait in the triggerer, at no cost, rather than on the worker.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
+    :raises PhotoRequestFailedError: the request expired, was cancelled or was deleted.
+    :raises WaitTimeoutError: ``timeout`` passed; the request stays open.
+    """
+
+    template_fields: Sequence[str] = (
+        "instructions",
+        "recipient_email",
+        "expires_in_hours",
+        "items",
+        "internal_notes",
+        "metadata",
+        "destination",
+        "visiono_conn_id",
+    )
+    template_fields_renderers = {"items": "json", "metadata": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        instructions: str,
+        recipient_email: str | None = None,
+        send_email: bool | None = None,
+        expires_in_hours: int | timedelta | str | None = None,
+        items: Sequence[str | Mapping[str, Any]] | None = None,
+        require_gps: bool | None = None,
+        allow_submitter_notes: bool | None = None,
+        internal_notes: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        wait_for_photos: bool | None = None,
+        destination: ObjectStoragePath | str | None = None,
+        timeout: float | timedelta | None = None,
+        poke_interval: float | timedelta = 60.0,
+        deferrable: bool = True,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.instructions = instructions
+        self.recipient_email = recipient_email
+        self.send_email = send_email
+        self.expires_in_hours = expires_in_hours
+        self.items = items
+        self.require_gps = require_gps
+        self.allow_submitter_notes = allow_submitter_notes
+        self.internal_notes = internal_notes
+        self.metadata = metadata
+        self.wait_for_photos = destination is not None if wait_for_photos is None else wait_for_photos
+        self.destination = destination
+        self.timeout = seconds(timeout, "timeout")
+        self.poke_interval = seconds(poke_interval, "poke_interval") or 60.0
+        self.deferrable = deferrable
+        self.visiono_conn_id = visiono_conn_id
+        given(instructions, "instructions")
+        check_if_known(
+            check_photo_request,
+            instructions=instructions,
+            recipient_email=recipient_email,
+            expires_in_hours=expires_in_hours,
+            items=items,
+            metadata=metadata,
+        )
+        if destination is not None:
+            check_if_known(check_destination, destination=destination)
+            if not self.wait_for_photos:
+                raise InvalidRequestError.of(
+                    "destination", "photos can only be stored once they are there; leave wait_for_photos out"
+                )
+
+    @property
+    def recipient_email(self) -> str | None:
+        """Address of the recipient."""
+        return self._recipient_email
+
+    @recipient_email.setter
+    def recipient_email(self, address: str | None) -> None:
+        # Airflow stores rendered fields in the clear, save what it was told to mask. It is told here, where rendering
+        # puts the value, for only then is this a running task.
+        if address and hasattr(self, "_recipient_email"):
+            from airflow.sdk.log import mask_secret
+
+            mask_secret(address)
+        self._recipient_email = address
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Make the request; wait for the photos and store them if asked to."""
+        if self.destination is not None:
+            check_destination(self.destination)
+        request = self.hook.create_photo_request(
+            self.instructions,
+            recipient_email=self.recipient_email,
+            send_email=self.send_email,
+            expires_in_hours=self.expires_in_hours,  # type: ignore[arg-type]  # rendered text is read as a number
+            items=self.items,
+            require_gps=self.require_gps,
+            allow_submitter_notes=self.allow_submitter_notes,
+            internal_notes=self.internal_notes,
+            metadata=self.metadata,
+        )
+        self.log.info("Photo request %s is made: %s", request["id"], request.get("request_url"))
+        remember_link(context, request.get("request_url"))
+        if not self.wait_for_photos:
+            return _output(request)
+        deadline = None if self.timeout is None else clock.now() + self.timeout
+        wait = self._wait()
+        if self.deferrable:
+            wait.defer(self, [request["id"]], deadline)
+        wait.block([request["id"]], deadline)
+        return self._finish(request["id"])
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Go on when the photos are there, or will not come."""
+        return self._finish(self._wait().resume(self, event).arrived[0])
+
+    def _wait(self) -> PhotoRequestWait:
+        return PhotoRequestWait(self.visiono_conn_id, self.poke_interval)
+
+    def _finish(self, request_id: str) -> dict[str, Any]:
+        hook = self.hook
+        output = _output(hook.get_photo_request(request_id))
+        if self.destination is not None:
+            output["photos"] = summary(hook.download_photos(request_id, self.destination))
+        return output
+
+
+class VisionoDownloadPhotosOperator(_VisionoOperator):
+    """
+    Store the photos of a submitted request in an object store.
+
+    They come to ``<destination>/<request id>/``, with a ``manifest.json`` that has each file's path, length, sha256,
+    media type, item, place and time. What an earlier try has stored whole is not fetched again. The output is ``{"id",
+    "manifest", "files": [{"path", "bytes", "sha256", "mime_type", "item"}]}``; for several requests a list of these.
+
+    :param request_id: an id, the output of the task that made the request or waited for it, or a list of either.
+        (templated)
+    :param destination: an object store's URL or an absolute path. (templated)
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
+    """
+
+    template_fields: Sequence[str] = ("request_id", "destination", "visiono_conn_id")
+
+    def __init__(
+        self,
+        *,
+        request_id: Any,
+        destination: ObjectStoragePath | str,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.request_id = request_id
+        self.destination = destination
+        self.visiono_conn_id = visiono_conn_id
+        given(request_id, "request_id")
+        given(destination, "destination")
+        check_if_known(check_destination, destination=destination)
+
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:  # noqa: ARG002
+        """Fetch, verify and store the photos."""
+        ids = ids_of(self.request_id, "request_id")
+        hook = self.hook
+        stored = [summary(hook.download_photos(request_id, self.destination)) for request_id in ids]
+        return stored if is_many(self.request_id) else stored[0]
+
+
+class VisionoDeletePhotoRequestOperator(_VisionoOperator):
+    """
+    Delete photo requests; their links stop working at once.
+
+    The output is ``{"id", "deleted"}``; for several requests a list of these.
+
+    :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
+    :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises NotFoundError: there is no such request, unless ``ignore_missing``.
+    """
+
+    template_fields: Sequence[str] = ("request_id", "visiono_conn_id")
+    operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
+
+    def __init__(
+        self,
+        *,
+        request_id: Any,
+        ignore_missing: bool = False,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.request_id = request_id
+        self.ignore_missing = ignore_missing
+        self.visiono_conn_id = visiono_conn_id
+        given(request_id, "request_id")
+
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:  # noqa: ARG002
+        """Delete the requests."""
+        results = [self._delete(request_id) for request_id in ids_of(self.request_id, "request_id")]
+        return results if is_many(self.request_id) else results[0]
+
+    def _delete(self, request_id: str) -> dict[str, Any]:
+        try:
+            self.hook.delete_photo_request(request_id)
+        except NotFoundError:
+            if not self.ignore_missing:
+                raise
+            self.log.info("Photo request %s was not there.", request_id)
+            return {"id": request_id, "deleted": False}
+        return {"id": request_id, "deleted": True}
+
+
+def _output(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: request[name] for name in _OUTPUT if request.get(name) is not None}

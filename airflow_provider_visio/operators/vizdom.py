@@ -1,0 +1,183 @@
+"""Operators for Vizdom: export a dashboard, fetch an export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.api.vizdom import check_format
+from airflow_provider_visio.arguments import check_if_known, given
+from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.task_wait import ExportWait
+from airflow_provider_visio.transfer import check_destination, summary
+from airflow_provider_visio.waiting import ids_of, is_many, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+# A link to the file is not among them: it is signed, and would have lapsed anyway.
+_OUTPUT = ("id", "dashboard_id", "format", "status", "created_at")
+
+
+class _VizdomOperator(BaseOperator):
+    """An operator that uses a Vizdom connection."""
+
+    ui_color = "#efe6ff"
+    operator_extra_links = (VizdomDashboardLink(),)
+    vizdom_conn_id: str
+
+    @property
+    def hook(self) -> VizdomHook:
+        """The hook of this operator's connection."""
+        # Imported here, so that parsing a DAG file does not import an HTTP library.
+        from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+        return VizdomHook(self.vizdom_conn_id)
+
+
+class VizdomExportDashboardOperator(_VizdomOperator):
+    """
+    Export a dashboard; wait for the file, and with ``destination`` also store it.
+
+    The calls behind this are **assumed**, see :class:`airflow_provider_visio.api.vizdom.ExportContract`.
+
+    The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the service
+    gives them, and ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest`` where it was stored.
+
+    :param dashboard_id: id of the dashboard. (templated)
+    :param export_format: ``pdf``, ``png`` or ``csv``. (templated)
+    :param wait_for_completion: wait until the file is ready.
+    :param destination: where to store the file: an object store's URL or an absolute path. (templated)
+    :param timeout: seconds or timedelta to wait for the file at most; None for no limit.
+    :param poke_interval: seconds or timedelta between the first two looks; later ones come up to 30 s apart.
+    :param deferrable: wait in the triggerer, at no cost, rather than on the worker.
+    :param vizdom_conn_id: id of the Airflow connection. (templated)
+    :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
+    :raises ExportFailedError: the export failed.
+    :raises WaitTimeoutError: ``timeout`` passed; the export goes on.
+    """
+
+    template_fields: Sequence[str] = ("dashboard_id", "export_format", "destination", "vizdom_conn_id")
+
+    def __init__(
+        self,
+        *,
+        dashboard_id: str,
+        export_format: str = "pdf",
+        wait_for_completion: bool = True,
+        destination: ObjectStoragePath | str | None = None,
+        timeout: float | timedelta | None = 3600.0,
+        poke_interval: float | timedelta = 2.0,
+        deferrable: bool = True,
+        vizdom_conn_id: str = "vizdom_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dashboard_id = dashboard_id
+        self.export_format = export_format
+        self.wait_for_completion = wait_for_completion
+        self.destination = destination
+        self.timeout = seconds(timeout, "timeout")
+        self.poke_interval = seconds(poke_interval, "poke_interval") or 2.0
+        self.deferrable = deferrable
+        self.vizdom_conn_id = vizdom_conn_id
+        given(dashboard_id, "dashboard_id")
+        given(export_format, "export_format")
+        check_if_known(check_format, export_format=export_format)
+        if destination is not None:
+            check_if_known(check_destination, destination=destination)
+            if not wait_for_completion:
+                raise InvalidRequestError.of(
+                    "destination",
+                    "a file can only be stored once it is there; leave wait_for_completion True",
+                )
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Start the export; wait for its file and store it if asked to."""
+        if self.destination is not None:
+            check_destination(self.destination)
+        hook = self.hook
+        remember_link(context, hook.dashboard_url(self.dashboard_id))
+        export = hook.create_export(self.dashboard_id, self.export_format)
+        self.log.info("Export %s of dashboard %s is started.", export["id"], self.dashboard_id)
+        if not self.wait_for_completion:
+            return _output(export)
+        deadline = None if self.timeout is None else clock.now() + self.timeout
+        wait = self._wait()
+        if self.deferrable:
+            wait.defer(self, [export["id"]], deadline)
+        wait.block([export["id"]], deadline)
+        return self._finish(export["id"])
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Go on when the file is ready, or will never be."""
+        return self._finish(self._wait().resume(self, event).arrived[0])
+
+    def _wait(self) -> ExportWait:
+        return ExportWait(self.vizdom_conn_id, self.poke_interval)
+
+    def _finish(self, export_id: str) -> dict[str, Any]:
+        hook = self.hook
+        output = _output(hook.get_export(export_id))
+        if self.destination is not None:
+            stored = summary(hook.download_export(export_id, self.destination))
+            output |= {"file": stored["files"][0], "manifest": stored["manifest"]}
+        return output
+
+
+class VizdomDownloadExportOperator(_VizdomOperator):
+    """
+    Store the file of a finished export in an object store.
+
+    It comes to ``<destination>/<export id>/``, with a ``manifest.json``. The output is ``{"id", "manifest", "files":
+    [{"path", "bytes", "sha256", "mime_type"}]}``; for several exports a list of these.
+
+    :param export_id: an id, the output of the task that started the export, or a list of either. (templated)
+    :param destination: an object store's URL or an absolute path. (templated)
+    :param vizdom_conn_id: id of the Airflow connection. (templated)
+    :raises ExportFailedError: the export has no file.
+    :raises TransferError: the file could not be fetched, verified or stored.
+    """
+
+    template_fields: Sequence[str] = ("export_id", "destination", "vizdom_conn_id")
+
+    def __init__(
+        self,
+        *,
+        export_id: Any,
+        destination: ObjectStoragePath | str,
+        vizdom_conn_id: str = "vizdom_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.export_id = export_id
+        self.destination = destination
+        self.vizdom_conn_id = vizdom_conn_id
+        given(export_id, "export_id")
+        given(destination, "destination")
+        check_if_known(check_destination, destination=destination)
+
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+        """Fetch, verify and store the files."""
+        hook = self.hook
+        manifests = [
+            hook.download_export(export_id, self.destination)
+            for export_id in ids_of(self.export_id, "export_id")
+        ]
+        dashboard_id = manifests[0]["about"].get("dashboard_id")
+        if dashboard_id:
+            remember_link(context, hook.dashboard_url(dashboard_id))
+        stored = [summary(manifest) for manifest in manifests]
+        return stored if is_many(self.export_id) else stored[0]
+
+
+def _output(export: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: export[name] for name in _OUTPUT if export.get(name) is not None}

@@ -1,0 +1,116 @@
+"""What both sensors share: three modes, one decision."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.exceptions import VisioProviderError, WaitTimeoutError
+from airflow_provider_visio.waiting import Verdict, ids_of, is_many
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
+
+    from airflow_provider_visio.task_wait import TaskWait
+    from airflow_provider_visio.waiting import States
+
+
+class SensorWaitTimeoutError(WaitTimeoutError, AirflowSensorTimeout):
+    """A sensor's deadline passed; as with all of Airflow's sensors, the task is not retried."""
+
+
+class VisioSensor(BaseSensorOperator):
+    """
+    A sensor of this provider.
+
+    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given, which says how else to wait.
+    """
+
+    def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:
+        self.deferrable = "mode" not in kwargs if deferrable is None else deferrable
+        super().__init__(**kwargs)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Wait in whichever mode was chosen."""
+        if not self.deferrable:
+            try:
+                result: dict[str, Any] = super().execute(context)
+            except SensorWaitTimeoutError:
+                raise
+            except AirflowSensorTimeout as error:
+                raise self._timed_out() from error
+            return result
+        with self._softly():
+            deadline = clock.now() + self.timeout
+            ids, wait = self._ids(), self._wait()
+            verdict = wait.look(ids, deadline)
+            self._remember(context, wait.states)
+            if verdict.outcome == "wait":
+                wait.defer(self, ids, deadline)
+            return self._result(wait.settle(verdict))
+
+    def poke(self, context: Context) -> PokeReturnValue | bool:
+        """Look once."""
+        with self._softly():
+            wait = self._wait()
+            verdict = wait.look(self._ids())
+            self._remember(context, wait.states)
+            if verdict.outcome == "wait":
+                return False
+            return PokeReturnValue(is_done=True, xcom_value=self._result(wait.settle(verdict)))
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Go on after a deferred wait."""
+        with self._softly():
+            return self._result(self._wait().resume(self, event))
+
+    @contextlib.contextmanager
+    def _softly(self) -> Iterator[None]:
+        """Apply ``soft_fail`` to all of our errors; Airflow's own poke modes apply it to timeouts only."""
+        try:
+            yield
+        except VisioProviderError as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped instead of failed, as asked for: {error}") from error
+            if isinstance(error, WaitTimeoutError):
+                raise SensorWaitTimeoutError(
+                    str(error), waiting=error.waiting, conn_id=error.conn_id
+                ) from error
+            raise
+
+    def _timed_out(self) -> SensorWaitTimeoutError:
+        """Return the error of a poke or reschedule wait whose time is over, in the words of a deferred one."""
+        wait = self._wait()
+        error = wait.error_at_deadline(self._ids())
+        return SensorWaitTimeoutError(str(error), waiting=self._ids(), conn_id=wait.conn_id)
+
+    def _result(self, verdict: Verdict) -> dict[str, Any]:
+        result = {
+            "arrived": list(verdict.arrived),
+            "ended": dict(verdict.ended),
+            "waiting": list(verdict.waiting),
+        }
+        return result if is_many(self._target()) else {"id": verdict.arrived[0], **result}
+
+    def _ids(self) -> list[str]:
+        return ids_of(self._target(), self._target_name)
+
+    def _target(self) -> Any:
+        return getattr(self, self._target_name)
+
+    _target_name: str
+
+    @abstractmethod
+    def _wait(self) -> TaskWait:
+        """Return the wait that this sensor makes."""
+
+    @abstractmethod
+    def _remember(self, context: Context, states: States) -> None:
+        """Keep the link that the task's button leads to."""

@@ -1,0 +1,64 @@
+"""Sensor for Visiono: wait until photos are submitted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.arguments import given
+from airflow_provider_visio.links import VisionoRequestLink, remember_link
+from airflow_provider_visio.sensors.base import VisioSensor
+from airflow_provider_visio.task_wait import PhotoRequestWait
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from airflow.sdk import Context
+
+    from airflow_provider_visio.waiting import States
+
+
+class VisionoPhotoRequestSensor(VisioSensor):
+    """
+    Wait until photo requests are submitted.
+
+    Deferrable by default: the wait costs no worker, and all waits on a connection share one poll (Airflow 3.3). With
+    ``mode="poke"`` or ``mode="reschedule"`` it waits the usual ways instead. All end alike. The output is ``{"id",
+    "arrived": [ids], "ended": {}, "waiting": []}``, without ``id`` for a list.
+
+    :param request_id: an id, the output of the task that made the request, or a list of either: then all must arrive.
+        (templated)
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :param poke_interval: seconds or timedelta between two looks.
+    :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
+    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
+    :param soft_fail: skip the task instead of failing it, in all modes.
+    :raises PhotoRequestFailedError: a request expired, was cancelled or was deleted.
+    :raises WaitTimeoutError: ``timeout`` passed; the request stays open, and the task is not retried.
+    """
+
+    template_fields: Sequence[str] = ("request_id", "visiono_conn_id")
+    operator_extra_links = (VisionoRequestLink(),)
+    ui_color = "#e3f0ff"
+    _target_name = "request_id"
+
+    def __init__(
+        self,
+        *,
+        request_id: Any,
+        visiono_conn_id: str = "visiono_default",
+        poke_interval: float | timedelta = 60.0,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, deferrable=deferrable, **kwargs)
+        self.request_id = request_id
+        self.visiono_conn_id = visiono_conn_id
+        given(request_id, "request_id")
+
+    def _wait(self) -> PhotoRequestWait:
+        return PhotoRequestWait(self.visiono_conn_id, self.poke_interval)
+
+    def _remember(self, context: Context, states: States) -> None:
+        if len(states) == 1:
+            remember_link(context, next(iter(states.values())).get("request_url"))

@@ -1,0 +1,71 @@
+"""Sensor for Vizdom: wait until an export is ready."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.arguments import given
+from airflow_provider_visio.links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.sensors.base import VisioSensor
+from airflow_provider_visio.task_wait import ExportWait
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from airflow.sdk import Context
+
+    from airflow_provider_visio.waiting import States
+
+
+class VizdomExportSensor(VisioSensor):
+    """
+    Wait until dashboard exports are ready.
+
+    Deferrable by default; with ``mode="poke"`` or ``mode="reschedule"`` it waits the usual ways instead. All end alike.
+    The calls behind this are **assumed**, see :class:`airflow_provider_visio.api.vizdom.ExportContract`. The output is
+    ``{"id", "arrived": [ids], "ended": {}, "waiting": []}``, without ``id`` for a list.
+
+    :param export_id: an id, the output of the task that started the export, or a list of either: then all must be
+        ready. (templated)
+    :param vizdom_conn_id: id of the Airflow connection. (templated)
+    :param poke_interval: seconds or timedelta between two looks; deferred, between the first two, later ones come up to
+        30 s apart.
+    :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
+    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
+    :param soft_fail: skip the task instead of failing it, in all modes.
+    :raises ExportFailedError: an export failed.
+    :raises WaitTimeoutError: ``timeout`` passed; the export goes on, and the task is not retried.
+    """
+
+    template_fields: Sequence[str] = ("export_id", "vizdom_conn_id")
+    operator_extra_links = (VizdomDashboardLink(),)
+    ui_color = "#efe6ff"
+    _target_name = "export_id"
+
+    def __init__(
+        self,
+        *,
+        export_id: Any,
+        vizdom_conn_id: str = "vizdom_default",
+        poke_interval: float | timedelta = 5.0,
+        deferrable: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, deferrable=deferrable, **kwargs)
+        self.export_id = export_id
+        self.vizdom_conn_id = vizdom_conn_id
+        given(export_id, "export_id")
+
+    def _wait(self) -> ExportWait:
+        return ExportWait(self.vizdom_conn_id, self.poke_interval)
+
+    def _remember(self, context: Context, states: States) -> None:
+        dashboard_id = next(
+            (state["dashboard_id"] for state in states.values() if state.get("dashboard_id")), None
+        )
+        if dashboard_id is None:
+            return
+        from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+        remember_link(context, VizdomHook(self.vizdom_conn_id).dashboard_url(dashboard_id))

@@ -1,0 +1,181 @@
+"""A wait as a task has it: blocking its worker, or deferred and resumed. Both kinds of wait look alike."""
+
+from __future__ import annotations
+
+import logging
+import random
+from abc import ABC, abstractmethod
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.exceptions import VisioProviderError
+from airflow_provider_visio.waiting import (
+    Verdict,
+    error_of_exports,
+    error_of_photo_requests,
+    growing,
+    jittered,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import BaseOperator
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_provider_visio.waiting import States
+
+log = logging.getLogger(__name__)
+
+# Airflow's own timeout ends a deferred task without our word, so it comes so much later than ours.
+TIMEOUT_BUFFER = 120.0
+
+
+class TaskWait(ABC):
+    """
+    A wait for ids of one kind.
+
+    :param conn_id: id of the Airflow connection.
+    :param poke_interval: seconds between two looks.
+    """
+
+    def __init__(self, conn_id: str, poke_interval: float) -> None:
+        self.conn_id = conn_id
+        self.poke_interval = poke_interval
+        self.states: States = {}
+        self._warned: set[str] = set()
+
+    def look(self, ids: Sequence[str], deadline: float | None = None) -> Verdict:
+        """
+        Ask the service once.
+
+        :raises VisioProviderError: it could not be asked.
+        """
+        verdict, self.states = self._judge(ids, deadline)
+        for word in set(verdict.unknown.values()) - self._warned:
+            self._warned.add(word)
+            log.warning("The service says %r, a status unknown to this provider; waiting on.", word)
+        return verdict
+
+    def settle(self, verdict: Verdict) -> Verdict:
+        """
+        Return a verdict that is good.
+
+        :raises VisioProviderError: the wait has ended otherwise.
+        """
+        error = self._error_of(verdict)
+        if error is not None:
+            raise error
+        return verdict
+
+    def error_at_deadline(self, ids: Sequence[str]) -> VisioProviderError | None:
+        """Return the error of a wait whose deadline has passed while these were open."""
+        return self._error_of(Verdict("timeout", waiting=tuple(ids)))
+
+    def block(self, ids: Sequence[str], deadline: float | None) -> Verdict:
+        """Wait here, holding the worker, until the wait is over."""
+        rounds = 0
+        while (verdict := self.look(ids, deadline)).outcome == "wait":
+            pause = jittered(self._interval(rounds), random.random())
+            clock.sleep(pause if deadline is None else max(0.0, min(pause, deadline - clock.now())))
+            rounds += 1
+        return self.settle(verdict)
+
+    def defer(self, task: BaseOperator, ids: Sequence[str], deadline: float | None) -> None:
+        """Give the worker back; the task goes on in its ``execute_complete`` when the wait is over."""
+        from airflow.sdk.configuration import conf
+
+        min_dwell = conf.getfloat("visio", "min_dwell", fallback=10.0)
+        timeout = None
+        if deadline is not None:
+            left = max(0.0, deadline - clock.now())
+            timeout = timedelta(seconds=left + self.poke_interval + min_dwell + TIMEOUT_BUFFER)
+        task.defer(
+            trigger=self._trigger(list(ids), deadline, min_dwell),
+            method_name="execute_complete",
+            timeout=timeout,
+        )
+
+    def resume(self, task: BaseOperator, event: Any) -> Verdict:
+        """
+        Go on after a deferred wait.
+
+        All but a good end is looked at once more from here: photos may have come with the deadline, a worker may reach
+        what the triggerer could not, and the service's own words are for the worker to report. A wait that turns out
+        to be open still, as after an outage, is deferred again with the same deadline.
+
+        :raises VisioProviderError: the wait has ended otherwise.
+        """
+        verdict = Verdict.from_event(event)
+        if verdict.outcome == "done":
+            return verdict
+        deadline = event.get("deadline")
+        ids = [*verdict.arrived, *verdict.ended, *verdict.waiting]
+        if verdict.trouble:
+            log.warning(
+                "The triggerer could not ask any more (%s); asking from this worker.", verdict.trouble
+            )
+        try:
+            verdict = self.look(ids, deadline)
+        except VisioProviderError:
+            if verdict.outcome == "trouble":
+                raise
+            log.warning("The service could not be asked once more.", exc_info=True)
+        if verdict.outcome == "wait":
+            log.info("The wait goes on.")
+            self.defer(task, ids, deadline)
+        return self.settle(verdict)
+
+    def _interval(self, rounds: int) -> float:  # noqa: ARG002
+        return self.poke_interval
+
+    @abstractmethod
+    def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
+        """Ask the service and decide."""
+
+    @abstractmethod
+    def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
+        """Return the error that a verdict means."""
+
+    @abstractmethod
+    def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
+        """Return the trigger that waits in the triggerer."""
+
+
+class PhotoRequestWait(TaskWait):
+    """A wait for photo requests."""
+
+    def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
+        from airflow_provider_visio.hooks.visiono import VisionoHook
+
+        return VisionoHook(self.conn_id).judge(ids, deadline=deadline)
+
+    def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
+        return error_of_photo_requests(verdict, self.conn_id)
+
+    def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
+        from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
+
+        return VisionoPhotoRequestTrigger(self.conn_id, ids, deadline, self.poke_interval, min_dwell)
+
+
+class ExportWait(TaskWait):
+    """A wait for dashboard exports."""
+
+    def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
+        from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+        return VizdomHook(self.conn_id).judge(ids, deadline=deadline)
+
+    def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
+        reasons = {i: str(state["error"]) for i, state in self.states.items() if state.get("error")}
+        return error_of_exports(verdict, self.conn_id, reasons)
+
+    def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
+        from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger
+
+        return VizdomExportTrigger(self.conn_id, ids, deadline, self.poke_interval, min_dwell)
+
+    def _interval(self, rounds: int) -> float:
+        return growing(self.poke_interval, rounds)

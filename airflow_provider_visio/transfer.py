@@ -1,0 +1,427 @@
+"""
+From signed links to verified files in an object store.
+
+A file appears under its final name only when all of its bytes were checked. Where the store can rename, they are
+written beside it and renamed; where it cannot (object stores, which show an object only once it is complete), they are
+checked in a local temporary file and uploaded from there. The manifest is written last, so that it tells of a finished
+job, and a re-run takes what is already whole from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import re
+import tempfile
+import unicodedata
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.exceptions import (
+    ConnectionFailedError,
+    InvalidRequestError,
+    TransferError,
+    VisioProviderError,
+)
+from airflow_provider_visio.filetypes import EXTENSIONS, Inspection, media_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_visio.api.client import Download
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+MAX_TRIES = 4
+READ_BYTES = 2**20
+
+# Stores that show an object only once it is complete, and for which a rename would be a copy.
+_WHOLE_OBJECT_STORES = {
+    "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "oci", "memory",
+}  # fmt: skip
+_LAPSED = {401, 403, 404, 410}
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.+)", re.IGNORECASE | re.DOTALL)
+
+
+StoredFile = dict[str, Any]
+
+
+class Manifest(TypedDict):
+    """
+    What is stored in a folder, and what it is.
+
+    ``path`` is the manifest's own. Each file has ``key``, ``path``, ``bytes``, ``sha256`` and ``mime_type``, and what
+    is known of it: for a photo ``item``, ``item_id``, ``gps``, ``taken_at`` and ``submitted_at``.
+    """
+
+    version: int
+    service: str
+    id: str
+    path: str
+    written_at: str
+    about: dict[str, Any]
+    files: list[StoredFile]
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """
+    A file to fetch.
+
+    :param key: what it is called at the service; the same on every run.
+    :param title: words for its name.
+    :param mime_type: the media type that the service declares, or None.
+    :param about: what the manifest shall say of it.
+    """
+
+    key: str
+    title: str
+    mime_type: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def destination_problem(destination: object) -> str | None:
+    """Return why something cannot be a destination, as far as that shows without touching a store; None if it can."""
+    text = str(destination) if destination is not None else ""
+    if not text.strip():
+        return "it is empty; give a URL such as 's3://bucket/photos' or 'file:///data/photos'"
+    if any(ord(char) < 32 for char in text):
+        return "it has control characters"
+    if match := _URL.fullmatch(text):
+        if match[1].lower() in {"http", "https"}:
+            return "files cannot be written to a web address; give an object store's URL such as 's3://bucket/photos'"
+        if match[1].lower() in {"file", "local"} and not match[2].startswith("/"):
+            return f"a local path starts at the root: 'file:///{match[2]}'"
+        return None
+    if text.startswith("/"):
+        return None
+    if re.match(r"[a-z][a-z0-9+.-]*:/", text, re.IGNORECASE):
+        return f"the scheme needs two slashes, as in {text.replace(':/', '://', 1)!r}"
+    return "it is a relative path, which means another folder on each worker; give a URL or an absolute path"
+
+
+def check_destination(destination: object) -> None:
+    """
+    Refuse what cannot be a destination.
+
+    :raises InvalidRequestError: says what is wrong with it and shows a good one.
+    """
+    if problem := destination_problem(destination):
+        raise InvalidRequestError.of("destination", f"{str(destination)!r}: {problem}")
+
+
+def folder_at(destination: ObjectStoragePath | str, name: str) -> ObjectStoragePath:
+    """
+    Return the folder of one request or export below a destination.
+
+    :raises InvalidRequestError: the destination cannot be one.
+    :raises TransferError: this Airflow has no filesystem for its scheme.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    check_destination(destination)
+    text = str(destination)
+    path = destination if isinstance(destination, ObjectStoragePath) else None
+    try:
+        path = path or ObjectStoragePath(f"file://{text}" if text.startswith("/") else text)
+        path.fs  # noqa: B018 - asks for the filesystem, which fails for a scheme nobody registered
+        return path / safe_name(name, limit=120)
+    except (ValueError, ImportError, KeyError) as error:
+        raise TransferError(
+            f"Airflow cannot write to {text!r}: {error}. Install the provider that has this filesystem, for example "
+            "apache-airflow-providers-amazon[s3fs] for s3://."
+        ) from error
+
+
+def safe_name(text: str, *, limit: int = 60) -> str:
+    """
+    Return text as a part of a file name that every store takes: letters, digits, ``-``, ``_`` and ``.``.
+
+    Accents are dropped; a name that has nothing else left becomes a short digest, so that two stay two.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)
+    name = re.sub(r"\.{2,}", ".", name).strip("-._")[:limit].rstrip("-._")
+    return name or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def store(
+    files: Sequence[RemoteFile],
+    folder: ObjectStoragePath,
+    *,
+    service: str,
+    job_id: str,
+    about: Mapping[str, Any],
+    links: Callable[[], Mapping[str, str]],
+    fetch: Callable[[str], AbstractContextManager[Download]],
+) -> Manifest:
+    """
+    Bring files into a folder and write its manifest.
+
+    :param files: what to fetch.
+    :param folder: where to.
+    :param service: the service's name, for the manifest.
+    :param job_id: id of the request or export.
+    :param about: what the manifest shall say of the whole.
+    :param links: mints a link for each file, by key; called again when one has lapsed.
+    :param fetch: opens a link.
+    :return: the manifest.
+    :raises TransferError: a file could not be fetched, verified or stored. What was stored before stays, and a re-run
+        goes on from there.
+    """
+    import pendulum
+
+    links_now = _Links(links)
+    earlier = _earlier(folder)
+    stored: list[StoredFile] = []
+    try:
+        if folder.protocol not in _WHOLE_OBJECT_STORES:
+            # An object store has no folders; making one there could make a bucket that nobody asked for.
+            folder.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            kept = _already_whole(file, folder, earlier)
+            stored.append(kept or _fetch_into(file, folder, links_now, fetch))
+            log.info(
+                "%s %s (%d bytes)",
+                "Already there:" if kept else "Stored",
+                stored[-1]["path"],
+                stored[-1]["bytes"],
+            )
+        path = folder / MANIFEST
+        manifest: Manifest = {
+            "version": 1,
+            "service": service,
+            "id": job_id,
+            "path": str(path),
+            "written_at": pendulum.from_timestamp(clock.now()).to_iso8601_string(),
+            "about": dict(about),
+            "files": stored,
+        }
+        _put(path, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
+    except VisioProviderError as error:
+        raise _with_count(error, stored, len(files)) from error
+    except Exception as error:
+        raise _with_count(_storing_failed(folder, error), stored, len(files)) from error
+    return manifest
+
+
+def summary(manifest: Manifest) -> dict[str, Any]:
+    """Return a manifest's short form for XCom: no place, no time, no person."""
+    return {
+        "id": manifest["id"],
+        "manifest": manifest["path"],
+        "files": [
+            {name: file[name] for name in ("path", "bytes", "sha256", "mime_type", "item") if name in file}
+            for file in manifest["files"]
+        ],
+    }
+
+
+class _Links:
+    """Links that are minted when first needed, and again when one has lapsed."""
+
+    def __init__(self, mint: Callable[[], Mapping[str, str]]) -> None:
+        self._mint = mint
+        self._links: Mapping[str, str] | None = None
+
+    def get(self, key: str, *, fresh: bool = False) -> str:
+        if self._links is None or fresh:
+            self._links = self._mint()
+        link = self._links.get(key)
+        if not link:
+            raise TransferError(f"The service gives no link for {key}; it may have been deleted there.")
+        return link
+
+
+def _fetch_into(
+    file: RemoteFile,
+    folder: ObjectStoragePath,
+    links: _Links,
+    fetch: Callable[[str], AbstractContextManager[Download]],
+) -> StoredFile:
+    fresh, tries = False, 0
+    while True:
+        tries += 1
+        try:
+            with fetch(links.get(file.key, fresh=fresh)) as download:
+                if download.status == 200:
+                    return _receive(file, folder, download)
+                status = download.status
+        except ConnectionFailedError as error:
+            status, problem = None, str(error)
+        except _BadBytesError as error:
+            status, problem = None, str(error)
+        else:
+            problem = f"the file's host answered {status}"
+        if tries >= MAX_TRIES or (status is not None and status < 500 and status not in _LAPSED | {408, 429}):
+            raise TransferError(f"{file.key} could not be fetched: {problem} ({tries} tries).", status=status)
+        fresh = status in _LAPSED
+        log.warning("%s: %s. Trying again%s.", file.key, problem, " with a new link" if fresh else "")
+        clock.sleep(0.5 * 2**tries)
+
+
+def _receive(file: RemoteFile, folder: ObjectStoragePath, download: Download) -> StoredFile:
+    if folder.protocol in _WHOLE_OBJECT_STORES:
+        with tempfile.TemporaryDirectory(prefix="visio-") as spool:
+            part = Path(spool) / "part"
+            found = _copy(file, download, part)
+            path = folder / _name(file, found.mime_type)
+            path.fs.put_file(str(part), path.path)
+            _check_stored(path, found.size)
+            return _entry(file, path, found)
+    temporary = folder / f".{safe_name(file.key)}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        found = _copy(file, download, temporary)
+        path = folder / _name(file, found.mime_type)
+        _rename(temporary, path)
+    finally:
+        with contextlib.suppress(Exception):
+            temporary.unlink(missing_ok=True)
+    return _entry(file, path, found)
+
+
+class _BadBytesError(Exception):
+    """The bytes that came are not the file; they may come right on another try."""
+
+
+def _copy(file: RemoteFile, download: Download, part: Path | ObjectStoragePath) -> Inspection:
+    found = Inspection(media_type(file.mime_type) or download.headers.get("content-type"))
+    with part.open("wb") as target:
+        for chunk in download.chunks:
+            target.write(chunk)
+            found.add(chunk)
+    expected = download.headers.get("content-length", "")
+    if expected.isdigit() and "content-encoding" not in download.headers and found.size != int(expected):
+        raise _BadBytesError(f"{found.size} of {expected} bytes came")
+    if problem := found.problem():
+        raise _BadBytesError(problem)
+    return found
+
+
+def _already_whole(
+    file: RemoteFile, folder: ObjectStoragePath, earlier: Mapping[str, StoredFile]
+) -> StoredFile | None:
+    """Return the entry of a file that an earlier run has stored, or None where it must be fetched."""
+    entry = earlier.get(file.key)
+    if entry is not None:
+        path = folder / entry["path"].rsplit("/", 1)[-1]
+        if path.exists() and path.stat().st_size == entry["bytes"]:
+            return {**entry, "path": str(path), **file.about}
+        return None
+    # No manifest: that run did not finish, but a file under its final name is one that was verified.
+    for extension in dict.fromkeys(
+        (EXTENSIONS.get(media_type(file.mime_type) or "", ".bin"), *EXTENSIONS.values())
+    ):
+        path = folder / f"{_stem(file)}{extension}"
+        if path.exists():
+            found = Inspection(file.mime_type)
+            with path.open("rb") as source:  # type: ignore[no-untyped-call]
+                while chunk := source.read(READ_BYTES):
+                    found.add(chunk)
+            return None if found.problem() else _entry(file, path, found)
+    return None
+
+
+def _earlier(folder: ObjectStoragePath) -> dict[str, StoredFile]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        return {
+            str(entry["key"]): entry
+            for entry in manifest["files"]
+            if isinstance(entry["path"], str) and isinstance(entry["bytes"], int)
+        }
+    except Exception:  # noqa: BLE001 - none there, or none that we can read: then everything is looked at anew
+        return {}
+
+
+def _put(path: ObjectStoragePath, content: bytes) -> None:
+    """Write a small file so that it appears whole."""
+    if path.protocol in _WHOLE_OBJECT_STORES:
+        path.fs.pipe_file(path.path, content)
+        _check_stored(path, len(content))
+        return
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        with temporary.open("wb") as target:  # type: ignore[no-untyped-call]
+            target.write(content)
+        _rename(temporary, path)
+    finally:
+        with contextlib.suppress(Exception):
+            temporary.unlink(missing_ok=True)
+
+
+def _rename(temporary: ObjectStoragePath, path: ObjectStoragePath) -> None:
+    if path.protocol in {"file", "local", ""}:
+        os.replace(temporary.path, path.path)  # noqa: PTH105 - the one rename that is atomic over an older file
+    else:
+        path.fs.mv(temporary.path, path.path)
+
+
+def _check_stored(path: ObjectStoragePath, size: int) -> None:
+    stored = path.stat().st_size
+    if stored != size:
+        path.unlink(missing_ok=True)
+        raise TransferError(f"{path} was stored with {stored} of {size} bytes and has been removed.")
+
+
+def _stem(file: RemoteFile) -> str:
+    key = safe_name(file.key)
+    # Two ids that differ only in what a name cannot hold must stay two files.
+    mark = (
+        ""
+        if key == file.key
+        else f"-{hashlib.sha256(file.key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    )
+    return f"{safe_name(file.title, limit=50)}-{key}{mark}"
+
+
+def _name(file: RemoteFile, mime_type: str | None) -> str:
+    return f"{_stem(file)}{EXTENSIONS.get(mime_type or '', '.bin')}"
+
+
+def _entry(file: RemoteFile, path: ObjectStoragePath, found: Inspection) -> StoredFile:
+    return {
+        "key": file.key,
+        "path": str(path),
+        "bytes": found.size,
+        "sha256": found.sha256,
+        "mime_type": found.mime_type,
+        **file.about,
+    }
+
+
+def _storing_failed(folder: ObjectStoragePath, error: Exception) -> TransferError:
+    number = getattr(error, "errno", None)
+    if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        what = "the disk is full; make room"
+    elif isinstance(error, PermissionError):
+        what = "this worker may not write there; change the permissions or the destination"
+    elif isinstance(error, FileExistsError | NotADirectoryError):
+        what = "a part of that path is a file, not a folder; change the destination"
+    else:
+        what = f"{type(error).__name__}: {error}"
+    place = getattr(error, "filename", None) or folder
+    return TransferError(f"Cannot store at {place}: {what}.")
+
+
+def _with_count(error: VisioProviderError, stored: Sequence[StoredFile], total: int) -> VisioProviderError:
+    kept = (
+        f"{len(stored)} of {total} files are stored and stay; run the task again for the rest."
+        if total > 1
+        else ""
+    )
+    text = " ".join(part for part in (str(error), kept or "Run the task again to try once more.") if part)
+    wrapped = TransferError(text, status=error.status) if isinstance(error, TransferError) else error
+    wrapped.conn_id = error.conn_id
+    return wrapped

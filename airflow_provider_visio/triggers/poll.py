@@ -1,0 +1,76 @@
+"""
+The poll behind the triggers: one sweep after another becomes a stream of news. Never ends, never raises.
+
+Where the news come from (here: polls) is kept apart from how a wait takes them (:mod:`.base`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    RateLimitedError,
+    VisioProviderError,
+)
+from airflow_provider_visio.triggers.base import News
+from airflow_provider_visio.waiting import jittered
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from airflow_provider_visio.api.client import AsyncClient
+    from airflow_provider_visio.api.sweep import State
+
+log = logging.getLogger(__name__)
+
+
+async def poll(
+    connect: Callable[[], Awaitable[AsyncClient]],
+    look: Callable[[AsyncClient], Awaitable[tuple[dict[str, State], Any]]],
+    pause: Callable[[float], Awaitable[None]],
+    interval: Callable[[int], float],
+) -> AsyncGenerator[News, None]:
+    """
+    Yield news for ever.
+
+    :param connect: makes the client; called again after it failed.
+    :param look: makes one sweep; returns what it learnt by id, and the context to judge it by.
+    :param pause: waits some seconds, or less when there is a reason to look sooner.
+    :param interval: seconds to the next sweep, after so many that went well.
+    """
+    client: AsyncClient | None = None
+    news, rounds = News(), 0
+    try:
+        while True:
+            wait = interval(rounds)
+            try:
+                client = client or await connect()
+                states, context = await look(client)
+                news, rounds = News(states, context=context), rounds + 1
+            except RateLimitedError as error:
+                # Not a failure of the service: the poll steps back until it is welcome again.
+                wait = max(wait, error.retry_after)
+                log.warning("%s The poll pauses for %.0f s.", error, wait)
+            except Exception as error:  # noqa: BLE001 - an error that escapes would end every wait on this stream
+                news = _after_failure(news, error)
+                log.warning("Poll failed (%d in a row): %s", news.failures, error)
+            yield news
+            await pause(jittered(wait, random.random()))
+    finally:
+        if client is not None:
+            await asyncio.shield(client.close())
+
+
+def _after_failure(news: News, error: Exception) -> News:
+    fatal = isinstance(error, AuthenticationError | InvalidRequestError | PermissionDeniedError)
+    # A missing connection is Airflow's error, not ours; like a key that is refused, it does not pass by itself.
+    fatal = fatal or type(error).__name__ == "AirflowNotFoundException"
+    status = getattr(error, "status", None) if isinstance(error, VisioProviderError) else None
+    trouble = f"{type(error).__name__}{f' ({status})' if status else ''}"
+    return News(news.states, news.failures + 1, trouble, fatal, news.context)

@@ -1,0 +1,91 @@
+"""Trigger that waits for dashboard exports."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.api.sweep import sweep_exports
+from airflow_provider_visio.api.vizdom import ExportContract
+from airflow_provider_visio.triggers.base import News, Wait
+from airflow_provider_visio.triggers.poll import poll
+from airflow_provider_visio.waiting import Verdict, decide_exports, growing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from airflow_provider_visio.api.client import AsyncClient
+from airflow_provider_visio.api.sweep import State
+
+log = logging.getLogger(__name__)
+
+
+class VizdomExportTrigger(Wait, BaseTrigger):
+    """
+    Wait until dashboard exports are ready, or have failed.
+
+    Fires once, with the same event as
+    :class:`~airflow_provider_visio.triggers.visiono.VisionoPhotoRequestTrigger`.
+
+    :param vizdom_conn_id: id of the Airflow connection.
+    :param export_ids: ids of the exports.
+    :param deadline: when to give up, in seconds since 1970, or None for never.
+    :param poke_interval: seconds between the first two polls; later ones come up to 30 s apart.
+    :param min_dwell: seconds before which it does not fire.
+    """
+
+    def __init__(
+        self,
+        vizdom_conn_id: str,
+        export_ids: list[str],
+        deadline: float | None = None,
+        poke_interval: float = 2.0,
+        min_dwell: float = 10.0,
+    ) -> None:
+        super().__init__(export_ids, deadline, poke_interval, min_dwell)
+        self.vizdom_conn_id = vizdom_conn_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments: plain JSON, nothing secret, for Airflow stores it in the clear."""
+        return (
+            f"{__name__}.{type(self).__name__}",
+            {
+                "vizdom_conn_id": self.vizdom_conn_id,
+                "export_ids": self.ids,
+                "deadline": self.deadline,
+                "poke_interval": self.poke_interval,
+                "min_dwell": self.min_dwell,
+            },
+        )
+
+    def judge(self, news: News, now: float) -> Verdict:
+        """Return what the news mean for this wait."""
+        words = news.context or ExportContract()
+        return decide_exports(self.ids, news.states, words, now=now, deadline=self.deadline)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll, and fire when the wait is over."""
+        from airflow_provider_visio.hooks.vizdom import VizdomHook, contract_of
+
+        log.info(
+            "Waiting for %d export(s) on connection %s: %s.",
+            len(self.ids),
+            self.vizdom_conn_id,
+            ", ".join(self.ids[:5]),
+        )
+
+        async def look(client: AsyncClient) -> tuple[dict[str, State], ExportContract]:
+            contract = contract_of(client.site)
+            return await client.sweep(sweep_exports(self.ids, contract)), contract
+
+        def interval(rounds: int) -> float:
+            return growing(self.poke_interval, rounds)
+
+        stream = poll(VizdomHook(self.vizdom_conn_id).get_polling_conn, look, clock.asleep, interval)
+        async with contextlib.aclosing(stream):
+            async for event in self.follow(stream):
+                yield event

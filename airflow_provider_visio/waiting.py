@@ -1,0 +1,357 @@
+"""
+Whether a wait is over: pure decisions that every mode shares (poke, reschedule, deferred, blocking).
+
+No I/O, and the clock is an argument. A *state* is what the service says of one id: ``{"status": ..., "expires_at":
+...}``. A *phase* is what that means. A *verdict* is what it means for a wait over one or more ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from airflow_provider_visio.exceptions import (
+    ExportFailedError,
+    InvalidRequestError,
+    PhotoRequestFailedError,
+    UnexpectedReplyError,
+    VisioProviderError,
+    WaitTimeoutError,
+)
+
+States = Mapping[str, Mapping[str, Any]]
+Phase = Literal["open", "arrived", "expired", "cancelled", "deleted", "failed", "refused"]
+Outcome = Literal["wait", "done", "failed", "timeout", "trouble"]
+
+# Literals: pending, in_progress, submitted (docs, plugin). Inferred: expired, cancelled, completed. "deleted" and
+# "refused" are also our own words, for an id that the service no longer knows, or will not tell of.
+PHOTO_REQUEST_PHASES: Mapping[str, Phase] = {
+    "pending": "open",
+    "in_progress": "open",
+    "submitted": "arrived",
+    "completed": "arrived",
+    "complete": "arrived",
+    "expired": "expired",
+    "cancelled": "cancelled",
+    "canceled": "cancelled",
+    "deleted": "deleted",
+    "refused": "refused",
+}
+
+# No page prints the word for an expired request, so one that stays open so long after its own expiry has expired.
+EXPIRY_GRACE = 300.0
+
+# Polls in a row that may fail before a wait gives up on the service.
+MAX_POLL_FAILURES = 5
+
+GROWTH = 1.5
+LONGEST_INTERVAL = 30.0
+
+_ENDED: Mapping[Phase, str] = {
+    "expired": "expired before the photos were submitted; give more expires_in_hours, or clear the task to ask again",
+    "cancelled": "was cancelled at Visiono; clear the task that made it to ask again",
+    "refused": "may not be read with this connection's key; check the key's scopes and the id",
+    "deleted": "was deleted at Visiono, or never was this workspace's; check the id, or clear the task to ask again",
+}
+
+
+class ExportWords(Protocol):
+    """The status words of an export contract."""
+
+    @property
+    def done_words(self) -> Sequence[str]:
+        """Words of an export whose file is ready."""
+
+    @property
+    def failed_words(self) -> Sequence[str]:
+        """Words of an export that will never be."""
+
+    @property
+    def open_words(self) -> Sequence[str]:
+        """Words of an export that is still being made."""
+
+
+_EXPORT_ENDED: Mapping[Phase, str] = {
+    "failed": "failed at Vizdom",
+    "deleted": "is unknown to Vizdom: it was deleted or has lapsed",
+    "refused": "may not be read with this connection's key",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What the states of a wait's ids mean.
+
+    :param outcome: go on waiting, or how the wait ends.
+    :param arrived: ids that are ready.
+    :param ended: phase by id, of those that never will be.
+    :param waiting: ids that are still open.
+    :param unknown: status word by id, of those whose word we do not know; they count as open.
+    :param trouble: what kept the service from being asked, for the outcome "trouble".
+    """
+
+    outcome: Outcome
+    arrived: tuple[str, ...] = ()
+    ended: Mapping[str, Phase] = field(default_factory=dict)
+    waiting: tuple[str, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    trouble: str | None = None
+
+    def as_event(self) -> dict[str, Any]:
+        """Return it as plain JSON for a trigger event: ids and statuses only."""
+        event = asdict(self)
+        return {
+            **event,
+            "arrived": list(self.arrived),
+            "waiting": list(self.waiting),
+            "ended": dict(self.ended),
+        }
+
+    @classmethod
+    def from_event(cls, event: object) -> Verdict:
+        """
+        Read a trigger event.
+
+        :raises UnexpectedReplyError: it is not one of ours; a wait must not pass as done by mistake.
+        """
+        if isinstance(event, Mapping) and event.get("outcome") in {"done", "failed", "timeout", "trouble"}:
+            return cls(
+                outcome=event["outcome"],
+                arrived=tuple(event.get("arrived") or ()),
+                ended=dict(event.get("ended") or {}),
+                waiting=tuple(event.get("waiting") or ()),
+                unknown=dict(event.get("unknown") or {}),
+                trouble=event.get("trouble"),
+            )
+        raise UnexpectedReplyError(
+            "The wait was resumed without an event of its own trigger; clear the task to wait again."
+        )
+
+
+def photo_request_phase(state: Mapping[str, Any], *, now: float) -> Phase | None:
+    """Return what a photo request's state means, or None for a status word that we do not know."""
+    word = normal(state.get("status"))
+    phase = PHOTO_REQUEST_PHASES.get(word) if word else "open"
+    if phase in {None, "open"}:
+        expiry = epoch(state.get("expires_at"))
+        if expiry is not None and now > expiry + EXPIRY_GRACE:
+            return "expired"
+    return phase
+
+
+def export_phase(state: Mapping[str, Any], words: ExportWords) -> Phase | None:
+    """Return what an export's state means under a contract's words, or None for a word that is not in it."""
+    word = normal(state.get("status"))
+    if word in map(normal, words.done_words):
+        return "arrived"
+    if word in map(normal, words.failed_words):
+        return "failed"
+    if word in map(normal, words.open_words) or not word:
+        return "open"
+    return {"deleted": "deleted", "refused": "refused"}.get(word)  # type: ignore[return-value]
+
+
+def decide_photo_requests(
+    request_ids: Sequence[str], states: States, *, now: float, deadline: float | None
+) -> Verdict:
+    """Decide whether a wait for photo requests is over; one not asked for yet counts as open."""
+    known = {i: states.get(i, {}) for i in request_ids}
+    return decide(
+        known, {i: photo_request_phase(s, now=now) for i, s in known.items()}, now=now, deadline=deadline
+    )
+
+
+def decide_exports(
+    export_ids: Sequence[str], states: States, words: ExportWords, *, now: float, deadline: float | None
+) -> Verdict:
+    """Decide whether a wait for exports is over; one not asked for yet counts as open."""
+    known = {i: states.get(i, {}) for i in export_ids}
+    return decide(known, {i: export_phase(s, words) for i, s in known.items()}, now=now, deadline=deadline)
+
+
+def decide(
+    states: States,
+    phases: Mapping[str, Phase | None],
+    *,
+    now: float,
+    deadline: float | None,
+) -> Verdict:
+    """
+    Decide whether a wait over some ids is over.
+
+    All of them must arrive: the wait is done when they have, failed as soon as one never will, and timed out at
+    the deadline. What has happened by the deadline counts before the deadline does.
+
+    :param states: what the service says, by id; an id it has not been asked for yet has an empty state.
+    :param phases: what that means, by id.
+    :param now: the time, in seconds since 1970.
+    :param deadline: when the wait gives up, on the same clock, or None for never.
+    """
+    arrived = tuple(i for i in states if phases[i] == "arrived")
+    ended: dict[str, Phase] = {
+        i: phase
+        for i in states
+        if (phase := phases[i]) not in {None, "open", "arrived"} and phase is not None
+    }
+    waiting = tuple(i for i in states if phases[i] in {None, "open"})
+    unknown = {i: str(states[i]["status"]) for i in states if phases[i] is None and states[i].get("status")}
+    outcome: Outcome = "wait"
+    if ended:
+        outcome = "failed"
+    elif not waiting:
+        outcome = "done"
+    elif deadline is not None and now >= deadline:
+        outcome = "timeout"
+    return Verdict(outcome, arrived, ended, waiting, unknown)
+
+
+def error_of_photo_requests(verdict: Verdict, conn_id: str) -> VisioProviderError | None:
+    """Return the error that a verdict over photo requests ends the wait with, or None where it does not."""
+    if verdict.outcome == "failed":
+        text = " ".join(
+            f"Photo request {i} {_ENDED.get(phase, phase)}." for i, phase in verdict.ended.items()
+        )
+        return PhotoRequestFailedError(f"{text} [connection {conn_id}]{_others(verdict)}", conn_id=conn_id)
+    if verdict.outcome == "timeout":
+        return WaitTimeoutError(
+            f"No photos for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}. Nothing was cancelled: the "
+            "link still works, and photos can arrive until the request's own expiry. "
+            f"Clear this task to wait on, or raise its timeout. [connection {conn_id}]{_others(verdict)}",
+            waiting=verdict.waiting,
+            conn_id=conn_id,
+        )
+    return None
+
+
+def error_of_exports(
+    verdict: Verdict, conn_id: str, reasons: Mapping[str, str] | None = None
+) -> VisioProviderError | None:
+    """Return the error that a verdict over exports ends the wait with, or None where it does not."""
+    if verdict.outcome == "failed":
+        text = " ".join(
+            f"Export {i} {_EXPORT_ENDED.get(phase, phase)}"
+            f"{': ' + reasons[i] if reasons and reasons.get(i) else ''}."
+            for i, phase in verdict.ended.items()
+        )
+        return ExportFailedError(
+            f"{text} Clear the task that started it to export again. [connection {conn_id}]{_others(verdict)}",
+            conn_id=conn_id,
+        )
+    if verdict.outcome == "timeout":
+        return WaitTimeoutError(
+            f"No file for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}. The export goes on at "
+            f"Vizdom; clear this task to wait on, or raise its timeout. [connection {conn_id}]{_others(verdict)}",
+            waiting=verdict.waiting,
+            conn_id=conn_id,
+        )
+    return None
+
+
+def ids_of(value: object, name: str) -> list[str]:
+    """
+    Return the ids in what a user passes on: an id, the output of the task that made it, or a list of either.
+
+    A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived.
+
+    :param value: the id or ids.
+    :param name: the parameter's name, for the error.
+    :raises InvalidRequestError: there is no id in it.
+    """
+    found: list[str] = []
+    if isinstance(value, str):
+        found = [value.strip()]
+    elif isinstance(value, Mapping) and "id" in value:
+        found = ids_of(value["id"], name)
+    elif isinstance(value, Mapping) and "arrived" in value:
+        found = ids_of(value["arrived"], name)
+    elif value is not None and not isinstance(value, Mapping | bytes | int | float):
+        try:
+            entries = list(value)  # type: ignore[call-overload]
+        except TypeError:
+            entries = []
+        for entry in entries:
+            found.extend(ids_of(entry, name))
+    if not found or not all(found):
+        raise InvalidRequestError.of(
+            name,
+            f"{_shown(value)} holds no id; give an id, the output of the task that made it, or a list of these",
+        )
+    return list(dict.fromkeys(found))
+
+
+def is_many(value: object) -> bool:
+    """Return whether what a user passes on stands for several ids, so that the result is a list as well."""
+    if isinstance(value, Mapping):
+        return "id" not in value
+    return not isinstance(value, str)
+
+
+def normal(word: object) -> str:
+    """Return a status word in the form that is compared: the dialects differ in case and separators."""
+    return str(word or "").strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def epoch(moment: object) -> float | None:
+    """Return an ISO 8601 time, or a datetime with a zone, as seconds since 1970; None where it is neither."""
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment.strip())
+        except ValueError:
+            return None
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        return moment.timestamp()
+    return None
+
+
+def seconds(value: float | timedelta | None, name: str) -> float | None:
+    """
+    Return a duration in seconds.
+
+    :raises InvalidRequestError: it is not a positive number of seconds or timedelta.
+    """
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InvalidRequestError.of(name, f"give seconds or a timedelta above zero, not {_shown(value)}")
+    return float(value)
+
+
+def growing(first: float, rounds: int) -> float:
+    """
+    Return the interval to the next poll of an export, in seconds, after so many polls.
+
+    An export takes minutes: polls begin close together and grow apart, up to 30 s (facts/vizdom_api.md, section 15).
+    """
+    return min(max(LONGEST_INTERVAL, first), first * GROWTH ** min(rounds, 50))
+
+
+def jittered(interval: float, draw: float) -> float:
+    """Return an interval up to a tenth shorter or longer, for a ``draw`` from 0 to 1, so that polls spread out."""
+    return interval * (0.9 + 0.2 * draw)
+
+
+def _list(ids: Sequence[str]) -> str:
+    shown = ", ".join(ids[:5])
+    return shown if len(ids) <= 5 else f"{shown} and {len(ids) - 5} more"
+
+
+def _odd(verdict: Verdict) -> str:
+    words = sorted(set(verdict.unknown.values()))
+    return f" (last status, unknown to this provider: {', '.join(words)})" if words else ""
+
+
+def _others(verdict: Verdict) -> str:
+    more = [f"{len(verdict.arrived)} arrived"] if verdict.arrived else []
+    if verdict.outcome == "failed" and verdict.waiting:
+        more.append(f"{len(verdict.waiting)} still open")
+    return f" [of the others: {', '.join(more)}]" if more else ""
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
