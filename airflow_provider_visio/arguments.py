@@ -1,8 +1,9 @@
-"""Checks of an operator's arguments, as far as they are known when a DAG file is parsed."""
+"""An operator's arguments: what is known of them when a DAG file is parsed, and what they mean at run time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -39,3 +40,62 @@ def given(value: object, name: str) -> None:
         return
     if value is None or value in ("", [], {}, ()) or (isinstance(value, str) and not value.strip()):
         raise InvalidRequestError.of(name, "it is empty")
+
+
+def ids_of(value: object, name: str) -> list[str]:
+    """
+    Return the ids in what a user passes on: an id, the output of the task that made it, or a list of either.
+
+    A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived.
+
+    :param value: the id or ids.
+    :param name: the parameter's name, for the error.
+    :raises InvalidRequestError: there is no id in it.
+    """
+    found: list[str] = []
+    if isinstance(value, str):
+        found = [value.strip()]
+    elif isinstance(value, Mapping) and "id" in value:
+        found = ids_of(value["id"], name)
+    elif isinstance(value, Mapping) and "arrived" in value:
+        found = ids_of(value["arrived"], name)
+    elif value is not None and not isinstance(value, Mapping | bytes | int | float):
+        try:
+            entries = list(value)  # type: ignore[call-overload]
+        except TypeError:
+            entries = []
+        for entry in entries:
+            found.extend(ids_of(entry, name))
+    if not found or not all(found):
+        raise InvalidRequestError.of(
+            name,
+            f"{_shown(value)} holds no id; give an id, the output of the task that made it, or a list of these",
+        )
+    return list(dict.fromkeys(found))
+
+
+def is_many(value: object) -> bool:
+    """Return whether what a user passes on stands for several ids, so that the result is a list as well."""
+    if isinstance(value, Mapping):
+        return "id" not in value
+    return not isinstance(value, str)
+
+
+def seconds(value: float | timedelta | None, name: str) -> float | None:
+    """
+    Return a duration in seconds.
+
+    :raises InvalidRequestError: it is not a positive number of seconds or timedelta.
+    """
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InvalidRequestError.of(name, f"give seconds or a timedelta above zero, not {_shown(value)}")
+    return float(value)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."

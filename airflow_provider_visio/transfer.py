@@ -15,18 +15,16 @@ import hashlib
 import json
 import logging
 import os
-import re
 import tempfile
-import unicodedata
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.destination import safe_name
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
-    InvalidRequestError,
     TransferError,
     VisioProviderError,
 )
@@ -51,7 +49,6 @@ _WHOLE_OBJECT_STORES = {
     "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "oci", "memory",
 }  # fmt: skip
 _LAPSED = {401, 403, 404, 410}
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.+)", re.IGNORECASE | re.DOTALL)
 
 
 StoredFile = dict[str, Any]
@@ -89,71 +86,6 @@ class RemoteFile:
     title: str
     mime_type: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
-
-
-def destination_problem(destination: object) -> str | None:
-    """Return why something cannot be a destination, as far as that shows without touching a store; None if it can."""
-    text = str(destination) if destination is not None else ""
-    if not text.strip():
-        return "it is empty; give a URL such as 's3://bucket/photos' or 'file:///data/photos'"
-    if any(ord(char) < 32 for char in text):
-        return "it has control characters"
-    if match := _URL.fullmatch(text):
-        if match[1].lower() in {"http", "https"}:
-            return "files cannot be written to a web address; give an object store's URL such as 's3://bucket/photos'"
-        if match[1].lower() in {"file", "local"} and not match[2].startswith("/"):
-            return f"a local path starts at the root: 'file:///{match[2]}'"
-        return None
-    if text.startswith("/"):
-        return None
-    if re.match(r"[a-z][a-z0-9+.-]*:/", text, re.IGNORECASE):
-        return f"the scheme needs two slashes, as in {text.replace(':/', '://', 1)!r}"
-    return "it is a relative path, which means another folder on each worker; give a URL or an absolute path"
-
-
-def check_destination(destination: object) -> None:
-    """
-    Refuse what cannot be a destination.
-
-    :raises InvalidRequestError: says what is wrong with it and shows a good one.
-    """
-    if problem := destination_problem(destination):
-        raise InvalidRequestError.of("destination", f"{str(destination)!r}: {problem}")
-
-
-def folder_at(destination: ObjectStoragePath | str, name: str) -> ObjectStoragePath:
-    """
-    Return the folder of one request or export below a destination.
-
-    :raises InvalidRequestError: the destination cannot be one.
-    :raises TransferError: this Airflow has no filesystem for its scheme.
-    """
-    from airflow.sdk import ObjectStoragePath
-
-    check_destination(destination)
-    text = str(destination)
-    path = destination if isinstance(destination, ObjectStoragePath) else None
-    try:
-        path = path or ObjectStoragePath(f"file://{text}" if text.startswith("/") else text)
-        path.fs  # noqa: B018 - asks for the filesystem, which fails for a scheme nobody registered
-        return path / safe_name(name, limit=120)
-    except (ValueError, ImportError, KeyError) as error:
-        raise TransferError(
-            f"Airflow cannot write to {text!r}: {error}. Install the provider that has this filesystem, for example "
-            "apache-airflow-providers-amazon[s3fs] for s3://."
-        ) from error
-
-
-def safe_name(text: str, *, limit: int = 60) -> str:
-    """
-    Return text as a part of a file name that every store takes: letters, digits, ``-``, ``_`` and ``.``.
-
-    Accents are dropped; a name that has nothing else left becomes a short digest, so that two stay two.
-    """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)
-    name = re.sub(r"\.{2,}", ".", name).strip("-._")[:limit].rstrip("-._")
-    return name or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def store(

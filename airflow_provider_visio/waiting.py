@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from airflow_provider_visio.exceptions import (
     ExportFailedError,
-    InvalidRequestError,
     PhotoRequestFailedError,
     UnexpectedReplyError,
     VisioProviderError,
@@ -250,45 +249,6 @@ def error_of_exports(
     return None
 
 
-def ids_of(value: object, name: str) -> list[str]:
-    """
-    Return the ids in what a user passes on: an id, the output of the task that made it, or a list of either.
-
-    A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived.
-
-    :param value: the id or ids.
-    :param name: the parameter's name, for the error.
-    :raises InvalidRequestError: there is no id in it.
-    """
-    found: list[str] = []
-    if isinstance(value, str):
-        found = [value.strip()]
-    elif isinstance(value, Mapping) and "id" in value:
-        found = ids_of(value["id"], name)
-    elif isinstance(value, Mapping) and "arrived" in value:
-        found = ids_of(value["arrived"], name)
-    elif value is not None and not isinstance(value, Mapping | bytes | int | float):
-        try:
-            entries = list(value)  # type: ignore[call-overload]
-        except TypeError:
-            entries = []
-        for entry in entries:
-            found.extend(ids_of(entry, name))
-    if not found or not all(found):
-        raise InvalidRequestError.of(
-            name,
-            f"{_shown(value)} holds no id; give an id, the output of the task that made it, or a list of these",
-        )
-    return list(dict.fromkeys(found))
-
-
-def is_many(value: object) -> bool:
-    """Return whether what a user passes on stands for several ids, so that the result is a list as well."""
-    if isinstance(value, Mapping):
-        return "id" not in value
-    return not isinstance(value, str)
-
-
 def normal(word: object) -> str:
     """Return a status word in the form that is compared: the dialects differ in case and separators."""
     return str(word or "").strip().lower().replace("-", "_").replace(" ", "_")
@@ -304,21 +264,6 @@ def epoch(moment: object) -> float | None:
     if isinstance(moment, datetime) and moment.tzinfo is not None:
         return moment.timestamp()
     return None
-
-
-def seconds(value: float | timedelta | None, name: str) -> float | None:
-    """
-    Return a duration in seconds.
-
-    :raises InvalidRequestError: it is not a positive number of seconds or timedelta.
-    """
-    if value is None:
-        return None
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise InvalidRequestError.of(name, f"give seconds or a timedelta above zero, not {_shown(value)}")
-    return float(value)
 
 
 def growing(first: float, rounds: int) -> float:
@@ -350,8 +295,3 @@ def _others(verdict: Verdict) -> str:
     if verdict.outcome == "failed" and verdict.waiting:
         more.append(f"{len(verdict.waiting)} still open")
     return f" [of the others: {', '.join(more)}]" if more else ""
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."

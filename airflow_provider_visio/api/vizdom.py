@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
+from airflow_provider_visio.api.export_format import check_format
 from airflow_provider_visio.api.site import Service
 from airflow_provider_visio.exceptions import InvalidRequestError
 
@@ -21,15 +22,6 @@ VIZDOM = Service(
     auth_header="Authorization",  # seed
     auth_prefix="Bearer ",  # seed
 )
-
-# Formats whose files can be verified; which of them Vizdom has is not documented.
-FORMATS = {
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "csv": "text/csv",
-    "jpg": "image/jpeg",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
 
 class Dashboard(TypedDict, total=False):
@@ -179,14 +171,3 @@ def read_export(data: Mapping[str, Any], contract: ExportContract) -> Export:
         if theirs in data:
             export[ours] = data[theirs]  # type: ignore[literal-required]
     return export
-
-
-def check_format(export_format: object) -> str:
-    """
-    Return a format's name in lower case.
-
-    :raises InvalidRequestError: it is no format that this provider can verify.
-    """
-    if isinstance(export_format, str) and export_format.strip().lower() in FORMATS:
-        return export_format.strip().lower()
-    raise InvalidRequestError.of("export_format", f"{export_format!r} is not one of {', '.join(FORMATS)}")

@@ -8,6 +8,7 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.sweep import sweep
 from airflow_provider_visio.connection_form import VISIONO_FORM
+from airflow_provider_visio.destination import folder_at
 from airflow_provider_visio.exceptions import NotFoundError, PermissionDeniedError
 from airflow_provider_visio.hooks.base import VisioBaseHook
 from airflow_provider_visio.waiting import decide_photo_requests
@@ -156,7 +157,7 @@ class VisionoHook(VisioBaseHook):
             "item", "item_id", "gps", "taken_at", "submitted_at"}], ...}``.
         :raises TransferError: a file could not be fetched, verified or stored; the others stay.
         """
-        from airflow_provider_visio.transfer import RemoteFile, folder_at, store
+        from airflow_provider_visio.transfer import RemoteFile, store
 
         folder = folder_at(destination, request_id)
         request = self.get_photo_request(request_id)

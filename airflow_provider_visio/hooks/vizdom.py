@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import vizdom as api
+from airflow_provider_visio.api.export_format import FORMATS
 from airflow_provider_visio.api.sweep import sweep_exports
 from airflow_provider_visio.connection_form import VIZDOM_FORM
+from airflow_provider_visio.destination import folder_at
 from airflow_provider_visio.exceptions import ExportFailedError
 from airflow_provider_visio.hooks.base import VisioBaseHook
 from airflow_provider_visio.waiting import decide_exports, export_phase
@@ -98,7 +100,7 @@ class VizdomHook(VisioBaseHook):
         :raises ExportFailedError: the export has no file (yet).
         :raises TransferError: the file could not be fetched, verified or stored.
         """
-        from airflow_provider_visio.transfer import RemoteFile, folder_at, store
+        from airflow_provider_visio.transfer import RemoteFile, store
 
         folder = folder_at(destination, export_id)
         export = self.get_export(export_id)
@@ -122,7 +124,7 @@ class VizdomHook(VisioBaseHook):
                 RemoteFile(
                     key=export_id,
                     title=str(export.get("dashboard_id") or "dashboard"),
-                    mime_type=api.FORMATS.get(export_format),
+                    mime_type=FORMATS.get(export_format),
                 )
             ],
             folder,

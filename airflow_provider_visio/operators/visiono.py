@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.visiono import check_photo_request
-from airflow_provider_visio.arguments import check_if_known, given
+from airflow_provider_visio.api.photo_request import check_photo_request
+from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, seconds
+from airflow_provider_visio.destination import check_destination
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
-from airflow_provider_visio.task_wait import PhotoRequestWait
-from airflow_provider_visio.transfer import check_destination, summary
-from airflow_provider_visio.waiting import ids_of, is_many, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
     from airflow_provider_visio.hooks.visiono import VisionoHook
+    from airflow_provider_visio.task_wait import PhotoRequestWait
 
 # What of a request later tasks need; its recipient's address stays with the service.
 _OUTPUT = (
@@ -190,9 +189,13 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
         return self._finish(self._wait().resume(self, event).arrived[0])
 
     def _wait(self) -> PhotoRequestWait:
+        from airflow_provider_visio.task_wait import PhotoRequestWait
+
         return PhotoRequestWait(self.visiono_conn_id, self.poke_interval)
 
     def _finish(self, request_id: str) -> dict[str, Any]:
+        from airflow_provider_visio.transfer import summary
+
         hook = self.hook
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
@@ -235,6 +238,8 @@ class VisionoDownloadPhotosOperator(_VisionoOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:  # noqa: ARG002
         """Fetch, verify and store the photos."""
+        from airflow_provider_visio.transfer import summary
+
         ids = ids_of(self.request_id, "request_id")
         hook = self.hook
         stored = [summary(hook.download_photos(request_id, self.destination)) for request_id in ids]

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.vizdom import check_format
-from airflow_provider_visio.arguments import check_if_known, given
+from airflow_provider_visio.api.export_format import check_format
+from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, seconds
+from airflow_provider_visio.destination import check_destination
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
-from airflow_provider_visio.task_wait import ExportWait
-from airflow_provider_visio.transfer import check_destination, summary
-from airflow_provider_visio.waiting import ids_of, is_many, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.hooks.vizdom import VizdomHook
+    from airflow_provider_visio.task_wait import ExportWait
 
 # A link to the file is not among them: it is signed, and would have lapsed anyway.
 _OUTPUT = ("id", "dashboard_id", "format", "status", "created_at")
@@ -122,9 +121,13 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         return self._finish(self._wait().resume(self, event).arrived[0])
 
     def _wait(self) -> ExportWait:
+        from airflow_provider_visio.task_wait import ExportWait
+
         return ExportWait(self.vizdom_conn_id, self.poke_interval)
 
     def _finish(self, export_id: str) -> dict[str, Any]:
+        from airflow_provider_visio.transfer import summary
+
         hook = self.hook
         output = _output(hook.get_export(export_id))
         if self.destination is not None:
@@ -167,6 +170,8 @@ class VizdomDownloadExportOperator(_VizdomOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch, verify and store the files."""
+        from airflow_provider_visio.transfer import summary
+
         hook = self.hook
         manifests = [
             hook.download_export(export_id, self.destination)

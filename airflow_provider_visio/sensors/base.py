@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.arguments import ids_of, is_many
 from airflow_provider_visio.exceptions import VisioProviderError, WaitTimeoutError
-from airflow_provider_visio.waiting import Verdict, ids_of, is_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_visio.task_wait import TaskWait
-    from airflow_provider_visio.waiting import States
+    from airflow_provider_visio.waiting import States, Verdict
 
 
 class SensorWaitTimeoutError(WaitTimeoutError, AirflowSensorTimeout):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio.arguments import given
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
-from airflow_provider_visio.task_wait import PhotoRequestWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.waiting import States
 
 
@@ -57,6 +57,8 @@ class VisionoPhotoRequestSensor(VisioSensor):
         given(request_id, "request_id")
 
     def _wait(self) -> PhotoRequestWait:
+        from airflow_provider_visio.task_wait import PhotoRequestWait
+
         return PhotoRequestWait(self.visiono_conn_id, self.poke_interval)
 
     def _remember(self, context: Context, states: States) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio.arguments import given
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
-from airflow_provider_visio.task_wait import ExportWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_visio.task_wait import ExportWait
     from airflow_provider_visio.waiting import States
 
 
@@ -58,6 +58,8 @@ class VizdomExportSensor(VisioSensor):
         given(export_id, "export_id")
 
     def _wait(self) -> ExportWait:
+        from airflow_provider_visio.task_wait import ExportWait
+
         return ExportWait(self.vizdom_conn_id, self.poke_interval)
 
     def _remember(self, context: Context, states: States) -> None:

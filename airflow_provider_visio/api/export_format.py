@@ -1,0 +1,25 @@
+"""The formats of an export, checked before any call; so that a DAG file can be refused when it is parsed."""
+
+from __future__ import annotations
+
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+# Formats whose files can be verified; which of them Vizdom has is not documented.
+FORMATS = {
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "csv": "text/csv",
+    "jpg": "image/jpeg",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+def check_format(export_format: object) -> str:
+    """
+    Return a format's name in lower case.
+
+    :raises InvalidRequestError: it is no format that this provider can verify.
+    """
+    if isinstance(export_format, str) and export_format.strip().lower() in FORMATS:
+        return export_format.strip().lower()
+    raise InvalidRequestError.of("export_format", f"{export_format!r} is not one of {', '.join(FORMATS)}")

@@ -1,0 +1,110 @@
+"""What a photo request may ask for, checked before any call; so that a DAG file can be refused when it is parsed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+# Plainly wrong addresses only: what is deliverable is for the service to say.
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+def check_photo_request(
+    *,
+    instructions: object = "x",
+    recipient_email: object = None,
+    expires_in_hours: object = None,
+    items: object = None,
+    metadata: object = None,
+) -> None:
+    """
+    Refuse what the service would refuse; each value is checked by itself, so that a DAG file can check what it knows.
+
+    :raises InvalidRequestError: says which value and what to give instead.
+    """
+    check_instructions(instructions)
+    if recipient_email is not None and not (
+        isinstance(recipient_email, str) and _ADDRESS.fullmatch(recipient_email)
+    ):
+        raise InvalidRequestError.of(
+            "recipient_email", "this is not an e-mail address; leave it out to share request_url yourself"
+        )
+    if expires_in_hours is not None:
+        whole_hours(expires_in_hours)
+    if items is not None:
+        if isinstance(items, str | Mapping) or not isinstance(items, Sequence):
+            raise InvalidRequestError.of(
+                "items", "give a list, with an instruction or a dict for each picture"
+            )
+        for item in items:
+            item_body(item)
+    if metadata is not None:
+        _check_metadata(metadata)
+
+
+def check_instructions(instructions: object) -> None:
+    """Refuse instructions that are empty or not text."""
+    if not isinstance(instructions, str) or not instructions.strip():
+        raise InvalidRequestError.of(
+            "instructions", "give a sentence that tells the recipient what to photograph"
+        )
+
+
+def whole_hours(value: object) -> int:
+    """
+    Return a lifetime in whole hours, the unit the service takes; a timedelta is rounded up.
+
+    :raises InvalidRequestError: it is not positive, or not a number of hours or a timedelta.
+    """
+    if isinstance(value, timedelta):
+        hours = -(-value // timedelta(hours=1))
+    elif isinstance(value, int) and not isinstance(value, bool):
+        hours = value
+    elif isinstance(value, str) and value.strip().isdecimal():  # what a template renders to
+        hours = int(value)
+    else:
+        raise InvalidRequestError.of(
+            "expires_in_hours", f"give whole hours or a timedelta, not {type(value).__name__}"
+        )
+    if hours < 1:
+        raise InvalidRequestError.of("expires_in_hours", "give at least one hour")
+    return hours
+
+
+def item_body(item: object) -> dict[str, Any]:
+    """
+    Return one item as the service takes it; text stands for a required picture.
+
+    :raises InvalidRequestError: it has no instructions, or fields that no item has.
+    """
+    if isinstance(item, str):
+        item = {"instructions": item}
+    if not isinstance(item, Mapping):
+        raise InvalidRequestError.of("items", f"an item is text or a dict, not {type(item).__name__}")
+    unknown = sorted(set(item) - {"instructions", "is_required"})
+    if unknown:
+        raise InvalidRequestError.of(
+            "items", f"an item has instructions and is_required, not {', '.join(map(str, unknown))}"
+        )
+    words = item.get("instructions")
+    if not isinstance(words, str) or not words.strip():
+        raise InvalidRequestError.of(
+            "items", "each item needs instructions, such as 'The whole car from the front'"
+        )
+    return {"instructions": words, "is_required": bool(item.get("is_required", True))}
+
+
+def _check_metadata(metadata: object) -> None:
+    if not isinstance(metadata, Mapping):
+        raise InvalidRequestError.of("metadata", f"give a dict, not {type(metadata).__name__}")
+    try:
+        json.dumps(dict(metadata), allow_nan=False)
+    except (TypeError, ValueError):
+        raise InvalidRequestError.of(
+            "metadata", "it has values that JSON cannot carry; give text, numbers, lists and dicts"
+        ) from None
