@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 
@@ -19,3 +20,10 @@ def sleep(seconds: float) -> None:
 async def asleep(seconds: float) -> None:
     """Wait some seconds, on an event loop."""
     await asyncio.sleep(seconds)
+
+
+async def wait(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, some seconds at most, and return whether it came."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()

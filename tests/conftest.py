@@ -54,8 +54,9 @@ class Sandbox:
     def settings(self, **values: Any) -> None:
         self.control("PATCH", "/settings", values)
 
-    def fault(self, service: str, kind: str, **more: Any) -> None:
-        self.control("POST", "/faults", {"service": service, "kind": kind, **more})
+    def fault(self, service: str, kind: str, *, times: int | None = None, **more: Any) -> None:
+        """Have calls go wrong, for good unless ``times`` is given."""
+        self.control("POST", "/faults", {"service": service, "kind": kind, "times": times, **more})
 
     def clear_faults(self) -> None:
         self.control("DELETE", "/faults")
@@ -150,6 +151,12 @@ class FakeClock:
         self.sleep(seconds)
         await asyncio.sleep(0)
 
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        await asyncio.sleep(0)
+        if not event.is_set():
+            self.sleep(seconds)
+        return event.is_set()
+
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
@@ -157,6 +164,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     from airflow_provider_visio import clock as real
 
     fake = FakeClock()
-    for name in ("now", "sleep", "asleep"):
+    for name in ("now", "sleep", "asleep", "wait"):
         monkeypatch.setattr(real, name, getattr(fake, name))
     return fake

@@ -112,6 +112,7 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.multiple_outputs = True  # so that `output["request_url"]` works in later tasks
         self.instructions = instructions
         self.recipient_email = recipient_email
         self.send_email = send_email
@@ -243,7 +244,8 @@ class VisionoDownloadPhotosOperator(_VisionoOperator):
         ids = ids_of(self.request_id, "request_id")
         hook = self.hook
         stored = [summary(hook.download_photos(request_id, self.destination)) for request_id in ids]
-        return stored if is_many(self.request_id) else stored[0]
+        self.multiple_outputs = not is_many(self.request_id)
+        return stored[0] if self.multiple_outputs else stored
 
 
 class VisionoDeletePhotoRequestOperator(_VisionoOperator):
@@ -278,7 +280,8 @@ class VisionoDeletePhotoRequestOperator(_VisionoOperator):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:  # noqa: ARG002
         """Delete the requests."""
         results = [self._delete(request_id) for request_id in ids_of(self.request_id, "request_id")]
-        return results if is_many(self.request_id) else results[0]
+        self.multiple_outputs = not is_many(self.request_id)
+        return results[0] if self.multiple_outputs else results
 
     def _delete(self, request_id: str) -> dict[str, Any]:
         try:

@@ -80,6 +80,7 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.multiple_outputs = True  # so that `output["id"]` works in later tasks
         self.dashboard_id = dashboard_id
         self.export_format = export_format
         self.wait_for_completion = wait_for_completion
@@ -181,7 +182,8 @@ class VizdomDownloadExportOperator(_VizdomOperator):
         if dashboard_id:
             remember_link(context, hook.dashboard_url(dashboard_id))
         stored = [summary(manifest) for manifest in manifests]
-        return stored if is_many(self.export_id) else stored[0]
+        self.multiple_outputs = not is_many(self.export_id)
+        return stored[0] if self.multiple_outputs else stored
 
 
 def _output(export: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
@@ -36,6 +37,7 @@ class VisioSensor(BaseSensorOperator):
     def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:
         self.deferrable = "mode" not in kwargs if deferrable is None else deferrable
         super().__init__(**kwargs)
+        self.multiple_outputs = True  # so that `output["arrived"]` works in later tasks
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait in whichever mode was chosen."""
@@ -49,7 +51,7 @@ class VisioSensor(BaseSensorOperator):
             return result
         with self._softly():
             deadline = clock.now() + self.timeout
-            ids, wait = self._ids(), self._wait()
+            ids, wait = self._ids(), self._wait
             verdict = wait.look(ids, deadline)
             self._remember(context, wait.states)
             if verdict.outcome == "wait":
@@ -59,7 +61,7 @@ class VisioSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Look once."""
         with self._softly():
-            wait = self._wait()
+            wait = self._wait
             verdict = wait.look(self._ids())
             self._remember(context, wait.states)
             if verdict.outcome == "wait":
@@ -69,7 +71,7 @@ class VisioSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
         """Go on after a deferred wait."""
         with self._softly():
-            return self._result(self._wait().resume(self, event))
+            return self._result(self._wait.resume(self, event))
 
     @contextlib.contextmanager
     def _softly(self) -> Iterator[None]:
@@ -87,7 +89,7 @@ class VisioSensor(BaseSensorOperator):
 
     def _timed_out(self) -> SensorWaitTimeoutError:
         """Return the error of a poke or reschedule wait whose time is over, in the words of a deferred one."""
-        wait = self._wait()
+        wait = self._wait
         error = wait.error_at_deadline(self._ids())
         return SensorWaitTimeoutError(str(error), waiting=self._ids(), conn_id=wait.conn_id)
 
@@ -107,8 +109,13 @@ class VisioSensor(BaseSensorOperator):
 
     _target_name: str
 
-    @abstractmethod
+    @cached_property
     def _wait(self) -> TaskWait:
+        """The wait that this sensor makes; one for all its looks, so that it says things once."""
+        return self._make_wait()
+
+    @abstractmethod
+    def _make_wait(self) -> TaskWait:
         """Return the wait that this sensor makes."""
 
     @abstractmethod

@@ -56,7 +56,7 @@ class VisionoPhotoRequestSensor(VisioSensor):
         self.visiono_conn_id = visiono_conn_id
         given(request_id, "request_id")
 
-    def _wait(self) -> PhotoRequestWait:
+    def _make_wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait
 
         return PhotoRequestWait(self.visiono_conn_id, self.poke_interval)

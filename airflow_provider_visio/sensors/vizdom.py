@@ -57,7 +57,7 @@ class VizdomExportSensor(VisioSensor):
         self.vizdom_conn_id = vizdom_conn_id
         given(export_id, "export_id")
 
-    def _wait(self) -> ExportWait:
+    def _make_wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait
 
         return ExportWait(self.vizdom_conn_id, self.poke_interval)

@@ -12,6 +12,8 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from airflow_provider_visio import clock
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -50,13 +52,11 @@ class Watched:
 
     async def pause(self, seconds: float) -> None:
         """Wait some seconds, or until the interval has become shorter than what is left of them."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        while (left := until - loop.time()) > 0:
+        until = clock.now() + seconds
+        while (left := until - clock.now()) > 0:
             self._joined.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._joined.wait(), left)
-                until = min(until, loop.time() + (self.interval or seconds))
+            if await clock.wait(self._joined, left):
+                until = min(until, clock.now() + (self.interval or seconds))
 
 
 _WATCHED: dict[tuple[int, str], Watched] = {}

@@ -1,0 +1,189 @@
+"""The example DAGs, and wiring, in Airflow's own ``dag.test()``; the live suite runs them under a scheduler."""
+
+from __future__ import annotations
+
+import email
+import importlib.util
+import os
+import socketserver
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+
+from airflow_provider_visio.operators.visiono import (
+    VisionoCreatePhotoRequestOperator,
+    VisionoDeletePhotoRequestOperator,
+)
+
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
+
+
+def example(name: str) -> DAG:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module.dag
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def run_dag(airflow_database: None) -> Callable[..., Any]:
+    def run(dag: DAG, **conf: Any) -> Any:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        from airflow.utils.session import create_session
+
+        try:
+            from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+        except ImportError:  # Airflow 3.1
+            from airflow.models.dagbag import DagBag, sync_bag_to_db
+        with create_session() as session:
+            DagBundlesManager().sync_bundles_to_db(session=session)
+        bag = DagBag(dag_folder=os.devnull)
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        return dag.test(run_conf=conf or None)
+
+    return run
+
+
+def outputs(run: Any) -> dict[str, Any]:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        rows = session.query(XComModel).filter_by(run_id=run.run_id, key="return_value").all()
+        return {f"{row.task_id}[{row.map_index}]": XComModel.deserialize_value(row) for row in rows}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_every_example_parses_without_a_warning(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert example(path.stem).tasks
+
+
+def test_photos_to_dashboard(sandbox, run_dag, tmp_path):
+    sandbox.person("submit", open_after=5, photo_every=5)
+    run = run_dag(example("visio_photos_to_dashboard"), destination=f"file://{tmp_path}", claim="C-1")
+    assert run.state == "success"
+    assert sorted(path.suffix for path in tmp_path.rglob("*.*")) == [".jpg"] * 3 + [".json"] * 2 + [".pdf"]
+    assert sandbox.control("GET", "/photo-requests")[0]["metadata"] == {"claim": "C-1"}
+
+
+def test_three_steps(sandbox, run_dag, tmp_path):
+    sandbox.person("submit", open_after=5, photo_every=5)
+    run = run_dag(example("visiono_three_steps"), destination=f"file://{tmp_path}")
+    assert run.state == "success"
+    assert len(list(tmp_path.rglob("*.jpg"))) == 2
+
+
+def test_fan_out(sandbox, run_dag, tmp_path):
+    sandbox.person("submit", open_after=5, photo_every=5)
+    run = run_dag(example("visiono_fan_out"), destination=f"file://{tmp_path}")
+    assert run.state == "success"
+    assert sandbox.count("visiono", "POST /photo-requests") == 4
+    assert len(list(tmp_path.glob("*/manifest.json"))) == 4
+    assert len(list(tmp_path.rglob("*.jpg"))) == 8
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[int, list[bytes]]]:
+    """A mail server that keeps what it is given."""
+    mails: list[bytes] = []
+
+    class Session(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 test\r\n")
+            while line := self.rfile.readline():
+                verb = line[:4].upper()
+                if verb == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+                self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+                if verb == b"QUIT":
+                    return
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], mails
+        server.shutdown()
+
+
+def test_weekly_export(sandbox, run_dag, tmp_path, mailbox, monkeypatch):
+    port, mails = mailbox
+    extra = '{"disable_ssl": true, "disable_tls": true}'
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_SMTP_DEFAULT",
+        f'{{"conn_type": "smtp", "host": "127.0.0.1", "port": {port}, "extra": {extra}}}',
+    )
+    run = run_dag(example("vizdom_weekly_export"), destination=f"file://{tmp_path}", to="ops@example.com")
+    assert run.state == "success"
+    mail = email.message_from_bytes(mails[0])
+    assert mail["To"] == "ops@example.com"
+    words = next(part for part in mail.walk() if part.get_content_maintype() == "text").get_payload(
+        decode=True
+    )
+    assert str(next(tmp_path.rglob("*.pdf"))) in words.decode()
+
+
+def test_outputs_can_be_wired_by_key_and_whole(sandbox, run_dag):
+    with DAG("wiring", schedule=None, start_date=None) as dag:
+        ask = VisionoCreatePhotoRequestOperator(task_id="ask", instructions="x")
+
+        @task
+        def link(url: str, request_id: str) -> str:
+            return f"{request_id} {url}"
+
+        link(ask.output["request_url"], ask.output["id"]) >> VisionoDeletePhotoRequestOperator(
+            task_id="delete", request_id=ask.output
+        )
+    run = run_dag(dag)
+    assert run.state == "success"
+    found = outputs(run)
+    assert found["delete[-1]"] == {"id": found["ask[-1]"]["id"], "deleted": True}
+    assert found["link[-1]"] == f"{found['ask[-1]']['id']} {found['ask[-1]']['request_url']}"
+
+
+def test_mapped_outputs_can_be_mapped_over(sandbox, run_dag):
+    with DAG("mapped", schedule=None, start_date=None) as dag:
+        ask = VisionoCreatePhotoRequestOperator.partial(task_id="ask").expand(instructions=["a", "b", "c"])
+        VisionoDeletePhotoRequestOperator.partial(task_id="delete").expand(request_id=ask.output)
+    run = run_dag(dag)
+    assert run.state == "success"
+    assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 3
+
+
+def test_a_recipient_s_address_stays_out_of_what_airflow_keeps(sandbox, run_dag):
+    address = "marker-recipient-4711@example.com"
+    with DAG("private", schedule=None, start_date=None) as dag:
+        VisionoCreatePhotoRequestOperator(
+            task_id="ask",
+            instructions="x",
+            recipient_email="{{ 'marker-recipient-' ~ '4711@' ~ 'example.com' }}",
+            wait_for_photos=True,
+            timeout=timedelta(minutes=2),
+        )
+    run = run_dag(dag)
+    assert run.state == "failed"
+    assert sandbox.control("GET", "/photo-requests")[0]["recipient_email"] == address
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        kept = session.query(RenderedTaskInstanceFields).filter_by(run_id=run.run_id, task_id="ask").all()
+        assert kept
+        assert address not in str([row.rendered_fields for row in kept])

@@ -1,0 +1,189 @@
+"""Operators that store files, and the one that deletes a request."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from PIL import Image
+
+from airflow_provider_visio.exceptions import (
+    ExportFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    TransferError,
+    WaitTimeoutError,
+)
+from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.hooks.vizdom import VizdomHook
+from airflow_provider_visio.operators.visiono import (
+    VisionoDeletePhotoRequestOperator,
+    VisionoDownloadPhotosOperator,
+)
+from airflow_provider_visio.operators.vizdom import (
+    VizdomDownloadExportOperator,
+    VizdomExportDashboardOperator,
+)
+
+
+def submitted(sandbox: Any, **more: Any) -> str:
+    request_id = VisionoHook().create_photo_request("Photograph it", items=["Front", "Plate"], **more)["id"]
+    sandbox.act(request_id, "submit")
+    return request_id
+
+
+def export(**more: Any) -> VizdomExportDashboardOperator:
+    return VizdomExportDashboardOperator(**{"task_id": "export", "dashboard_id": "dash_abc123", **more})
+
+
+def test_photos_are_stored_with_a_manifest(sandbox, run_task, tmp_path: Path):
+    request_id = submitted(sandbox, require_gps=True)
+    operator = VisionoDownloadPhotosOperator(
+        task_id="download", request_id={"id": request_id}, destination=f"file://{tmp_path}"
+    )
+    result = run_task(operator).run()
+    manifest = json.loads((tmp_path / request_id / "manifest.json").read_text())
+    assert result["manifest"] == manifest["path"]
+    for file in manifest["files"]:
+        assert {"path", "bytes", "sha256", "mime_type", "item", "gps", "submitted_at"} <= set(file)
+        with Image.open(file["path"].removeprefix("file://")) as picture:
+            picture.verify()
+            assert picture.getexif()
+    assert "signature" not in json.dumps([result, manifest])
+    assert [set(file) for file in result["files"]] == [{"path", "bytes", "sha256", "mime_type", "item"}] * 2
+
+
+def test_several_requests_give_a_list(sandbox, run_task, tmp_path: Path):
+    ids = [submitted(sandbox), submitted(sandbox)]
+    operator = VisionoDownloadPhotosOperator(
+        task_id="download", request_id={"arrived": ids, "ended": {}}, destination=str(tmp_path)
+    )
+    assert [one["id"] for one in run_task(operator).run()] == ids
+
+
+def test_a_failed_download_names_what_is_kept_and_goes_on_from_there(sandbox, run_task, tmp_path: Path):
+    request_id = submitted(sandbox)
+    sandbox.fault("storage", "status", status=500, skip=1)
+    operator = VisionoDownloadPhotosOperator(task_id="d", request_id=request_id, destination=str(tmp_path))
+    with pytest.raises(TransferError, match="1 of 2 files are stored and stay; run the task again"):
+        run_task(operator).run()
+    sandbox.clear_faults()
+    sandbox.control("DELETE", "/counters")
+    assert len(run_task(operator).run()["files"]) == 2
+    assert sandbox.count("storage", "GET /photos/{name}") == 1
+
+
+@pytest.mark.parametrize(
+    ("destination", "says"),
+    [
+        ("", "destination: it is empty"),
+        ("relative/path", "relative path"),
+        ("s3:/bucket", "two slashes"),
+        ("file://relative", "a local path starts at the root"),
+    ],
+)
+def test_a_malformed_destination_fails_when_the_dag_is_parsed(destination, says):
+    with pytest.raises(InvalidRequestError, match=says):
+        VisionoDownloadPhotosOperator(task_id="d", request_id="req_1", destination=destination)
+    with pytest.raises(InvalidRequestError, match=says):
+        VizdomDownloadExportOperator(task_id="d", export_id="exp_1", destination=destination)
+
+
+def test_a_scheme_that_airflow_does_not_know_names_the_remedy(sandbox, run_task):
+    operator = VisionoDownloadPhotosOperator(task_id="d", request_id="req_1", destination="nosuch://bucket/x")
+    with pytest.raises(TransferError, match="Install the provider that has this filesystem"):
+        run_task(operator).run()
+
+
+def test_an_unwritable_destination_says_where(sandbox, run_task, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    operator = VisionoDownloadPhotosOperator(
+        task_id="d", request_id=submitted(sandbox), destination=str(tmp_path / "file")
+    )
+    with pytest.raises(TransferError, match="a part of that path is a file"):
+        run_task(operator).run()
+
+
+def test_deleting_ends_the_link(sandbox, run_task):
+    request_id = VisionoHook().create_photo_request("x")["id"]
+    operator = VisionoDeletePhotoRequestOperator(task_id="delete", request_id=request_id)
+    assert run_task(operator).run() == {"id": request_id, "deleted": True}
+    with pytest.raises(NotFoundError, match="Check the id"):
+        run_task(operator).run()
+    lenient = VisionoDeletePhotoRequestOperator(task_id="d", request_id=[request_id], ignore_missing=True)
+    assert run_task(lenient).run() == [{"id": request_id, "deleted": False}]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(("wanted", "suffix"), [("pdf", ".pdf"), ("PNG", ".png"), ("csv", ".csv")])
+def test_an_export_is_waited_for_and_stored(sandbox, run_task, tmp_path: Path, deferrable, wanted, suffix):
+    task = run_task(export(export_format=wanted, destination=str(tmp_path), deferrable=deferrable))
+    output = task.run()
+    assert output["status"] == "completed"
+    assert output["file"]["path"].endswith(suffix)
+    assert (tmp_path / output["id"] / "manifest.json").exists()
+    assert len(task.deferrals) == deferrable
+    assert "signature" not in json.dumps(output)
+    assert sandbox.count("vizdom", "POST /exports") == 1
+
+
+def test_an_export_can_be_started_only(sandbox, run_task, tmp_path: Path):
+    output = run_task(export(wait_for_completion=False)).run()
+    assert output["status"] == "pending"
+    sandbox.advance(30)
+    download = VizdomDownloadExportOperator(task_id="d", export_id=output, destination=str(tmp_path))
+    assert run_task(download).run()["files"][0]["mime_type"] == "application/pdf"
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_failed_export_says_why(sandbox, run_task, deferrable):
+    with pytest.raises(ExportFailedError, match=r"failed at Vizdom: .+Clear the task"):
+        run_task(export(dashboard_id="dash_broken", deferrable=deferrable)).run()
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_an_export_that_takes_too_long_goes_on(sandbox, run_task, deferrable):
+    sandbox.settings(export_seconds=10_000)
+    with pytest.raises(WaitTimeoutError, match="The export goes on at Vizdom"):
+        run_task(export(timeout=60, deferrable=deferrable)).run()
+
+
+def test_a_file_that_is_not_ready_is_not_fetched(sandbox, run_task, tmp_path: Path):
+    export_id = VizdomHook().create_export("dash_abc123", "pdf")["id"]
+    with pytest.raises(ExportFailedError, match=r"has no file: its status is 'pending'. Wait for it"):
+        run_task(
+            VizdomDownloadExportOperator(task_id="d", export_id=export_id, destination=str(tmp_path))
+        ).run()
+
+
+def test_an_unknown_dashboard_says_so(sandbox, run_task):
+    with pytest.raises(NotFoundError, match="Dashboard with ID 'dash_nobody' does not exist"):
+        run_task(export(dashboard_id="dash_nobody")).run()
+
+
+@pytest.mark.parametrize("wrong", [{"export_format": "docx"}, {"export_format": ""}, {"dashboard_id": " "}])
+def test_what_is_known_to_be_wrong_fails_when_the_dag_is_parsed(wrong):
+    with pytest.raises(InvalidRequestError, match=next(iter(wrong))):
+        export(**wrong)
+
+
+def test_a_format_that_the_contract_lacks_names_the_setting(sandbox, run_task):
+    with pytest.raises(InvalidRequestError, match=r"not one of pdf, png, csv.*contract.formats"):
+        run_task(export(export_format="xlsx")).run()
+    assert sandbox.count("vizdom", "POST /exports") == 0
+
+
+def test_the_dashboard_s_link_is_kept_before_the_task_defers(sandbox, run_task, connection):
+    connection(
+        "vizdom_default",
+        sandbox.vizdom_url,
+        sandbox.vizdom_key,
+        dashboard_url="https://bi.example/{dashboard_id}",
+    )
+    task = run_task(export())
+    with pytest.raises(TaskDeferred):
+        task.operator.execute(task.context)
+    assert task.xcom["visio_link"] == "https://bi.example/dash_abc123"

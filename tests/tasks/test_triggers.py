@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseEventTrigger
+
+from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.hooks.vizdom import VizdomHook
+from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
+from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger
+
+shared_streams = pytest.mark.skipif(
+    not hasattr(BaseEventTrigger, "shared_stream_key"), reason="this Airflow has no shared streams"
+)
+
+
+def ask(number: int) -> list[str]:
+    hook = VisionoHook()
+    return [hook.create_photo_request(f"meter {n}")["id"] for n in range(number)]
+
+
+def fire(trigger: Any) -> dict[str, Any]:
+    async def first() -> Any:
+        async for event in trigger.run():
+            return event.payload
+        raise AssertionError("no event")
+
+    return asyncio.run(asyncio.wait_for(first(), 30))
+
+
+async def fire_shared(triggers: list[VisionoPhotoRequestTrigger]) -> list[dict[str, Any]]:
+    """Run triggers behind Airflow's own manager of shared streams, as its triggerer does."""
+    from airflow.triggers.shared_stream import SharedStreamManager
+
+    manager = SharedStreamManager()
+
+    async def one(number: int, trigger: VisionoPhotoRequestTrigger) -> dict[str, Any]:
+        key = trigger.shared_stream_key()
+        stream = manager.subscribe(trigger_id=number, trigger=trigger, key=key)
+        try:
+            async for event in trigger.filter_shared_stream(stream):
+                return event.payload
+            raise AssertionError("no event")
+        finally:
+            await manager.unsubscribe(number, key)
+
+    try:
+        return await asyncio.wait_for(asyncio.gather(*(one(n, t) for n, t in enumerate(triggers))), 60)
+    finally:
+        await manager.stop_all()
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        VisionoPhotoRequestTrigger("c", ["req_1"], 1.5, 60.0, 10.0),
+        VizdomExportTrigger("c", ["exp_1"], None, 2.0, 10.0),
+    ],
+    ids=lambda trigger: type(trigger).__name__,
+)
+def test_arguments_are_plain_json_and_make_the_same_trigger_again(trigger):
+    path, kwargs = trigger.serialize()
+    again = type(trigger)(**json.loads(json.dumps(kwargs)))
+    assert again.serialize() == (path, kwargs)
+    assert path == f"{type(trigger).__module__}.{type(trigger).__name__}"
+
+
+def test_arguments_of_the_first_release_still_make_a_trigger():
+    VisionoPhotoRequestTrigger(visiono_conn_id="c", request_ids=["req_1"])
+    VizdomExportTrigger(vizdom_conn_id="c", export_ids=["exp_1"])
+
+
+def test_the_queue_of_the_task_is_kept():
+    assert VisionoPhotoRequestTrigger.supports_triggerer_queue
+
+
+def test_the_event_carries_ids_and_statuses_only(sandbox):
+    (request_id,) = ask(1)
+    sandbox.act(request_id, "submit")
+    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    assert event == {
+        "outcome": "done",
+        "arrived": [request_id],
+        "ended": {},
+        "waiting": [],
+        "unknown": {},
+        "trouble": None,
+        "deadline": None,
+    }
+
+
+def test_it_does_not_fire_before_its_dwell(sandbox, clock):
+    (request_id,) = ask(1)
+    sandbox.act(request_id, "submit")
+    before = clock.now()
+    fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 12.0))
+    assert clock.now() - before == pytest.approx(12.0)
+
+
+def test_the_deadline_is_on_the_wall_clock(sandbox, clock):
+    (request_id,) = ask(1)
+    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 100, 30, 0))
+    assert (event["outcome"], event["waiting"]) == ("timeout", [request_id])
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") in {4, 5}
+
+
+def test_a_deadline_that_passed_while_nobody_ran_it_ends_at_the_first_look(sandbox, clock):
+    (request_id,) = ask(1)
+    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() - 5, 30, 0))
+    assert event["outcome"] == "timeout"
+
+
+def test_four_failures_in_a_row_are_borne_and_said(sandbox, caplog):
+    (request_id,) = ask(1)
+    sandbox.act(request_id, "submit")
+    sandbox.fault("visiono", "status", status=503, times=4)
+    with caplog.at_level(logging.WARNING):
+        event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    assert event["outcome"] == "done"
+    assert "Poll failed (4 of 5 in a row): ServiceError (503)" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["status", "drop_before", "html", "truncate", "empty"])
+def test_the_fifth_failure_in_a_row_ends_the_wait(sandbox, kind):
+    (request_id,) = ask(1)
+    sandbox.fault("visiono", kind, **({"status": 502} if kind in {"status", "empty"} else {}))
+    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    assert event["outcome"] == "trouble"
+    assert event["waiting"] == [request_id]
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") == 5
+
+
+def test_a_good_poll_between_resets_the_count(sandbox, clock):
+    (request_id,) = ask(1)
+    for skip in (0, 5):
+        sandbox.fault("visiono", "status", status=503, times=4, skip=skip)
+    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 300, 30, 0))
+    assert event["outcome"] == "timeout"
+
+
+def test_a_refusal_with_429_is_waited_out_and_is_no_failure(sandbox, clock):
+    (request_id,) = ask(1)
+    sandbox.act(request_id, "submit")
+    sandbox.fault("visiono", "rate_limit", retry_after=77, times=6)
+    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    assert event["outcome"] == "done"
+    assert len([pause for pause in clock.pauses if pause > 60]) == 6
+
+
+def test_a_key_that_stays_refused_ends_the_wait_at_once(sandbox):
+    (request_id,) = ask(1)
+    sandbox.keys(visiono=["another"])
+    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    assert (event["outcome"], event["trouble"]) == ("trouble", "AuthenticationError (401)")
+    assert (
+        sandbox.count("visiono", "GET /photo-requests/{id}") == 2
+    )  # once more after the connection was read again
+
+
+def test_a_missing_connection_ends_the_wait(sandbox):
+    event = fire(VisionoPhotoRequestTrigger("nobody", ["req_1"], None, 30, 0))
+    assert (event["outcome"], event["trouble"]) == ("trouble", "AirflowNotFoundException")
+
+
+def test_polls_are_spread(sandbox, clock):
+    (request_id,) = ask(1)
+    fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 300, 30, 0))
+    polls = [pause for pause in clock.pauses if pause]
+    assert len(set(polls)) > 3
+    assert all(27 <= pause <= 33 for pause in polls)
+
+
+def test_an_export_is_polled_less_and_less_often(sandbox, clock):
+    sandbox.settings(export_seconds=200)
+    export_id = VizdomHook().create_export("dash_abc123", "pdf")["id"]
+    event = fire(VizdomExportTrigger("vizdom_default", [export_id], None, 2.0, 0))
+    assert event["arrived"] == [export_id]
+    polls = [pause for pause in clock.pauses if pause]
+    assert polls[0] < 2.3
+    assert 27 <= polls[-1] <= 33
+
+
+def test_an_export_whose_words_were_replaced_is_judged_by_them(sandbox, connection):
+    connection(
+        "vizdom_default", sandbox.vizdom_url, sandbox.vizdom_key, contract={"done_words": ["processing"]}
+    )
+    export_id = VizdomHook().create_export("dash_abc123", "pdf")["id"]
+    sandbox.advance(1)
+    event = fire(VizdomExportTrigger("vizdom_default", [export_id], None, 0.5, 0))
+    assert event["outcome"] == "done"
+
+
+@shared_streams
+def test_two_hundred_waits_share_one_poll(sandbox):
+    sandbox.settings(visiono_per_minute=100_000, visiono_per_hour=100_000)
+    ids = ask(200)
+    for request_id in ids:
+        sandbox.act(request_id, "submit")
+    sandbox.control("DELETE", "/counters")
+    triggers = [VisionoPhotoRequestTrigger("visiono_default", [i], None, 30, 0) for i in ids]
+    events = asyncio.run(fire_shared(triggers))
+    assert [event["arrived"] for event in events] == [[i] for i in ids]
+    assert sandbox.count("visiono", "GET /photo-requests") <= 4
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") <= 5
+
+
+@shared_streams
+def test_one_wait_s_end_does_not_touch_the_others(sandbox):
+    deleted, expired, submitted, nobody = *ask(3), "req_nobody"
+    sandbox.act(deleted, "delete")
+    sandbox.act(expired, "expire")
+    sandbox.act(submitted, "submit")
+    triggers = [
+        VisionoPhotoRequestTrigger("visiono_default", [i], None, 30, 0)
+        for i in (deleted, expired, submitted, nobody)
+    ]
+    events = asyncio.run(fire_shared(triggers))
+    assert [event["outcome"] for event in events] == ["failed", "failed", "done", "failed"]
+    assert events[0]["ended"] == {deleted: "deleted"}
+    assert events[1]["ended"] == {expired: "expired"}
+
+
+@shared_streams
+def test_a_wait_that_joins_later_learns_what_it_missed(sandbox):
+    first, second = ask(2)
+    sandbox.act(second, "submit")
+
+    class Late(VisionoPhotoRequestTrigger):
+        async def filter_shared_stream(self, shared_stream):
+            for _ in range(3):  # snapshots that go by before this wait takes part
+                await anext(shared_stream)
+            sandbox.act(first, "submit")
+            async for event in super().filter_shared_stream(shared_stream):
+                yield event
+
+    triggers = [
+        VisionoPhotoRequestTrigger("visiono_default", [first], None, 30, 0),
+        Late("visiono_default", [second], None, 30, 0),
+    ]
+    events = asyncio.run(fire_shared(triggers))
+    assert [event["arrived"] for event in events] == [[first], [second]]
+
+
+@shared_streams
+def test_connections_do_not_share(sandbox, connection):
+    connection("visiono_other", sandbox.visiono_url, sandbox.visiono_key)
+    one = VisionoPhotoRequestTrigger("visiono_default", ["a"])
+    assert (
+        one.shared_stream_key()
+        == VisionoPhotoRequestTrigger("visiono_default", ["b"], 5.0, 9).shared_stream_key()
+    )
+    assert one.shared_stream_key() != VisionoPhotoRequestTrigger("visiono_other", ["a"]).shared_stream_key()
