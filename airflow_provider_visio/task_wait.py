@@ -84,7 +84,7 @@ class TaskWait(ABC):
 
     def defer(self, task: BaseOperator, ids: Sequence[str], deadline: float | None) -> None:
         """Give the worker back; the task goes on in its ``execute_complete`` when the wait is over."""
-        from airflow.sdk.configuration import conf
+        from airflow.providers.common.compat.sdk import conf
 
         min_dwell = conf.getfloat("visio", "min_dwell", fallback=10.0)
         timeout = None

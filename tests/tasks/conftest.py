@@ -10,8 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import BaseOperator, timezone
-from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+
+try:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import AirflowRescheduleException
 
 
 class Task:
