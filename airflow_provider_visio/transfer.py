@@ -197,7 +197,9 @@ def _fetch_into(
         else:
             problem = f"the file's host answered {status}"
         if tries >= MAX_TRIES or (status is not None and status < 500 and status not in _LAPSED | {408, 429}):
-            raise TransferError(f"{file.key} could not be fetched: {problem} ({tries} tries).", status=status)
+            raise TransferError(
+                f"{file.key} could not be fetched in {tries} tries: {problem.rstrip('.')}.", status=status
+            )
         fresh = status in _LAPSED
         log.warning("%s: %s. Trying again%s.", file.key, problem, " with a new link" if fresh else "")
         clock.sleep(0.5 * 2**tries)

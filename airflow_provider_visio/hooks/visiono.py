@@ -185,7 +185,7 @@ class VisionoHook(VisioBaseHook):
             job_id=request_id,
             about={
                 name: request.get(name)
-                for name in ("status", "instructions", "metadata", "created_at", "expires_at")
+                for name in ("status", "instructions", "request_url", "metadata", "created_at", "expires_at")
             },
             links=links,
             fetch=self.get_conn().open,

@@ -237,13 +237,15 @@ class VisionoDownloadPhotosOperator(_VisionoOperator):
         given(destination, "destination")
         check_if_known(check_destination, destination=destination)
 
-    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:  # noqa: ARG002
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch, verify and store the photos."""
         from airflow_provider_visio.transfer import summary
 
         ids = ids_of(self.request_id, "request_id")
         hook = self.hook
-        stored = [summary(hook.download_photos(request_id, self.destination)) for request_id in ids]
+        manifests = [hook.download_photos(request_id, self.destination) for request_id in ids]
+        remember_link(context, manifests[0]["about"].get("request_url"))
+        stored = [summary(manifest) for manifest in manifests]
         self.multiple_outputs = not is_many(self.request_id)
         return stored[0] if self.multiple_outputs else stored
 
