@@ -12,7 +12,7 @@ from airflow_provider_visio.exceptions import InvalidRequestError, TransferError
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.+)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def destination_problem(destination: object) -> str | None:
@@ -23,6 +23,8 @@ def destination_problem(destination: object) -> str | None:
     if any(ord(char) < 32 for char in text):
         return "it has control characters"
     if match := _URL.fullmatch(text):
+        if not match[2].strip("/"):
+            return f"it names no bucket or folder; give one, such as '{match[1]}://bucket/photos'"
         if match[1].lower() in {"http", "https"}:
             return "files cannot be written to a web address; give an object store's URL such as 's3://bucket/photos'"
         if match[1].lower() in {"file", "local"} and not match[2].startswith("/"):

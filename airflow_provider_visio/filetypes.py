@@ -17,6 +17,10 @@ EXTENSIONS = {
 }
 
 _EDGE_BYTES = 1024
+# A page, or an object store's error in XML, where a file should be.
+_PAGE = re.compile(
+    rb"(\xef\xbb\xbf)?\s*<(!doctype|!--|html|head|body|title|script|\?xml|error)", re.IGNORECASE
+)
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 
 
@@ -51,8 +55,8 @@ class Inspection:
 
     @property
     def mime_type(self) -> str | None:
-        """The declared media type, or the one that the bytes show."""
-        return self.declared or sniff(self._head)
+        """The declared media type where it can be verified, else the one that the bytes show."""
+        return self.declared if self.declared in EXTENSIONS else sniff(self._head) or self.declared
 
     def problem(self) -> str | None:
         """Return what shows that the file is not whole or not of its declared type, or None where nothing does."""
@@ -65,8 +69,12 @@ class Inspection:
             return "it is a web page, not a file"
         if found == "image/jpeg" and not self._jpeg.reached:
             return "the JPEG is cut off"
-        if found == "image/png" and b"IEND" not in self._tail[-16:]:
+        if found == "image/png" and b"IEND\xaeB`\x82" not in self._tail:
             return "the PNG is cut off"
+        if found == "image/webp" and int.from_bytes(self._head[4:8], "little") + 8 > self.size:
+            return "the WebP is cut off"
+        if found == "application/zip" and b"PK\x05\x06" not in self._tail:
+            return "the archive is cut off"
         if found == "application/pdf" and b"%%EOF" not in self._tail:
             return "the PDF is cut off"
         return None
@@ -151,7 +159,7 @@ def sniff(head: bytes) -> str | None:
         return "image/webp"
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         return "image/heic"
-    return "text/html" if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" else None
+    return "text/html" if _PAGE.match(head) else None
 
 
 def _agree(wanted: str, found: str | None) -> bool:

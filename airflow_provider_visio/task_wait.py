@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.api.vizdom import failure_of
 from airflow_provider_visio.exceptions import VisioProviderError
 from airflow_provider_visio.waiting import (
     Verdict,
@@ -169,7 +170,7 @@ class ExportWait(TaskWait):
         return VizdomHook(self.conn_id).judge(ids, deadline=deadline)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
-        reasons = {i: str(state["error"]) for i, state in self.states.items() if state.get("error")}
+        reasons = {i: failure_of(state) for i, state in self.states.items()}
         return error_of_exports(verdict, self.conn_id, reasons)
 
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:

@@ -93,6 +93,7 @@ def store(
     folder: ObjectStoragePath,
     *,
     service: str,
+    conn_id: str,
     job_id: str,
     about: Mapping[str, Any],
     links: Callable[[], Mapping[str, str]],
@@ -104,6 +105,7 @@ def store(
     :param files: what to fetch.
     :param folder: where to.
     :param service: the service's name, for the manifest.
+    :param conn_id: id of the Airflow connection, for errors.
     :param job_id: id of the request or export.
     :param about: what the manifest shall say of the whole.
     :param links: mints a link for each file, by key; called again when one has lapsed.
@@ -141,10 +143,12 @@ def store(
             "files": stored,
         }
         _put(path, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
-    except VisioProviderError as error:
-        raise _with_count(error, stored, len(files)) from error
+    except TransferError as error:
+        raise _with_count(error, stored, len(files), conn_id) from error
+    except VisioProviderError:
+        raise
     except Exception as error:
-        raise _with_count(_storing_failed(folder, error), stored, len(files)) from error
+        raise _with_count(_storing_failed(folder, error), stored, len(files), conn_id) from error
     return manifest
 
 
@@ -250,21 +254,29 @@ def _already_whole(
     entry = earlier.get(file.key)
     if entry is not None:
         path = folder / entry["path"].rsplit("/", 1)[-1]
-        if path.exists() and path.stat().st_size == entry["bytes"]:
-            return {**entry, "path": str(path), **file.about}
-        return None
+        found = _inspect(path, entry.get("mime_type"))
+        whole = found is not None and found.sha256 == entry.get("sha256")
+        return {**entry, "path": str(path), **file.about} if whole else None
     # No manifest: that run did not finish, but a file under its final name is one that was verified.
     for extension in dict.fromkeys(
         (EXTENSIONS.get(media_type(file.mime_type) or "", ".bin"), *EXTENSIONS.values())
     ):
         path = folder / f"{_stem(file)}{extension}"
-        if path.exists():
-            found = Inspection(file.mime_type)
-            with path.open("rb") as source:  # type: ignore[no-untyped-call]
-                while chunk := source.read(READ_BYTES):
-                    found.add(chunk)
+        found = _inspect(path, file.mime_type)
+        if found is not None:
             return None if found.problem() else _entry(file, path, found)
     return None
+
+
+def _inspect(path: ObjectStoragePath, declared: str | None) -> Inspection | None:
+    """Read a file that may be there."""
+    if not path.exists():
+        return None
+    found = Inspection(declared)
+    with path.open("rb") as source:  # type: ignore[no-untyped-call]
+        while chunk := source.read(READ_BYTES):
+            found.add(chunk)
+    return found
 
 
 def _earlier(folder: ObjectStoragePath) -> dict[str, StoredFile]:
@@ -299,7 +311,11 @@ def _rename(temporary: ObjectStoragePath, path: ObjectStoragePath) -> None:
     if path.protocol in {"file", "local", ""}:
         os.replace(temporary.path, path.path)  # noqa: PTH105 - the one rename that is atomic over an older file
     else:
-        path.fs.mv(temporary.path, path.path)
+        try:
+            path.fs.mv(temporary.path, path.path)
+        except FileExistsError:  # a store whose rename does not replace
+            path.unlink()
+            path.fs.mv(temporary.path, path.path)
 
 
 def _check_stored(path: ObjectStoragePath, size: int) -> None:
@@ -349,13 +365,12 @@ def _storing_failed(folder: ObjectStoragePath, error: Exception) -> TransferErro
     return TransferError(f"Cannot store at {place}: {what}.")
 
 
-def _with_count(error: VisioProviderError, stored: Sequence[StoredFile], total: int) -> VisioProviderError:
-    kept = (
+def _with_count(
+    error: TransferError, stored: Sequence[StoredFile], total: int, conn_id: str
+) -> TransferError:
+    remedy = (
         f"{len(stored)} of {total} files are stored and stay; run the task again for the rest."
         if total > 1
-        else ""
+        else "Run the task again to try once more."
     )
-    text = " ".join(part for part in (str(error), kept or "Run the task again to try once more.") if part)
-    wrapped = TransferError(text, status=error.status) if isinstance(error, TransferError) else error
-    wrapped.conn_id = error.conn_id
-    return wrapped
+    return TransferError(f"{error} {remedy} [connection {conn_id}]", status=error.status, conn_id=conn_id)

@@ -45,6 +45,9 @@ EXPIRY_GRACE = 300.0
 # Polls in a row that may fail before a wait gives up on the service.
 MAX_POLL_FAILURES = 5
 
+# Ids that an error text names; the others it counts.
+MAX_NAMED = 5
+
 GROWTH = 1.5
 LONGEST_INTERVAL = 30.0
 
@@ -116,15 +119,20 @@ class Verdict:
 
         :raises UnexpectedReplyError: it is not one of ours; a wait must not pass as done by mistake.
         """
-        if isinstance(event, Mapping) and event.get("outcome") in {"done", "failed", "timeout", "trouble"}:
-            return cls(
-                outcome=event["outcome"],
-                arrived=tuple(event.get("arrived") or ()),
-                ended=dict(event.get("ended") or {}),
-                waiting=tuple(event.get("waiting") or ()),
-                unknown=dict(event.get("unknown") or {}),
-                trouble=event.get("trouble"),
-            )
+        if isinstance(event, Mapping) and event.get("outcome") in ("done", "failed", "timeout", "trouble"):
+            lists = [event.get(name) or [] for name in ("arrived", "waiting")]
+            dicts = [event.get(name) or {} for name in ("ended", "unknown")]
+            whole = all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in lists)
+            whole = whole and all(isinstance(words, dict) for words in dicts)
+            if whole and (event["outcome"] != "done" or (lists[0] and not lists[1] and not dicts[0])):
+                return cls(
+                    outcome=event["outcome"],
+                    arrived=tuple(lists[0]),
+                    ended=dicts[0],
+                    waiting=tuple(lists[1]),
+                    unknown=dicts[1],
+                    trouble=event.get("trouble"),
+                )
         raise UnexpectedReplyError(
             "The wait was resumed without an event of its own trigger; clear the task to wait again."
         )
@@ -210,9 +218,7 @@ def decide(
 def error_of_photo_requests(verdict: Verdict, conn_id: str) -> VisioProviderError | None:
     """Return the error that a verdict over photo requests ends the wait with, or None where it does not."""
     if verdict.outcome == "failed":
-        text = " ".join(
-            f"Photo request {i} {_ENDED.get(phase, phase)}." for i, phase in verdict.ended.items()
-        )
+        text = " ".join(f"Photo request {i} {_ENDED.get(phase, phase)}." for i, phase in _some(verdict.ended))
         return PhotoRequestFailedError(f"{text} [connection {conn_id}]{_others(verdict)}", conn_id=conn_id)
     if verdict.outcome == "timeout":
         return WaitTimeoutError(
@@ -233,7 +239,7 @@ def error_of_exports(
         text = " ".join(
             f"Export {i} {_EXPORT_ENDED.get(phase, phase)}"
             f"{': ' + reasons[i] if reasons and reasons.get(i) else ''}."
-            for i, phase in verdict.ended.items()
+            for i, phase in _some(verdict.ended)
         )
         return ExportFailedError(
             f"{text} Clear the task that started it to export again. [connection {conn_id}]{_others(verdict)}",
@@ -280,9 +286,13 @@ def jittered(interval: float, draw: float) -> float:
     return interval * (0.9 + 0.2 * draw)
 
 
+def _some(ended: Mapping[str, Phase]) -> list[tuple[str, Phase]]:
+    return list(ended.items())[:MAX_NAMED]
+
+
 def _list(ids: Sequence[str]) -> str:
-    shown = ", ".join(ids[:5])
-    return shown if len(ids) <= 5 else f"{shown} and {len(ids) - 5} more"
+    shown = ", ".join(ids[:MAX_NAMED])
+    return shown if len(ids) <= MAX_NAMED else f"{shown} and {len(ids) - MAX_NAMED} more"
 
 
 def _odd(verdict: Verdict) -> str:
@@ -292,6 +302,8 @@ def _odd(verdict: Verdict) -> str:
 
 def _others(verdict: Verdict) -> str:
     more = [f"{len(verdict.arrived)} arrived"] if verdict.arrived else []
+    if len(verdict.ended) > MAX_NAMED:
+        more.append(f"{len(verdict.ended) - MAX_NAMED} ended likewise")
     if verdict.outcome == "failed" and verdict.waiting:
         more.append(f"{len(verdict.waiting)} still open")
     return f" [of the others: {', '.join(more)}]" if more else ""

@@ -38,9 +38,14 @@ class Call:
     evidence: str = "seed"
 
     @property
+    def changes(self) -> bool:
+        """Whether it changes something at the service."""
+        return self.method not in {"GET", "HEAD"}
+
+    @property
     def repeatable(self) -> bool:
         """Whether sending it again after a lost reply cannot do anything twice."""
-        return self.method in {"GET", "HEAD", "DELETE"}
+        return not self.changes or self.method == "DELETE"
 
     def url(self, base_url: str) -> str:
         """Return the whole URL under a base URL."""
@@ -50,8 +55,17 @@ class Call:
         return f"{base_url.rstrip('/')}{self.path}{'?' if query else ''}{query}"
 
     def content(self) -> bytes | None:
-        """Return the body's bytes."""
-        return None if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+        """
+        Return the body's bytes.
+
+        :raises InvalidRequestError: it has a value that JSON, or UTF-8, cannot carry.
+        """
+        if self.body is None:
+            return None
+        try:
+            return json.dumps(self.body, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise InvalidRequestError.of("body", f"it has a value that JSON cannot carry ({error})") from None
 
     def with_params(self, **params: Any) -> Call:
         """Return the same call with some query parameters added or replaced."""

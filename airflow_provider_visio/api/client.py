@@ -8,9 +8,12 @@ two can differ in nothing but how bytes are moved.
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 import ssl
 import time
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -23,7 +26,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from airflow_provider_visio import __version__, clock
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.reply import read, site_of, unexpected
+from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE, read, site_of, unexpected
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
@@ -59,6 +62,7 @@ class Client:
     """
 
     def __init__(self, site: Site, reload: Callable[[], Site]) -> None:
+        _check_bundle(site)
         self.site = site
         self._reload = reload
         self._session = requests.Session()
@@ -83,7 +87,7 @@ class Client:
     def pages(self, call: Call, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the items of a list, page by page as they are asked for; at most ``limit``."""
         pages, given = Pages(call), 0
-        while pages.next is not None:
+        while pages.next is not None and (limit is None or given < limit):
             guessed = pages.guessing
             try:
                 envelope = self.send(pages.next)
@@ -91,6 +95,8 @@ class Client:
                 if guessed:
                     return  # the service takes no page numbers: what it gave was all
                 raise
+            if not isinstance(envelope["data"], list | None):
+                raise unexpected(call, self.site, "answered with something else than a list in `data`")
             for item in pages.take(envelope):
                 yield item
                 given += 1
@@ -184,9 +190,10 @@ class Client:
                 stream=True,
             )
         except (requests.RequestException, OSError) as error:
+            # Not "from error": its text has the link with its signature.
             raise ConnectionFailedError(
                 f"The file's host{site_of(url)} did not answer ({_name(error)}).", conn_id=site.conn_id
-            ) from error
+            ) from None
 
 
 class AsyncClient:
@@ -198,6 +205,7 @@ class AsyncClient:
     """
 
     def __init__(self, site: Site, reload: Callable[[], Awaitable[Site]]) -> None:
+        _check_bundle(site)
         self.site = site
         self._reload = reload
         # One TLS context for the process: making one costs some 20 ms in which the event loop stands still.
@@ -223,7 +231,7 @@ class AsyncClient:
     async def pages(self, call: Call, *, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield the items of a list, page by page as they are asked for; at most ``limit``."""
         pages, given = Pages(call), 0
-        while pages.next is not None:
+        while pages.next is not None and (limit is None or given < limit):
             guessed = pages.guessing
             try:
                 envelope = await self.send(pages.next)
@@ -231,6 +239,8 @@ class AsyncClient:
                 if guessed:
                     return
                 raise
+            if not isinstance(envelope["data"], list | None):
+                raise unexpected(call, self.site, "answered with something else than a list in `data`")
             for item in pages.take(envelope):
                 yield item
                 given += 1
@@ -323,6 +333,22 @@ class Body:
         return b"".join(self._parts)
 
 
+class _CutSignatures(logging.Filter):
+    """Takes signatures of links out of urllib3's debug lines."""
+
+    _SIGNED = re.compile(r"\?[^\s\"]*(?:sig|token|credential)[^\s\"]*", re.IGNORECASE)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                self._SIGNED.sub("?...", part) if isinstance(part, str) else part for part in record.args
+            )
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_CutSignatures())
+
+
 class _Headers(requests.auth.AuthBase):
     """Authentication by header; given even without a key, for requests would look into a .netrc file otherwise."""
 
@@ -368,18 +394,15 @@ def _never_reached(error: BaseException) -> bool:
 
 
 def _no_reply(call: Call, site: Site, error: BaseException, *, reached: bool) -> VisioProviderError:
-    ambiguous = reached and not call.repeatable
+    ambiguous = reached and call.changes
     if isinstance(error, requests.exceptions.InvalidURL | httpx.InvalidURL | httpx.UnsupportedProtocol):
         advice = "The connection's Host is not a URL that can be called."
     elif not reached:
         advice = (
             "It was never reached: check the connection's Host, the network and, for a TLS error, `verify`."
         )
-    elif ambiguous:
-        advice = (
-            "The service may or may not have done it. Look in its dashboard before you run the task again, or it "
-            "may be done twice."
-        )
+    elif not call.repeatable:
+        advice = AMBIGUOUS_ADVICE
     else:
         advice = "The reply was lost on the way; try again later, or raise the connection's timeout."
     return ConnectionFailedError(
@@ -393,7 +416,7 @@ def _no_reply(call: Call, site: Site, error: BaseException, *, reached: bool) ->
 def _check_link(url: str) -> None:
     try:
         parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good:
@@ -411,7 +434,7 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
     try:
         yield from response.iter_content(CHUNK_BYTES)
     except (requests.RequestException, OSError) as error:
-        raise ConnectionFailedError(f"The file's host stopped sending ({_name(error)}).") from error
+        raise ConnectionFailedError(f"The file's host stopped sending ({_name(error)}).") from None
 
 
 def _trusted(site: Site) -> bool | str:
@@ -423,6 +446,15 @@ def _trusted(site: Site) -> bool | str:
     return certifi.where() if verify is True or verify is None else verify
 
 
+def _check_bundle(site: Site) -> None:
+    if isinstance(site.verify, str) and not Path(site.verify).exists():
+        raise InvalidRequestError.of("ca_bundle", f"there is no file {site.verify!r} on this machine")
+
+
 @lru_cache(maxsize=16)
 def _tls(verify: bool | str) -> ssl.SSLContext | bool:  # noqa: FBT001
-    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+    if not isinstance(verify, str):
+        return verify
+    if Path(verify).is_dir():
+        return ssl.create_default_context(capath=verify)
+    return ssl.create_default_context(cafile=verify)

@@ -37,12 +37,7 @@ def check_photo_request(
     if expires_in_hours is not None:
         whole_hours(expires_in_hours)
     if items is not None:
-        if isinstance(items, str | Mapping) or not isinstance(items, Sequence):
-            raise InvalidRequestError.of(
-                "items", "give a list, with an instruction or a dict for each picture"
-            )
-        for item in items:
-            item_body(item)
+        item_bodies(items)
     if metadata is not None:
         _check_metadata(metadata)
 
@@ -76,6 +71,17 @@ def whole_hours(value: object) -> int:
     return hours
 
 
+def item_bodies(items: object) -> list[dict[str, Any]]:
+    """
+    Return a list of items as the service takes it.
+
+    :raises InvalidRequestError: it is no list, or has an item that is none.
+    """
+    if isinstance(items, str | Mapping) or not isinstance(items, Sequence):
+        raise InvalidRequestError.of("items", "give a list, with an instruction or a dict for each picture")
+    return [item_body(item) for item in items]
+
+
 def item_body(item: object) -> dict[str, Any]:
     """
     Return one item as the service takes it; text stands for a required picture.
@@ -103,7 +109,7 @@ def _check_metadata(metadata: object) -> None:
     if not isinstance(metadata, Mapping):
         raise InvalidRequestError.of("metadata", f"give a dict, not {type(metadata).__name__}")
     try:
-        json.dumps(dict(metadata), allow_nan=False)
+        json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError):
         raise InvalidRequestError.of(
             "metadata", "it has values that JSON cannot carry; give text, numbers, lists and dicts"

@@ -8,6 +8,7 @@ import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.site import Site
 
 MAX_WORDS = 500
+MAX_FIELDS = 10
 # A reset further away than this is a header we misread, not a limit.
 MAX_RESET = 2 * 3600.0
 
@@ -42,7 +44,7 @@ _ADVICE = {
     410: "It existed once and is gone for good.",
 }
 _SERVER_ADVICE = "The fault is on the service's side; try again later."
-_AMBIGUOUS_ADVICE = (
+AMBIGUOUS_ADVICE = (
     "The service may or may not have done it. Look in its dashboard before you run the task again, "
     "or it may be done twice."
 )
@@ -82,16 +84,16 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
 
 def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
-    ambiguous = not call.repeatable
+    ambiguous = call.changes
     return UnexpectedReplyError(
         _sentence(
             call,
             site,
             what,
             request_id=request_id_of(reply),
-            advice=_AMBIGUOUS_ADVICE
-            if ambiguous
-            else "Check that the connection's Host is the API's base URL, and that no proxy answers in its place.",
+            advice="Check that the connection's Host is the API's base URL, and that no proxy answers in its place."
+            if call.repeatable
+            else AMBIGUOUS_ADVICE,
         ),
         status=reply.status if reply else None,
         request_id=request_id_of(reply),
@@ -109,14 +111,18 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
             call, site, f"answered {status}, a redirect{target}, which is not followed with an API key", reply
         )
     words, fields = _problem(reply)
-    words, fields = _quiet(words, site), {n: [_quiet(p, site) for p in ps] for n, ps in fields.items()}
+    fields = {_said(n, site): [_said(p, site) for p in ps] for n, ps in fields.items()}
     request_id = request_id_of(reply)
-    ambiguous = not call.repeatable and (status >= 500 or status == 408)
-    said = f"answered {status}: {words}" if words else f"answered {status} with {_describe(reply)}"
-    for name, problems in fields.items():
-        said = f"{said.rstrip('. ')}. {name}: {' '.join(problems)}"
+    ambiguous = call.changes and (status >= 500 or status == 408)
+    said = (
+        f"answered {status}: {_said(words, site)}" if words else f"answered {status} with {_describe(reply)}"
+    )
+    for name, problems in list(fields.items())[:MAX_FIELDS]:
+        said = f"{said.rstrip('. ')}. {name}: {_cut(' '.join(problems))}"
+    if len(fields) > MAX_FIELDS:
+        said = f"{said.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
     pause = retry_after(reply.headers, now=now) if status == 429 else None
-    advice = _advice(status, fields, ambiguous=ambiguous) if pause is None else _limit_advice(pause)
+    advice = _limit_advice(pause) if pause is not None else _advice(call, status, fields)
     text = _sentence(call, site, said, request_id=request_id, advice=advice)
     if status in {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}:
         return InvalidRequestError(
@@ -172,9 +178,13 @@ def request_id_of(reply: Reply | None) -> str | None:
 
 
 def site_of(url: str) -> str:
-    """Return " to <host>" for a URL, without its path and query, which may be signed."""
-    match = re.match(r"(https?://[^/?#@\s]+)", url)
-    return f" to {match.group(1)}" if match else ""
+    """Return " to <host>" for a URL, without its user, path and query, which may be secret."""
+    try:
+        parts = urlsplit(url)
+        place = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    except ValueError:
+        return ""
+    return f" to {parts.scheme}://{place}" if parts.scheme in {"http", "https"} and place else ""
 
 
 def _error_class(status: int) -> type[VisioProviderError]:
@@ -189,9 +199,9 @@ def _error_class(status: int) -> type[VisioProviderError]:
     }.get(status, InvalidRequestError)
 
 
-def _advice(status: int, fields: Mapping[str, list[str]], *, ambiguous: bool) -> str:
-    if ambiguous:
-        return _AMBIGUOUS_ADVICE
+def _advice(call: Call, status: int, fields: Mapping[str, list[str]]) -> str:
+    if not call.repeatable and (status >= 500 or status == 408):
+        return AMBIGUOUS_ADVICE
     mail = [problem for name in ("recipient_email", "send_email") for problem in fields.get(name, [])]
     if any("prohibited" in problem or "upgrade" in problem.lower() for problem in mail):
         return _FREE_PLAN_ADVICE
@@ -211,6 +221,7 @@ def _sentence(call: Call, site: Site, what: str, *, request_id: str | None, advi
     reference = f"request_id {request_id}, " if request_id else ""
     what = what.rstrip()
     what = what if what.endswith((".", "!", "?")) else f"{what}."
+    what = _quiet(what, site)
     where = f"[{call.method} {call.path}, {reference}connection {site.conn_id}]"
     return " ".join(part for part in (f"{site.service.name} {what}", advice, where) if part)
 
@@ -239,7 +250,16 @@ def _fields(found: Any) -> dict[str, list[str]]:
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
-    text = " ".join(text.split())
+    # Far more than will be shown, so that nothing secret is cut in two before it is looked for.
+    return " ".join(text[: 40 * MAX_WORDS].split())
+
+
+def _said(text: str, site: Site) -> str:
+    """Return the service's words as they may be shown."""
+    return _cut(_quiet(text, site))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}..."
 
 

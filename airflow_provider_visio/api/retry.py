@@ -74,10 +74,13 @@ def decide(
     if isinstance(error, RateLimitedError):
         backoff = min(LIMIT_BACKOFF_CAP, LIMIT_BACKOFF_START * 2 ** min(history.refusals, 10))
         # A second at least, for a reset that has just passed would have us ask in a tight loop.
-        wait, spread = (max(1.0, error.retry_after), 1.0) if error.retry_after else (backoff / 2, backoff / 2)
-        waited = history.limit_waited + wait
-        if waited > rate_limit_wait:
+        wait, spread = (max(1.0, error.retry_after), 0.0) if error.retry_after else (backoff / 2, backoff / 2)
+        left = rate_limit_wait - history.limit_waited
+        if wait > left:
             return None
+        # What was asked for is kept to, with a little more so that many tasks do not come back as one.
+        spread = min(spread or min(1.0, wait / 10), left - wait)
+        waited = history.limit_waited + wait + spread
         return Again(wait, spread, replace(history, refusals=history.refusals + 1, limit_waited=waited))
     if isinstance(error, AuthenticationError):
         # The key may have been rotated since the connection was read.
@@ -137,9 +140,7 @@ class Retry:
             max_attempts=self._site.max_attempts,
             rate_limit_wait=self._site.rate_limit_wait,
         )
-        self.lost_reply = self.lost_reply or isinstance(
-            error, ConnectionFailedError | ServiceError | UnexpectedReplyError
-        )
+        self.lost_reply = self.lost_reply or getattr(error, "ambiguous", False)
         if self._again is None:
             return False
         self._history = self._again.history

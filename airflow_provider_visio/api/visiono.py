@@ -7,6 +7,7 @@ Every call says where it is known from: ``seed`` (the vendor's API reference), `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, cast
@@ -15,7 +16,7 @@ from airflow_provider_visio.api.call import Call, call
 from airflow_provider_visio.api.photo_request import (
     check_instructions,
     check_photo_request,
-    item_body,
+    item_bodies,
     whole_hours,
 )
 from airflow_provider_visio.api.site import Service
@@ -148,7 +149,7 @@ def create_photo_request(
         "recipient_email": recipient_email,
         "send_email": send_email,
         "expires_in_hours": None if expires_in_hours is None else whole_hours(expires_in_hours),
-        "items": None if items is None else [item_body(item) for item in items],
+        "items": None if items is None else item_bodies(items),
         "require_gps": require_gps,
         "allow_submitter_notes": allow_submitter_notes,
         "internal_notes": internal_notes,
@@ -226,7 +227,8 @@ def _photo(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
         "item_id": item_id,
         "item": _text(entry.get("slot_instructions") or words.get(item_id or "")),
         "gps": _gps(
-            entry.get("gps_latitude", meta.get("gps_lat")), entry.get("gps_longitude", meta.get("gps_lng"))
+            _first(entry.get("gps_latitude"), meta.get("gps_lat")),
+            _first(entry.get("gps_longitude"), meta.get("gps_lng")),
         ),
         "taken_at": _text(meta.get("captured_at")),
         "submitted_at": _text(entry.get("submitted_at")),
@@ -235,9 +237,14 @@ def _photo(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
 
 def _gps(latitude: Any, longitude: Any) -> Gps | None:
     try:
-        return {"latitude": float(latitude), "longitude": float(longitude)}
+        place: Gps = {"latitude": float(latitude), "longitude": float(longitude)}
     except (TypeError, ValueError):
         return None
+    return place if math.isfinite(place["latitude"]) and math.isfinite(place["longitude"]) else None
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
 
 
 def _dicts(value: Any) -> list[Mapping[str, Any]]:
@@ -251,7 +258,7 @@ def _text(value: Any) -> str | None:
 def _link_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     body = dict(fields)
     if body.get("items") is not None:
-        body["items"] = [item_body(item) for item in body["items"]]
+        body["items"] = item_bodies(body["items"])
     return body
 
 

@@ -7,8 +7,9 @@ Only ``GET /dashboards`` is documented (seed). The export calls follow :class:`E
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from string import Formatter
 from typing import Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
@@ -105,7 +106,25 @@ class ExportContract:
             if name not in names:
                 raise InvalidRequestError.of("contract", f"{name!r} is not one of {', '.join(sorted(names))}")
             known[name] = _as_default(name, value, getattr(cls(), name))
-        return replace(cls(), **known)
+        contract = replace(cls(), **known)
+        _check_path("start_path", contract.start_path, may_hold={"dashboard_id"})
+        _check_path("export_path", contract.export_path, may_hold={"export_id"}, must_hold={"export_id"})
+        for name in ("format_field", "id_field", "status_field", "url_field"):
+            if not getattr(contract, name).strip():
+                raise InvalidRequestError.of("contract", f"{name} must not be empty")
+        return contract
+
+
+def _check_path(name: str, path: str, *, may_hold: set[str], must_hold: Collection[str] = ()) -> None:
+    try:
+        held = {field for _, field, _, _ in Formatter().parse(path) if field is not None}
+    except ValueError:
+        held = {path}
+    if not path.startswith("/") or not set(must_hold) <= held <= may_hold:
+        example = "".join(f"/.../{{{field}}}" for field in sorted(may_hold))
+        raise InvalidRequestError.of(
+            "contract", f"{name} must be a path below the base URL, such as '{example}'"
+        )
 
 
 def _as_default(name: str, value: object, default: str | tuple[str, ...]) -> str | tuple[str, ...]:
@@ -154,6 +173,13 @@ def create_export(dashboard_id: str, export_format: str, contract: ExportContrac
 def get_export(export_id: str, contract: ExportContract) -> Call:
     """Ask how an export is doing (assumed)."""
     return call("GET", contract.export_path, export_id=export_id, evidence="assumed")
+
+
+def failure_of(export: Mapping[str, Any]) -> str:
+    """Return the service's words on why an export failed, as far as it gives any."""
+    error = export.get("error")
+    words = error.get("message") or error.get("code") if isinstance(error, Mapping) else error
+    return " ".join(str(words or "").split())[:500]
 
 
 def read_export(data: Mapping[str, Any], contract: ExportContract) -> Export:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,7 +22,7 @@ from airflow_provider_visio.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from airflow.sdk import Connection
 
@@ -62,26 +64,27 @@ class VisioBaseHook(BaseHook):
         :raises InvalidRequestError: the connection has a setting that cannot be used.
         """
         if self._client is None:
-            # Imported here, so that parsing a DAG file does not import an HTTP library.
-            from airflow_provider_visio.api.client import Client
-
-            self._client = Client(self.site(), self.site)
+            self._client = self._client_of(self.site())
         return self._client
+
+    def _client_of(self, site: Site) -> Client:
+        # Imported here, so that parsing a DAG file does not import an HTTP library.
+        from airflow_provider_visio.api.client import Client
+
+        return Client(site, self.site)
 
     async def get_async_conn(self) -> AsyncClient:
         """Return a client for a trigger's event loop; raises as :meth:`get_conn` does."""
-        from airflow_provider_visio.api.client import AsyncClient
-
-        return AsyncClient(await self.async_site(), self.async_site)
+        # Importing it, and making its TLS context, take long enough for an event loop to stand still.
+        return await asyncio.to_thread(_async_client, await self.async_site(), self.async_site)
 
     async def get_polling_conn(self) -> AsyncClient:
         """Return a client that sends each call once: a poll comes round again by itself, and counts its failures."""
-        from airflow_provider_visio.api.client import AsyncClient
 
         async def site() -> Site:
             return replace(await self.async_site(), max_attempts=1, rate_limit_wait=0.0)
 
-        return AsyncClient(await site(), site)
+        return await asyncio.to_thread(_async_client, await site(), site)
 
     def site(self) -> Site:
         """Read the connection."""
@@ -126,7 +129,12 @@ class VisioBaseHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Ask the service something small and say what came of it; used by the Test button of Airflow's UI."""
         try:
-            site = self.get_conn().site
+            site = self.site()
+            # The UI's button waits for this, so it is not for minutes.
+            site = replace(
+                site, max_attempts=min(2, site.max_attempts), rate_limit_wait=min(5.0, site.rate_limit_wait)
+            )
+            self._client = self._client_of(site)
             found = self._probe()
         except (VisioProviderError, AirflowNotFoundException) as error:
             return False, str(error)
@@ -144,8 +152,12 @@ class VisioBaseHook(BaseHook):
 
     def _checked(self, request: Call, data: Any, *, needs: str | None = "id") -> dict[str, Any]:
         """Return a reply's data if it is an object with the field that it needs."""
-        if isinstance(data, dict) and (needs is None or (isinstance(data.get(needs), str) and data[needs])):
-            return data
+        if isinstance(data, dict):
+            found = data.get(needs) if needs else None
+            if needs is None or (isinstance(found, str) and found):
+                return data
+            if isinstance(found, int) and not isinstance(found, bool):
+                return {**data, needs: str(found)}
         from airflow_provider_visio.api.reply import unexpected
 
         what = (
@@ -178,6 +190,8 @@ class VisioBaseHook(BaseHook):
                 conn_id=self.conn_id,
             )
         try:
+            if connection.extra and connection.extra.strip() and not _is_object(connection.extra):
+                raise ValueError('its extras are not a JSON object; give one such as {"timeout": 60}')
             extras = read_extras(self.form, extra if isinstance(extra, dict) else {})
             base_url = base_url_from(self.service, connection.host, connection.port, connection.schema)
         except ValueError as error:
@@ -198,3 +212,16 @@ class VisioBaseHook(BaseHook):
             rate_limit_wait=float(extras["rate_limit_wait"]),
             extra=extras,
         )
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _async_client(site: Site, reload: Callable[[], Awaitable[Site]]) -> AsyncClient:
+    from airflow_provider_visio.api.client import AsyncClient
+
+    return AsyncClient(site, reload)

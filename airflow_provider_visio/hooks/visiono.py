@@ -182,6 +182,7 @@ class VisionoHook(VisioBaseHook):
             ],
             folder,
             service=self.service.name,
+            conn_id=self.conn_id,
             job_id=request_id,
             about={
                 name: request.get(name)

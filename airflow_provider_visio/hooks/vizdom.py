@@ -106,8 +106,10 @@ class VizdomHook(VisioBaseHook):
         export = self.get_export(export_id)
         contract = self.contract
         if export_phase(export, contract) != "arrived":
+            reason = api.failure_of(export)
             raise ExportFailedError(
-                f"Export {export_id} has no file: its status is {export.get('status')!r}. Wait for it with "
+                f"Export {export_id} has no file: its status is {export.get('status')!r}"
+                f"{f' ({reason})' if reason else ''}. Wait for it with "
                 f"VizdomExportSensor, or start another. [connection {self.conn_id}]",
                 conn_id=self.conn_id,
             )
@@ -129,6 +131,7 @@ class VizdomHook(VisioBaseHook):
             ],
             folder,
             service=self.service.name,
+            conn_id=self.conn_id,
             job_id=export_id,
             about=about,
             links=links,

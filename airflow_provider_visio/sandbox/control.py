@@ -1,0 +1,339 @@
+"""The control interface: people, time, faults and settings in; calls, counters and the story out."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Body, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import Field, ValidationError
+
+from . import ids
+from .exports import Export
+from .faults import FaultSpec
+from .journal import Journal
+from .links import Submission
+from .options import Person, Strict
+from .people import next_photo, place, wanted_photos
+from .photo_requests import NotPossibleError, PhotoRequest
+from .photos import drawn, new_photo_id
+from .visiono_views import items_view
+from .world import World
+
+Answer = JSONResponse
+Action = Literal["open", "upload", "submit", "expire", "cancel", "delete"]
+
+
+class TimeBody(Strict):
+    """POST /control/time."""
+
+    advance: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    speed: Annotated[float, Field(ge=0, le=1e6)] | None = None
+
+
+class KeysBody(Strict):
+    """PUT /control/keys."""
+
+    visiono: list[str] | None = None
+    vizdom: list[str] | None = None
+
+
+class ActionBody(Strict):
+    """What an action may be told; most need nothing."""
+
+    item: int | str | None = None
+    bytes: Annotated[int, Field(ge=0)] | None = None
+    gps: bool | None = None
+    fill: bool = True
+
+
+class LinkSubmissionBody(Strict):
+    """POST /control/permanent-links/{id}/submit."""
+
+    photos: Annotated[int, Field(ge=0, le=50)] | None = None
+    unique_field_value: str | None = None
+    full_name: str | None = None
+
+
+class UnknownError(Exception):
+    """There is no such thing here."""
+
+
+def control_app(world: World) -> FastAPI:
+    """Build the application under `/control`."""
+    app = FastAPI(title="visio-sandbox control", openapi_url=None, redirect_slashes=False)
+    _add_error_shapes(app)
+    _add_settings(app, world)
+    _add_time_and_faults(app, world)
+    _add_observation(app, world)
+    _add_actions(app, world)
+    return app
+
+
+def _add_error_shapes(app: FastAPI) -> None:
+    async def unknown(_: Request, problem: Exception) -> Answer:
+        return Answer({"error": str(problem)}, 404)
+
+    async def not_possible(_: Request, problem: Exception) -> Answer:
+        return Answer({"error": str(problem)}, 409)
+
+    async def invalid(_: Request, problem: Exception) -> Answer:
+        found = problem.errors() if isinstance(problem, RequestValidationError | ValidationError) else []
+        where = ["; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)]
+        return Answer({"error": where[0]}, 422)
+
+    app.add_exception_handler(UnknownError, unknown)
+    app.add_exception_handler(NotPossibleError, not_possible)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(ValidationError, invalid)
+
+
+def _add_settings(app: FastAPI, world: World) -> None:
+    @app.get("/health")
+    async def health() -> Answer:
+        return Answer({"ok": True})
+
+    @app.post("/reset")
+    async def reset() -> Answer:
+        world.reset()
+        return Answer({"ok": True})
+
+    @app.get("/settings")
+    async def settings() -> Answer:
+        return Answer(world.ground.settings.model_dump())
+
+    @app.patch("/settings")
+    async def set_settings(changes: Annotated[dict[str, Any], Body()]) -> Answer:
+        world.set_settings(**changes)
+        return await settings()
+
+    @app.put("/keys")
+    async def keys(body: KeysBody) -> Answer:
+        world.keys.update(body.model_dump(exclude_none=True))
+        return Answer(world.keys)
+
+    @app.put("/person")
+    async def person(body: Person) -> Answer:
+        world.person = body
+        return Answer(body.model_dump())
+
+
+def _add_time_and_faults(app: FastAPI, world: World) -> None:
+    @app.get("/time")
+    async def get_time() -> Answer:
+        return Answer({"now": world.now(), "speed": world.ground.clock.speed})
+
+    @app.post("/time")
+    async def set_time(body: TimeBody) -> Answer:
+        clock = world.ground.clock
+        if body.speed is not None:
+            clock.set_speed(body.speed)
+        clock.advance(body.advance)
+        world.catch_up()
+        return await get_time()
+
+    @app.get("/faults")
+    async def faults() -> Answer:
+        return Answer(world.faults.view())
+
+    @app.post("/faults")
+    async def add_fault(body: FaultSpec) -> Answer:
+        return Answer({"id": world.faults.add(body).id})
+
+    @app.delete("/faults")
+    async def clear_faults() -> Answer:
+        world.faults.clear()
+        return Answer([])
+
+
+def _add_observation(app: FastAPI, world: World) -> None:
+    def journal() -> Journal:
+        # Asked for anew each time: a reset replaces it.
+        return world.ground.journal
+
+    @app.get("/counters")
+    async def counters() -> Answer:
+        return Answer(journal().counters())
+
+    @app.delete("/counters")
+    async def clear_counters() -> Answer:
+        journal().clear_counters()
+        return Answer(journal().counters())
+
+    @app.get("/calls")
+    async def calls(after: int = 0) -> Answer:
+        return Answer(journal().calls(after))
+
+    @app.get("/events")
+    async def events(after: int = 0) -> Answer:
+        world.catch_up()
+        return Answer(journal().events(after))
+
+    @app.get("/photo-requests")
+    async def requests() -> Answer:
+        world.catch_up()
+        return Answer([_request_view(world, request) for request in world.requests.everything()])
+
+    @app.get("/photo-requests/{id}")
+    async def request(id: str) -> Answer:  # noqa: A002
+        world.catch_up()
+        return Answer(_request_view(world, _find(world, id)))
+
+    @app.get("/exports")
+    async def exports() -> Answer:
+        world.catch_up()
+        return Answer([_export_view(export) for export in world.exports.all.values()])
+
+    @app.get("/emails")
+    async def emails() -> Answer:
+        return Answer(world.requests.emails)
+
+    @app.get("/deliveries")
+    async def deliveries(after: int = 0) -> Answer:
+        world.catch_up()
+        return Answer(world.webhooks.deliveries[after:])
+
+
+def _add_actions(app: FastAPI, world: World) -> None:
+    @app.put("/photo-requests/{id}/person")
+    async def person(id: str, body: Person) -> Answer:  # noqa: A002
+        world.catch_up()
+        found = _find(world, id)
+        world.send(found, body, world.now())
+        world.catch_up()
+        return Answer(_request_view(world, found))
+
+    @app.post("/photo-requests/{id}/{action}")
+    async def act(id: str, action: Action, body: ActionBody | None = None) -> Answer:  # noqa: A002
+        moment = world.catch_up()
+        found = _find(world, id)
+        _act(world, found, action, body or ActionBody(), moment)
+        return Answer(_request_view(world, found))
+
+    @app.post("/permanent-links/{id}/submit")
+    async def submit(id: str, body: LinkSubmissionBody | None = None) -> Answer:  # noqa: A002
+        return Answer(_submit_link(world, id, body or LinkSubmissionBody()))
+
+    @app.post("/exports/{id}/{action}")
+    async def end_export(id: str, action: Literal["complete", "fail"]) -> Answer:  # noqa: A002
+        moment = world.catch_up()
+        export = world.exports.all.get(id)
+        if export is None:
+            raise UnknownError(f"There is no export {id!r}.")
+        (world.exports.complete if action == "complete" else world.exports.fail)(export, moment)
+        return Answer(_export_view(export))
+
+
+def _act(world: World, found: PhotoRequest, action: Action, body: ActionBody, moment: float) -> None:
+    book = world.requests
+    if action == "open":
+        book.open(found, moment)
+    elif action == "upload":
+        _upload(world, found, body, moment)
+    elif action == "submit":
+        if body.fill:
+            _send_what_lacks(world, found, moment)
+        book.submit(found, moment)
+    elif action == "expire":
+        book.expire(found, moment)
+    elif action == "cancel":
+        book.cancel(found, moment)
+    else:
+        book.delete(found, moment)
+
+
+def _upload(world: World, found: PhotoRequest, body: ActionBody, moment: float) -> None:
+    item = None
+    if body.item is not None:
+        item = found.item(body.item)
+        if item is None:
+            raise UnknownError(f"{found.id} has no item {body.item!r}.")
+    gps = place() if body.gps or (body.gps is None and found.person.gps) else None
+    item_id = item.id if item else None
+    photo = next_photo(world.ground, found, moment, gps=gps, item_id=item_id, size=body.bytes)
+    world.requests.upload(found, photo, moment)
+
+
+def _send_what_lacks(world: World, found: PhotoRequest, moment: float) -> None:
+    """Do what a person would have done before submitting: a photo for each required item, or a few."""
+    if not found.is_open:
+        return
+    if found.opened_at is None:
+        world.requests.open(found, moment)
+    for item in found.lacking():
+        _upload(world, found, ActionBody(item=item.id), moment)
+    if not found.photos:
+        for _ in range(wanted_photos(found, found.person)):
+            _upload(world, found, ActionBody(), moment)
+
+
+def _submit_link(world: World, link_id: str, body: LinkSubmissionBody) -> dict[str, Any]:
+    moment = world.catch_up()
+    link = world.links.get(link_id) or world.links.by_address(link_id)
+    if link is None:
+        raise UnknownError(f"There is no permanent link {link_id!r}.")
+    count = body.photos if body.photos is not None else len(link.items) or 1
+    wanted = [link.items[n % len(link.items)] if link.items else None for n in range(count)]
+    spot, submission_id = place(), f"pls_{ids.token(10)}"
+    photos = [
+        drawn(
+            new_photo_id(plugin_style=world.ground.plugin_style),
+            item.id if item else None,
+            item.instructions if item else link.instructions,
+            moment,
+            subject=submission_id,
+            context=link.instructions,
+            gps=spot,
+        )
+        for item in wanted
+    ]
+    submission = Submission(submission_id, moment, photos, body.unique_field_value, body.full_name)
+    world.links.submit(link, submission, moment)
+    return {"id": submission.id, "photos": len(photos), "submitted_at": moment}
+
+
+def _find(world: World, id_or_code: str) -> PhotoRequest:
+    found = world.requests.find(id_or_code)
+    if found is None:
+        raise UnknownError(f"There is no photo request {id_or_code!r}.")
+    return found
+
+
+def _request_view(world: World, request: PhotoRequest) -> dict[str, Any]:
+    return {
+        "id": request.id,
+        "unique_code": request.unique_code,
+        "numeric_code": request.numeric_code,
+        "status": request.status,
+        "instructions": request.instructions,
+        "request_url": world.requests.url(request),
+        "recipient_email": request.recipient_email,
+        "send_email": request.send_email,
+        "require_gps": request.require_gps,
+        "allow_submitter_notes": request.allow_submitter_notes,
+        "internal_notes": request.internal_notes,
+        "metadata": request.metadata,
+        "items": items_view(request.items),
+        "created_at": request.created_at,
+        "expires_at": request.expires_at,
+        "opened_at": request.opened_at,
+        "visits": request.visits,
+        "submitted_at": request.submitted_at,
+        "notes": request.notes,
+        "photos": [
+            {"id": photo.id, "item_id": photo.item_id, "taken_at": photo.taken_at, "gps": photo.gps}
+            for photo in request.photos
+        ],
+        "person": request.person.model_dump(),
+    }
+
+
+def _export_view(export: Export) -> dict[str, Any]:
+    return {
+        "id": export.id,
+        "dashboard_id": export.dashboard.id,
+        "format": export.format,
+        "status": export.status,
+        "created_at": export.created_at,
+        "finished_at": export.finished_at,
+        "error": export.error and export.error[1],
+    }

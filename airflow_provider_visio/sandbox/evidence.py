@@ -1,0 +1,27 @@
+"""How surely each API route is known, written on the route itself.
+
+`seed`      the vendor's public API reference
+`docs`      another page of the vendor's documentation
+`plugin`    the vendor's own plugin repository
+`inferred`  follows from several of these, stated by none
+`assumed`   this project's guess
+"""
+
+from typing import Any, Literal
+
+Evidence = Literal["seed", "docs", "plugin", "inferred", "assumed"]
+
+
+def known(
+    level: Evidence, source: str, *, assumed: str = "", scope: str = "", status: int = 200
+) -> dict[str, Any]:
+    """Keyword arguments for a route decorator: its evidence, source, and what about it is assumed.
+
+    `scope` is the key scope that the vendor's plugin names for the call.
+    """
+    extra = {"x-evidence": level, "x-source": source}
+    if assumed:
+        extra["x-assumed"] = assumed
+    if scope:
+        extra["x-scope"] = scope
+    return {"openapi_extra": extra, "status_code": status}

@@ -1,0 +1,115 @@
+"""Faults on order: which calls they hit, and how often."""
+
+import itertools
+import re
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from .options import Strict
+
+Kind = Literal[
+    "status",
+    "delay",
+    "drop_before",
+    "drop_after",
+    "truncate",
+    "short",
+    "html",
+    "empty",
+    "redirect",
+    "body",
+    "slow",
+    "rate_limit",
+]
+
+
+class FaultSpec(Strict):
+    """One fault as it is ordered through the control interface."""
+
+    service: Literal["visiono", "vizdom", "storage"]
+    kind: Kind
+    method: str | None = None
+    path: str | None = None
+    times: int | None = Field(default=1, ge=0)
+    skip: int = Field(default=0, ge=0)
+    status: int | None = Field(default=None, ge=200, le=599)
+    body: Any = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    content_type: str | None = None
+    seconds: float = Field(default=1.0, ge=0)
+    after_work: bool = False
+    location: str | None = None
+    retry_after: float | str | None = None
+    reset: float | str | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                re.compile(value)
+            except re.error as problem:
+                raise ValueError(f"no valid regular expression: {problem}") from problem
+        return value
+
+
+class Fault:
+    """An ordered fault and what has come of it."""
+
+    def __init__(self, number: int, spec: FaultSpec) -> None:
+        self.id = number
+        self.spec = spec
+        self.fired = 0
+        self._to_skip = spec.skip
+
+    def wants(self, service: str, method: str, path: str) -> bool:
+        """Whether the call is one of its kind and it is not used up."""
+        spec = self.spec
+        return (
+            spec.service == service
+            and (spec.times is None or self.fired < spec.times)
+            and (spec.method is None or spec.method.upper() == method)
+            and (spec.path is None or re.search(spec.path, path) is not None)
+        )
+
+    def strikes(self) -> bool:
+        """Count a call it wants; false while it still lets calls through."""
+        if self._to_skip > 0:
+            self._to_skip -= 1
+            return False
+        self.fired += 1
+        return True
+
+    def view(self) -> dict[str, Any]:
+        """As the control interface shows it."""
+        return {"id": self.id, "fired": self.fired, **self.spec.model_dump()}
+
+
+class Faults:
+    """All faults; the first that strikes wins."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._numbers = itertools.count(1)
+
+    def add(self, spec: FaultSpec) -> Fault:
+        """Order one."""
+        fault = Fault(next(self._numbers), spec)
+        self._faults.append(fault)
+        return fault
+
+    def pick(self, service: str, method: str, path: str) -> Fault | None:
+        """Return the fault that strikes this call, if any."""
+        for fault in self._faults:
+            if fault.wants(service, method, path) and fault.strikes():
+                return fault
+        return None
+
+    def clear(self) -> None:
+        """Take all orders back."""
+        self._faults.clear()
+
+    def view(self) -> list[dict[str, Any]]:
+        """All of them, with how often each struck."""
+        return [fault.view() for fault in self._faults]

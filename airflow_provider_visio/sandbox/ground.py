@@ -1,0 +1,53 @@
+"""What every part of the sandbox stands on: clock, agenda, journal, settings, files and addresses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .clock import Agenda, Clock, iso
+from .files import File
+from .journal import Journal
+from .options import Settings
+from .signing import Signer
+
+Listener = Callable[[str, float, Callable[[], dict[str, Any]]], None]
+
+
+@dataclass
+class Addresses:
+    """Where the two listeners are reached."""
+
+    main: str = ""
+    storage: str = ""
+
+
+@dataclass
+class Ground:
+    """Shared state; replaced as a whole by a reset, except for the addresses."""
+
+    addresses: Addresses
+    settings: Settings
+    clock: Clock
+    agenda: Agenda = field(default_factory=Agenda)
+    journal: Journal = field(default_factory=Journal)
+    signer: Signer = field(default_factory=Signer)
+    files: dict[str, File] = field(default_factory=dict)
+    listeners: list[Listener] = field(default_factory=list)
+
+    @property
+    def plugin_style(self) -> bool:
+        """Whether ids and timestamps follow the vendor's plugin instead of its documentation."""
+        return self.settings.request_id_style == "pr"
+
+    def stamp(self, moment: float) -> str:
+        """Return a Visiono timestamp: `Z` in the documentation, `+00:00` in the plugin."""
+        return iso(moment, offset=self.plugin_style)
+
+    def link(self, path: str, seconds: float) -> str:
+        """Return a signed storage link valid for so many seconds from now."""
+        return f"{self.addresses.storage}{path}?{self.signer.query(path, self.clock.now() + seconds)}"
+
+    def announce(self, event: str, moment: float, data: Callable[[], dict[str, Any]]) -> None:
+        """Tell the webhooks of an event; its data is worked out only when one of them wants it."""
+        for listener in self.listeners:
+            listener(event, moment, data)

@@ -1,0 +1,155 @@
+"""Carrying out a fault on one call, down to the connection itself."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .faults import Fault, FaultSpec
+
+_PAGE = """<!DOCTYPE html>
+<html><head><title>{title}</title></head>
+<body><center><h1>{title}</h1></center><hr><center>nginx</center></body></html>
+"""
+_SLOW_STEPS = 20
+
+Refuse = Callable[[FaultSpec, Send], Awaitable[None]]
+
+
+async def misbehave(
+    fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, refuse: Refuse
+) -> None:
+    """Answer the call as the fault says; `refuse` sends the service's own 429."""
+    spec = fault.spec
+    if spec.kind in ("status", "html", "empty", "redirect", "body"):
+        await _canned(spec, send)
+    elif spec.kind == "rate_limit":
+        await refuse(spec, send)
+    elif spec.kind == "drop_before":
+        await _hang_up(receive)
+    elif spec.kind == "drop_after":
+        await app(scope, receive, _nowhere)
+        await _hang_up(receive)
+    elif spec.kind == "delay":
+        await _delay(spec, app, scope, receive, send)
+    else:
+        await app(scope, receive, _BadSender(spec, receive, send))
+
+
+async def _canned(spec: FaultSpec, send: Send) -> None:
+    status = spec.status or {"redirect": 302, "status": 500}.get(spec.kind, 200)
+    headers = dict(spec.headers)
+    if spec.kind == "html":
+        content, media_type = _PAGE.format(title=f"{status} {_phrase(status)}").encode(), "text/html"
+    elif spec.kind in ("empty", "redirect") or spec.body is None:
+        content, media_type = b"", ""
+    elif isinstance(spec.body, str):
+        content, media_type = spec.body.encode(), "text/plain; charset=utf-8"
+    else:
+        content, media_type = json.dumps(spec.body).encode(), "application/json"
+    media_type = spec.content_type or media_type
+    if media_type:
+        headers.setdefault("Content-Type", media_type)
+    if spec.kind == "redirect":
+        headers["Location"] = spec.location or "/"
+    await answer(send, status, content, headers)
+
+
+async def answer(send: Send, status: int, content: bytes, headers: dict[str, str]) -> None:
+    """Send a whole reply."""
+    pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    pairs.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _delay(spec: FaultSpec, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    if not spec.after_work:
+        await asyncio.sleep(spec.seconds)
+        await app(scope, receive, send)
+        return
+    held: list[Message] = []
+
+    async def hold(message: Message) -> None:
+        held.append(message)
+
+    await app(scope, receive, hold)
+    await asyncio.sleep(spec.seconds)
+    for message in held:
+        await send(message)
+
+
+async def _hang_up(receive: Receive) -> None:
+    """Close the connection without a byte; ASGI has no word for it, so uvicorn's transport is used."""
+    cycle: Any = getattr(receive, "__self__", None)
+    if cycle is None:
+        raise RuntimeError("dropping a connection needs uvicorn's own receive channel")
+    cycle.transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _nowhere(_: Message) -> None:
+    """Swallow a reply."""
+
+
+class _BadSender:
+    """Passes a reply on cut, shortened or slowly."""
+
+    def __init__(self, spec: FaultSpec, receive: Receive, send: Send) -> None:
+        self._kind = spec.kind
+        self._seconds = spec.seconds
+        self._pause = 0.0
+        self._receive = receive
+        self._send = send
+        self._left = 0
+        self._step = 1
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif self._kind == "slow":
+            await self._drip(message)
+        elif self._left >= 0:
+            await self._cut(message)
+
+    async def _start(self, message: Message) -> None:
+        headers = dict(message["headers"])
+        length = int(headers.get(b"content-length", b"0"))
+        self._left, self._step = length // 2, max(1, -(-length // _SLOW_STEPS))
+        self._pause = self._seconds * self._step / max(1, length)
+        if self._kind == "short":
+            headers[b"content-length"] = str(self._left).encode()
+        await self._send({**message, "headers": list(headers.items())})
+
+    async def _drip(self, message: Message) -> None:
+        body = message.get("body", b"")
+        for start in range(0, len(body), self._step):
+            await asyncio.sleep(self._pause)
+            piece = body[start : start + self._step]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not message.get("more_body", False):
+            await self._send({"type": "http.response.body", "body": b""})
+
+    async def _cut(self, message: Message) -> None:
+        body = message.get("body", b"")[: self._left]
+        self._left -= len(body)
+        more = message.get("more_body", False) and self._left > 0
+        if self._kind == "short":
+            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        elif body:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        if not more:
+            self._left = -1
+            if self._kind == "truncate":
+                await _hang_up(self._receive)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"

@@ -1,0 +1,64 @@
+"""What can be set: on the command line, and later through the control interface."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """A body in which unknown names and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Person(Strict):
+    """How a simulated recipient behaves; times are virtual seconds from the moment they are set."""
+
+    behaviour: Literal["manual", "submit", "partial", "never", "expire"] = "manual"
+    open_after: float = Field(default=3.0, ge=0, le=1e9)
+    photo_every: float = Field(default=2.0, ge=0, le=1e9)
+    photos: int | None = Field(default=None, ge=0, le=50)
+    gps: bool = True
+    notes: str | None = None
+
+
+class Settings(Strict):
+    """Everything about the two services that differs between plans, or that their references leave open."""
+
+    plan: Literal["paid", "free"] = "paid"
+    visiono_per_minute: int = Field(default=60, ge=0)
+    visiono_per_hour: int = Field(default=1000, ge=0)
+    vizdom_per_minute: int = Field(default=1000, ge=0)
+    rate_headers: bool = True
+    retry_after_header: bool = False
+    pagination: Literal["none", "page", "cursor"] = "page"
+    page_size: int = Field(default=15, ge=1, le=100)
+    list_filters: bool = True
+    list_total: bool = True
+    list_order: Literal["newest", "oldest"] = "newest"
+    photos_in_request: bool = False
+    download_urls: bool = True
+    photo_link_seconds: float = Field(default=86400, ge=0, le=1e9)
+    export_link_seconds: float = Field(default=3600, ge=0, le=1e9)
+    export_seconds: float = Field(default=2.0, ge=0, le=1e9)
+    default_expires_in_hours: int = Field(default=72, ge=1, le=8760)
+    request_id_style: Literal["req", "pr"] = "req"
+    meta: bool = True
+    delete_reply: Literal["empty", "body"] = "empty"
+    visiono_scopes: list[str] | None = None
+    vizdom_role: Literal["admin", "editor", "viewer"] = "admin"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the server was started; a reset goes back to this."""
+
+    host: str = "127.0.0.1"
+    port: int = 8400
+    storage_port: int = 0
+    visiono_key: str = "vsk_live_sandbox"
+    vizdom_key: str = "vzd_sandbox"
+    speed: float = 1.0
+    person: Person = field(default_factory=Person)
+    settings: Settings = field(default_factory=Settings)

@@ -1,0 +1,145 @@
+"""What people see in a browser: the overview of requests, a dashboard, QR codes, and the front door."""
+
+import asyncio
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from . import charts, qr
+from .pictures import ToolMissingError
+from .recipient import Recipients
+from .world import World
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_LATEST_EVENTS = 12
+
+
+@cache
+def _templates() -> "Environment":
+    """Load the templates on first use: importing Jinja takes a while."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["span"] = span
+    environment.filters["clock"] = clock_time
+    return environment
+
+
+def render(template: str, status: int = 200, **values: object) -> HTMLResponse:
+    """Fill in a template."""
+    text = _templates().get_template(template).render(**values)
+    return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+def span(seconds: float) -> str:
+    """Put a length of time in words: `3 minutes`."""
+    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length * 1.5 or (seconds >= length and unit == "minute"):
+            count = round(seconds / length)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{max(0, int(seconds))} seconds"
+
+
+def clock_time(moment: float) -> str:
+    """Put a moment in words: `22 Nov 2026, 06:50 UTC`."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%-d %b %Y, %H:%M UTC")
+
+
+def message(title: str, text: str, status: int, *, kind: str = "info") -> HTMLResponse:
+    """Say one thing on a page of its own."""
+    return render("message.html", status, title=title, text=text, kind=kind)
+
+
+def pages_app(world: World) -> Starlette:
+    """Build the pages on the main origin."""
+
+    async def home(_: Request) -> Response:
+        return RedirectResponse("/recipients")
+
+    async def overview(_: Request) -> Response:
+        return render("recipients.html", **_overview(world))
+
+    async def enter_code(request: Request) -> Response:
+        code = request.query_params.get("code", "").strip()
+        if not code:
+            return render("code.html", code="", unknown=False)
+        found = world.requests.find(code)
+        if found is None:
+            return render("code.html", 404, code=code, unknown=True)
+        return RedirectResponse(f"/p/{found.unique_code.lower()}", 303)
+
+    async def qr_code(request: Request) -> Response:
+        address = _address(world, request.path_params["code"])
+        if address is None:
+            return message("No such code", "This QR code does not lead anywhere.", 404)
+        picture = await asyncio.to_thread(qr.png, address)
+        return Response(picture, media_type="image/png")
+
+    async def dashboard(request: Request) -> Response:
+        world.catch_up()
+        found = world.dashboards.get(request.path_params["id"])
+        if found is None:
+            return message("No such dashboard", "Check the address, or look at the list of dashboards.", 404)
+        exports = [export for export in world.exports.all.values() if export.dashboard is found]
+        links = {
+            export.id: world.ground.link(export.path, world.ground.settings.export_link_seconds)
+            for export in exports
+            if export.status == "completed"
+        }
+        drawing = charts.charts(found)
+        newest = exports[::-1][:10]
+        return render("dashboard.html", dashboard=found, charts=drawing, exports=newest, links=links)
+
+    async def not_found(_: Request, __: Exception) -> Response:
+        return message("Nothing here", "This page does not exist.", 404)
+
+    async def cannot_draw(_: Request, problem: Exception) -> Response:
+        return message("Cannot draw this", str(problem), 500)
+
+    recipients = Recipients(world, render, message)
+    routes = [
+        Route("/", home),
+        Route("/recipients", overview),
+        Route("/code", enter_code),
+        Route("/qr/{code}.png", qr_code),
+        Route("/app/dashboards/{id}", dashboard),
+        *recipients.routes(),
+    ]
+    return Starlette(routes=routes, exception_handlers={404: not_found, ToolMissingError: cannot_draw})
+
+
+def _address(world: World, code: str) -> str | None:
+    request = world.requests.find(code)
+    if request is not None:
+        return world.requests.url(request)
+    link = world.links.get(code)
+    return None if link is None else world.links.url(link)
+
+
+def _overview(world: World) -> dict[str, Any]:
+    now = world.catch_up()
+    requests = sorted(world.requests, key=lambda one: (not one.is_open, -one.created_at))
+    return {
+        "now": now,
+        "requests": requests[:200],
+        "count": len(requests),
+        "open": sum(one.is_open for one in requests),
+        "links": list(world.links),
+        "url": world.requests.url,
+        "link_url": world.links.url,
+        "events": world.ground.journal.events()[::-1][:_LATEST_EVENTS],
+    }

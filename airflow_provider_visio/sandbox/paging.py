@@ -1,0 +1,95 @@
+"""Lists in pages. No Visiono page tells how its lists are paged: the shapes are Laravel's, so assumed."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from .ground import Ground
+from .visiono_replies import reply
+
+MAX_PER_PAGE = 100
+
+T = TypeVar("T")
+_Part = tuple[slice, dict[str, Any], dict[str, Any]]
+
+
+def listing(
+    ground: Ground, request: Request, path: str, found: Sequence[T], view: Callable[[T], object]
+) -> JSONResponse:
+    """Answer with the part of `found` (oldest first) that the query asks for."""
+    settings, query = ground.settings, dict(request.query_params)
+    ordered = found if settings.list_order == "oldest" else found[::-1]
+    if settings.pagination == "none":
+        return reply(ground, [view(one) for one in ordered])
+    size = min(_positive(query.get("per_page"), settings.page_size), MAX_PER_PAGE)
+    address = f"{ground.addresses.main}/visiono/v1{path}"
+    if settings.pagination == "cursor":
+        part, links, meta = _by_cursor(query, len(ordered), size, address)
+    else:
+        part, links, meta = _by_number(query, len(ordered), size, address, total=settings.list_total)
+    return reply(ground, [view(one) for one in ordered[part]], meta=meta, links=links)
+
+
+def _by_number(query: dict[str, str], count: int, size: int, address: str, *, total: bool) -> _Part:
+    """Laravel's `paginate()`, or `simplePaginate()` when totals are not shown."""
+    page = _positive(query.get("page"), 1)
+    last = max(1, -(-count // size))
+    start = (page - 1) * size
+    rows = max(0, min(size, count - start))
+
+    def link(number: int) -> str:
+        return f"{address}?{urlencode({**query, 'page': number})}"
+
+    links = {
+        "first": link(1),
+        "last": link(last) if total else None,
+        "prev": link(page - 1) if page > 1 else None,
+        "next": link(page + 1) if page < last else None,
+    }
+    meta = {
+        "current_page": page,
+        "from": start + 1 if rows else None,
+        "path": address,
+        "per_page": size,
+        "to": start + rows if rows else None,
+    }
+    if total:
+        meta |= {"last_page": last, "total": count}
+    return slice(start, start + size), links, meta
+
+
+def _by_cursor(query: dict[str, str], count: int, size: int, address: str) -> _Part:
+    """Laravel's `cursorPaginate()`; the cursor here is a position in disguise."""
+    start = _position(query.get("cursor"))
+    after, before = start + size, max(0, start - size)
+    following = _cursor(after) if after < count else None
+    previous = _cursor(before) if start > 0 else None
+
+    def link(cursor: str | None) -> str | None:
+        return cursor and f"{address}?{urlencode({**query, 'cursor': cursor})}"
+
+    links = {"first": None, "last": None, "prev": link(previous), "next": link(following)}
+    meta = {"path": address, "per_page": size, "next_cursor": following, "prev_cursor": previous}
+    return slice(start, start + size), links, meta
+
+
+def _positive(text: str | None, default: int) -> int:
+    """Laravel ignores a page number that is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and int(text[:9]) > 0 else default
+
+
+def _cursor(position: int) -> str:
+    return base64.urlsafe_b64encode(f"at={position}".encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None) -> int:
+    try:
+        text = base64.urlsafe_b64decode((cursor or "") + "==").decode()
+        return _positive(text.removeprefix("at="), 0)
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return 0

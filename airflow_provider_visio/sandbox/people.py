@@ -1,0 +1,103 @@
+"""Simulated recipients: one visit each to a request's link, on the virtual clock."""
+
+import random
+
+from .ground import Ground
+from .options import Person
+from .photo_requests import NotPossibleError, PhotoRequest, PhotoRequests
+from .photos import Photo, drawn, new_photo_id
+
+# People are somewhere around Trento; any two requests come from different doors.
+_AROUND = (46.0679, 11.1211)
+
+
+class Visit:
+    """A person on the way through a request; a later visit to the same request replaces it."""
+
+    def __init__(self, ground: Ground, book: PhotoRequests, request: PhotoRequest, person: Person) -> None:
+        self._ground = ground
+        self._book = book
+        self._request = request
+        self._person = person
+        self._place = place()
+        request.person, request.visit = person, self
+
+    def begin(self, moment: float) -> None:
+        """Plan the first step; the others follow from it."""
+        if self._person.behaviour in ("submit", "partial", "expire"):
+            self._ground.agenda.at(moment + self._person.open_after, self._open)
+
+    def _open(self, moment: float) -> None:
+        if not self._goes_on():
+            return
+        if self._person.behaviour == "expire":
+            self._book.expire(self._request, moment)
+            return
+        self._book.open(self._request, moment)
+        self._next(moment)
+
+    def _next(self, moment: float) -> None:
+        if len(self._request.photos) < self._until():
+            self._ground.agenda.at(moment + self._person.photo_every, self._photograph)
+        elif self._person.behaviour == "submit":
+            self._book.submit(self._request, moment)
+
+    def _photograph(self, moment: float) -> None:
+        if not self._goes_on():
+            return
+        gps = self._place if self._person.gps or self._request.require_gps else None
+        try:
+            photo = next_photo(self._ground, self._request, moment, gps=gps)
+            self._book.upload(self._request, photo, moment, of=self._photos())
+        except NotPossibleError as problem:
+            self._ground.journal.tell(moment, "upload_refused", self._request.id, str(problem))
+            return
+        self._next(moment)
+
+    def _goes_on(self) -> bool:
+        return self._request.visit is self and self._request.is_open
+
+    def _photos(self) -> int:
+        return wanted_photos(self._request, self._person)
+
+    def _until(self) -> int:
+        return self._photos() - (1 if self._person.behaviour == "partial" else 0)
+
+
+def wanted_photos(request: PhotoRequest, person: Person) -> int:
+    """How many photos a person sends: as told, else one an item, else three."""
+    return person.photos if person.photos is not None else len(request.items) or 3
+
+
+def next_photo(
+    ground: Ground,
+    request: PhotoRequest,
+    moment: float,
+    *,
+    gps: tuple[float, float] | None,
+    item_id: str | None = None,
+    size: int | None = None,
+) -> Photo:
+    """Make up a photo for the item named, else the first without one, else for the request as a whole."""
+    have = {photo.item_id for photo in request.photos}
+    free = (item for item in request.items if item.id not in have)
+    item = request.item(item_id) if item_id is not None else next(free, None)
+    return drawn(
+        new_photo_id(plugin_style=ground.plugin_style),
+        item.id if item else None,
+        item.instructions if item else request.instructions,
+        moment,
+        subject=request.id,
+        context=request.instructions,
+        gps=gps,
+        size=size,
+    )
+
+
+def place() -> tuple[float, float]:
+    """Pick a spot somewhere in town."""
+    latitude, longitude = _AROUND
+    return (
+        round(latitude + random.uniform(-0.03, 0.03), 6),
+        round(longitude + random.uniform(-0.04, 0.04), 6),
+    )

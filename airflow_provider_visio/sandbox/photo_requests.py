@@ -1,0 +1,249 @@
+"""Photo requests: their life, from asked to submitted, expired, cancelled or deleted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import ids
+from .ground import Ground
+from .options import Person
+from .photos import Photo
+
+OPEN = ("pending", "in_progress")
+FREE_PLAN_PHOTOS = 100
+
+
+class NotPossibleError(Exception):
+    """The request's present state does not allow what was asked; the text says why."""
+
+
+@dataclass
+class Item:
+    """One picture asked for."""
+
+    id: str
+    instructions: str
+    is_required: bool = True
+
+
+@dataclass
+class PhotoRequest:
+    """One request and everything that happened to it."""
+
+    id: str
+    unique_code: str
+    numeric_code: str
+    instructions: str
+    created_at: float
+    expires_at: float
+    items: list[Item]
+    recipient_email: str | None = None
+    send_email: bool = False
+    require_gps: bool = False
+    allow_submitter_notes: bool = False
+    internal_notes: str | None = None
+    metadata: dict[str, Any] | None = None
+    status: str = "pending"
+    photos: list[Photo] = field(default_factory=list)
+    visits: int = 0
+    opened_at: float | None = None
+    submitted_at: float | None = None
+    notes: str | None = None
+    person: Person = field(default_factory=Person)
+    visit: object = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the recipient can still do something."""
+        return self.status in OPEN
+
+    def lacking(self) -> list[Item]:
+        """Return required items without a picture."""
+        have = {photo.item_id for photo in self.photos}
+        return [item for item in self.items if item.is_required and item.id not in have]
+
+    def item(self, which: object) -> Item | None:
+        """Return an item by its id or by its position, counted from 0."""
+        for position, item in enumerate(self.items):
+            if which in (item.id, position):
+                return item
+        return None
+
+
+class PhotoRequests:
+    """All photo requests of the workspace."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._live: dict[str, PhotoRequest] = {}
+        self._codes: dict[str, PhotoRequest] = {}
+        self._deleted: list[PhotoRequest] = []
+        self._made = 0
+        self.photos_taken = 0
+        self.emails: list[dict[str, Any]] = []
+
+    def __iter__(self) -> Iterator[PhotoRequest]:
+        """Live requests, oldest first."""
+        return iter(self._live.values())
+
+    def everything(self) -> list[PhotoRequest]:
+        """Live and deleted requests, oldest first."""
+        return sorted([*self._live.values(), *self._deleted], key=lambda request: request.created_at)
+
+    def find(self, id_or_code: str) -> PhotoRequest | None:
+        """Return a live request by id, link code (any case) or numeric code."""
+        return self._live.get(id_or_code) or self._codes.get(id_or_code.upper())
+
+    def new_id(self) -> str:
+        """Return the next id, in the documentation's style or the plugin's."""
+        self._made += 1
+        return f"pr_{self._made}" if self._ground.plugin_style else f"req_{ids.token(10)}"
+
+    def add(self, request: PhotoRequest) -> None:
+        """Take a new request in, send its e-mail and set its expiry."""
+        self._live[request.id] = request
+        self._codes[request.unique_code] = self._codes[request.numeric_code] = request
+        self._tell(
+            request, request.created_at, "request_created", f"{request.id} was made: {self.url(request)}"
+        )
+        self._ground.announce(
+            "photo_request.created",
+            request.created_at,
+            lambda: {
+                "photo_request": {
+                    **self._brief(request),
+                    "recipient_email": request.recipient_email,
+                    "request_url": self.url(request),
+                    "expires_at": self._ground.stamp(request.expires_at),
+                }
+            },
+        )
+        if request.send_email and request.recipient_email:
+            self._send_email(request)
+        self._ground.agenda.at(request.expires_at, lambda moment: self._expire_if_open(request, moment))
+
+    def url(self, request: PhotoRequest) -> str:
+        """Return the recipient's link."""
+        return f"{self._ground.addresses.main}/p/{request.unique_code.lower()}"
+
+    def open(self, request: PhotoRequest, moment: float) -> None:
+        """Note that the recipient looks at the link."""
+        request.visits += 1
+        if request.opened_at is not None or not request.is_open:
+            return
+        request.opened_at = moment
+        self._tell(request, moment, "link_opened", f"{request.id}: the recipient opened the link")
+        self._ground.announce(
+            "photo_request.first_viewed", moment, lambda: {"photo_request": self._brief(request)}
+        )
+
+    def upload(self, request: PhotoRequest, photo: Photo, moment: float, *, of: int | None = None) -> None:
+        """Take a photo in; a second one for the same item replaces the first."""
+        self._check_open(request)
+        if self._ground.settings.plan == "free" and self.photos_taken >= FREE_PLAN_PHOTOS:
+            raise NotPossibleError(f"The free plan's {FREE_PLAN_PHOTOS} photos are used up.")
+        if photo.item_id is not None:
+            for earlier in [p for p in request.photos if p.item_id == photo.item_id]:
+                self.take_back(request, earlier)
+        request.photos.append(photo)
+        request.status = "in_progress"
+        self.photos_taken += 1
+        photo.publish(self._ground.files)
+        number, total = len(request.photos), of or max(len(request.items), len(request.photos))
+        text = f"{request.id}: photo {number} of {total} arrived"
+        self._tell(request, moment, "photo_uploaded", text, photo=number, of=total)
+        self._ground.announce(
+            "photo_submission.created",
+            moment,
+            lambda: {"photo_request": self._brief(request), "submission": photo.summary(self._ground.stamp)},
+        )
+
+    def take_back(self, request: PhotoRequest, photo: Photo) -> None:
+        """Remove a photo again, before it is submitted."""
+        self._check_open(request)
+        request.photos.remove(photo)
+        photo.withdraw(self._ground.files)
+
+    def submit(self, request: PhotoRequest, moment: float) -> None:
+        """End the request well: the recipient is done."""
+        self._check_open(request)
+        request.status, request.submitted_at = "submitted", moment
+        count = len(request.photos)
+        self._tell(
+            request,
+            moment,
+            "request_submitted",
+            f"{request.id} was submitted with {count} photo(s)",
+            photos=count,
+        )
+        self._ground.announce(
+            "photo_request.submitted",
+            moment,
+            lambda: {
+                "photo_request": {
+                    **self._brief(request),
+                    "submissions_count": count,
+                    "submitted_at": self._ground.stamp(moment),
+                }
+            },
+        )
+
+    def expire(self, request: PhotoRequest, moment: float) -> None:
+        """End the request: its deadline has passed."""
+        self._check_open(request)
+        request.status, request.expires_at = "expired", min(request.expires_at, moment)
+        self._tell(request, moment, "request_expired", f"{request.id} expired")
+        self._ground.announce(
+            "photo_request.expired", moment, lambda: {"photo_request": self._brief(request)}
+        )
+
+    def cancel(self, request: PhotoRequest, moment: float) -> None:
+        """End the request; it stays visible as cancelled."""
+        self._check_open(request)
+        request.status = "cancelled"
+        self._tell(request, moment, "request_cancelled", f"{request.id} was cancelled")
+
+    def delete(self, request: PhotoRequest, moment: float) -> None:
+        """Remove the request and its photos."""
+        if self._live.pop(request.id, None) is None:
+            raise NotPossibleError(f"{request.id} is deleted already.")
+        for code in (request.unique_code, request.numeric_code):
+            self._codes.pop(code, None)
+        for photo in request.photos:
+            photo.withdraw(self._ground.files)
+        request.status = "deleted"
+        self._deleted.append(request)
+        self._tell(request, moment, "request_deleted", f"{request.id} was deleted")
+
+    def _expire_if_open(self, request: PhotoRequest, moment: float) -> None:
+        if request.is_open:
+            self.expire(request, moment)
+
+    def _send_email(self, request: PhotoRequest) -> None:
+        self.emails.append(
+            {
+                "at": request.created_at,
+                "to": request.recipient_email,
+                "subject": "You were asked for photos",
+                "request_id": request.id,
+                "request_url": self.url(request),
+                "text": f"{request.instructions}\n\n{self.url(request)}",
+            }
+        )
+        text = f"{request.id}: e-mail sent to {request.recipient_email}"
+        self._tell(request, request.created_at, "email_sent", text, to=request.recipient_email)
+
+    def _brief(self, request: PhotoRequest) -> dict[str, Any]:
+        return {
+            "id": request.id,
+            "unique_code": request.unique_code,
+            "status": request.status,
+            "metadata": request.metadata,
+        }
+
+    def _check_open(self, request: PhotoRequest) -> None:
+        if not request.is_open:
+            raise NotPossibleError(f"{request.id} is {request.status}.")
+
+    def _tell(self, request: PhotoRequest, moment: float, kind: str, text: str, **more: object) -> None:
+        self._ground.journal.tell(moment, kind, request.id, text, **more)

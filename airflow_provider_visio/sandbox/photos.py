@@ -1,0 +1,119 @@
+"""Photos as the service keeps them: facts about each, and its files on the storage origin."""
+
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import ids, pictures
+from .files import File, MadeFile, PaddedJpeg, kept
+
+
+@dataclass
+class Photo:
+    """One picture that a recipient sent."""
+
+    id: str
+    item_id: str | None
+    instructions: str
+    taken_at: float
+    gps: tuple[float, float] | None
+    file: File
+    thumbnail: File
+    suffix: str = "jpg"
+
+    @property
+    def path(self) -> str:
+        """Where the storage origin has it."""
+        return f"/photos/{self.id}.{self.suffix}"
+
+    @property
+    def thumbnail_path(self) -> str:
+        """Where the storage origin has its small copy."""
+        return f"/thumbnails/{self.id}.jpg"
+
+    def publish(self, files: dict[str, File]) -> None:
+        """Put it on the storage origin."""
+        files[self.path], files[self.thumbnail_path] = self.file, self.thumbnail
+
+    def withdraw(self, files: dict[str, File]) -> None:
+        """Take it off the storage origin."""
+        files.pop(self.path, None)
+        files.pop(self.thumbnail_path, None)
+
+    def summary(self, stamp: Callable[[float], str]) -> dict[str, Any]:
+        """Return the fields of a `submission` in the vendor's plugin, without links."""
+        location = {"gps_latitude": self.gps[0], "gps_longitude": self.gps[1]} if self.gps else {}
+        return {
+            "id": self.id,
+            "item_id": self.item_id,
+            "file_size_kb": max(1, round(self.file.size() / 1024)),
+            "mime_type": self.file.media_type,
+            "has_gps_data": self.gps is not None,
+            **location,
+            "submitted_at": stamp(self.taken_at),
+        }
+
+
+def drawn(
+    photo_id: str,
+    item_id: str | None,
+    instructions: str,
+    taken_at: float,
+    *,
+    subject: str,
+    context: str = "",
+    gps: tuple[float, float] | None = None,
+    size: int | None = None,
+) -> Photo:
+    """Make up a photo, drawn when someone looks at it; padded to `size` bytes when given.
+
+    Photos with the same `subject` show the same car, parcel or wall; `context` are the instructions of the
+    request as a whole.
+    """
+    seed = random.getrandbits(32)
+
+    def picture() -> bytes:
+        thing = zlib.crc32(subject.encode())
+        return pictures.photo(instructions, context, int(taken_at), gps, subject=thing, seed=seed)
+
+    file: File = PaddedJpeg(picture, size) if size else MadeFile("image/jpeg", picture)
+    small = MadeFile("image/jpeg", lambda: pictures.thumbnail(picture()))
+    return Photo(photo_id, item_id, instructions, taken_at, gps, file, small)
+
+
+def received(
+    photo_id: str,
+    item_id: str | None,
+    instructions: str,
+    taken_at: float,
+    content: bytes,
+    *,
+    gps: tuple[float, float] | None = None,
+) -> Photo | None:
+    """Return a photo that a person sent, kept as it is; None when it is no picture."""
+    kind = picture_type(content)
+    if kind is None:
+        return None
+    media_type, suffix = kind
+    small = MadeFile("image/jpeg", lambda: pictures.thumbnail(content))
+    return Photo(photo_id, item_id, instructions, taken_at, gps, kept(media_type, content), small, suffix)
+
+
+def picture_type(content: bytes) -> tuple[str, str] | None:
+    """Media type and file suffix by the first bytes; the sender's word is not trusted."""
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg", "jpg"
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png", "png"
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp", "webp"
+    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
+        return "image/heic", "heic"
+    return None
+
+
+def new_photo_id(*, plugin_style: bool) -> str:
+    """`photo_xyz789` in the vendor's documentation, `ps_...` in its plugin."""
+    return ("ps_" if plugin_style else "photo_") + ids.token(10)

@@ -1,0 +1,263 @@
+"""The page behind a recipient's link: look, photograph, submit. Works without scripts too."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from . import ids
+from .links import Link, Submission
+from .photo_requests import Item, NotPossibleError, PhotoRequest
+from .photos import Photo, new_photo_id, received
+from .world import World
+
+_MOST_BYTES = 25 * 1024 * 1024
+_NO_PICTURE = "This file is not a picture that can be used (JPEG, PNG, WebP or HEIC)."
+
+_CLOSED = {
+    "submitted": ("Thank you", "Your photos have arrived. You can close this page.", 200, "done"),
+    "expired": (
+        "This link has expired",
+        "The time to send photos is over. Ask the sender for a new link.",
+        410,
+        "late",
+    ),
+    "cancelled": (
+        "This request was withdrawn",
+        "The photos are no longer needed. Nothing is left to do.",
+        410,
+        "late",
+    ),
+}
+
+
+@dataclass
+class Sheet:
+    """What is asked for under a link, and the photos its visitor has sent so far."""
+
+    source: PhotoRequest | Link
+    photos: list[Photo]
+    draft: str = ""
+
+    @property
+    def items(self) -> list[Item]:
+        """The pictures asked for."""
+        return self.source.items
+
+    def lacking(self, form: FormData) -> str | None:
+        """Say what still has to be done, if anything."""
+        have = {photo.item_id for photo in self.photos}
+        missing = [item.instructions for item in self.items if item.is_required and item.id not in have]
+        if missing:
+            return (
+                f"One photo is still missing: {missing[0]}"
+                if len(missing) == 1
+                else (f"{len(missing)} photos are still missing.")
+            )
+        if not self.photos:
+            return "Add at least one photo."
+        if self.source.require_gps and _place(form) is None:
+            return "Share your location, please: it is part of this request."
+        if isinstance(self.source, Link):
+            if self.source.unique_field_label and not _text(form, "unique_field_value"):
+                return f"Fill in: {self.source.unique_field_label}"
+            if self.source.full_name_required and not _text(form, "full_name"):
+                return "Fill in your name."
+        return None
+
+
+class Recipients:
+    """The routes under `/p/`."""
+
+    def __init__(
+        self, world: World, render: Callable[..., HTMLResponse], message: Callable[..., HTMLResponse]
+    ) -> None:
+        self._world = world
+        self._render = render
+        self._message = message
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/p/{code}", self.show),
+            Route("/p/{code}/photos", self.upload, methods=["POST"]),
+            Route("/p/{code}/photos/{photo}", self.preview, methods=["GET"]),
+            Route("/p/{code}/photos/{photo}", self.remove, methods=["DELETE"]),
+            Route("/p/{code}/submit", self.submit, methods=["POST"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """Show what is asked for, and count the visit."""
+        moment, code = self._world.catch_up(), request.path_params["code"]
+        sheet = self._sheet(code, "")
+        if isinstance(sheet, Sheet):
+            if isinstance(sheet.source, PhotoRequest):
+                self._world.requests.open(sheet.source, moment)
+            if "thanks" not in request.query_params:
+                return self._page(sheet)
+            sheet = self._closed("submitted")
+        return sheet
+
+    async def upload(self, request: Request) -> Response:
+        """Take one photo in; the page's script sends them one by one."""
+        async with request.form() as form:
+            sheet = self._sheet(request.path_params["code"], _text(form, "draft"))
+            if not isinstance(sheet, Sheet):
+                return JSONResponse({"error": "This link is closed."}, 409)
+            file = form.get("photo")
+            if not isinstance(file, UploadFile):
+                return JSONResponse({"error": "No photo was sent."}, 422)
+            photo = await self._take(sheet, file, _text(form, "item") or None, _place(form))
+        if isinstance(photo, str):
+            return JSONResponse({"error": photo}, 422)
+        return JSONResponse({"id": photo.id}, 201)
+
+    async def preview(self, request: Request) -> Response:
+        """Show a photo that was sent before, small."""
+        sheet = self._sheet(request.path_params["code"], request.query_params.get("draft", ""))
+        photo = self._photo(sheet, request.path_params["photo"])
+        if photo is None:
+            return Response(status_code=404)
+        return Response(b"".join(photo.thumbnail.chunks()), media_type="image/jpeg")
+
+    async def remove(self, request: Request) -> Response:
+        """Take a photo back."""
+        self._world.catch_up()
+        sheet = self._sheet(request.path_params["code"], request.query_params.get("draft", ""))
+        photo = self._photo(sheet, request.path_params["photo"])
+        if photo is None or not isinstance(sheet, Sheet):
+            return Response(status_code=404)
+        if isinstance(sheet.source, PhotoRequest):
+            self._world.requests.take_back(sheet.source, photo)
+        else:
+            sheet.photos.remove(photo)
+        return Response(status_code=204)
+
+    async def submit(self, request: Request) -> Response:
+        """Finish; photos may come along when the page ran without its script."""
+        moment, code = self._world.catch_up(), request.path_params["code"]
+        async with request.form() as form:
+            sheet = self._sheet(code, _text(form, "draft"))
+            if not isinstance(sheet, Sheet):
+                return sheet
+            for name, file in form.multi_items():
+                if isinstance(file, UploadFile) and file.filename:
+                    item = name.removeprefix("photo-") if name.startswith("photo-") else None
+                    problem = await self._take(sheet, file, item, _place(form))
+                    if isinstance(problem, str):
+                        return self._page(sheet, problem)
+            lacking = sheet.lacking(form)
+            if lacking:
+                return self._page(sheet, lacking)
+            place = _place(form)
+            for photo in sheet.photos:
+                photo.gps = photo.gps or place
+            self._finish(sheet, form, moment)
+        return RedirectResponse(f"/p/{code}?thanks", 303)
+
+    def _finish(self, sheet: Sheet, form: FormData, moment: float) -> None:
+        if isinstance(sheet.source, PhotoRequest):
+            sheet.source.notes = _text(form, "notes") or None
+            self._world.requests.submit(sheet.source, moment)
+            return
+        submission = Submission(
+            f"pls_{ids.token(10)}",
+            moment,
+            list(sheet.photos),
+            _text(form, "unique_field_value") or None,
+            _text(form, "full_name") or None,
+        )
+        self._world.links.drafts.pop(sheet.draft, None)
+        self._world.links.submit(sheet.source, submission, moment)
+
+    async def _take(
+        self, sheet: Sheet, file: UploadFile, item_id: str | None, gps: tuple[float, float] | None
+    ) -> Photo | str:
+        """Add a photo to the sheet, or say what is wrong with it."""
+        content = await file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            return "This picture is larger than 25 MB."
+        item = next((item for item in sheet.items if item.id == item_id), None)
+        if item_id is not None and item is None:
+            return "This request does not ask for that picture."
+        photo = received(
+            new_photo_id(plugin_style=self._world.ground.plugin_style),
+            item.id if item else None,
+            item.instructions if item else sheet.source.instructions,
+            self._world.now(),
+            content,
+            gps=gps,
+        )
+        if photo is None:
+            return _NO_PICTURE
+        if isinstance(sheet.source, PhotoRequest):
+            try:
+                self._world.requests.upload(sheet.source, photo, self._world.now())
+            except NotPossibleError as problem:
+                return str(problem)
+        else:
+            sheet.photos[:] = [one for one in sheet.photos if item is None or one.item_id != item.id]
+            sheet.photos.append(photo)
+        return photo
+
+    def _page(self, sheet: Sheet, problem: str = "") -> HTMLResponse:
+        source = sheet.source
+        expires_in, notes_allowed, name_field = None, False, False
+        if isinstance(source, PhotoRequest):
+            expires_in = source.expires_at - self._world.now()
+            notes_allowed = source.allow_submitter_notes
+        else:
+            name_field = source.show_full_name_field or source.full_name_required
+        return self._render(
+            "recipient.html",
+            422 if problem else 200,
+            sheet=sheet,
+            source=source,
+            problem=problem,
+            by_item={photo.item_id: photo for photo in sheet.photos},
+            loose=[photo for photo in sheet.photos if photo.item_id is None],
+            expires_in=expires_in,
+            notes_allowed=notes_allowed,
+            name_field=name_field,
+            address=f"/p/{source.unique_code.lower()}",
+        )
+
+    def _sheet(self, code: str, draft: str) -> Sheet | HTMLResponse:
+        """Find what the code leads to: something to fill in, or a page that says why not."""
+        request = self._world.requests.find(code)
+        if request is not None:
+            return Sheet(request, request.photos) if request.is_open else self._closed(request.status)
+        link = self._world.links.by_address(code)
+        if link is None:
+            return self._message(
+                "Link not found", "Check that the whole link was copied, or ask the sender for it again.", 404
+            )
+        if not link.is_active:
+            return self._message("This link is switched off", "Ask the sender for another one.", 410)
+        drafts, draft = self._world.links.drafts, draft or ids.token(16)
+        return Sheet(link, drafts.setdefault(draft, []), draft)
+
+    def _closed(self, status: str) -> HTMLResponse:
+        title, text, code, kind = _CLOSED[status]
+        return self._message(title, text, code, kind=kind)
+
+    def _photo(self, sheet: Sheet | HTMLResponse, photo_id: str) -> Photo | None:
+        photos = sheet.photos if isinstance(sheet, Sheet) else []
+        return next((photo for photo in photos if photo.id == photo_id), None)
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value.strip()[:5000] if isinstance(value, str) else ""
+
+
+def _place(form: FormData) -> tuple[float, float] | None:
+    try:
+        latitude, longitude = float(_text(form, "latitude")), float(_text(form, "longitude"))
+    except ValueError:
+        return None
+    on_earth = -90 <= latitude <= 90 and -180 <= longitude <= 180
+    return (round(latitude, 6), round(longitude, 6)) if on_earth else None

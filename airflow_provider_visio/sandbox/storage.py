@@ -1,0 +1,63 @@
+"""The storage origin: files behind signed links, with S3's manners. It takes no key and wants none."""
+
+import asyncio
+from email.utils import formatdate
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from . import ids
+from .pictures import ToolMissingError
+from .world import World
+
+_ERROR = """<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request}</RequestId></Error>"""
+
+
+def storage_app(world: World) -> Starlette:
+    """Build the application on the storage origin's own port."""
+
+    async def fetch(request: Request) -> Response:
+        path = request.url.path
+        refusal = _refusal(world, request, path)
+        if refusal is not None:
+            return refusal
+        file = world.ground.files.get(path)
+        if file is None:
+            return _error(404, "NoSuchKey", "The specified key does not exist.")
+        try:
+            size = await asyncio.to_thread(file.size)
+            etag = await asyncio.to_thread(file.etag)
+        except ToolMissingError as problem:
+            return _error(500, "InternalError", str(problem))
+        name = path.rsplit("/", 1)[-1]
+        world.ground.journal.tell(world.now(), "file_fetched", path, f"{name} was fetched", bytes=size)
+        headers = {
+            "Content-Length": str(size),
+            "ETag": f'"{etag}"',
+            "Last-Modified": formatdate(world.now(), usegmt=True),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        }
+        return StreamingResponse(file.chunks(), headers=headers, media_type=file.media_type)
+
+    names = ("photos", "thumbnails", "exports")
+    routes = [Route(f"/{name}/{{name}}", fetch, methods=["GET"]) for name in names]
+    return Starlette(routes=routes)
+
+
+def _refusal(world: World, request: Request, path: str) -> Response | None:
+    expires = request.query_params.get("expires", "")
+    signature = request.query_params.get("signature", "")
+    if not world.ground.signer.matches(path, expires, signature):
+        return _error(403, "SignatureDoesNotMatch", "The request signature does not match.")
+    if world.now() >= float(expires):
+        return _error(403, "AccessDenied", "Request has expired")
+    return None
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    text = _ERROR.format(code=code, message=message, request=ids.token(16).upper())
+    return Response(text, status, media_type="application/xml")

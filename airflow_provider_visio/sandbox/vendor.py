@@ -1,0 +1,53 @@
+"""What the two services have in common for the gate: how they take keys and how they say no."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from starlette.responses import JSONResponse
+
+
+class Refusal(Exception):  # noqa: N818  it is a reply, not a fault of ours
+    """A reply other than success, ready to be sent."""
+
+    def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+    def response(self) -> JSONResponse:
+        """As a response."""
+        return JSONResponse(self.body, self.status, headers=self.headers)
+
+
+class Vendor(Protocol):
+    """One service's manners."""
+
+    name: str
+
+    def key(self, headers: Mapping[str, str]) -> str | None:
+        """Return the API key in a call's headers."""
+
+    def unauthenticated(self) -> Refusal:
+        """401."""
+
+    def forbidden(self, text: str) -> Refusal:
+        """403."""
+
+    def no_such_route(self, path: str) -> Refusal:
+        """404 for a path that the service does not have."""
+
+    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> Refusal:
+        """405."""
+
+    def bad_request(self, text: str) -> Refusal:
+        """400."""
+
+    def invalid(self, problems: Sequence[Any]) -> Refusal:
+        """400 or 422 for pydantic's error list."""
+
+    def too_many(self, headers: Mapping[str, str]) -> Refusal:
+        """429."""
+
+    def broken(self, text: str | None) -> Refusal:
+        """500, with a text when there is something useful to say."""

@@ -1,0 +1,140 @@
+"""What may be sent to Visiono. Types come from the vendor's examples; every length and range is assumed."""
+
+import ipaddress
+import json
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from .options import Strict
+from .webhooks import EVENTS
+
+_EMAIL = re.compile(r"[^@\s]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+_METADATA_BYTES = 64 * 1024
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("The {field} field is required.")
+    return value
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("The {field} field must be a valid email address.")
+    return value
+
+
+def _small(value: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(value).encode()) > _METADATA_BYTES:
+        raise ValueError("The {field} field must not be greater than 64 kilobytes.")
+    return value
+
+
+def _public_https(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+    except ValueError:
+        raise ValueError("The {field} field must be a valid URL.") from None
+    if parts.scheme != "https" or not host:
+        raise ValueError("The {field} field must be a valid HTTPS URL.")
+    try:
+        private = not ipaddress.ip_address(host).is_global
+    except ValueError:
+        private = host == "localhost" or "." not in host
+    if private:
+        raise ValueError("The {field} field must be reachable from the public internet.")
+    return value
+
+
+def _event(value: str) -> str:
+    if value not in EVENTS:
+        raise ValueError("The selected {field} is invalid.")
+    return value
+
+
+Instructions = Annotated[str, Field(max_length=5000), AfterValidator(_filled)]
+Note = Annotated[str, Field(max_length=5000)]
+Label = Annotated[str, Field(min_length=1, max_length=255)]
+Email = Annotated[str, Field(max_length=255), AfterValidator(_email)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+Slug = Annotated[str, Field(min_length=3, max_length=30, pattern="^[a-z0-9-]+$")]
+Tags = Annotated[list[Label], Field(max_length=50)]
+Event = Annotated[str, AfterValidator(_event)]
+Url = Annotated[str, Field(max_length=2000), AfterValidator(_public_https)]
+
+
+class ItemBody(Strict):
+    """One picture asked for (plugin); required unless said otherwise (assumed)."""
+
+    instructions: Instructions
+    is_required: bool = True
+
+
+Items = Annotated[list[ItemBody], Field(max_length=50)]
+
+
+class CreatePhotoRequest(Strict):
+    """POST /photo-requests."""
+
+    instructions: Instructions
+    expires_in_hours: Annotated[int, Field(ge=1, le=8760)] = 0
+    recipient_email: Email = ""
+    send_email: bool = False
+    require_gps: bool = False
+    allow_submitter_notes: bool = False
+    internal_notes: Note = ""
+    metadata: Metadata = Field(default_factory=dict)
+    items: Items = Field(default_factory=list)
+    photo_slots: Items = Field(default_factory=list)
+
+
+class CreatePhotoRequests(Strict):
+    """POST /photo-requests/batch; the plugin tells only "at most 10", the name of the list is assumed."""
+
+    photo_requests: Annotated[list[CreatePhotoRequest], Field(min_length=1, max_length=10)]
+
+
+class CreateLink(Strict):
+    """POST /smart-links (plugin); POST /permanent-links is inferred to take the same."""
+
+    instructions: Instructions
+    custom_slug: Slug = ""
+    unique_field_label: Label = ""
+    show_full_name_field: bool = False
+    full_name_required: bool = False
+    require_gps: bool = False
+    tags: Tags = Field(default_factory=list)
+    items: Items = Field(default_factory=list)
+
+
+class UpdateLink(Strict):
+    """PUT /smart-links/{id}, PATCH /permanent-links/{id}: any of the fields; `is_active` is assumed."""
+
+    instructions: Instructions = ""
+    custom_slug: Slug | None = None
+    unique_field_label: Label | None = None
+    show_full_name_field: bool = False
+    full_name_required: bool = False
+    require_gps: bool = False
+    tags: Tags = Field(default_factory=list)
+    items: Items = Field(default_factory=list)
+    is_active: bool = True
+
+
+class CreateWebhook(Strict):
+    """POST /webhooks."""
+
+    url: Url
+    events: Annotated[list[Event], Field(min_length=1, max_length=50)]
+
+
+class UpdateWebhook(Strict):
+    """PATCH /webhooks/{id}; `is_active` is assumed from the dashboard's Active switch."""
+
+    url: Url = ""
+    events: Annotated[list[Event], Field(min_length=1, max_length=50)] = Field(default_factory=list)
+    is_active: bool = True

@@ -1,0 +1,127 @@
+"""Visiono's replies: the envelope, and both error shapes of its reference."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from . import ids
+from .ground import Ground
+from .vendor import Refusal
+
+_TEXTS = {
+    "missing": "The {field} field is required.",
+    "extra_forbidden": "The {field} field is prohibited.",
+    "string_type": "The {field} field must be a string.",
+    "string_pattern_mismatch": "The {field} field format is invalid.",
+    "string_too_long": "The {field} field must not be greater than {max_length} characters.",
+    "bool_type": "The {field} field must be true or false.",
+    "int_type": "The {field} field must be an integer.",
+    "int_from_float": "The {field} field must be an integer.",
+    "list_type": "The {field} field must be an array.",
+    "too_long": "The {field} field must not have more than {max_length} items.",
+    "too_short": "The {field} field must have at least {min_length} items.",
+    "dict_type": "The {field} field must be an object.",
+    "model_type": "The {field} field must be an object.",
+    "model_attributes_type": "The {field} field must be an object.",
+    "greater_than_equal": "The {field} field must be at least {ge}.",
+    "less_than_equal": "The {field} field must not be greater than {le}.",
+}
+
+
+def reply(
+    ground: Ground,
+    data: object,
+    status: int = 200,
+    *,
+    meta: Mapping[str, Any] | None = None,
+    **beside: object,
+) -> JSONResponse:
+    """Reply `{"data": ..., "meta": {"request_id": ...}}`, with more in `meta` and beside it when given."""
+    body: dict[str, Any] = {"data": data, **beside}
+    if ground.settings.meta:
+        body["meta"] = {**(meta or {}), "request_id": f"req_{ids.token(12)}"}
+    return JSONResponse(body, status)
+
+
+def validation_error(details: Mapping[str, Sequence[str]]) -> Refusal:
+    """422 in the reference's "Error Format"."""
+    error = {"code": "validation_error", "message": "The given data was invalid.", "details": details}
+    return Refusal(422, {"error": error})
+
+
+def free_plan_error(fields: Sequence[str]) -> Refusal:
+    """422 in the flat shape that the reference shows for the free plan."""
+    texts = [f"The {_words(name)} field is prohibited." for name in fields]
+    more = "" if len(texts) == 1 else f" (and {len(texts) - 1} more error)"
+    upgrade = "E-mail sending is not available on the free plan. Please upgrade your plan."
+    return Refusal(422, {"message": texts[0] + more, "errors": {name: [upgrade] for name in fields}})
+
+
+def not_found(what: str) -> Refusal:
+    """404 for a record (body assumed: Laravel's shape)."""
+    return Refusal(404, {"message": f"{what} not found."})
+
+
+class Visiono:
+    """Visiono's manners."""
+
+    name = "visiono"
+
+    def key(self, headers: Mapping[str, str]) -> str | None:
+        """Read the key from X-API-Key."""
+        return headers.get("x-api-key")
+
+    def unauthenticated(self) -> Refusal:
+        """401 (body assumed: Laravel's)."""
+        return Refusal(401, {"message": "Unauthenticated."})
+
+    def forbidden(self, text: str) -> Refusal:
+        """403 (body assumed: Laravel's shape)."""
+        return Refusal(403, {"message": text})
+
+    def no_such_route(self, path: str) -> Refusal:
+        """404 (body assumed: Laravel's)."""
+        return Refusal(404, {"message": f"The route {path.lstrip('/')} could not be found."})
+
+    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> Refusal:
+        """405 (assumed: Laravel's; the reference does not list the status)."""
+        names = ", ".join(allowed)
+        text = (
+            f"The {method} method is not supported for route {path.lstrip('/')}. Supported methods: {names}."
+        )
+        return Refusal(405, {"message": text}, {"Allow": names})
+
+    def bad_request(self, text: str) -> Refusal:
+        """400 in the reference's error format (code assumed)."""
+        return Refusal(400, {"error": {"code": "bad_request", "message": text}})
+
+    def invalid(self, problems: Sequence[Any]) -> Refusal:
+        """422 with one list of sentences a field."""
+        details: dict[str, list[str]] = {}
+        for problem in problems:
+            path = ".".join(str(part) for part in problem["loc"][1:]) or "body"
+            details.setdefault(path, []).append(_sentence(problem, path))
+        return validation_error(details)
+
+    def too_many(self, headers: Mapping[str, str]) -> Refusal:
+        """429 (body assumed: Laravel's)."""
+        return Refusal(429, {"message": "Too Many Attempts."}, headers)
+
+    def broken(self, text: str | None) -> Refusal:
+        """500 (body assumed: Laravel's)."""
+        return Refusal(500, {"message": text or "Server Error"})
+
+
+def _sentence(problem: Mapping[str, Any], path: str) -> str:
+    context = problem.get("ctx", {})
+    if problem["type"] == "value_error":
+        return str(context["error"]).format(field=_words(path))
+    if problem["type"] == "string_too_short":
+        return _TEXTS["missing"].format(field=_words(path))
+    text = _TEXTS.get(problem["type"], "The {field} field is invalid.")
+    return text.format(field=_words(path), **context)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

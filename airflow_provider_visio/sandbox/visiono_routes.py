@@ -1,0 +1,261 @@
+"""Visiono's photo requests, account and health calls."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from . import ids
+from .evidence import known
+from .paging import listing
+from .photo_requests import FREE_PLAN_PHOTOS, Item, PhotoRequest
+from .photos import Photo
+from .vendor import Refusal
+from .visiono_bodies import CreatePhotoRequest, CreatePhotoRequests, ItemBody
+from .visiono_replies import free_plan_error, not_found, reply, validation_error
+from .visiono_views import download_meta, download_view, request_view
+from .world import World
+
+SEED = "visiono.io/docs/developers/api-reference"
+PLUGIN = "github visiono-io/visiono-claude-plugin, plugin/skills/visiono-api/SKILL.md"
+_FREE_PLAN_ITEMS = 5
+_STATUSES = ("pending", "in_progress", "submitted", "expired", "cancelled")
+
+router = APIRouter()
+
+
+async def _world(request: Request) -> World:
+    world = request.app.state.world
+    assert isinstance(world, World)  # noqa: S101  for mypy
+    return world
+
+
+Here = Annotated[World, Depends(_world)]
+
+
+@router.get("/status", **known("seed", SEED, assumed="the body"))
+async def status(world: Here) -> Response:
+    """Health check."""
+    return reply(world.ground, {"status": "ok"})
+
+
+@router.get("/stats", **known("seed", SEED, assumed="plan.name, usage.photos_used and usage.photos_limit"))
+async def stats(world: Here) -> Response:
+    """Usage and plan."""
+    free = world.ground.settings.plan == "free"
+    today = datetime.fromtimestamp(world.now(), UTC).replace(day=1, hour=0, minute=0, second=0)
+    following = today.replace(year=today.year + today.month // 12, month=today.month % 12 + 1)
+    stamp = world.ground.stamp
+    data = {
+        "plan": {"name": "Developer Free Plan" if free else "Professional", "email_enabled": not free},
+        "usage": {
+            "photos_used": world.requests.photos_taken,
+            "photos_limit": FREE_PLAN_PHOTOS if free else 1000,
+            "is_lifetime_quota": free,
+            "billing_period_start": None if free else stamp(today.timestamp()),
+            "billing_period_end": None if free else stamp(following.timestamp() - 1),
+        },
+    }
+    return reply(world.ground, data)
+
+
+@router.get(
+    "/photo-requests",
+    **known(
+        "seed",
+        SEED,
+        scope="photo_requests:read",
+        assumed="pages and order (Laravel); filters are the plugin's, their formats assumed",
+    ),
+)
+async def list_requests(
+    world: Here,
+    request: Request,
+    status: str | None = None,
+    created_after: str | None = None,
+    created_before: str | None = None,
+) -> Response:
+    """Photo requests, in pages."""
+    found = list(world.requests)
+    if world.ground.settings.list_filters:
+        for keep in _filters(status, created_after, created_before):
+            found = [one for one in found if keep(one)]
+    return listing(
+        world.ground,
+        request,
+        "/photo-requests",
+        found,
+        lambda one: request_view(world.ground, world.requests, one),
+    )
+
+
+@router.post(
+    "/photo-requests",
+    **known("seed", SEED, scope="photo_requests:write", status=201, assumed="lengths, ranges and defaults"),
+)
+async def create_request(world: Here, body: CreatePhotoRequest) -> Response:
+    """Make a photo request."""
+    made = _new_request(world, body)
+    world.ask(made)
+    world.catch_up()
+    return reply(world.ground, request_view(world.ground, world.requests, made), 201)
+
+
+@router.post(
+    "/photo-requests/batch",
+    **known(
+        "plugin", PLUGIN, scope="photo_requests:write", status=201, assumed="body and reply; all or nothing"
+    ),
+)
+async def create_batch(world: Here, body: CreatePhotoRequests) -> Response:
+    """Make up to ten photo requests; when one is refused, none is made."""
+    made = [_new_request(world, one) for one in body.photo_requests]
+    for one in made:
+        world.ask(one)
+    world.catch_up()
+    return reply(world.ground, [request_view(world.ground, world.requests, one) for one in made], 201)
+
+
+@router.get(
+    "/photo-requests/{id}",
+    **known(
+        "seed", SEED, scope="photo_requests:read", assumed="the reply has the shape of a created request"
+    ),
+)
+async def get_request(world: Here, id: str) -> Response:  # noqa: A002  the reference's name
+    """One photo request, by id or code (the code by the plugin)."""
+    return reply(world.ground, request_view(world.ground, world.requests, _find(world, id)))
+
+
+@router.delete(
+    "/photo-requests/{id}",
+    **known(
+        "seed", SEED, scope="photo_requests:write", status=204, assumed="204 without a body; photos go too"
+    ),
+)
+async def delete_request(world: Here, id: str) -> Response:  # noqa: A002
+    """Delete a photo request (the plugin says: cancel)."""
+    found = _find(world, id)
+    world.requests.delete(found, world.now())
+    if world.ground.settings.delete_reply == "body":
+        return reply(world.ground, {"id": found.id, "deleted": True})
+    return Response(status_code=204)
+
+
+@router.get(
+    "/photo-requests/{id}/submissions",
+    **known(
+        "plugin", PLUGIN, scope="submissions:read", assumed="the shape: the plugin's webhook `submission`"
+    ),
+)
+async def list_submissions(world: Here, id: str) -> Response:  # noqa: A002
+    """Return what the recipient has sent so far, without links."""
+    found = _find(world, id)
+    await draw(found.photos)
+    return reply(world.ground, [photo.summary(world.ground.stamp) for photo in found.photos])
+
+
+@router.get("/photo-requests/{id}/download-urls", **known("plugin", PLUGIN, scope="download_urls:read"))
+async def download_urls(world: Here, id: str) -> Response:  # noqa: A002
+    """Return the photos with fresh signed links."""
+    if not world.ground.settings.download_urls:
+        raise Refusal(404, {"message": f"The route v1/photo-requests/{id}/download-urls could not be found."})
+    found = _find(world, id)
+    await draw(found.photos)
+    data = {
+        "photo_request_id": found.id,
+        "submissions": [download_view(world.ground, photo) for photo in found.photos],
+    }
+    return reply(world.ground, data, meta=download_meta(world.ground))
+
+
+@router.get("/photo-requests/{id}/qrcode", **known("plugin", PLUGIN, scope="photo_requests:read"))
+async def qrcode(world: Here, id: str) -> Response:  # noqa: A002
+    """Return the address of a QR code of the recipient's link."""
+    code = _find(world, id).unique_code
+    return reply(world.ground, {"qrcode_url": f"{world.ground.addresses.main}/qr/{code}.png"})
+
+
+async def draw(photos: list[Photo]) -> None:
+    """Make pictures that were not looked at before, off the event loop: replies tell their size."""
+    for photo in photos:
+        await asyncio.to_thread(photo.file.size)
+
+
+def items_of(bodies: list[ItemBody]) -> list[Item]:
+    """Items with ids, from a request body."""
+    return [Item(f"pri_{ids.token(8)}", body.instructions, body.is_required) for body in bodies]
+
+
+def _find(world: World, id_or_code: str) -> PhotoRequest:
+    found = world.requests.find(id_or_code)
+    if found is None:
+        raise not_found("Photo request")
+    return found
+
+
+def _new_request(world: World, body: CreatePhotoRequest) -> PhotoRequest:
+    given, settings, now = body.model_fields_set, world.ground.settings, world.now()
+    asked = body.photo_slots if "photo_slots" in given else body.items
+    if {"items", "photo_slots"} <= given:
+        raise validation_error({"items": ["The items field is prohibited when photo slots is present."]})
+    if body.send_email and not body.recipient_email and settings.plan == "paid":
+        text = "The recipient email field is required when send email is true."
+        raise validation_error({"recipient_email": [text]})
+    if settings.plan == "free":
+        prohibited = [name for name in ("recipient_email", "send_email") if name in given]
+        if prohibited:
+            raise free_plan_error(prohibited)
+        if len(asked) > _FREE_PLAN_ITEMS:
+            text = f"The items field must not have more than {_FREE_PLAN_ITEMS} items."
+            raise validation_error({"items": [text]})
+        if world.requests.photos_taken >= FREE_PLAN_PHOTOS:
+            # What the service does with its quota used up is not known.
+            raise Refusal(403, {"message": f"The {FREE_PLAN_PHOTOS} photos of the free plan are used up."})
+    hours = body.expires_in_hours or settings.default_expires_in_hours
+    return PhotoRequest(
+        id=world.requests.new_id(),
+        unique_code=ids.code(),
+        numeric_code=ids.digits(),
+        instructions=body.instructions,
+        created_at=now,
+        expires_at=now + hours * 3600,
+        items=items_of(asked),
+        recipient_email=body.recipient_email or None,
+        send_email=body.send_email,
+        require_gps=body.require_gps,
+        allow_submitter_notes=body.allow_submitter_notes,
+        internal_notes=body.internal_notes or None,
+        metadata=body.metadata if "metadata" in given else None,
+    )
+
+
+def _filters(
+    status: str | None, after: str | None, before: str | None
+) -> list[Callable[[PhotoRequest], Any]]:
+    # Times are compared as they are shown, in whole seconds.
+    keep: list[Callable[[PhotoRequest], Any]] = []
+    if status:
+        if status not in _STATUSES:
+            raise validation_error({"status": ["The selected status is invalid."]})
+        keep.append(lambda one: one.status == status)
+    if after:
+        earliest = _moment("created_after", after)
+        keep.append(lambda one: int(one.created_at) >= earliest)
+    if before:
+        latest = _moment("created_before", before)
+        keep.append(lambda one: int(one.created_at) <= latest)
+    return keep
+
+
+def _moment(name: str, text: str) -> float:
+    """Return a date or time as Unix seconds; without an offset it is UTC."""
+    try:
+        # In a query an unescaped "+" of "+00:00" arrives as a blank.
+        moment = datetime.fromisoformat(text.replace(" 00:00", "+00:00"))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        words = name.replace("_", " ")
+        raise validation_error({name: [f"The {words} field must be a valid date."]}) from None

@@ -1,0 +1,96 @@
+"""Vizdom's dashboards and exports. Only the list of dashboards is documented by the vendor."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from .clock import iso
+from .dashboards import Dashboard
+from .evidence import known
+from .exports import Export
+from .options import Strict
+from .visiono_routes import Here
+from .vizdom_replies import not_found, reply
+from .world import World
+
+SEED = "docs.flowstatehq.com/api-reference/introduction"
+PROPOSAL = "this project's proposal, after what comparable products do"
+
+router = APIRouter()
+
+
+class CreateExport(Strict):
+    """POST /exports."""
+
+    dashboard_id: Annotated[str, Field(min_length=1)]
+    format: Literal["pdf", "png", "csv"]
+
+
+@router.get("/dashboards", **known("seed", SEED))
+async def list_dashboards(world: Here) -> Response:
+    """All dashboards of the workspace."""
+    found = [_dashboard_view(dashboard) for dashboard in world.dashboards.values()]
+    return reply(world.ground, found, total=len(found))
+
+
+@router.get(
+    "/dashboards/{id}", **known("inferred", SEED, assumed="the path, from the reference's 404 example")
+)
+async def get_dashboard(world: Here, id: str) -> Response:  # noqa: A002  the reference's name
+    """One dashboard."""
+    return reply(world.ground, _dashboard_view(_dashboard(world, id)))
+
+
+@router.post("/exports", **known("assumed", PROPOSAL, status=201))
+async def create_export(world: Here, body: CreateExport) -> Response:
+    """Start an export."""
+    dashboard = _dashboard(world, body.dashboard_id)
+    export = world.exports.start(dashboard, body.format, world.now())
+    view = _export_view(world, export)
+    world.catch_up()
+    return reply(world.ground, view, 201)
+
+
+@router.get("/exports/{id}", **known("assumed", PROPOSAL))
+async def get_export(world: Here, id: str) -> Response:  # noqa: A002
+    """How an export is doing; once completed, with a fresh signed link."""
+    export = world.exports.all.get(id)
+    if export is None:
+        raise not_found("Export", id)
+    return reply(world.ground, _export_view(world, export))
+
+
+def _dashboard(world: World, dashboard_id: str) -> Dashboard:
+    dashboard = world.dashboards.get(dashboard_id)
+    if dashboard is None:
+        raise not_found("Dashboard", dashboard_id)
+    return dashboard
+
+
+def _dashboard_view(dashboard: Dashboard) -> dict[str, Any]:
+    return {
+        "id": dashboard.id,
+        "name": dashboard.name,
+        "description": dashboard.description,
+        "created_at": dashboard.created_at,
+        "updated_at": dashboard.updated_at,
+        "visualization_count": dashboard.visualization_count,
+    }
+
+
+def _export_view(world: World, export: Export) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "id": export.id,
+        "dashboard_id": export.dashboard.id,
+        "format": export.format,
+        "status": export.status,
+        "created_at": iso(export.created_at),
+    }
+    if export.status == "completed":
+        seconds = world.ground.settings.export_link_seconds
+        view["download_url"] = world.ground.link(export.path, seconds)
+        view["expires_at"] = iso(world.now() + seconds)
+    if export.error:
+        view["error"] = {"code": export.error[0], "message": export.error[1]}
+    return view

@@ -1,0 +1,83 @@
+"""Webhook endpoints. Deliveries are signed and recorded, never sent over the network."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import ids
+from .clock import iso
+from .ground import Ground
+
+EVENTS = (
+    "photo_request.created",
+    "photo_request.first_viewed",
+    "photo_request.submitted",
+    "photo_request.expired",
+    "photo_submission.created",
+    "photo_submission.dropbox_synced",
+)
+
+
+@dataclass
+class Webhook:
+    """One endpoint that wants to be told of events."""
+
+    id: str
+    url: str
+    events: list[str]
+    secret: str
+    created_at: float
+    is_active: bool = True
+
+
+class Webhooks:
+    """The workspace's endpoints and what would have been sent to them."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._made = 0
+        self.all: dict[str, Webhook] = {}
+        self.deliveries: list[dict[str, Any]] = []
+        ground.listeners.append(self._on_event)
+
+    def add(self, url: str, events: list[str], moment: float) -> Webhook:
+        """Register an endpoint."""
+        self._made += 1
+        hook_id = f"wh_{self._made}" if self._ground.plugin_style else f"wh_{ids.token(10)}"
+        hook = Webhook(hook_id, url, events, f"whsec_{secrets.token_hex(24)}", moment)
+        self.all[hook.id] = hook
+        return hook
+
+    def deliver(self, hook: Webhook, event: str, moment: float, data: dict[str, Any]) -> dict[str, Any]:
+        """Record one delivery, with the headers of the documentation and of the plugin."""
+        stamp = iso(moment)
+        body = json.dumps({"event": event, "timestamp": stamp, "data": data})
+        signature = "sha256=" + hmac.new(hook.secret.encode(), body.encode(), hashlib.sha256).hexdigest()
+        delivery = {
+            "n": len(self.deliveries) + 1,
+            "at": moment,
+            "webhook": hook.id,
+            "url": hook.url,
+            "event": event,
+            "headers": {
+                "Content-Type": "application/json",
+                "X-Webhook-Signature": signature,
+                "X-Webhook-ID": hook.id,
+                "X-Webhook-Timestamp": str(int(moment)),
+                "X-Visiono-Signature": signature,
+                "X-Visiono-Event": event,
+                "X-Visiono-Delivery": f"del_{ids.token(16)}",
+            },
+            "body": body,
+        }
+        self.deliveries.append(delivery)
+        return delivery
+
+    def _on_event(self, event: str, moment: float, data: Callable[[], dict[str, Any]]) -> None:
+        for hook in self.all.values():
+            if hook.is_active and event in hook.events:
+                self.deliver(hook, event, moment, data())

@@ -1,0 +1,75 @@
+"""Everything the server knows, in memory, in one place."""
+
+from .clock import Clock
+from .dashboards import SEEDED, Dashboard
+from .exports import Exports
+from .faults import Faults
+from .ground import Addresses, Ground
+from .limits import Throttle
+from .links import Links
+from .options import Options, Person
+from .people import Visit
+from .photo_requests import PhotoRequest, PhotoRequests
+from .webhooks import Webhooks
+
+
+class World:
+    """The state of both services; `catch_up` brings it to the clock's present."""
+
+    ground: Ground
+    requests: PhotoRequests
+    links: Links
+    webhooks: Webhooks
+    exports: Exports
+    dashboards: dict[str, Dashboard]
+    faults: Faults
+    keys: dict[str, list[str]]
+    person: Person
+    throttles: dict[str, Throttle]
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.addresses = Addresses()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything and be as at start."""
+        options = self.options
+        self.ground = Ground(self.addresses, options.settings, Clock(options.speed))
+        self.requests = PhotoRequests(self.ground)
+        self.links = Links(self.ground)
+        self.webhooks = Webhooks(self.ground)
+        self.exports = Exports(self.ground)
+        self.dashboards = {dashboard.id: dashboard for dashboard in SEEDED}
+        self.faults = Faults()
+        self.keys = {"visiono": [options.visiono_key], "vizdom": [options.vizdom_key]}
+        self.person = options.person
+        self.throttles = {}
+
+    def now(self) -> float:
+        """Return the virtual time."""
+        return self.ground.clock.now()
+
+    def catch_up(self) -> float:
+        """Let everything happen that is due by now; returns now."""
+        now = self.now()
+        self.ground.agenda.catch_up(now)
+        return now
+
+    def ask(self, request: PhotoRequest) -> None:
+        """Take in a new request; its recipient starts to behave."""
+        self.requests.add(request)
+        self.send(request, self.person, request.created_at)
+
+    def send(self, request: PhotoRequest, person: Person, moment: float) -> None:
+        """Have a person visit a request's link, instead of whoever was to."""
+        Visit(self.ground, self.requests, request, person).begin(moment)
+
+    def set_settings(self, **changes: object) -> None:
+        """Replace settings; the result is checked as a whole."""
+        merged = {**self.ground.settings.model_dump(), **changes}
+        self.ground.settings = type(self.ground.settings).model_validate(merged)
+
+    def throttle(self, name: str) -> Throttle:
+        """Return the call counts kept under a name."""
+        return self.throttles.setdefault(name, Throttle())

@@ -1,0 +1,58 @@
+"""What a DAG file pays to import an operator, beside peers, in processes that have imported ``airflow.sdk``."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+
+PEERS = {
+    "this provider, Visiono": "airflow_provider_visio.operators.visiono",
+    "this provider, Vizdom": "airflow_provider_visio.operators.vizdom",
+    "standard provider, bash": "airflow.providers.standard.operators.bash",
+    "HTTP provider": "airflow.providers.http.operators.http",
+    "SMTP provider": "airflow.providers.smtp.operators.smtp",
+}
+
+CODE = """
+import time
+import airflow.sdk
+from airflow.sdk import BaseOperator, BaseSensorOperator
+started = time.perf_counter()
+import {module}
+print((time.perf_counter() - started) * 1000)
+"""
+
+
+def once(module: str) -> float:
+    """Return the milliseconds of one import in a process of its own."""
+    run = subprocess.run(
+        [sys.executable, "-c", CODE.format(module=module)], capture_output=True, text=True, check=True
+    )
+    return float(run.stdout.split()[-1])
+
+
+def main() -> None:
+    """Measure all of them in turn, round by round, so that a machine that slows down slows all of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    times: dict[str, list[float]] = {name: [] for name in PEERS}
+    for number in range(rounds + 1):
+        for name, module in PEERS.items():
+            milliseconds = once(module)
+            if number:  # the first round fills the file cache
+                times[name].append(milliseconds)
+    peer = times["HTTP provider"]
+    print("| import | median ms | least | most | against the HTTP provider |")
+    print("|---|---|---|---|---|")
+    for name, found in times.items():
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(found, peer, strict=True))
+        print(
+            f"| {name} | {statistics.median(found):.1f} | {min(found):.1f} | {max(found):.1f} | {ratio:.2f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A site for each service, both drivers, and small servers for what the sandbox cannot do."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import Sandbox
+
+from airflow_provider_visio.api.site import Site
+from airflow_provider_visio.api.visiono import VISIONO
+from airflow_provider_visio.api.vizdom import VIZDOM
+from api.drivers import Driver
+from api.local_server import LocalServer
+
+KEY = "vsk_live_secret_1"
+
+
+@pytest.fixture(params=["sync", "async"])
+def driver(request: pytest.FixtureRequest) -> Driver:
+    return Driver(request.param)
+
+
+@pytest.fixture
+def visiono(sandbox: Sandbox) -> Site:
+    return Site(VISIONO, "visiono_default", sandbox.visiono_url, sandbox.visiono_key)
+
+
+@pytest.fixture
+def vizdom(sandbox: Sandbox) -> Site:
+    return Site(VIZDOM, "vizdom_default", sandbox.vizdom_url, sandbox.vizdom_key)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., LocalServer]]:
+    """Start small servers, and stop them in the end."""
+    running: list[LocalServer] = []
+
+    def start(*script: Any, **options: Any) -> LocalServer:
+        running.append(LocalServer(*script, **options))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.close()
+
+
+@pytest.fixture
+def site_at() -> Callable[..., Site]:
+    """Return a function that makes a Visiono site at an address."""
+
+    def make(url: str, **more: Any) -> Site:
+        return Site(VISIONO, "my_visiono", url, KEY, **more)
+
+    return make
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of this machine on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]

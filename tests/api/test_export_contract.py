@@ -1,0 +1,114 @@
+"""The assumed export calls, and how a connection replaces parts of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_visio.api.vizdom import ExportContract, create_export, get_export, read_export
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+CONTRACT = ExportContract()
+
+
+def test_the_proposal_is_the_default():
+    start = create_export("dash_1", "PDF ", CONTRACT)
+    assert (start.method, start.path, start.body) == (
+        "POST",
+        "/exports",
+        {"dashboard_id": "dash_1", "format": "pdf"},
+    )
+    assert get_export("exp_1", CONTRACT).path == "/exports/exp_1"
+    assert {start.evidence, get_export("exp_1", CONTRACT).evidence} == {"assumed"}
+
+
+def test_every_part_can_be_replaced():
+    contract = ExportContract.with_changes(
+        {
+            "start_path": "/dashboards/{dashboard_id}/render",
+            "export_path": "/renders/{export_id}/state",
+            "dashboard_field": "",
+            "format_field": "type",
+            "formats": ["PDF", "xlsx"],
+            "id_field": "render_id",
+            "status_field": "state",
+            "url_field": "href",
+            "expires_field": "until",
+            "error_field": "reason",
+            "done_words": ["Success"],
+            "failed_words": ["Error"],
+            "open_words": [],
+        }
+    )
+    start = create_export("dash_1", "xlsx", contract)
+    assert (start.path, start.body) == ("/dashboards/dash_1/render", {"type": "xlsx"})
+    assert get_export("7", contract).path == "/renders/7/state"
+    theirs = {
+        "render_id": "7",
+        "state": "Success",
+        "href": "https://x",
+        "until": "u",
+        "reason": None,
+        "more": 1,
+    }
+    assert read_export(theirs, contract).items() >= {
+        "id": "7", "status": "Success", "download_url": "https://x", "expires_at": "u", "error": None, "more": 1,
+    }.items()  # fmt: skip
+    assert (contract.done_words, contract.failed_words, contract.open_words) == (("success",), ("error",), ())
+
+
+@pytest.mark.parametrize("nothing", [None, {}, "", []])
+def test_no_changes_are_the_default(nothing):
+    assert ExportContract.with_changes(nothing) == CONTRACT
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        ("x", "must be a JSON object"),
+        ([1], "must be a JSON object"),
+        ({"start": "/x"}, "'start' is not one of"),
+        ({"start_path": 5}, "start_path must be text"),
+        ({"done_words": "success"}, "done_words must be a list of words"),
+        ({"done_words": [1]}, "done_words must be a list of words"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_refused(changes, advice):
+    with pytest.raises(InvalidRequestError, match=advice):
+        ExportContract.with_changes(changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"export_path": "/exports/{id}"},
+        {"export_path": "/exports"},
+        {"start_path": "/dashboards/{id}/export"},
+        {"start_path": "/dashboards/{}/export"},
+        {"start_path": "/dashboards/{dashboard_id"},
+        {"start_path": "exports"},
+        {"start_path": "https://evil.test/exports"},
+        {"format_field": ""},
+        {"id_field": ""},
+    ],
+)
+def test_a_contract_that_cannot_work_is_refused_when_it_is_read(changes):
+    with pytest.raises(InvalidRequestError, match=next(iter(changes))):
+        ExportContract.with_changes(changes)
+
+
+@pytest.mark.parametrize("bad", ["docx", "", None, 5, ["pdf"]])
+def test_an_unknown_format_is_refused_with_those_there_are(bad):
+    with pytest.raises(InvalidRequestError, match="is not one of pdf, png, csv") as caught:
+        create_export("dash_1", bad, CONTRACT)
+    assert list(caught.value.fields) == ["export_format"]
+
+
+def test_a_format_that_the_contract_lacks_says_how_to_add_it():
+    with pytest.raises(InvalidRequestError, match=r"name it in `contract\.formats`"):
+        create_export("dash_1", "xlsx", CONTRACT)
+
+
+@pytest.mark.parametrize("bad", ["", "a b", "../x", None])
+def test_a_dashboard_id_that_is_none_is_refused(bad):
+    with pytest.raises(InvalidRequestError, match="dashboard_id"):
+        create_export(bad, "pdf", CONTRACT)

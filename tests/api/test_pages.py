@@ -1,0 +1,203 @@
+"""Which page of a list to ask for next, whatever its pagination turns out to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_visio.api.call import call
+from airflow_provider_visio.api.pages import MAX_PAGES, Pages
+
+FIRST = call("GET", "/photo-requests", params={"status": "pending", "per_page": 2})
+
+
+def walk(service, most=50) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Return what a list gives and the query parameters of each call."""
+    pages, items, asked = Pages(FIRST), [], []
+    while pages.next is not None and len(asked) < most:
+        request = pages.next
+        asked.append({name: value for name, value in request.params.items() if name not in FIRST.params})
+        assert request.path == "/photo-requests"
+        assert {"status": "pending", "per_page": "2"}.items() <= {
+            n: str(v) for n, v in request.params.items()
+        }.items()
+        envelope = service(asked[-1])
+        items += pages.take({"meta": {}, "links": {}, **envelope})
+    return items, asked
+
+
+def item(number):
+    return {"id": f"req_{number}"}
+
+
+THREE = [[item(1), item(2)], [item(3), item(4)], [item(5)]]
+ALL = [item(n) for n in (1, 2, 3, 4, 5)]
+
+
+def page_of(query):
+    return int(query.get("page", 1))
+
+
+def laravel(query):
+    page = page_of(query)
+    link = f"https://api.visio.now/v1/photo-requests?per_page=2&status=pending&page={page + 1}"
+    return {
+        "data": THREE[page - 1],
+        "links": {"next": link if page < 3 else None},
+        "meta": {"current_page": page, "last_page": 3, "total": 5},
+    }
+
+
+def simple(query):
+    return {
+        "data": THREE[page_of(query) - 1],
+        "links": {"next": f"?page={page_of(query) + 1}" if page_of(query) < 3 else None},
+    }
+
+
+def cursor(query):
+    page = int(query.get("cursor", "at1")[2:])
+    return {"data": THREE[page - 1], "meta": {"next_cursor": f"at{page + 1}" if page < 3 else None}}
+
+
+def linked_cursor(query):
+    page = int(query.get("cursor", "at1")[2:])
+    return {
+        "data": THREE[page - 1],
+        "links": {"next": f"/v1/photo-requests?cursor=at{page + 1}" if page < 3 else None},
+    }
+
+
+def numbered(query):
+    return {"data": THREE[page_of(query) - 1], "meta": {"current_page": page_of(query), "last_page": 3}}
+
+
+def counted(query):
+    return {"data": THREE[page_of(query) - 1], "meta": {"total": 5}}
+
+
+@pytest.mark.parametrize(
+    "service", [laravel, simple, cursor, linked_cursor, numbered, counted], ids=lambda s: s.__name__
+)
+def test_every_item_comes_once_in_as_many_calls_as_pages(service):
+    items, asked = walk(service)
+    assert items == ALL
+    assert len(asked) == 3
+    assert asked[0] == {}
+
+
+def test_without_any_signal_page_numbers_are_tried_until_one_is_empty():
+    items, asked = walk(lambda query: {"data": [*THREE, []][page_of(query) - 1]})
+    assert items == ALL
+    assert asked == [{}, {"page": 2}, {"page": 3}, {"page": 4}]
+
+
+def test_a_service_that_ignores_the_page_is_asked_twice():
+    items, asked = walk(lambda query: {"data": ALL})
+    assert items == ALL
+    assert asked == [{}, {"page": 2}]
+
+
+def test_a_total_that_is_there_saves_the_second_call():
+    items, asked = walk(lambda query: {"data": ALL, "meta": {"total": 5}})
+    assert (items, asked) == (ALL, [{}])
+
+
+def test_an_empty_list_takes_one_call():
+    assert walk(lambda query: {"data": []}) == ([], [{}])
+
+
+def test_a_total_that_is_never_reached_does_not_go_on_for_ever():
+    items, asked = walk(lambda query: {"data": ALL, "meta": {"total": 1_000_000}})
+    assert items == ALL
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"links": {"next": "https://api.visio.now/v1/photo-requests?page=2"}},
+        {"meta": {"next_cursor": "the same"}},
+        {"meta": {"current_page": 1, "last_page": 9}},
+    ],
+)
+def test_a_page_that_comes_again_and_again_ends_the_list(more):
+    items, asked = walk(lambda query: {"data": ALL, **more})
+    assert items == ALL
+    assert len(asked) == 2
+
+
+def test_items_that_moved_to_the_next_page_come_once():
+    # A new request on top shifts every page by one.
+    shifted = [[item(1), item(2)], [item(2), item(3)], [item(3), item(4)], []]
+    items, _ = walk(lambda query: {"data": shifted[page_of(query) - 1]})
+    assert items == [item(1), item(2), item(3), item(4)]
+
+
+def test_items_without_an_id_are_told_apart_by_what_they_are():
+    pages = [[{"name": "a"}, {"name": "b"}], [{"name": "b"}, {"name": "c"}], []]
+    items, _ = walk(lambda query: {"data": pages[page_of(query) - 1]})
+    assert items == [{"name": "a"}, {"name": "b"}, {"name": "c"}]
+
+
+def test_what_is_no_object_is_left_out():
+    items, asked = walk(lambda query: {"data": [None, "x", 5, ["y"], item(1)], "meta": {"total": 5}})
+    assert items == [item(1)]
+    assert len(asked) <= 2
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.test/steal?page=2",
+        "//evil.test/steal?page=2",
+        "/v1/webhooks?page=2",
+        "https://user:pass@evil.test/?page=2",
+        "?page=2",
+        "page=2&x=https://evil.test?page=2",
+    ],
+)
+def test_only_the_query_of_a_next_link_is_used(link):
+    pages = Pages(FIRST)
+    pages.take({"data": [item(1)], "meta": {}, "links": {"next": link}})
+    assert pages.next is not None
+    assert pages.next.path == "/photo-requests"
+    assert pages.next.params["page"] == "2"
+    assert pages.next.url("https://api.visio.now/v1").startswith("https://api.visio.now/v1/photo-requests?")
+
+
+@pytest.mark.parametrize("link", [None, "", "https://api.visio.now/v1/photo-requests", 5, [], {}, False])
+def test_a_next_link_that_leads_nowhere_ends_the_list(link):
+    pages = Pages(FIRST)
+    pages.take({"data": [item(1)], "meta": {}, "links": {"next": link}})
+    assert pages.next is None
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"current_page": "1", "last_page": "x"},
+        {"current_page": None, "last_page": None},
+        {"total": "many"},
+        {"total": None},
+    ],
+)
+def test_signals_that_mean_nothing_are_not_believed(meta):
+    items, _ = walk(lambda query: {"data": [*THREE, []][page_of(query) - 1], "meta": meta})
+    assert items == ALL
+
+
+def test_a_guess_is_known_to_be_one():
+    pages = Pages(FIRST)
+    assert not pages.guessing
+    pages.take({"data": [item(1)], "meta": {}, "links": {}})
+    assert pages.guessing
+    pages.take({"data": [item(2)], "meta": {}, "links": {"next": "?page=3"}})
+    assert not pages.guessing
+
+
+def test_a_list_without_end_ends():
+    numbers = iter(range(10**9))
+    _, asked = walk(lambda query: {"data": [item(next(numbers))]}, most=MAX_PAGES * 2)
+    assert len(asked) == MAX_PAGES

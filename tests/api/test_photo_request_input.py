@@ -1,0 +1,161 @@
+"""What a photo request may ask for is known before any call."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from airflow_provider_visio.api.photo_request import check_photo_request, item_body, whole_hours
+from airflow_provider_visio.api.visiono import (
+    create_permanent_link,
+    create_photo_request,
+    list_photo_requests,
+    update_permanent_link,
+)
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "advice"),
+    [
+        ("instructions", "", "what to photograph"),
+        ("instructions", " \n", "what to photograph"),
+        ("instructions", None, "what to photograph"),
+        ("instructions", 5, "what to photograph"),
+        ("recipient_email", "", "leave it out to share request_url"),
+        ("recipient_email", "mary", "leave it out to share request_url"),
+        ("recipient_email", "mary@", "leave it out to share request_url"),
+        ("recipient_email", "@example.com", "leave it out to share request_url"),
+        ("recipient_email", "mary@example", "leave it out to share request_url"),
+        ("recipient_email", "mary@example.com, joe@example.com", "leave it out to share request_url"),
+        ("recipient_email", "Mary <mary@example.com>", "leave it out to share request_url"),
+        ("recipient_email", "mary@example.com\n", "leave it out to share request_url"),
+        ("recipient_email", ["mary@example.com"], "leave it out to share request_url"),
+        ("expires_in_hours", 0, "at least one hour"),
+        ("expires_in_hours", -1, "at least one hour"),
+        ("expires_in_hours", 1.5, "whole hours or a timedelta"),
+        ("expires_in_hours", True, "whole hours or a timedelta"),
+        ("expires_in_hours", "soon", "whole hours or a timedelta"),
+        ("expires_in_hours", "-1", "whole hours or a timedelta"),
+        ("expires_in_hours", dt.timedelta(0), "at least one hour"),
+        ("expires_in_hours", dt.timedelta(hours=-3), "at least one hour"),
+        ("items", "front", "give a list"),
+        ("items", {"instructions": "front"}, "give a list"),
+        ("items", 5, "give a list"),
+        ("items", [""], "each item needs instructions"),
+        ("items", [{}], "each item needs instructions"),
+        ("items", [{"instructions": " "}], "each item needs instructions"),
+        ("items", [5], "an item is text or a dict"),
+        ("items", [{"instructions": "front", "required": True}], "not required"),
+        ("metadata", "x", "give a dict"),
+        ("metadata", [1], "give a dict"),
+        ("metadata", {"at": dt.datetime(2026, 1, 1)}, "JSON cannot carry"),  # noqa: DTZ001
+        ("metadata", {"x": float("nan")}, "JSON cannot carry"),
+        ("metadata", {"x": {1, 2}}, "JSON cannot carry"),
+        ("metadata", {"x": "\udcff"}, "JSON cannot carry"),
+    ],
+)
+def test_what_the_service_would_refuse_is_refused(field, value, advice):
+    with pytest.raises(InvalidRequestError) as caught:
+        check_photo_request(**{"instructions": "A photo", field: value})
+    assert list(caught.value.fields) == [field]
+    assert field in str(caught.value)
+    assert advice in str(caught.value)
+
+
+def test_a_refused_address_is_not_in_the_error():
+    with pytest.raises(InvalidRequestError) as caught:
+        check_photo_request(instructions="x", recipient_email="mary@example")
+    assert "mary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "hours"),
+    [
+        (1, 1),
+        (8760, 8760),
+        ("24", 24),
+        (" 24 ", 24),
+        (dt.timedelta(hours=24), 24),
+        (dt.timedelta(days=2), 48),
+        (dt.timedelta(minutes=1), 1),
+        (dt.timedelta(minutes=61), 2),
+    ],
+)
+def test_a_lifetime_is_whole_hours_rounded_up(value, hours):
+    assert whole_hours(value) == hours
+
+
+@pytest.mark.parametrize(
+    ("item", "body"),
+    [
+        ("Front", {"instructions": "Front", "is_required": True}),
+        ({"instructions": "Front"}, {"instructions": "Front", "is_required": True}),
+        ({"instructions": "Front", "is_required": False}, {"instructions": "Front", "is_required": False}),
+    ],
+)
+def test_an_item_is_text_or_a_dict(item, body):
+    assert item_body(item) == body
+
+
+def test_only_what_was_given_is_sent():
+    assert create_photo_request("A photo").body == {"instructions": "A photo"}
+
+
+def test_everything_given_is_sent_even_when_false():
+    made = create_photo_request(
+        "A photo",
+        recipient_email="mary@example.com",
+        send_email=False,
+        expires_in_hours=dt.timedelta(days=1),
+        items=["Front", {"instructions": "Back", "is_required": False}],
+        require_gps=False,
+        allow_submitter_notes=True,
+        internal_notes="n",
+        metadata={},
+    )
+    assert made.body == {
+        "instructions": "A photo",
+        "recipient_email": "mary@example.com",
+        "send_email": False,
+        "expires_in_hours": 24,
+        "items": [
+            {"instructions": "Front", "is_required": True},
+            {"instructions": "Back", "is_required": False},
+        ],
+        "require_gps": False,
+        "allow_submitter_notes": True,
+        "internal_notes": "n",
+        "metadata": {},
+    }
+
+
+@pytest.mark.parametrize("field", ["created_after", "created_before"])
+def test_a_time_without_a_zone_is_refused(field):
+    with pytest.raises(InvalidRequestError, match=r"no time zone; use pendulum\.datetime") as caught:
+        list_photo_requests(**{field: dt.datetime(2026, 1, 1)})  # noqa: DTZ001
+    assert list(caught.value.fields) == [field]
+
+
+def test_a_time_with_a_zone_is_sent_as_iso_8601():
+    made = list_photo_requests(
+        created_after=dt.datetime(2026, 1, 1, tzinfo=dt.UTC), created_before="2026-02-01"
+    )
+    assert made.params["created_after"] == "2026-01-01T00:00:00+00:00"
+    assert made.params["created_before"] == "2026-02-01"
+
+
+def test_a_permanent_link_is_checked_as_well():
+    with pytest.raises(InvalidRequestError, match="what to photograph"):
+        create_permanent_link("")
+    with pytest.raises(InvalidRequestError, match="each item needs instructions"):
+        create_permanent_link("Each damage", items=[""])
+    with pytest.raises(InvalidRequestError, match="nothing to change"):
+        update_permanent_link("pl_1")
+
+
+@pytest.mark.parametrize("items", ["front", {"instructions": "front"}, 5])
+def test_a_permanent_link_s_items_are_a_list(items):
+    with pytest.raises(InvalidRequestError, match="items"):
+        create_permanent_link("Each damage", items=items)

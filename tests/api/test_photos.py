@@ -1,0 +1,122 @@
+"""A submitted photo looks the same whichever dialect it was read from."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_visio.api.visiono import photos_in
+
+REQUEST = {
+    "id": "req_1",
+    "items": [{"id": "pri_1", "instructions": "Front"}, {"id": "pri_2", "instructions": "Back"}],
+}
+PLUGIN = {
+    "id": "ps_1",
+    "item_id": "pri_1",
+    "download_url": "https://s.test/1?signature=x",
+    "thumbnail_url": "https://s.test/1t?signature=x",
+    "file_size_kb": 100,
+    "mime_type": "image/jpeg",
+    "has_gps_data": True,
+    "gps_latitude": 48.2,
+    "gps_longitude": 16.37,
+    "submitted_at": "2026-01-01T00:00:00+00:00",
+}
+DOCS = {
+    "id": "photo_1",
+    "url": "https://s.test/1",
+    "slot_instructions": "Front",
+    "metadata": {"gps_lat": 48.2, "gps_lng": 16.37, "captured_at": "2026-01-01T00:00:00Z"},
+}
+
+
+def test_the_plugin_s_dialect():
+    assert photos_in(REQUEST, {"submissions": [PLUGIN]}) == [
+        {
+            "id": "ps_1",
+            "url": "https://s.test/1?signature=x",
+            "mime_type": "image/jpeg",
+            "size_kb": 100,
+            "item_id": "pri_1",
+            "item": "Front",
+            "gps": {"latitude": 48.2, "longitude": 16.37},
+            "taken_at": None,
+            "submitted_at": "2026-01-01T00:00:00+00:00",
+        }
+    ]
+
+
+def test_the_documentation_s_dialect():
+    assert photos_in({**REQUEST, "photos": [DOCS]}) == [
+        {
+            "id": "photo_1",
+            "url": "https://s.test/1",
+            "mime_type": None,
+            "size_kb": None,
+            "item_id": None,
+            "item": "Front",
+            "gps": {"latitude": 48.2, "longitude": 16.37},
+            "taken_at": "2026-01-01T00:00:00Z",
+            "submitted_at": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "links"),
+    [
+        ({"submissions": [PLUGIN]}, None),
+        ({"photos": [PLUGIN]}, None),
+        ({}, {"photos": [PLUGIN]}),
+        ({"photos": [DOCS]}, {"submissions": [PLUGIN]}),
+        ({"photos": [], "submissions": None}, {"submissions": [PLUGIN]}),
+    ],
+)
+def test_photos_are_found_wherever_they_stand(request_, links):
+    assert [photo["id"] for photo in photos_in(request_, links)] == ["ps_1"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"photos": None},
+        {"photos": []},
+        {"photos": "x"},
+        {"photos": {"id": "a"}},
+        {"photos": [None, "x", {}]},
+    ],
+)
+def test_no_photos_are_no_trouble(request_):
+    assert photos_in(request_) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"gps_latitude": None, "gps_longitude": None},
+        {"gps_latitude": 48.2},
+        {"gps_latitude": "north", "gps_longitude": "east"},
+        {"metadata": None},
+        {"metadata": {"gps_lat": 48.2}},
+        {"metadata": "x"},
+        {"has_gps_data": False},
+    ],
+)
+def test_half_a_place_is_none(place):
+    assert photos_in({"photos": [{"id": "a", **place}]})[0]["gps"] is None
+
+
+def test_a_place_on_the_equator_is_one():
+    found = photos_in({"photos": [{"id": "a", "gps_latitude": 0, "gps_longitude": "0.0"}]})
+    assert found[0]["gps"] == {"latitude": 0.0, "longitude": 0.0}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "nan"])
+def test_a_place_that_is_no_number_is_none(value):
+    assert photos_in({"photos": [{"id": "a", "gps_latitude": value, "gps_longitude": 1.0}]})[0]["gps"] is None
+
+
+def test_a_plugin_null_place_does_not_hide_the_documentation_s():
+    entry = {**DOCS, "gps_latitude": None, "gps_longitude": None}
+    assert photos_in({"photos": [entry]})[0]["gps"] == {"latitude": 48.2, "longitude": 16.37}

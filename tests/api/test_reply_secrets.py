@@ -1,0 +1,80 @@
+"""What a service echoes must not reach a log: the key, signed links, people's addresses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_visio.api.call import Reply, call
+from airflow_provider_visio.api.reply import error_from
+from airflow_provider_visio.api.site import Site
+from airflow_provider_visio.api.visiono import VISIONO
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+KEY = "vsk_live_secret_1"
+MAIL = "mary.o-neil+photos@mail.example.co.uk"
+LINK = "https://storage.test/photos/a.jpg?expires=1&signature=abcdef"
+SITE = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY)
+POST = call("POST", "/photo-requests")
+
+
+def text_of(status, body, **headers):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return str(error_from(POST, Reply(status, headers, content), SITE, now=0.0))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500])
+@pytest.mark.parametrize("secret", [KEY, MAIL, LINK, f"Bearer {KEY}", f"<{MAIL}>", f'"{LINK}"'])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda s: {"message": f"No good: {s}."},
+        lambda s: {"error": {"message": f"No good: {s}", "details": {"a": [s]}}},
+        lambda s: {"message": "No.", "errors": {"recipient_email": [f"{s} is bad", s]}},
+        lambda s: {"message": {"input": s}},
+        lambda s: {"error": s},
+    ],
+)
+def test_an_echoed_secret_is_taken_out(status, secret, shape):
+    text = text_of(status, shape(secret))
+    assert KEY not in text
+    assert MAIL not in text
+    assert "signature" not in text
+
+
+def test_an_echoed_secret_is_taken_out_of_the_fields_too():
+    body = {"message": "No.", "errors": {"recipient_email": [f"{MAIL} is bad, {KEY}"]}}
+    error = error_from(POST, Reply(422, {}, json.dumps(body).encode()), SITE, now=0.0)
+    assert isinstance(error, InvalidRequestError)
+    assert error.fields == {"recipient_email": ["<address> is bad, ***"]}
+
+
+def test_the_rest_of_the_words_stays():
+    assert "The address <address> is not deliverable" in text_of(
+        422, {"message": f"The address {MAIL} is not deliverable"}
+    )
+    assert "See https://storage.test/photos/a.jpg?..." in text_of(422, {"message": f"See {LINK}"})
+
+
+@pytest.mark.parametrize(("secret", "telling"), [(KEY, "vsk_live"), ("mary@example.com", "mary@")])
+def test_a_secret_at_the_cut_of_a_long_message_is_taken_out(secret, telling):
+    for before in range(470, 510):
+        assert telling not in text_of(500, {"message": "x" * before + " " + secret + " tail" * 50})
+
+
+@pytest.mark.parametrize("secret", [KEY, MAIL, LINK])
+def test_a_secret_in_the_title_of_an_html_page_is_taken_out(secret):
+    text = text_of(502, f"<html><title>Blocked {secret}</title></html>".encode())
+    assert "Blocked" in text
+    assert secret not in text
+
+
+def test_a_secret_in_the_name_of_a_field_is_taken_out():
+    text = text_of(422, {"message": "No.", "errors": {f"recipients.{MAIL}": ["is bad"], KEY: ["x"]}})
+    assert MAIL not in text
+    assert KEY not in text
+
+
+def test_a_password_in_a_redirect_is_taken_out():
+    assert "pass" not in text_of(302, b"", location="https://user:pass@login.test/")

@@ -1,0 +1,150 @@
+"""Certificates are checked, unless the connection says otherwise."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import ssl
+import warnings
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from airflow_provider_visio.api import visiono as api
+from airflow_provider_visio.api.client import Client
+from airflow_provider_visio.exceptions import ConnectionFailedError, TransferError, VisioProviderError
+from api.local_server import Answer
+
+GOOD = Answer(200, {"data": {"id": "req_1"}})
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return str(path)
+
+
+@pytest.fixture
+def secure(serve, certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return serve(GOOD, tls=context)
+
+
+@pytest.fixture(autouse=True)
+def no_ca_environment(monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    "request_", [api.get_status(), api.create_photo_request("x")], ids=lambda r: r.method
+)
+def test_a_certificate_that_nobody_vouches_for_is_refused(driver, secure, site_at, request_):
+    with pytest.raises(ConnectionFailedError) as caught:
+        driver.send(site_at(secure.url, max_attempts=1), request_)
+    assert secure.received == []
+    assert not caught.value.ambiguous
+    assert "TLS" in str(caught.value)
+    assert "`verify`" in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+def test_the_check_can_be_turned_off(driver, secure, site_at):
+    assert driver.send(site_at(secure.url, verify=False), api.get_status())["data"] == {"id": "req_1"}
+
+
+def test_a_private_authority_can_be_trusted(driver, secure, site_at, certificate):
+    site = site_at(secure.url, verify=certificate)
+    assert driver.send(site, api.get_status())["data"] == {"id": "req_1"}
+
+
+def test_both_clients_trust_what_the_environment_says(driver, secure, site_at, certificate, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate)
+    assert driver.send(site_at(secure.url), api.get_status())["data"] == {"id": "req_1"}
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+def test_the_environment_does_not_turn_the_check_on_again(driver, secure, site_at, monkeypatch):
+    import certifi
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    assert driver.send(site_at(secure.url, verify=False), api.get_status())["data"] == {"id": "req_1"}
+
+
+@pytest.mark.parametrize(
+    "request_", [api.get_status(), api.create_photo_request("x")], ids=lambda r: r.method
+)
+def test_a_bundle_that_does_not_exist_says_so(driver, secure, site_at, request_):
+    with pytest.raises(VisioProviderError, match="ca_bundle") as caught:
+        driver.send(site_at(secure.url, verify="/no/such/bundle.pem", max_attempts=1), request_)
+    assert not caught.value.ambiguous
+    assert secure.received == []
+
+
+def test_a_folder_of_certificates_can_be_trusted(driver, secure, site_at, certificate, tmp_path):
+    import subprocess
+    from pathlib import Path
+
+    pem = Path(certificate).read_text()
+    (tmp_path / "ca.pem").write_text(
+        pem[: pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
+    )
+    if subprocess.run(["openssl", "rehash", str(tmp_path)], check=False).returncode:
+        pytest.skip("needs the openssl command")
+    assert driver.send(site_at(secure.url, verify=str(tmp_path)), api.get_status())["data"] == {"id": "req_1"}
+
+
+def test_a_file_s_host_is_checked_as_well(secure, site_at):
+    site = site_at("http://127.0.0.1:1")
+    client = Client(site, lambda: site)
+    with pytest.raises(ConnectionFailedError, match="did not answer"), client.open(f"{secure.url}/x"):
+        pass
+    client.close()
+
+
+def test_a_file_s_redirect_away_from_tls_is_refused(serve, site_at, certificate):
+    plain = serve(Answer(200, b"bytes"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    secure = serve(Answer(302, headers={"Location": f"{plain.url}/x?signature=y"}), tls=context)
+    site = site_at("http://127.0.0.1:1", verify=certificate)
+    client = Client(site, lambda: site)
+    with pytest.raises(TransferError, match="without TLS") as caught, client.open(f"{secure.url}/x"):
+        pass
+    client.close()
+    assert plain.received == []
+    assert "signature" not in str(caught.value)
+
+
+def test_no_warning_of_ours_with_the_check_on(driver, secure, site_at, certificate):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        driver.send(site_at(secure.url, verify=certificate), api.get_status())

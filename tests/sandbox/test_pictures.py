@@ -1,0 +1,61 @@
+import io
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from PIL import ExifTags, Image
+
+from airflow_provider_visio.sandbox import pictures, reports
+from airflow_provider_visio.sandbox.dashboards import SEEDED
+
+TAKEN = int(datetime(2026, 3, 22, 14, 30, 5, tzinfo=UTC).timestamp())
+
+
+def draw(text="Show the dent", context="", gps=(46.0679, -11.1211), subject=1, seed=1):
+    return pictures.photo(text, context, TAKEN, gps, subject=subject, seed=seed)
+
+
+def test_photo_is_what_a_phone_makes():
+    content = draw()
+    assert 100_000 < len(content) < 500_000
+    picture = Image.open(io.BytesIO(content))
+    picture.load()
+    assert (picture.format, picture.size) == ("JPEG", (1600, 1200))
+    exif = picture.getexif()
+    assert exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] == "2026:03:22 14:30:05"
+    place = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    assert (place[ExifTags.GPS.GPSLatitudeRef], place[ExifTags.GPS.GPSLongitudeRef]) == ("N", "W")
+    degrees, minutes, seconds = place[ExifTags.GPS.GPSLatitude]
+    assert float(degrees + minutes / 60 + seconds / 3600) == pytest.approx(46.0679, abs=1e-5)
+
+
+def test_no_place_when_none_was_given():
+    assert not Image.open(io.BytesIO(draw(gps=None))).getexif().get_ifd(ExifTags.IFD.GPSInfo)
+
+
+def test_same_again_and_different_otherwise():
+    first = draw()
+    pictures.photo.cache_clear()
+    assert draw() == first
+    assert len({first, draw(seed=2), draw(subject=2), draw("Read the meter")}) == 4
+
+
+@pytest.mark.parametrize("text", ["\u00e4\u00f6 \u4e2d\u6587 \U0001f697", "word " * 400, "x" * 3000])
+def test_any_instructions_can_be_shown(text):
+    Image.open(io.BytesIO(draw(text))).load()
+
+
+def test_thumbnail_of_what_cannot_be_read():
+    assert Image.open(io.BytesIO(pictures.thumbnail(b"\xff\xd8\xff nonsense"))).size == (320, 240)
+
+
+@pytest.mark.parametrize("module", ["PIL", "reportlab"])
+def test_missing_libraries_are_named(monkeypatch, module):
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "airflow_provider_visio.sandbox.scenes", raising=False)
+    monkeypatch.delattr("airflow_provider_visio.sandbox.scenes", raising=False)
+    with pytest.raises(pictures.ToolMissingError, match=r"airflow-provider-visio\[sandbox\]"):
+        draw("not cached") if module == "PIL" else reports.render(SEEDED[1], "pdf", TAKEN)
+    assert reports.render(SEEDED[1], "csv", TAKEN)

@@ -1,0 +1,147 @@
+"""What an operator's arguments mean, and what is known of them when a DAG file is parsed."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_literal, is_many, seconds
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+
+class Output:
+    """Stands for the output of another task, which Airflow resolves later."""
+
+    def resolve(self, context):
+        return None
+
+
+MADE = {"id": "req_1", "status": "pending", "request_url": "https://visio.now/p/x"}
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        ("req_1", ["req_1"]),
+        (" req_1\n", ["req_1"]),
+        (MADE, ["req_1"]),
+        (["req_1", "req_2"], ["req_1", "req_2"]),
+        (("req_1", "req_2"), ["req_1", "req_2"]),
+        ([MADE, {"id": "req_2"}], ["req_1", "req_2"]),
+        ([[MADE], [{"id": "req_2"}, "req_3"]], ["req_1", "req_2", "req_3"]),
+        (["req_1", "req_1", MADE], ["req_1"]),
+        ({"arrived": ["req_1", "req_2"]}, ["req_1", "req_2"]),
+        ([{"arrived": ["req_1"]}, {"arrived": ["req_2"]}], ["req_1", "req_2"]),
+        ((i for i in ["req_1", "req_2"]), ["req_1", "req_2"]),
+        ({"id": "req_1", "arrived": ["req_2"]}, ["req_1"]),
+    ],
+)
+def test_ids_are_found_in_what_is_passed_on(value, ids):
+    assert ids_of(value, "request_id") == ids
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "  ", [], (), {}, [""], [None], ["req_1", ""], ["req_1", None], {"id": ""}, {"id": None},
+     {"arrived": []}, [{"arrived": []}], {"status": "x"}, 5, 5.0, True, b"req_1", [5], object(), dt.timedelta(1)],
+    ids=repr,
+)  # fmt: skip
+def test_what_holds_no_id_is_refused_with_what_to_give(value):
+    with pytest.raises(
+        InvalidRequestError, match="holds no id; give an id, the output of the task"
+    ) as caught:
+        ids_of(value, "request_id")
+    assert list(caught.value.fields) == ["request_id"]
+
+
+def test_a_long_value_is_cut_in_the_error():
+    with pytest.raises(InvalidRequestError) as caught:
+        ids_of({"x": "y" * 10_000}, "request_id")
+    assert len(str(caught.value)) < 300
+
+
+def test_the_error_of_a_mapped_list_shows_the_part_without_an_id():
+    with pytest.raises(InvalidRequestError, match="None holds no id"):
+        ids_of([MADE, None], "request_id")
+
+
+@pytest.mark.parametrize(
+    ("value", "many"),
+    [("req_1", False), (MADE, False), (["req_1"], True), ([MADE], True), ({"arrived": ["req_1"]}, True)],
+)
+def test_a_list_stays_a_list(value, many):
+    assert is_many(value) is many
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (5, 5.0),
+        (0.5, 0.5),
+        (dt.timedelta(minutes=2), 120.0),
+        (dt.timedelta(microseconds=1), 1e-6),
+    ],
+)
+def test_a_duration_is_seconds_or_a_timedelta(value, expected):
+    assert seconds(value, "timeout") == expected
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, dt.timedelta(0), dt.timedelta(-1), True, "5", "", [], float("nan"), {"a": 1}], ids=repr
+)
+def test_a_duration_that_is_none_is_refused(value):
+    with pytest.raises(InvalidRequestError, match="give seconds or a timedelta above zero") as caught:
+        seconds(value, "timeout")
+    assert list(caught.value.fields) == ["timeout"]
+
+
+def test_a_duration_without_end_is_refused():
+    with pytest.raises(InvalidRequestError):
+        seconds(float("inf"), "timeout")
+
+
+@pytest.mark.parametrize(
+    ("value", "literal"),
+    [
+        (None, True),
+        ("text", True),
+        ("{ not a template }", True),
+        ("{{ ds }}", False),
+        ("{% if x %}", False),
+        (5, True),
+        (b"x", True),
+        (dt.timedelta(1), True),
+        ({"a": ["x", {"b": 5}]}, True),
+        ({"a": ["x", {"b": "{{ ds }}"}]}, False),
+        ([Output()], False),
+        ({"a": Output()}, False),
+        (Output(), False),
+        ({"x"}, True),
+    ],
+    ids=repr,
+)
+def test_a_template_or_another_task_s_output_is_not_known_yet(value, literal):
+    assert is_literal(value) is literal
+
+
+def test_a_check_sees_only_what_is_known():
+    seen = {}
+    check_if_known(lambda **known: seen.update(known), a="x", b="{{ ds }}", c=None, d=Output(), e=[])
+    assert seen == {"a": "x", "e": []}
+
+
+def test_a_check_of_nothing_known_is_not_made():
+    check_if_known(lambda **known: pytest.fail("called"), a="{{ ds }}", b=None)
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", [], {}, ()], ids=repr)
+def test_a_missing_argument_is_refused(value):
+    with pytest.raises(InvalidRequestError, match="request_id: it is empty"):
+        given(value, "request_id")
+
+
+@pytest.mark.parametrize("value", ["x", "{{ ds }}", 0, False, ["x"], Output()], ids=repr)
+def test_a_given_argument_passes(value):
+    given(value, "request_id")
