@@ -1,0 +1,1 @@
+"""Developer commands: a real Airflow and the sandbox, started and stopped as one."""

@@ -1,0 +1,119 @@
+"""The few calls of Airflow's own REST API that the developer commands need."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+Json = dict[str, Any]
+TIMEOUT = (5, 30)
+PAGE = 100
+
+
+class AirflowApi:
+    """A session with an API server that lets everybody in as admin."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy has no part in talk on the loopback interface
+
+    def call(self, method: str, path: str, *, params: Json | None = None, body: Any = None) -> Any:
+        """Call and return the reply's JSON; an error status raises `requests.HTTPError` with the reply's text."""
+        if "Authorization" not in self._session.headers:
+            self._log_in()
+        reply = self._session.request(
+            method, f"{self.url}/api/v2{path}", params=params, json=body, timeout=TIMEOUT
+        )
+        if not reply.ok:
+            text = f"{method} {path}: {reply.status_code} {reply.text[:500]}"
+            raise requests.HTTPError(text, response=reply)
+        return reply.json() if reply.content else None
+
+    def _log_in(self) -> None:
+        reply = self._session.get(f"{self.url}/auth/token", timeout=TIMEOUT)
+        reply.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Read one thing; keyword arguments become the query."""
+        return self.call("GET", path, params=params)
+
+    def find(self, path: str) -> Any:
+        """Like `get`, but None when there is no such thing."""
+        try:
+            return self.get(path)
+        except requests.HTTPError as error:
+            if error.response is not None and error.response.status_code == requests.codes.not_found:
+                return None
+            raise
+
+    def every(self, path: str, key: str, **params: Any) -> list[Json]:
+        """All entries of a paged list."""
+        entries: list[Json] = []
+        while True:
+            page = self.get(path, limit=PAGE, offset=len(entries), **params)
+            entries += page[key]
+            if not page[key] or len(entries) >= page["total_entries"]:
+                return entries
+
+    def health(self) -> Json:
+        """Component name -> its status and latest heartbeat. Needs no login."""
+        reply = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=TIMEOUT)
+        reply.raise_for_status()
+        health: Json = reply.json()
+        return health
+
+    def is_ready_for_tasks(self) -> bool:
+        """Whether the part that tasks report to answers. The first call makes the server build it, for seconds."""
+        return self._session.get(f"{self.url}/execution/health", timeout=TIMEOUT).ok
+
+    def dags(self) -> list[Json]:
+        """List all DAGs."""
+        return self.every("/dags", "dags")
+
+    def import_errors(self) -> list[Json]:
+        """List the DAG files that cannot be read."""
+        return self.every("/importErrors", "import_errors")
+
+    def pause(self, dag_id: str, *, paused: bool) -> None:
+        """Pause or unpause a DAG."""
+        self.call("PATCH", f"/dags/{dag_id}", body={"is_paused": paused})
+
+    def trigger(self, dag_id: str, conf: Json | None = None) -> str:
+        """Unpause the DAG, start one run, and return the run's id."""
+        self.pause(dag_id, paused=False)
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", body={"logical_date": None, "conf": conf or {}})
+        return str(run["dag_run_id"])
+
+    def run(self, dag_id: str, run_id: str) -> Json:
+        """Read one DAG run."""
+        run: Json = self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}")
+        return run
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
+        """List the task instances of a run."""
+        return self.every(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", "task_instances")
+
+    def links(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Json:
+        """Extra link name -> address."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/links"
+        links: Json = self.get(path, map_index=map_index)["extra_links"]
+        return links
+
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
+    ) -> Any:
+        """Read an XCom value."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self.get(path, map_index=map_index, deserialize=True)["value"]
+
+    def add_connection(self, conn_id: str, fields: Json) -> None:
+        """Store a connection, given in the same form as an `AIRFLOW_CONN_...` variable in JSON."""
+        body = {"connection_id": conn_id, **fields}
+        if isinstance(body.get("extra"), dict):
+            body["extra"] = json.dumps(body["extra"])
+        self.call("POST", "/connections", body=body)

@@ -1,0 +1,246 @@
+"""A real Airflow in a folder of its own: every component a process that can be ended and started by name."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+
+from dev import database, settings
+from dev.airflow_api import AirflowApi, Json
+from dev.ports import free_port
+from dev.processes import Child, DevError, stop_all
+from dev.waits import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+# The log servers are left out: they would listen on every interface, and the API server reads the
+# logs folder itself.
+AIRFLOW = (sys.executable, "-m", "airflow")
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "api-server": (sys.executable, "-P", str(Path(__file__).with_name("quick_airflow.py")), "api-server"),
+    "scheduler": (*AIRFLOW, "scheduler", "--skip-serve-logs"),
+    "dag-processor": (*AIRFLOW, "dag-processor"),
+    "triggerer": (*AIRFLOW, "triggerer", "--skip-serve-logs"),
+}
+HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+FINAL_RUN_STATES = frozenset({"success", "failed"})
+
+
+class Stack:
+    """Airflow on the loopback interface. `with Stack(...) as stack:` starts it and always ends it.
+
+    :param home: folder for everything: settings, database, logs
+    :param dags: the DAGs folder
+    :param database_url: metadata database; None: an SQLite file in `home`
+    :param connections: connection id -> fields, as in an `AIRFLOW_CONN_...` variable in JSON
+    :param connections_in_environment: do not store them in the database, where the UI shows them, but pass them
+        in environment variables, which spares the triggerer the seconds of building an API to the database
+    :param port: wish for the API server's port; a free one is found when it is busy
+    :param parallelism: how many tasks run at once
+    :param config: changes to airflow.cfg: section -> option -> value
+    :param environment: more environment variables for all components
+    :param cache: where the empty migrated database is kept from run to run
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        *,
+        database_url: str | None = None,
+        connections: Mapping[str, Mapping[str, Any]] | None = None,
+        connections_in_environment: bool = False,
+        port: int | None = None,
+        parallelism: int = 4,
+        config: Mapping[str, Mapping[str, object]] | None = None,
+        environment: Mapping[str, str] | None = None,
+        cache: Path | None = None,
+        grace: float = 5.0,
+    ) -> None:
+        self.home = home.resolve()
+        self.port = free_port(port)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.api = AirflowApi(self.url)
+        self.connections = {name: dict(fields) for name, fields in (connections or {}).items()}
+        self._connections_in_environment = connections_in_environment
+        self._dags = dags.resolve()
+        self._database_url = database_url
+        self._parallelism = parallelism
+        self._config = config or {}
+        self._extra_environment = dict(environment or {})
+        self._cache = cache or self.home.parent
+        self._grace = grace
+        self._children: dict[str, Child] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.prepare()
+            self.launch()
+            self.wait_ready()
+        except BaseException:
+            self.stop_all()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop_all()
+
+    @property
+    def logs(self) -> Path:
+        """Return the logs folder: components and tasks."""
+        return self.home / "logs"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for a component, or for an `airflow` command beside them."""
+        extra = dict(self._extra_environment)
+        if self._connections_in_environment:
+            for name, fields in self.connections.items():
+                extra[settings.CONNECTION_PREFIX + name.upper()] = json.dumps(fields)
+        return settings.environment(self.home, extra)
+
+    def prepare(self) -> None:
+        """Write the settings and make the database."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        file = self.home / "airflow.db"
+        config = settings.defaults(
+            self.home,
+            self._dags,
+            self._database_url or database.sqlite_url(file),
+            self.port,
+            self._parallelism,
+        )
+        settings.write(settings.merge(config, self._config), self.home / "airflow.cfg")
+        if self._database_url is not None:
+            database.migrate(self.environment(), self.logs / "migrate.log")
+        elif not file.exists():
+            database.copy_of_template(file, self._cache)
+
+    def launch(self) -> None:
+        """Start every component side by side, without waiting. `prepare` comes first."""
+        for name in COMPONENTS:
+            self.start(name, wait=False)
+
+    def wait_ready(self, timeout: float = 180) -> None:
+        """Wait until all components are healthy, then put the connections in place."""
+        self.wait_healthy(timeout=timeout)
+        if not self._connections_in_environment:
+            self.add_connections(self.connections)
+
+    def add_connections(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store connections in the database, as a user would do in the UI."""
+        for conn_id, fields in connections.items():
+            self.api.add_connection(conn_id, dict(fields))
+
+    def start(self, name: str, *, wait: bool = True, timeout: float = 120) -> None:
+        """Start one component, again if it was ended, and wait until it reports to be healthy."""
+        if name in self._children and self._children[name].alive:
+            raise ValueError(f"{name} runs already")
+        self._children[name] = Child(
+            name,
+            COMPONENTS[name],
+            self.logs / f"{name}.log",
+            env=self.environment(),
+            cwd=self.home,
+            grace=self._grace,
+        )
+        if wait:
+            self.wait_healthy([name], timeout=timeout)
+
+    def stop(self, name: str) -> None:
+        """End one component politely (TERM, a grace, then KILL)."""
+        self._children.pop(name).stop()
+
+    def kill(self, name: str) -> None:
+        """End one component and everything it started at once, as the loss of its machine would."""
+        self._children.pop(name).kill()
+
+    @property
+    def children(self) -> list[Child]:
+        """Return all components that were started, less those that were ended by `stop` and `kill`."""
+        return list(self._children.values())
+
+    def child(self, name: str) -> Child:
+        """Return a component as a process."""
+        return self._children[name]
+
+    def stop_all(self) -> None:
+        """End all components side by side."""
+        stop_all(self.children)
+
+    def check_alive(self) -> None:
+        """Complain when a component has ended by itself."""
+        for child in self.children:
+            if not child.alive:
+                raise DevError(
+                    f"the {child.name} ended ({child.exit_code}); {child.log} ends:\n{child.tail()}"
+                )
+
+    def wait_healthy(self, names: Iterable[str] = COMPONENTS, *, timeout: float = 180) -> None:
+        """Wait until components report a heartbeat that is younger than their start."""
+        names = list(names)
+        missing = names
+
+        def look() -> bool:
+            nonlocal missing
+            self.check_alive()
+            try:
+                health = self.api.health()
+            except requests.RequestException:
+                return False
+            missing = [name for name in names if not self._is_healthy(name, health)]
+            return not missing
+
+        try:
+            wait_for("Airflow", look, timeout=timeout)
+        except DevError as error:
+            if not missing:
+                raise
+            tails = "\n".join(f"--- {name}\n{self._children[name].tail(15)}" for name in missing)
+            raise DevError(f"{error}; still missing: {', '.join(missing)}\n{tails}") from None
+
+    def _is_healthy(self, name: str, health: Json) -> bool:
+        if name not in HEALTH_NAMES:
+            return self.api.is_ready_for_tasks()
+        key = HEALTH_NAMES[name]
+        status = health[key]
+        beat = status.get(f"latest_{key}_heartbeat")
+        if status["status"] != "healthy" or not beat:
+            return False
+        return datetime.fromisoformat(beat).timestamp() >= self._children[name].started
+
+    def wait_for_dag(self, dag_id: str, timeout: float = 120) -> None:
+        """Wait until the DAG processor has read the DAG; say why when its file has an error."""
+
+        def look() -> bool:
+            self.check_alive()
+            if self.api.find(f"/dags/{dag_id}"):
+                return True
+            errors = self.api.import_errors()
+            if errors:
+                texts = "\n".join(f"{error['filename']}\n{error['stack_trace']}" for error in errors)
+                raise DevError(f"a DAG file cannot be read:\n{texts}")
+            return False
+
+        wait_for(f"DAG {dag_id}", look, timeout=timeout)
+
+    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 300) -> Json:
+        """Poll a run until it has ended, well or not, and return it. The API server may be away for a while."""
+
+        def look() -> Json | None:
+            self.check_alive()
+            try:
+                run = self.api.run(dag_id, run_id)
+            except requests.ConnectionError:
+                return None
+            return run if run["state"] in FINAL_RUN_STATES else None
+
+        return wait_for(f"end of {dag_id}", look, timeout=timeout, every=0.5)
