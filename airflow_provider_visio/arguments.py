@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ def is_literal(value: object) -> bool:
     """Return whether a value is what it will be at run time: no template, no output of another task."""
     if isinstance(value, str):
         return "{{" not in value and "{%" not in value
-    if value is None or isinstance(value, bool | int | float | bytes):
+    if value is None or isinstance(value, bool | int | float | bytes | os.PathLike):
         return True
     if isinstance(value, Mapping):
         return all(is_literal(part) for part in value.values())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_visio.exceptions import InvalidRequestError, TransferError
@@ -45,6 +47,28 @@ def check_destination(destination: object) -> None:
     """
     if problem := destination_problem(destination):
         raise InvalidRequestError.of("destination", f"{str(destination)!r}: {problem}")
+
+
+def check_reachable(destination: ObjectStoragePath | str) -> None:
+    """
+    Refuse a destination that will not do, before anybody is asked for anything.
+
+    :raises InvalidRequestError: it cannot be a destination.
+    :raises TransferError: this Airflow has no filesystem for its scheme, or a local folder cannot be written to.
+    """
+    folder = folder_at(destination, "check")
+    if folder.protocol not in {"file", "local", ""}:
+        return  # a store is not probed: that would leave something there
+    place = Path(folder.path).parent
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        writable = os.access(place, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise TransferError(
+            f"Files cannot be stored at {place}: {error.strerror}; change the destination."
+        ) from error
+    if not writable:
+        raise TransferError(f"Files cannot be stored at {place}: this worker may not write there.")
 
 
 def folder_at(destination: ObjectStoragePath | str, name: str) -> ObjectStoragePath:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import logging
 import random
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.vizdom import failure_of
-from airflow_provider_visio.exceptions import VisioProviderError
+from airflow_provider_visio.exceptions import (
+    ConnectionFailedError,
+    RateLimitedError,
+    ServiceError,
+    UnexpectedReplyError,
+    VisioProviderError,
+)
 from airflow_provider_visio.waiting import (
+    MAX_POLL_FAILURES,
     Verdict,
     error_of_exports,
     error_of_photo_requests,
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.triggers.base import BaseTrigger
 
+    from airflow_provider_visio.hooks.visiono import VisionoHook
+    from airflow_provider_visio.hooks.vizdom import VizdomHook
     from airflow_provider_visio.waiting import States
 
 log = logging.getLogger(__name__)
@@ -45,6 +55,8 @@ class TaskWait(ABC):
         self.conn_id = conn_id
         self.poke_interval = poke_interval
         self.states: States = {}
+        self._last: Verdict | None = None
+        self._failures = 0
         self._warned: set[str] = set()
 
     def look(self, ids: Sequence[str], deadline: float | None = None) -> Verdict:
@@ -54,10 +66,27 @@ class TaskWait(ABC):
         :raises VisioProviderError: it could not be asked.
         """
         verdict, self.states = self._judge(ids, deadline)
+        self._last, self._failures = verdict, 0
         for word in set(verdict.unknown.values()) - self._warned:
             self._warned.add(word)
             log.warning("The service says %r, a status unknown to this provider; waiting on.", word)
         return verdict
+
+    def look_patiently(self, ids: Sequence[str], deadline: float | None = None) -> Verdict:
+        """
+        Ask the service once, and bear it when that fails, unless it has failed too often in a row.
+
+        :raises VisioProviderError: it could not be asked, and waiting on will not help.
+        """
+        try:
+            return self.look(ids, deadline)
+        except (ConnectionFailedError, RateLimitedError, ServiceError, UnexpectedReplyError) as error:
+            self._failures += 1
+            late = deadline is not None and clock.now() >= deadline
+            if self._failures >= MAX_POLL_FAILURES or late:
+                raise
+            log.warning("Look failed (%d of %d in a row): %s", self._failures, MAX_POLL_FAILURES, error)
+            return Verdict("wait", waiting=tuple(ids))
 
     def settle(self, verdict: Verdict) -> Verdict:
         """
@@ -72,12 +101,13 @@ class TaskWait(ABC):
 
     def error_at_deadline(self, ids: Sequence[str]) -> VisioProviderError | None:
         """Return the error of a wait whose deadline has passed while these were open."""
-        return self._error_of(Verdict("timeout", waiting=tuple(ids)))
+        last = self._last or Verdict("timeout", waiting=tuple(ids))
+        return self._error_of(replace(last, outcome="timeout"))
 
     def block(self, ids: Sequence[str], deadline: float | None) -> Verdict:
         """Wait here, holding the worker, until the wait is over."""
         rounds = 0
-        while (verdict := self.look(ids, deadline)).outcome == "wait":
+        while (verdict := self.look_patiently(ids, deadline)).outcome == "wait":
             pause = jittered(self._interval(rounds), random.random())
             clock.sleep(pause if deadline is None else max(0.0, min(pause, deadline - clock.now())))
             rounds += 1
@@ -119,6 +149,10 @@ class TaskWait(ABC):
             )
         try:
             verdict = self.look(ids, deadline)
+        except RateLimitedError as error:
+            # The service is there, and this worker is one of many that ask at once: back to the one poll.
+            log.warning("%s", error)
+            verdict = replace(verdict, outcome="wait") if verdict.outcome == "trouble" else verdict
         except VisioProviderError:
             if verdict.outcome == "trouble":
                 raise
@@ -147,10 +181,14 @@ class TaskWait(ABC):
 class PhotoRequestWait(TaskWait):
     """A wait for photo requests."""
 
-    def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
+    @cached_property
+    def _hook(self) -> VisionoHook:
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
-        return VisionoHook(self.conn_id).judge(ids, deadline=deadline)
+        return VisionoHook(self.conn_id)
+
+    def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
+        return self._hook.judge(ids, deadline=deadline)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
         return error_of_photo_requests(verdict, self.conn_id)
@@ -164,13 +202,17 @@ class PhotoRequestWait(TaskWait):
 class ExportWait(TaskWait):
     """A wait for dashboard exports."""
 
-    def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
+    @cached_property
+    def _hook(self) -> VizdomHook:
         from airflow_provider_visio.hooks.vizdom import VizdomHook
 
-        return VizdomHook(self.conn_id).judge(ids, deadline=deadline)
+        return VizdomHook(self.conn_id)
+
+    def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
+        return self._hook.judge(ids, deadline=deadline)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
-        reasons = {i: failure_of(state) for i, state in self.states.items()}
+        reasons = {i: str(state.get("error") or "") for i, state in self.states.items()}
         return error_of_exports(verdict, self.conn_id, reasons)
 
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:

@@ -16,6 +16,9 @@ class Output:
     def resolve(self, context):
         return None
 
+    def __repr__(self):
+        return "Output()"
+
 
 MADE = {"id": "req_1", "status": "pending", "request_url": "https://visio.now/p/x"}
 
@@ -44,7 +47,7 @@ def test_ids_are_found_in_what_is_passed_on(value, ids):
 @pytest.mark.parametrize(
     "value",
     [None, "", "  ", [], (), {}, [""], [None], ["req_1", ""], ["req_1", None], {"id": ""}, {"id": None},
-     {"arrived": []}, [{"arrived": []}], {"status": "x"}, 5, 5.0, True, b"req_1", [5], object(), dt.timedelta(1)],
+     {"arrived": []}, [{"arrived": []}], {"status": "x"}, 5, 5.0, True, b"req_1", [5], Output(), dt.timedelta(1)],
     ids=repr,
 )  # fmt: skip
 def test_what_holds_no_id_is_refused_with_what_to_give(value):

@@ -422,12 +422,12 @@ def test_no_final_name_before_the_last_byte(sandbox, hook, submitted, destinatio
     assert len(seen[-1]) == 2
 
 
-def test_a_worker_that_is_killed_leaves_no_broken_file(sandbox, hook, submitted, destination):
+def test_a_worker_that_is_stopped_leaves_no_broken_file(sandbox, hook, submitted, destination):
     client = hook.get_conn()
     opened = client.open
 
     @contextlib.contextmanager
-    def killed(url):
+    def stopped(url):
         with opened(url) as download:
 
             def chunks():
@@ -436,7 +436,7 @@ def test_a_worker_that_is_killed_leaves_no_broken_file(sandbox, hook, submitted,
 
             yield Download(download.status, download.headers, chunks())
 
-    client.open = killed
+    client.open = stopped
     with pytest.raises(KeyboardInterrupt):
         hook.download_photos(submitted, destination)
     assert stored(destination) == {}

@@ -50,7 +50,7 @@ CHUNK_BYTES = 256 * 1024
 MAX_HOPS = 5
 
 _NOTHING: dict[str, Any] = {"data": None, "meta": {}, "links": {}}
-_NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError, SSLError)
+_NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
 
 
 class Client:
@@ -390,7 +390,11 @@ def _never_reached(error: BaseException) -> bool:
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
         return True
     cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", cause), _NEVER_REACHED)
+    reason = getattr(cause, "reason", cause)
+    if isinstance(reason, SSLError):
+        # TLS can also break while a reply is read; only a refused certificate shows that nothing was sent.
+        return any(isinstance(part, ssl.SSLCertVerificationError) for part in (reason, *reason.args))
+    return isinstance(reason, _NEVER_REACHED)
 
 
 def _no_reply(call: Call, site: Site, error: BaseException, *, reached: bool) -> VisioProviderError:
@@ -447,8 +451,22 @@ def _trusted(site: Site) -> bool | str:
 
 
 def _check_bundle(site: Site) -> None:
-    if isinstance(site.verify, str) and not Path(site.verify).exists():
-        raise InvalidRequestError.of("ca_bundle", f"there is no file {site.verify!r} on this machine")
+    if not isinstance(site.verify, str):
+        return
+    try:
+        _tls(site.verify)
+    except OSError as error:  # ssl.SSLError is one
+        missing = not Path(site.verify).exists()
+        problem = (
+            "there is no such file on this machine"
+            if missing
+            else f"it holds no certificates ({_name(error)})"
+        )
+        raise InvalidRequestError(
+            f"ca_bundle: {site.verify!r} cannot be used: {problem}. [connection {site.conn_id}]",
+            fields={"ca_bundle": [problem]},
+            conn_id=site.conn_id,
+        ) from None
 
 
 @lru_cache(maxsize=16)

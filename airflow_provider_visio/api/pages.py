@@ -9,11 +9,14 @@ documented for Vizdom), and where there is none the next page number is tried un
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
     from airflow_provider_visio.api.call import Call
+
+log = logging.getLogger(__name__)
 
 # A list that goes on for ever must not take the hour's calls with it.
 MAX_PAGES = 1000
@@ -40,7 +43,10 @@ class Pages:
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
         fresh = [item for item in items if self._is_new(item)]
         self.guessing = False
-        self.next = self._after(envelope) if fresh and self._asked < MAX_PAGES else None
+        self.next = self._after(envelope) if fresh else None
+        if self.next is not None and self._asked >= MAX_PAGES:
+            log.warning("GET %s goes on after %d pages; the rest is left out.", self._first.route, MAX_PAGES)
+            self.next = None
         self._asked += 1
         return fresh
 

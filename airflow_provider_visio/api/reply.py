@@ -32,7 +32,8 @@ MAX_FIELDS = 10
 # A reset further away than this is a header we misread, not a limit.
 MAX_RESET = 2 * 3600.0
 
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
+# The look-behind keeps it linear on a long run of letters.
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(\.[\w-]+)+")
 _URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -71,7 +72,7 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
     body = _json(reply)
     if not isinstance(body, dict | list):
         raise unexpected(
-            call, site, f"answered {reply.status} with {_describe(reply)} instead of JSON", reply
+            call, site, f"answered {reply.status} with {_describe(reply, site)} instead of JSON", reply
         )
     if isinstance(body, list) or "data" not in body:
         return {"data": body, "meta": {}, "links": {}}
@@ -84,7 +85,9 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
 
 def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
-    ambiguous = call.changes
+    # A redirect says where to ask instead: nothing was done.
+    redirected = reply is not None and 300 <= reply.status < 400
+    ambiguous = call.changes and not redirected
     return UnexpectedReplyError(
         _sentence(
             call,
@@ -92,7 +95,7 @@ def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) ->
             what,
             request_id=request_id_of(reply),
             advice="Check that the connection's Host is the API's base URL, and that no proxy answers in its place."
-            if call.repeatable
+            if call.repeatable or redirected
             else AMBIGUOUS_ADVICE,
         ),
         status=reply.status if reply else None,
@@ -111,19 +114,21 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
             call, site, f"answered {status}, a redirect{target}, which is not followed with an API key", reply
         )
     words, fields = _problem(reply)
-    fields = {_said(n, site): [_said(p, site) for p in ps] for n, ps in fields.items()}
+    fields = {said(n, site): [said(p, site) for p in ps] for n, ps in fields.items()}
     request_id = request_id_of(reply)
     ambiguous = call.changes and (status >= 500 or status == 408)
-    said = (
-        f"answered {status}: {_said(words, site)}" if words else f"answered {status} with {_describe(reply)}"
+    what = (
+        f"answered {status}: {said(words, site)}"
+        if words
+        else f"answered {status} with {_describe(reply, site)}"
     )
     for name, problems in list(fields.items())[:MAX_FIELDS]:
-        said = f"{said.rstrip('. ')}. {name}: {_cut(' '.join(problems))}"
+        what = f"{what.rstrip('. ')}. {name}: {_cut(' '.join(problems))}"
     if len(fields) > MAX_FIELDS:
-        said = f"{said.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
+        what = f"{what.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
     pause = retry_after(reply.headers, now=now) if status == 429 else None
     advice = _limit_advice(pause) if pause is not None else _advice(call, status, fields)
-    text = _sentence(call, site, said, request_id=request_id, advice=advice)
+    text = _sentence(call, site, what, request_id=request_id, advice=advice)
     if status in {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}:
         return InvalidRequestError(
             text, fields=fields, status=status, request_id=request_id, conn_id=site.conn_id
@@ -243,18 +248,21 @@ def _fields(found: Any) -> dict[str, list[str]]:
     if not isinstance(found, dict):
         return {}
     return {
-        str(name): [_text(problem) for problem in (problems if isinstance(problems, list) else [problems])]
-        for name, problems in found.items()
+        str(name)[:MAX_WORDS]: [
+            _text(problem)
+            for problem in (problems if isinstance(problems, list) else [problems])[:MAX_FIELDS]
+        ]
+        for name, problems in list(found.items())[: 10 * MAX_FIELDS]
     }
 
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
     # Far more than will be shown, so that nothing secret is cut in two before it is looked for.
-    return " ".join(text[: 40 * MAX_WORDS].split())
+    return " ".join(text[: 4 * MAX_WORDS].split())
 
 
-def _said(text: str, site: Site) -> str:
+def said(text: str, site: Site) -> str:
     """Return the service's words as they may be shown."""
     return _cut(_quiet(text, site))
 
@@ -270,14 +278,14 @@ def _quiet(text: str, site: Site) -> str:
     return _EMAIL.sub("<address>", _URL_QUERY.sub(r"\1?...", text))
 
 
-def _describe(reply: Reply) -> str:
+def _describe(reply: Reply, site: Site) -> str:
     body = reply.body.strip()
     if not body:
         return "an empty body"
     text = body[:4096].decode("utf-8", "replace")
     if text.lstrip().startswith("<"):
         title = _TITLE.search(text)
-        named = " ".join(title.group(1).split())[:80] if title else ""
+        named = _quiet(" ".join(title.group(1).split()), site)[:80] if title else ""
         return f'an HTML page titled "{named}"' if named else "an HTML page"
     if text[:1] in {"{", "["}:
         return "JSON without a message" if _json(reply) is not None else "JSON that is cut off or broken"

@@ -86,6 +86,8 @@ def base_url_from(service: Service, host: str | None, port: int | None, schema: 
     schema = (schema or "").strip()
     scheme = schema.lower() if schema.lower() in {"http", "https"} else ""
     path = "" if scheme else schema.strip("/")
+    if host.count(":") > 1 and "/" not in host and not host.startswith("["):
+        host = f"[{host}]"  # Airflow hands over an IPv6 address without its brackets
     if "://" not in host:
         host = f"{scheme or ('http' if _LOOPBACK.match(host) else 'https')}://{host}"
     try:
@@ -100,7 +102,7 @@ def base_url_from(service: Service, host: str | None, port: int | None, schema: 
             f"{service.default_base_url}, or leave Host empty for that one",
         )
     given_path = "/".join(part for part in (parts.path.strip("/"), path) if part)
-    if not given_path and not parts.path:
+    if not given_path:
         given_path = urlsplit(service.default_base_url).path.strip("/")
     return f"{parts.scheme}://{netloc}/{given_path}".rstrip("/")
 

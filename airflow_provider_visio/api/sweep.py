@@ -32,20 +32,34 @@ GONE: State = {"status": "deleted"}
 REFUSED: State = {"status": "refused"}
 
 
-def sweep(request_ids: Sequence[str]) -> Sweep:
+def sweep(request_ids: Sequence[str], into: dict[str, State] | None = None) -> Sweep:
     """
     Look at some photo requests.
 
+    What is learnt goes into ``into`` at once, so that it is not lost when a later call of the sweep fails; ids that it
+    does not have yet, then those seen longest ago, are asked for first.
+
     More than a few are read from list pages, for as long as another page can cost less than asking for the rest singly.
     """
-    states: dict[str, State] = {}
-    missing = dict.fromkeys(request_ids)
+    states = {} if into is None else into
+    missing = dict.fromkeys(_stalest_first(request_ids, states))
     several = len(missing) > 1
     if len(missing) > FEW:
         yield from _from_list(missing, states)
     for request_id in list(missing):
-        states[request_id] = yield from _single(get_photo_request(request_id), several=several)
+        state = yield from _single(get_photo_request(request_id), several=several)
+        _learn(states, request_id, state)
     return states
+
+
+def _stalest_first(ids: Sequence[str], states: dict[str, State]) -> list[str]:
+    wanted = set(ids)
+    return [i for i in ids if i not in states] + [i for i in states if i in wanted]
+
+
+def _learn(states: dict[str, State], found: str, state: State) -> None:
+    states.pop(found, None)  # so that it moves to the end: seen last
+    states[found] = state
 
 
 def _from_list(missing: dict[str, None], states: dict[str, State]) -> Generator[Call, Envelope, None]:
@@ -59,17 +73,19 @@ def _from_list(missing: dict[str, None], states: dict[str, State]) -> Generator[
         for item in pages.take(envelope):
             found = str(item.get("id"))
             if found in missing:
-                states[found] = _state(item)
+                _learn(states, found, _state(item))
                 del missing[found]
 
 
-def sweep_exports(export_ids: Sequence[str], contract: ExportContract) -> Sweep:
-    """Look at some exports, one by one: no list of them is known."""
-    states: dict[str, State] = {}
-    ids = dict.fromkeys(export_ids)
+def sweep_exports(
+    export_ids: Sequence[str], contract: ExportContract, into: dict[str, State] | None = None
+) -> Sweep:
+    """Look at some exports, one by one: no list of them is known. ``into`` as for :func:`sweep`."""
+    states = {} if into is None else into
+    ids = dict.fromkeys(_stalest_first(export_ids, states))
     for export_id in ids:
-        call = get_export(export_id, contract)
-        states[export_id] = yield from _single(call, contract, several=len(ids) > 1)
+        state = yield from _single(get_export(export_id, contract), contract, several=len(ids) > 1)
+        _learn(states, export_id, state)
     return states
 
 

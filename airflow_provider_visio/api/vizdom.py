@@ -14,7 +14,8 @@ from typing import Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
 from airflow_provider_visio.api.export_format import check_format
-from airflow_provider_visio.api.site import Service
+from airflow_provider_visio.api.reply import said
+from airflow_provider_visio.api.site import Service, Site
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 VIZDOM = Service(
@@ -175,11 +176,11 @@ def get_export(export_id: str, contract: ExportContract) -> Call:
     return call("GET", contract.export_path, export_id=export_id, evidence="assumed")
 
 
-def failure_of(export: Mapping[str, Any]) -> str:
-    """Return the service's words on why an export failed, as far as it gives any."""
+def failure_of(export: Mapping[str, Any], site: Site) -> str:
+    """Return the service's words on why an export failed, as far as it gives any, without what is secret in them."""
     error = export.get("error")
     words = error.get("message") or error.get("code") if isinstance(error, Mapping) else error
-    return " ".join(str(words or "").split())[:500]
+    return said(" ".join(str(words or "").split()), site)
 
 
 def read_export(data: Mapping[str, Any], contract: ExportContract) -> Export:

@@ -134,8 +134,11 @@ class VisioBaseHook(BaseHook):
             site = replace(
                 site, max_attempts=min(2, site.max_attempts), rate_limit_wait=min(5.0, site.rate_limit_wait)
             )
-            self._client = self._client_of(site)
-            found = self._probe()
+            usual, self._client = self._client, self._client_of(site)
+            try:
+                found = self._probe()
+            finally:
+                self._client = usual
         except (VisioProviderError, AirflowNotFoundException) as error:
             return False, str(error)
         return True, f"Reached {self.service.name} at {site.base_url}: the key is accepted. {found}"

@@ -9,9 +9,9 @@ from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.sweep import sweep
 from airflow_provider_visio.connection_form import VISIONO_FORM
 from airflow_provider_visio.destination import folder_at
-from airflow_provider_visio.exceptions import NotFoundError, PermissionDeniedError
+from airflow_provider_visio.exceptions import NotFoundError, PermissionDeniedError, PhotoRequestFailedError
 from airflow_provider_visio.hooks.base import VisioBaseHook
-from airflow_provider_visio.waiting import decide_photo_requests
+from airflow_provider_visio.waiting import decide_photo_requests, photo_request_phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -155,6 +155,7 @@ class VisionoHook(VisioBaseHook):
         :param destination: an object store's URL, such as ``s3://bucket/photos``, or an absolute path.
         :return: the manifest: ``{"id", "path", "about", "files": [{"path", "bytes", "sha256", "mime_type",
             "item", "item_id", "gps", "taken_at", "submitted_at"}], ...}``.
+        :raises PhotoRequestFailedError: it has no photos (yet).
         :raises TransferError: a file could not be fetched, verified or stored; the others stay.
         """
         from airflow_provider_visio.transfer import RemoteFile, store
@@ -162,6 +163,8 @@ class VisionoHook(VisioBaseHook):
         folder = folder_at(destination, request_id)
         request = self.get_photo_request(request_id)
         photos = self._photos(request, request_id)
+        if not photos:
+            raise self._no_photos(request, request_id)
         minted = [photos]
 
         def links() -> dict[str, str]:
@@ -247,6 +250,20 @@ class VisionoHook(VisioBaseHook):
                 ) from error
             return []
         return api.photos_in(request, links)
+
+    def _no_photos(self, request: Mapping[str, Any], request_id: str) -> PhotoRequestFailedError:
+        status = request.get("status")
+        arrived = photo_request_phase(request, now=clock.now()) == "arrived"
+        remedy = (
+            "Neither the request nor the plugin's download-urls call lists any; look for them in Visiono's dashboard."
+            if arrived
+            else "Wait for them with VisionoPhotoRequestSensor."
+        )
+        return PhotoRequestFailedError(
+            f"Photo request {request_id} has no photos: its status is {status!r}. {remedy} "
+            f"[connection {self.conn_id}]",
+            conn_id=self.conn_id,
+        )
 
     def _probe(self) -> str:
         self.get_status()

@@ -105,12 +105,14 @@ class VizdomHook(VisioBaseHook):
         folder = folder_at(destination, export_id)
         export = self.get_export(export_id)
         contract = self.contract
-        if export_phase(export, contract) != "arrived":
-            reason = api.failure_of(export)
+        phase = export_phase(export, contract)
+        if phase != "arrived":
+            reason = api.failure_of(export, self.get_conn().site)
+            lost = phase in {"failed", "deleted"}
+            remedy = "Start another." if lost else "Wait for it with VizdomExportSensor, or start another."
             raise ExportFailedError(
                 f"Export {export_id} has no file: its status is {export.get('status')!r}"
-                f"{f' ({reason})' if reason else ''}. Wait for it with "
-                f"VizdomExportSensor, or start another. [connection {self.conn_id}]",
+                f"{f' ({reason})' if reason else ''}. {remedy} [connection {self.conn_id}]",
                 conn_id=self.conn_id,
             )
         minted = [export]
@@ -147,7 +149,10 @@ class VizdomHook(VisioBaseHook):
         :return: the verdict, and what the service said by id.
         """
         contract = self.contract
-        states = self.get_conn().sweep(sweep_exports(export_ids, contract))
+        client = self.get_conn()
+        states = client.sweep(sweep_exports(export_ids, contract))
+        for state in states.values():
+            state["error"] = api.failure_of(state, client.site)
         return decide_exports(export_ids, states, contract, now=clock.now(), deadline=deadline), states
 
     def dashboard_url(self, dashboard_id: str) -> str:

@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.photo_request import check_photo_request
 from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, seconds
-from airflow_provider_visio.destination import check_destination
+from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 
@@ -162,7 +162,7 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Make the request; wait for the photos and store them if asked to."""
         if self.destination is not None:
-            check_destination(self.destination)
+            check_reachable(self.destination)
         request = self.hook.create_photo_request(
             self.instructions,
             recipient_email=self.recipient_email,

@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.export_format import check_format
 from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, seconds
-from airflow_provider_visio.destination import check_destination
+from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
 
@@ -103,7 +103,9 @@ class VizdomExportDashboardOperator(_VizdomOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the export; wait for its file and store it if asked to."""
         if self.destination is not None:
-            check_destination(self.destination)
+            check_reachable(self.destination)
+        from airflow_provider_visio.waiting import export_phase
+
         hook = self.hook
         remember_link(context, hook.dashboard_url(self.dashboard_id))
         export = hook.create_export(self.dashboard_id, self.export_format)
@@ -112,7 +114,8 @@ class VizdomExportDashboardOperator(_VizdomOperator):
             return _output(export)
         deadline = None if self.timeout is None else clock.now() + self.timeout
         wait = self._wait()
-        if self.deferrable:
+        # An export may be ready at once, from a cache; a deferral would then only cost time.
+        if self.deferrable and export_phase(export, hook.contract) not in {"arrived", "failed"}:
             wait.defer(self, [export["id"]], deadline)
         wait.block([export["id"]], deadline)
         return self._finish(export["id"])

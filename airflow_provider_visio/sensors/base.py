@@ -34,9 +34,10 @@ class VisioSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given, which says how else to wait.
     """
 
-    def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:
-        self.deferrable = "mode" not in kwargs if deferrable is None else deferrable
-        super().__init__(**kwargs)
+    def __init__(self, *, deferrable: bool | None = None, mode: str | None = None, **kwargs: Any) -> None:
+        # A parameter of our own, so that a mode from the DAG's default_args counts as given, too.
+        self.deferrable = mode is None if deferrable is None else deferrable
+        super().__init__(mode=mode or "poke", **kwargs)
         self.multiple_outputs = True  # so that `output["arrived"]` works in later tasks
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -62,7 +63,8 @@ class VisioSensor(BaseSensorOperator):
         """Look once."""
         with self._softly():
             wait = self._wait
-            verdict = wait.look(self._ids())
+            # Each look in reschedule mode is a process of its own, which cannot count failures in a row.
+            verdict = (wait.look if self.reschedule else wait.look_patiently)(self._ids())
             self._remember(context, wait.states)
             if verdict.outcome == "wait":
                 return False
@@ -91,7 +93,8 @@ class VisioSensor(BaseSensorOperator):
         """Return the error of a poke or reschedule wait whose time is over, in the words of a deferred one."""
         wait = self._wait
         error = wait.error_at_deadline(self._ids())
-        return SensorWaitTimeoutError(str(error), waiting=self._ids(), conn_id=wait.conn_id)
+        waiting = error.waiting if isinstance(error, WaitTimeoutError) else self._ids()
+        return SensorWaitTimeoutError(str(error), waiting=waiting, conn_id=wait.conn_id)
 
     def _result(self, verdict: Verdict) -> dict[str, Any]:
         result = {

@@ -15,7 +15,7 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.waiting import MAX_POLL_FAILURES, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from airflow_provider_visio.waiting import States
 
@@ -79,11 +79,12 @@ class Wait:
     async def _verdict(self, stream: AsyncIterator[News]) -> Verdict:
         news = News()
         try:
-            async for latest in self._until_deadline(stream):
-                news = latest or news
-                verdict = self._consider(news)
-                if verdict.outcome != "wait":
-                    return verdict
+            async with contextlib.aclosing(self._until_deadline(stream)) as latest_news:
+                async for latest in latest_news:
+                    news = latest or news
+                    verdict = self._consider(news)
+                    if verdict.outcome != "wait":
+                        return verdict
         except Exception as error:
             log.exception("The poll has broken off.")
             return self._in_trouble(news, type(error).__name__)
@@ -103,7 +104,7 @@ class Wait:
     def _in_trouble(self, news: News, trouble: str) -> Verdict:
         return replace(self.judge(news, clock.now()), outcome="trouble", trouble=trouble)
 
-    async def _until_deadline(self, stream: AsyncIterator[News]) -> AsyncIterator[News | None]:
+    async def _until_deadline(self, stream: AsyncIterator[News]) -> AsyncGenerator[News | None, None]:
         """Pass the news on, and None once the deadline has come, though the stream be silent then."""
         pending: asyncio.Future[News] | None = None
         try:

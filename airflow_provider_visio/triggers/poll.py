@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio import clock
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -29,10 +31,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# A limit that asks for longer than its own longest window is a header misread.
+LONGEST_HOLD = 3600.0
+FIRST_BACKOFF = 5.0
+LONGEST_BACKOFF = 60.0
+
 
 async def poll(
     connect: Callable[[], Awaitable[AsyncClient]],
-    look: Callable[[AsyncClient], Awaitable[tuple[dict[str, State], Any]]],
+    look: Callable[[AsyncClient, dict[str, State]], Awaitable[Any]],
     pause: Callable[[float], Awaitable[None]],
     interval: Callable[[int], float],
 ) -> AsyncGenerator[News, None]:
@@ -40,28 +47,36 @@ async def poll(
     Yield news for ever.
 
     :param connect: makes the client; called again after it failed.
-    :param look: makes one sweep; returns what it learnt by id, and the context to judge it by.
+    :param look: makes one sweep; puts what it learns into the dict at once, and returns the context to judge it by.
     :param pause: waits some seconds, or less when there is a reason to look sooner.
     :param interval: seconds to the next sweep, after so many that went well.
     """
     client: AsyncClient | None = None
+    states: dict[str, State] = {}
     news, rounds = News(), 0
     try:
         while True:
-            wait = interval(rounds)
+            held = 0.0
             try:
                 client = client or await connect()
-                states, context = await look(client)
-                news, rounds = News(states, context=context), rounds + 1
+                context = await look(client, states)
+                news = News(dict(states), context=context)
             except RateLimitedError as error:
                 # Not a failure of the service: the poll steps back until it is welcome again.
-                wait = max(wait, error.retry_after)
-                log.warning("%s The poll pauses for %.0f s.", error, wait)
+                held = min(LONGEST_HOLD, max(interval(rounds), error.retry_after))
+                news = replace(news, states=dict(states))
+                log.warning("%s The poll pauses for %.0f s.", error, held)
             except Exception as error:  # noqa: BLE001 - an error that escapes would end every wait on this stream
-                news = _after_failure(news, error)
+                news = _after_failure(replace(news, states=dict(states)), error)
+                # So far apart that five failures in a row are minutes, not a blip.
+                held = max(interval(rounds), min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**news.failures))
                 log.warning("Poll failed (%d in a row): %s", news.failures, error)
             yield news
-            await pause(jittered(wait, random.random()))
+            if held:
+                await clock.asleep(held * (1 + random.random() / 10))
+            else:
+                await pause(jittered(interval(rounds), random.random()))
+                rounds += 1
     finally:
         if client is not None:
             await asyncio.shield(client.close())

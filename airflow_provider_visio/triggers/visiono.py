@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_visio.api.sweep import sweep
 from airflow_provider_visio.triggers.base import News, Wait
 from airflow_provider_visio.triggers.poll import poll
-from airflow_provider_visio.triggers.watched import watched
+from airflow_provider_visio.triggers.watched import Watched, watched
 from airflow_provider_visio.waiting import Verdict, decide_photo_requests
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.sweep import State
 
 log = logging.getLogger(__name__)
+
+# Seconds between looks at whether anybody waits, which is not for long: the stream ends with its last wait.
+IDLE_INTERVAL = 60.0
 
 _NAMESPACE = "airflow_provider_visio.triggers.visiono.photo_requests"
 
@@ -78,41 +81,50 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[News, None]:
         """Poll for all waits on a connection."""
         _leave_log_context()
-        from airflow_provider_visio.hooks.visiono import VisionoHook
-
-        waits = watched(kwargs["visiono_conn_id"])
-
-        async def look(client: AsyncClient) -> tuple[dict[str, State], None]:
-            return await client.sweep(sweep(waits.ids)), None
-
-        stream = poll(
-            VisionoHook(kwargs["visiono_conn_id"]).get_polling_conn,
-            look,
-            waits.pause,
-            lambda _: waits.interval or kwargs.get("poke_interval", 60.0),
-        )
-        async with contextlib.aclosing(stream):
+        conn_id = kwargs["visiono_conn_id"]
+        async with contextlib.aclosing(_photo_news(conn_id, watched(conn_id))) as stream:
             async for news in stream:
                 yield news
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Take from the shared poll what this wait is about."""
-        log.info(
-            "Waiting for %d photo request(s) on connection %s: %s.",
-            len(self.ids),
-            self.visiono_conn_id,
-            ", ".join(self.ids[:5]),
-        )
+        self._announce("shared")
         with watched(self.visiono_conn_id).watching(self.ids, self.poke_interval):
             async for event in self.follow(shared_stream):
                 yield event
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this wait alone: Airflow before 3.3, and ``dag.test()``."""
-        with watched(self.visiono_conn_id).watching(self.ids, self.poke_interval):
-            async with contextlib.aclosing(self.open_shared_stream(self.serialize()[1])) as stream:
-                async for event in self.filter_shared_stream(stream):
+        self._announce("its own")
+        waits = Watched()
+        with waits.watching(self.ids, self.poke_interval):
+            async with contextlib.aclosing(_photo_news(self.visiono_conn_id, waits)) as stream:
+                async for event in self.follow(stream):
                     yield event
+
+    def _announce(self, poll: str) -> None:
+        log.info(
+            "Waiting for %d photo request(s) on connection %s with %s poll: %s.",
+            len(self.ids),
+            self.visiono_conn_id,
+            poll,
+            ", ".join(self.ids[:5]),
+        )
+
+
+def _photo_news(conn_id: str, waits: Watched) -> AsyncGenerator[News, None]:
+    """Return the news of what is waited for."""
+    from airflow_provider_visio.hooks.visiono import VisionoHook
+
+    async def look(client: AsyncClient, states: dict[str, State]) -> None:
+        ids = waits.ids
+        for gone in states.keys() - set(ids):
+            del states[gone]
+        await client.sweep(sweep(ids, states))
+
+    return poll(
+        VisionoHook(conn_id).get_polling_conn, look, waits.pause, lambda _: waits.interval or IDLE_INTERVAL
+    )
 
 
 def _leave_log_context() -> None:

@@ -78,9 +78,10 @@ class VizdomExportTrigger(Wait, BaseTrigger):
             ", ".join(self.ids[:5]),
         )
 
-        async def look(client: AsyncClient) -> tuple[dict[str, State], ExportContract]:
+        async def look(client: AsyncClient, states: dict[str, State]) -> ExportContract:
             contract = contract_of(client.site)
-            return await client.sweep(sweep_exports(self.ids, contract)), contract
+            await client.sweep(sweep_exports(self.ids, contract, states))
+            return contract
 
         def interval(rounds: int) -> float:
             return growing(self.poke_interval, rounds)

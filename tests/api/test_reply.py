@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
@@ -241,6 +242,21 @@ def test_a_huge_message_is_cut():
 def test_a_huge_number_of_field_errors_is_cut():
     errors = {f"items.{n}.instructions": ["The field is required." * 100] for n in range(500)}
     assert len(str(failure(POST, reply(422, {"message": "Invalid.", "errors": errors})))) < 10_000
+
+
+def test_a_huge_reply_does_not_hold_up_an_event_loop():
+    # Milliseconds of processor time, or minutes when a pattern walks it again and again.
+    def too_long(*_):
+        raise TimeoutError
+
+    body = {"message": "x" * 100_000, "errors": {f"items.{n}": ["x" * 20_000] for n in range(50)}}
+    before = signal.signal(signal.SIGVTALRM, too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 10)
+    try:
+        failure(POST, reply(422, body))
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.mark.parametrize(

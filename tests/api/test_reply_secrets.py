@@ -70,6 +70,13 @@ def test_a_secret_in_the_title_of_an_html_page_is_taken_out(secret):
     assert secret not in text
 
 
+@pytest.mark.parametrize(("secret", "telling"), [(KEY, "vsk_live"), ("mary@example.com", "mary@")])
+def test_a_secret_at_the_cut_of_a_long_title_is_taken_out(secret, telling):
+    for before in range(50, 90):
+        page = f"<html><title>{'x' * before} {secret} tail</title></html>"
+        assert telling not in text_of(502, page.encode())
+
+
 def test_a_secret_in_the_name_of_a_field_is_taken_out():
     text = text_of(422, {"message": "No.", "errors": {f"recipients.{MAIL}": ["is bad"], KEY: ["x"]}})
     assert MAIL not in text

@@ -37,6 +37,8 @@ from airflow_provider_visio.exceptions import InvalidRequestError
         ("localhost", 8400, None, "http://localhost:8400/v1"),
         ("LocalHost:8400/v1", None, None, "http://LocalHost:8400/v1"),
         ("[::1]:8400/v1", None, None, "http://[::1]:8400/v1"),
+        # What Airflow makes of visiono://:key@[::1]:8400/visiono/v1
+        ("::1", 8400, "visiono/v1", "http://[::1]:8400/visiono/v1"),
         ("localhost.example.com/v1", None, None, "https://localhost.example.com/v1"),
         ("127.0.0.1.example.com", None, None, "https://127.0.0.1.example.com/v1"),
         ("api.visio.now", None, "v2", "https://api.visio.now/v2"),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import os
+import socket
 import ssl
+import threading
 import warnings
 
 import pytest
@@ -109,6 +112,21 @@ def test_a_bundle_that_does_not_exist_says_so(driver, secure, site_at, request_)
     assert secure.received == []
 
 
+def test_a_bundle_without_a_certificate_says_so(driver, secure, site_at, tmp_path):
+    (tmp_path / "empty.pem").write_text("not a certificate")
+    site = site_at(secure.url, verify=str(tmp_path / "empty.pem"), max_attempts=1)
+    with pytest.raises(VisioProviderError) as caught:
+        driver.send(site, api.create_photo_request("x"))
+    assert not caught.value.ambiguous
+    assert secure.received == []
+
+
+def test_the_error_of_a_bundle_names_the_connection(driver, secure, site_at):
+    with pytest.raises(VisioProviderError, match="my_visiono") as caught:
+        driver.send(site_at(secure.url, verify="/no/such/bundle.pem"), api.get_status())
+    assert caught.value.conn_id == "my_visiono"
+
+
 def test_a_folder_of_certificates_can_be_trusted(driver, secure, site_at, certificate, tmp_path):
     import subprocess
     from pathlib import Path
@@ -148,3 +166,29 @@ def test_no_warning_of_ours_with_the_check_on(driver, secure, site_at, certifica
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         driver.send(site_at(secure.url, verify=certificate), api.get_status())
+
+
+def test_tls_that_breaks_after_a_post_arrived_does_not_send_it_again(driver, site_at, certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    received: list[bytes] = []
+
+    def serve_once(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+                with context.wrap_socket(connection, server_side=True) as secured:
+                    received.append(secured.recv(65536))
+                    with socket.socket(fileno=os.dup(secured.fileno())) as bare:
+                        bare.sendall(b"this is no TLS record at all, whatever the client expects")
+            except OSError:
+                if listener.fileno() == -1:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve_once, args=(listener,), daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ConnectionFailedError) as caught:
+            driver.send(site_at(url, verify=certificate), api.create_photo_request("x"))
+    assert caught.value.ambiguous
+    assert len([request for request in received if request]) == 1

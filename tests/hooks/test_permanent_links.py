@@ -89,7 +89,7 @@ def test_an_unknown_field_is_the_service_s_to_refuse(visiono):
     assert list(caught.value.fields) == ["colour"]
 
 
-@pytest.mark.parametrize("value", [float("nan"), object()], ids=repr)
+@pytest.mark.parametrize("value", [float("nan"), object()], ids=["nan", "object"])
 def test_a_value_that_json_cannot_carry_is_refused(sandbox, visiono, value):
     with pytest.raises(InvalidRequestError):
         visiono.create_permanent_link("a", tags=[value])

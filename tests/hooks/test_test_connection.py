@@ -143,3 +143,11 @@ def test_it_does_not_wait_for_minutes(sandbox, clock):
     assert not good
     assert "429" in text
     assert sum(clock.pauses) <= 30
+
+
+def test_a_test_does_not_change_how_long_the_hook_waits_afterwards(sandbox, clock):
+    hook = VisionoHook()
+    assert hook.test_connection()[0]
+    sandbox.fault("visiono", "rate_limit", retry_after=60, times=1)
+    assert hook.get_status() == {"status": "ok"}
+    assert 60 <= sum(clock.pauses) <= 62

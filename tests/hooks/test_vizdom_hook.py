@@ -85,7 +85,7 @@ def test_a_failed_export_has_the_service_s_reason(sandbox, vizdom, tmp_path):
     assert "did not answer" in failed["error"]["message"]
     with pytest.raises(ExportFailedError) as caught:
         vizdom.download_export(export["id"], str(tmp_path))
-    for part in (export["id"], "'failed'", "start another", "connection vizdom_default"):
+    for part in (export["id"], "'failed'", "Start another", "connection vizdom_default"):
         assert part in str(caught.value)
     assert "did not answer" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -131,6 +131,16 @@ def test_any_other_call_can_be_made(vizdom):
 )
 def test_the_address_of_a_dashboard(connection, extra, address):
     assert VizdomHook(connection("my_vizdom", "", "key12345", **extra)).dashboard_url("dash_1") == address
+
+
+def test_a_failed_export_s_reason_gives_nothing_away(serve, connection, tmp_path):
+    words = "key12345 could not read https://s3.test/x?signature=abc for mary@example.com"
+    server = serve(Answer(200, {"data": {"id": "exp_1", "status": "failed", "error": {"message": words}}}))
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345"))
+    with pytest.raises(ExportFailedError, match="could not read") as caught:
+        hook.download_export("exp_1", str(tmp_path))
+    for secret in ("key12345", "signature", "mary@example.com"):
+        assert secret not in str(caught.value)
 
 
 CONTRACT = {

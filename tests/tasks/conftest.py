@@ -72,9 +72,8 @@ def fire(trigger: Any) -> dict[str, Any]:
     again = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(kwargs)))
 
     async def first() -> Any:
-        async for event in again.run():
-            return event.payload
-        raise AssertionError("the trigger has ended without an event")
+        (event,) = [event.payload async for event in again.run()]
+        return event
 
     return json.loads(json.dumps(asyncio.run(asyncio.wait_for(first(), 30))))
 

@@ -12,6 +12,7 @@ from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     PhotoRequestFailedError,
     ServiceError,
+    TransferError,
     WaitTimeoutError,
 )
 from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
@@ -182,3 +183,13 @@ def test_rendered_hours_are_read_as_a_number(sandbox, run_task):
     operator = create(expires_in_hours="{{ params.hours }}")
     operator.expires_in_hours = "24"
     assert run_task(operator).run()["expires_at"]
+
+
+@pytest.mark.parametrize(
+    ("destination", "says"),
+    [("nosuch://bucket/x", "Install the provider"), ("/proc/nowhere", "cannot be stored at /proc")],
+)
+def test_nobody_is_asked_for_photos_that_could_not_be_stored(sandbox, run_task, destination, says):
+    with pytest.raises(TransferError, match=says):
+        run_task(create(destination=destination)).run()
+    assert sandbox.count("visiono", "POST /photo-requests") == 0

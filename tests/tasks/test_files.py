@@ -14,6 +14,7 @@ from airflow_provider_visio.exceptions import (
     ExportFailedError,
     InvalidRequestError,
     NotFoundError,
+    PhotoRequestFailedError,
     TransferError,
     WaitTimeoutError,
 )
@@ -187,3 +188,17 @@ def test_the_dashboard_s_link_is_kept_before_the_task_defers(sandbox, run_task, 
     with pytest.raises(TaskDeferred):
         task.operator.execute(task.context)
     assert task.xcom["visio_link"] == "https://bi.example/dash_abc123"
+
+
+def test_photos_that_are_not_there_yet_are_not_a_success(sandbox, run_task, tmp_path: Path):
+    request_id = VisionoHook().create_photo_request("x")["id"]
+    operator = VisionoDownloadPhotosOperator(task_id="d", request_id=request_id, destination=str(tmp_path))
+    with pytest.raises(
+        PhotoRequestFailedError, match=r"has no photos: its status is 'pending'. Wait for them"
+    ):
+        run_task(operator).run()
+    sandbox.settings(download_urls=False)
+    operator.request_id = submitted(sandbox)
+    with pytest.raises(PhotoRequestFailedError, match="look for them in Visiono's dashboard"):
+        run_task(operator).run()
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk import DAG
 
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
@@ -249,3 +250,28 @@ def test_a_missing_connection_says_how_to_make_it(sandbox, run_task, mode):
     with pytest.raises(Exception, match=r"'nobody' is not defined.*airflow connections add nobody") as error:
         run_task(photos("req_1", visiono_conn_id="nobody", **mode)).run()
     assert type(error.value).__name__ == "AirflowNotFoundException"
+
+
+def test_a_mode_from_the_default_args_counts_as_given():
+    with DAG("d", schedule=None, default_args={"mode": "reschedule"}):
+        sensor = VisionoPhotoRequestSensor(task_id="wait", request_id="req_1")
+    assert (sensor.mode, sensor.deferrable) == ("reschedule", False)
+
+
+@pytest.mark.parametrize("mode", MODES[1:], ids=["reschedule", "deferred"])
+def test_a_timeout_names_an_unknown_status_and_what_arrived(sandbox, request_id, run_task, mode):
+    other = VisionoHook().create_photo_request("another")["id"]
+    sandbox.act(other, "submit")
+    sandbox.fault(**says(request_id, "Under-Review"), path=f"/photo-requests/{request_id}$", times=None)
+    with pytest.raises(WaitTimeoutError, match=r"unknown to this provider: Under-Review.*1 arrived") as error:
+        run_task(photos([request_id, other], timeout=90, **mode)).run()
+    assert error.value.waiting == [request_id]
+
+
+def test_a_poke_bears_an_outage_that_a_deferred_wait_bears(sandbox, request_id, between):
+    def outage() -> None:
+        sandbox.fault("visiono", "status", status=503, times=12)  # more than the attempts of one look
+        sandbox.act(request_id, "submit")
+
+    # `between` does nothing at later pauses, so the looks go on until one succeeds.
+    assert between(photos(request_id, mode="poke"), outage)["arrived"] == [request_id]

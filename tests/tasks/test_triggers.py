@@ -25,9 +25,8 @@ def ask(number: int) -> list[str]:
 
 def fire(trigger: Any) -> dict[str, Any]:
     async def first() -> Any:
-        async for event in trigger.run():
-            return event.payload
-        raise AssertionError("no event")
+        (event,) = [event.payload async for event in trigger.run()]
+        return event
 
     return asyncio.run(asyncio.wait_for(first(), 30))
 
@@ -42,9 +41,8 @@ async def fire_shared(triggers: list[VisionoPhotoRequestTrigger]) -> list[dict[s
         key = trigger.shared_stream_key()
         stream = manager.subscribe(trigger_id=number, trigger=trigger, key=key)
         try:
-            async for event in trigger.filter_shared_stream(stream):
-                return event.payload
-            raise AssertionError("no event")
+            (event,) = [event.payload async for event in trigger.filter_shared_stream(stream)]
+            return event
         finally:
             await manager.unsubscribe(number, key)
 
@@ -254,3 +252,55 @@ def test_connections_do_not_share(sandbox, connection):
         == VisionoPhotoRequestTrigger("visiono_default", ["b"], 5.0, 9).shared_stream_key()
     )
     assert one.shared_stream_key() != VisionoPhotoRequestTrigger("visiono_other", ["a"]).shared_stream_key()
+
+
+def test_what_a_broken_off_sweep_learnt_is_kept_and_the_rest_comes_next(sandbox, clock):
+    ids = ask(5)
+    for request_id in ids:
+        sandbox.act(request_id, "submit")
+    # Three calls go through, then the limit is reached, again and again: no sweep of five is ever whole.
+    for skip in (3, 6, 9):
+        sandbox.fault("visiono", "rate_limit", method="GET", retry_after=5, times=1, skip=skip)
+    event = fire(VisionoPhotoRequestTrigger("visiono_default", ids, clock.now() + 900, 30, 0))
+    assert (event["outcome"], sorted(event["arrived"])) == ("done", sorted(ids))
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") <= 12
+
+
+def test_a_pause_that_the_service_asked_for_is_kept_to(sandbox, clock):
+    (request_id,) = ask(1)
+    sandbox.fault("visiono", "rate_limit", retry_after=100, times=3)
+    fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 400, 1, 0))
+    assert len([pause for pause in clock.pauses if 100 <= pause <= 110]) == 3
+
+
+def test_a_nonsensical_pause_does_not_freeze_the_poll(sandbox, clock):
+    (request_id,) = ask(1)
+    sandbox.fault("visiono", "rate_limit", retry_after=1_000_000, times=1)
+    fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 5000, 30, 0))
+    assert max(clock.pauses) < 4000
+
+
+def test_failed_polls_are_minutes_apart_not_seconds(sandbox, clock):
+    (request_id,) = ask(1)
+    sandbox.fault("visiono", "status", status=503)
+    started = clock.now()
+    assert (
+        fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 1, 0))["outcome"] == "trouble"
+    )
+    assert clock.now() - started > 60
+
+
+def test_waits_that_share_no_poll_ask_for_their_own_ids_only(sandbox):
+    ids = ask(4)
+    for request_id in ids:
+        sandbox.act(request_id, "submit")
+
+    async def alone(request_id: str) -> list[Any]:
+        trigger = VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0)
+        return [event.payload async for event in trigger.run()]
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(alone(i) for i in ids))
+
+    asyncio.run(together())
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") == 4
