@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # A pyenv shim can be there for a Python that is not: only one that runs counts.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
-CODE := airflow_provider_visio dev example_dags tests
+CODE := airflow_provider_visio benchmarks dev example_dags tests
 
 # The stamp is written last and names this folder: an environment without it is half-made, one from
 # another folder or without its Python is broken. All of these are made again.
@@ -39,6 +39,10 @@ test: $(READY) ## the tests that need no running Airflow
 .PHONY: live
 live: $(READY) ## the tests with a real scheduler and triggerer
 	@$(BIN)/python -m pytest -q -m live tests/live
+
+.PHONY: bench
+bench: $(READY) ## what things cost, beside a peer
+	@$(BIN)/python benchmarks/import_cost.py
 
 .PHONY: lint
 lint: check-style check-format check-types ## style, format and types
