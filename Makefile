@@ -78,4 +78,5 @@ $(READY): pyproject.toml constraints.txt
 		echo "cannot make $(VENV): is the venv module of $(PYTHON) installed (Debian: python3-venv)?" >&2; exit 1; }
 	@rm -f $@
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq -e '.[dev]'
+	@$(BIN)/python -m compileall -q airflow_provider_visio
 	@echo "$(CURDIR)" > $@

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from airflow_provider_visio.api.ids import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 
@@ -42,6 +43,17 @@ def given(value: object, name: str) -> None:
         return
     if value is None or value in ("", [], {}, ()) or (isinstance(value, str) and not value.strip()):
         raise InvalidRequestError.of(name, "it is empty")
+
+
+def known_ids(value: object, name: str) -> None:
+    """
+    Refuse an id, or what should hold some, if it is known while the DAG file is parsed.
+
+    :raises InvalidRequestError: there is none in it, or one that cannot be.
+    """
+    if is_literal(value):
+        for found in ids_of(value, name):
+            check_id(found, name)
 
 
 def ids_of(value: object, name: str) -> list[str]:

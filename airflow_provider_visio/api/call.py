@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from airflow_provider_visio.api.ids import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# What both services use for ids and codes; anything else would end up as another path.
-_ID = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 
 
 @dataclass(frozen=True)
@@ -97,19 +94,6 @@ def call(
     """
     escaped = {name: quote(check_id(value, name), safe="") for name, value in ids.items()}
     return Call(method, route.format(**escaped), route, params or {}, body, evidence)
-
-
-def check_id(value: object, name: str = "id") -> str:
-    """
-    Return an id or code unchanged.
-
-    :raises InvalidRequestError: it is empty, not text, or has characters that no id has.
-    """
-    if isinstance(value, str) and _ID.fullmatch(value):
-        return value
-    raise InvalidRequestError.of(
-        name, f"{value!r} is not an id; give the id that the service returned, such as 'req_abc123'"
-    )
 
 
 def _as_query(value: Any) -> str:

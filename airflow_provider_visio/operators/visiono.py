@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.photo_request import check_photo_request
-from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, seconds
+from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, known_ids, seconds
 from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
@@ -233,7 +233,7 @@ class VisionoDownloadPhotosOperator(_VisionoOperator):
         self.request_id = request_id
         self.destination = destination
         self.visiono_conn_id = visiono_conn_id
-        given(request_id, "request_id")
+        known_ids(request_id, "request_id")
         given(destination, "destination")
         check_if_known(check_destination, destination=destination)
 
@@ -277,7 +277,7 @@ class VisionoDeletePhotoRequestOperator(_VisionoOperator):
         self.request_id = request_id
         self.ignore_missing = ignore_missing
         self.visiono_conn_id = visiono_conn_id
-        given(request_id, "request_id")
+        known_ids(request_id, "request_id")
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:  # noqa: ARG002
         """Delete the requests."""

@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.export_format import check_format
-from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, seconds
+from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, known_ids, seconds
 from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
@@ -89,7 +89,7 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         self.poke_interval = seconds(poke_interval, "poke_interval") or 2.0
         self.deferrable = deferrable
         self.vizdom_conn_id = vizdom_conn_id
-        given(dashboard_id, "dashboard_id")
+        known_ids(dashboard_id, "dashboard_id")
         given(export_format, "export_format")
         check_if_known(check_format, export_format=export_format)
         if destination is not None:
@@ -168,7 +168,7 @@ class VizdomDownloadExportOperator(_VizdomOperator):
         self.export_id = export_id
         self.destination = destination
         self.vizdom_conn_id = vizdom_conn_id
-        given(export_id, "export_id")
+        known_ids(export_id, "export_id")
         given(destination, "destination")
         check_if_known(check_destination, destination=destination)
 

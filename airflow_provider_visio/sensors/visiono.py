@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import given
+from airflow_provider_visio.arguments import known_ids
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
 
@@ -54,7 +54,7 @@ class VisionoPhotoRequestSensor(VisioSensor):
         super().__init__(poke_interval=poke_interval, deferrable=deferrable, **kwargs)
         self.request_id = request_id
         self.visiono_conn_id = visiono_conn_id
-        given(request_id, "request_id")
+        known_ids(request_id, "request_id")
 
     def _make_wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait

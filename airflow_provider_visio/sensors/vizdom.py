@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import given
+from airflow_provider_visio.arguments import known_ids
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
 
@@ -55,7 +55,7 @@ class VizdomExportSensor(VisioSensor):
         super().__init__(poke_interval=poke_interval, deferrable=deferrable, **kwargs)
         self.export_id = export_id
         self.vizdom_conn_id = vizdom_conn_id
-        given(export_id, "export_id")
+        known_ids(export_id, "export_id")
 
     def _make_wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait

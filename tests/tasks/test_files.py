@@ -165,7 +165,10 @@ def test_an_unknown_dashboard_says_so(sandbox, run_task):
         run_task(export(dashboard_id="dash_nobody")).run()
 
 
-@pytest.mark.parametrize("wrong", [{"export_format": "docx"}, {"export_format": ""}, {"dashboard_id": " "}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"export_format": "docx"}, {"export_format": ""}, {"dashboard_id": " "}, {"dashboard_id": "a/.."}],
+)
 def test_what_is_known_to_be_wrong_fails_when_the_dag_is_parsed(wrong):
     with pytest.raises(InvalidRequestError, match=next(iter(wrong))):
         export(**wrong)
