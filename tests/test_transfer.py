@@ -31,6 +31,7 @@ from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
     NotFoundError,
+    PhotoRequestFailedError,
     TransferError,
 )
 from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -132,10 +133,11 @@ def test_a_destination_may_be_a_path_object_or_a_plain_path(hook, submitted, tmp
     assert second["path"] == f"file://{tmp_path}/b/{submitted}/{MANIFEST}"
 
 
-def test_a_request_without_photos_has_an_empty_manifest(hook, destination):
-    made = hook.create_photo_request("The car")["id"]
-    assert hook.download_photos(made, destination)["files"] == []
-    assert list(stored(destination)) == [f"{made}/{MANIFEST}"]
+def test_a_request_without_photos_is_no_success(hook, destination):
+    request_id = hook.create_photo_request("The car")["id"]
+    with pytest.raises(PhotoRequestFailedError, match=f"{request_id} has no photos: its status is 'pending'"):
+        hook.download_photos(request_id, destination)
+    assert stored(destination) == {}
 
 
 def test_a_request_that_is_not_there_leaves_nothing(hook, destination):

@@ -14,7 +14,7 @@ from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import BaseOperatorLink, Context, ObjectStoragePath
@@ -250,7 +250,29 @@ class VisionoDownloadPhotosOperator(_VisionoOperator):
         return stored[0] if self.multiple_outputs else stored
 
 
-class VisionoDeletePhotoRequestOperator(_VisionoOperator):
+class _VisionoDeleteOperator(_VisionoOperator):
+    """An operator that deletes one thing or several."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
+    ignore_missing: bool
+
+    def _delete_all(self, given_ids: Any, name: str, delete: Callable[[str], None]) -> Any:
+        results = [self._delete(found, delete) for found in ids_of(given_ids, name)]
+        self.multiple_outputs = not is_many(given_ids)
+        return results[0] if self.multiple_outputs else results
+
+    def _delete(self, found: str, delete: Callable[[str], None]) -> dict[str, Any]:
+        try:
+            delete(found)
+        except NotFoundError:
+            if not self.ignore_missing:
+                raise
+            self.log.info("%s was not there.", found)
+            return {"id": found, "deleted": False}
+        return {"id": found, "deleted": True}
+
+
+class VisionoDeletePhotoRequestOperator(_VisionoDeleteOperator):
     """
     Delete photo requests; their links stop working at once.
 
@@ -263,7 +285,6 @@ class VisionoDeletePhotoRequestOperator(_VisionoOperator):
     """
 
     template_fields: Sequence[str] = ("request_id", "visiono_conn_id")
-    operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
 
     def __init__(
         self,
@@ -279,22 +300,137 @@ class VisionoDeletePhotoRequestOperator(_VisionoOperator):
         self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
 
-    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:  # noqa: ARG002
+    def execute(self, context: Context) -> Any:  # noqa: ARG002
         """Delete the requests."""
-        results = [self._delete(request_id) for request_id in ids_of(self.request_id, "request_id")]
-        self.multiple_outputs = not is_many(self.request_id)
-        return results[0] if self.multiple_outputs else results
+        return self._delete_all(self.request_id, "request_id", self.hook.delete_photo_request)
 
-    def _delete(self, request_id: str) -> dict[str, Any]:
-        try:
-            self.hook.delete_photo_request(request_id)
-        except NotFoundError:
-            if not self.ignore_missing:
-                raise
-            self.log.info("Photo request %s was not there.", request_id)
-            return {"id": request_id, "deleted": False}
-        return {"id": request_id, "deleted": True}
+
+class VisionoCreatePermanentLinkOperator(_VisionoOperator):
+    """
+    Make a link that never expires and takes any number of submissions.
+
+    The output is a dict with ``id``, ``request_url``, ``unique_code``, ``custom_slug``, ``is_active`` and
+    ``created_at``, as far as the service gives them.
+
+    :param instructions: what the recipient reads. (templated)
+    :param custom_slug: last part of the link: 3 to 30 lower-case letters, digits and hyphens. (templated)
+    :param items: the pictures wanted, as of :class:`VisionoCreatePhotoRequestOperator`. (templated)
+    :param fields: other fields of the link, such as ``unique_field_label``, ``require_gps`` or ``tags`` (their names
+        are the plugin's, inferred). (templated)
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises InvalidRequestError: the input is refused, for example a slug that is taken.
+    """
+
+    template_fields: Sequence[str] = ("instructions", "custom_slug", "items", "fields", "visiono_conn_id")
+    template_fields_renderers = {"items": "json", "fields": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        instructions: str,
+        custom_slug: str | None = None,
+        items: Sequence[str | Mapping[str, Any]] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.instructions = instructions
+        self.custom_slug = custom_slug
+        self.items = items
+        self.fields = fields
+        self.visiono_conn_id = visiono_conn_id
+        given(instructions, "instructions")
+        check_if_known(check_photo_request, instructions=instructions, items=items)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Make the link."""
+        fields = {"custom_slug": self.custom_slug, "items": self.items, **(self.fields or {})}
+        link = self.hook.create_permanent_link(
+            self.instructions, **{name: value for name, value in fields.items() if value is not None}
+        )
+        remember_link(context, link.get("request_url"))
+        return _link_output(link)
+
+
+class VisionoUpdatePermanentLinkOperator(_VisionoOperator):
+    """
+    Change a permanent link.
+
+    The output is as of :class:`VisionoCreatePermanentLinkOperator`.
+
+    :param link_id: its id, or the output of the task that made it. (templated)
+    :param changes: the new values, by field. (templated)
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises NotFoundError: there is no such link.
+    :raises InvalidRequestError: a change is refused.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "changes", "visiono_conn_id")
+    template_fields_renderers = {"changes": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        changes: Mapping[str, Any],
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.link_id = link_id
+        self.changes = changes
+        self.visiono_conn_id = visiono_conn_id
+        known_ids(link_id, "link_id")
+        given(changes, "changes")
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Change the link."""
+        (link_id,) = ids_of(self.link_id, "link_id")
+        link = self.hook.update_permanent_link(link_id, **self.changes)
+        remember_link(context, link.get("request_url"))
+        return _link_output(link)
+
+
+class VisionoDeletePermanentLinkOperator(_VisionoDeleteOperator):
+    """
+    Delete permanent links.
+
+    The output is ``{"id", "deleted"}``; for several links a list of these.
+
+    :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
+    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises NotFoundError: there is no such link, unless ``ignore_missing``.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "visiono_conn_id")
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        ignore_missing: bool = False,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.link_id = link_id
+        self.ignore_missing = ignore_missing
+        self.visiono_conn_id = visiono_conn_id
+        known_ids(link_id, "link_id")
+
+    def execute(self, context: Context) -> Any:  # noqa: ARG002
+        """Delete the links."""
+        return self._delete_all(self.link_id, "link_id", self.hook.delete_permanent_link)
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:
     return {name: request[name] for name in _OUTPUT if request.get(name) is not None}
+
+
+def _link_output(link: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("id", "request_url", "unique_code", "custom_slug", "is_active", "created_at")
+    return {name: link[name] for name in kept if link.get(name) is not None}
