@@ -31,7 +31,7 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.filetypes import EXTENSIONS, Inspection, media_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from airflow.sdk import ObjectStoragePath
@@ -218,14 +218,10 @@ def _receive(file: RemoteFile, folder: ObjectStoragePath, download: Download) ->
             path.fs.put_file(str(part), path.path)
             _check_stored(path, found.size)
             return _entry(file, path, found)
-    temporary = folder / f".{safe_name(file.key)}.{uuid.uuid4().hex[:8]}.part"
-    try:
+    with _temporary(folder, safe_name(file.key)) as temporary:
         found = _copy(file, download, temporary)
         path = folder / _name(file, found.mime_type)
         _rename(temporary, path)
-    finally:
-        with contextlib.suppress(Exception):
-            temporary.unlink(missing_ok=True)
     return _entry(file, path, found)
 
 
@@ -297,14 +293,21 @@ def _put(path: ObjectStoragePath, content: bytes) -> None:
         path.fs.pipe_file(path.path, content)
         _check_stored(path, len(content))
         return
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
-    try:
+    with _temporary(path.parent, path.name) as temporary:
         with temporary.open("wb") as target:  # type: ignore[no-untyped-call]
             target.write(content)
         _rename(temporary, path)
+
+
+@contextlib.contextmanager
+def _temporary(folder: ObjectStoragePath, name: str) -> Iterator[ObjectStoragePath]:
+    """Give a hidden name of this task's own, and leave nothing under it."""
+    path = folder / f".{name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        yield path
     finally:
         with contextlib.suppress(Exception):
-            temporary.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def _rename(temporary: ObjectStoragePath, path: ObjectStoragePath) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import requests
+from api.local_server import LocalServer
 
 # Before anything imports Airflow: it reads its settings once.
 _HOME = Path(tempfile.mkdtemp(prefix="visio-tests-"))
@@ -170,3 +171,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     for name in ("now", "sleep", "asleep", "wait"):
         monkeypatch.setattr(real, name, getattr(fake, name))
     return fake
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., LocalServer]]:
+    """Start small servers, and stop them in the end."""
+    running: list[LocalServer] = []
+
+    def start(*script: Any, **options: Any) -> LocalServer:
+        running.append(LocalServer(*script, **options))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.close()

@@ -86,8 +86,8 @@ class Client:
 
     def pages(self, call: Call, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the items of a list, page by page as they are asked for; at most ``limit``."""
-        pages, given = Pages(call), 0
-        while pages.next is not None and (limit is None or given < limit):
+        pages = Pages(call, limit)
+        while pages.next is not None:
             guessed = pages.guessing
             try:
                 envelope = self.send(pages.next)
@@ -97,11 +97,7 @@ class Client:
                 raise
             if not isinstance(envelope["data"], list | None):
                 raise unexpected(call, self.site, "answered with something else than a list in `data`")
-            for item in pages.take(envelope):
-                yield item
-                given += 1
-                if limit is not None and given >= limit:
-                    return
+            yield from pages.take(envelope)
 
     def sweep(self, sweep: Sweep) -> dict[str, State]:
         """Carry out a sweep and return what it learnt; see :mod:`airflow_provider_visio.api.sweep`."""
@@ -230,8 +226,8 @@ class AsyncClient:
 
     async def pages(self, call: Call, *, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield the items of a list, page by page as they are asked for; at most ``limit``."""
-        pages, given = Pages(call), 0
-        while pages.next is not None and (limit is None or given < limit):
+        pages = Pages(call, limit)
+        while pages.next is not None:
             guessed = pages.guessing
             try:
                 envelope = await self.send(pages.next)
@@ -243,9 +239,6 @@ class AsyncClient:
                 raise unexpected(call, self.site, "answered with something else than a list in `data`")
             for item in pages.take(envelope):
                 yield item
-                given += 1
-                if limit is not None and given >= limit:
-                    return
 
     async def sweep(self, sweep: Sweep) -> dict[str, State]:
         """Carry out a sweep and return what it learnt; see :mod:`airflow_provider_visio.api.sweep`."""

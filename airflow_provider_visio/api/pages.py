@@ -27,14 +27,16 @@ class Pages:
     The walk over one list.
 
     :param first: the call for the first page.
+    :param limit: the most items to take, or None for all.
     """
 
-    def __init__(self, first: Call) -> None:
+    def __init__(self, first: Call, limit: int | None = None) -> None:
         self._first = first
+        self._left = limit
         self._seen: set[str] = set()
         self._page = 1
         self._asked = 1
-        self.next: Call | None = first
+        self.next: Call | None = None if limit is not None and limit <= 0 else first
         self.guessing = False
 
     def take(self, envelope: dict[str, Any]) -> list[dict[str, Any]]:
@@ -48,6 +50,12 @@ class Pages:
             log.warning("GET %s goes on after %d pages; the rest is left out.", self._first.route, MAX_PAGES)
             self.next = None
         self._asked += 1
+        if self._left is None:
+            return fresh
+        fresh = fresh[: self._left]
+        self._left -= len(fresh)
+        if not self._left:
+            self.next = None
         return fresh
 
     def _is_new(self, item: dict[str, Any]) -> bool:

@@ -12,12 +12,12 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_provider_visio.api.call import call
+from airflow_provider_visio.api.reply import unexpected
 from airflow_provider_visio.api.site import Service, Site, base_url_from
 from airflow_provider_visio.connection_form import Form, read_extras
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
-    UnexpectedReplyError,
     VisioProviderError,
 )
 
@@ -151,25 +151,20 @@ class VisioBaseHook(BaseHook):
         return self.get_conn().send(request)["data"]
 
     def _object(self, request: Call, *, needs: str | None = "id") -> dict[str, Any]:
-        return self._checked(request, self._data(request), needs=needs)
-
-    def _checked(self, request: Call, data: Any, *, needs: str | None = "id") -> dict[str, Any]:
         """Return a reply's data if it is an object with the field that it needs."""
+        data = self._data(request)
         if isinstance(data, dict):
             found = data.get(needs) if needs else None
             if needs is None or (isinstance(found, str) and found):
                 return data
             if isinstance(found, int) and not isinstance(found, bool):
                 return {**data, needs: str(found)}
-        from airflow_provider_visio.api.reply import unexpected
-
         what = (
             f"answered without `data.{needs}`"
             if isinstance(data, dict)
             else "answered without an object in `data`"
         )
-        error: UnexpectedReplyError = unexpected(request, self.get_conn().site, what)
-        raise error
+        raise unexpected(request, self.get_conn().site, what)
 
     def _no_connection(self) -> AirflowNotFoundException:
         return AirflowNotFoundException(

@@ -12,6 +12,8 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
 from airflow_provider_visio import clock
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
@@ -83,9 +85,10 @@ async def poll(
 
 
 def _after_failure(news: News, error: Exception) -> News:
-    fatal = isinstance(error, AuthenticationError | InvalidRequestError | PermissionDeniedError)
     # A missing connection is Airflow's error, not ours; like a key that is refused, it does not pass by itself.
-    fatal = fatal or type(error).__name__ == "AirflowNotFoundException"
+    fatal = isinstance(
+        error, AuthenticationError | InvalidRequestError | PermissionDeniedError | AirflowNotFoundException
+    )
     status = getattr(error, "status", None) if isinstance(error, VisioProviderError) else None
     trouble = f"{type(error).__name__}{f' ({status})' if status else ''}"
     return News(news.states, news.failures + 1, trouble, fatal, news.context)

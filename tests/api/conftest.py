@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from airflow_provider_visio.api.site import Site
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.api.vizdom import VIZDOM
 from api.drivers import Driver
-from api.local_server import LocalServer
 
 KEY = "vsk_live_secret_1"
 
@@ -31,20 +30,6 @@ def visiono(sandbox: Sandbox) -> Site:
 @pytest.fixture
 def vizdom(sandbox: Sandbox) -> Site:
     return Site(VIZDOM, "vizdom_default", sandbox.vizdom_url, sandbox.vizdom_key)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., LocalServer]]:
-    """Start small servers, and stop them in the end."""
-    running: list[LocalServer] = []
-
-    def start(*script: Any, **options: Any) -> LocalServer:
-        running.append(LocalServer(*script, **options))
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.close()
 
 
 @pytest.fixture

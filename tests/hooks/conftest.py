@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from api.local_server import LocalServer
 from conftest import Sandbox
 
 from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -32,17 +30,3 @@ def define(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
         return conn_id
 
     return write
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., LocalServer]]:
-    """Start small servers, and stop them in the end."""
-    running: list[LocalServer] = []
-
-    def start(*script: Any, **options: Any) -> LocalServer:
-        running.append(LocalServer(*script, **options))
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.close()
