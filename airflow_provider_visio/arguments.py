@@ -45,15 +45,16 @@ def given(value: object, name: str) -> None:
         raise InvalidRequestError.of(name, "it is empty")
 
 
-def known_ids(value: object, name: str) -> None:
+def known_ids(value: object, name: str) -> list[str]:
     """
-    Refuse an id, or what should hold some, if it is known while the DAG file is parsed.
+    Return the ids that are known while the DAG file is parsed; none where they are not.
 
     :raises InvalidRequestError: there is none in it, or one that cannot be.
     """
-    if is_literal(value):
-        for found in ids_of(value, name):
-            check_id(found, name)
+    known = ids_of(value, name) if is_literal(value) else []
+    for found in known:
+        check_id(found, name)
+    return known
 
 
 def ids_of(value: object, name: str) -> list[str]:

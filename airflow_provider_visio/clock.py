@@ -12,6 +12,11 @@ def now() -> float:
     return time.time()
 
 
+def ticks() -> float:
+    """Return seconds on a clock that never jumps, for pauses."""
+    return time.monotonic()
+
+
 def sleep(seconds: float) -> None:
     """Wait some seconds, on a worker."""
     time.sleep(seconds)
@@ -22,8 +27,10 @@ async def asleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def wait(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, some seconds at most, and return whether it came."""
+async def wait(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait for an event, some seconds at most (None: for ever), and return whether it came."""
+    # Not wait_for, which makes a task for each of thousands of waits.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     return event.is_set()

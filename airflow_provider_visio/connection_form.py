@@ -27,6 +27,7 @@ class Field:
     :param kind: what it holds.
     :param default: what applies where it is left out.
     :param minimum: the least it may be.
+    :param maximum: the most it may be.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Field:
     kind: Kind = "text"
     default: Any = None
     minimum: float | None = None
+    maximum: float | None = None
 
     def read(self, extra: Mapping[str, Any]) -> Any:
         """
@@ -56,16 +58,22 @@ class Field:
     def _number(self, value: Any) -> float | int:
         try:
             number = float(value)
-            good = not isinstance(value, bool) and (self.minimum is None or number >= self.minimum)
+            good = not isinstance(value, bool) and self._fits(number)
             whole = int(number)
         except (TypeError, ValueError, OverflowError):
             good, number, whole = False, 0.0, 0
         if not good or (self.kind == "integer" and whole != number):
             least = "" if self.minimum is None else f" of at least {self.minimum:g}"
+            most = "" if self.maximum is None else f" and at most {self.maximum:g}"
             raise ValueError(
-                f"{self.name} must be {'a whole' if self.kind == 'integer' else 'a'} number{least}"
+                f"{self.name} must be {'a whole' if self.kind == 'integer' else 'a'} number{least}{most}"
             )
         return whole if self.kind == "integer" else number
+
+    def _fits(self, number: float) -> bool:
+        return (self.minimum is None or number >= self.minimum) and (
+            self.maximum is None or number <= self.maximum
+        )
 
     def _boolean(self, value: Any) -> bool:
         word = str(value).strip().lower()
@@ -159,6 +167,8 @@ def _metadata_of(field: Field) -> dict[str, Any]:
         schema["default"] = field.default
     if field.minimum is not None:
         schema["minimum"] = field.minimum
+    if field.maximum is not None:
+        schema["maximum"] = field.maximum
     return {"label": field.label, "description": field.description, "schema": schema}
 
 
@@ -178,10 +188,19 @@ _TRANSPORT = (
     Field(
         "rate_limit_wait",
         "Longest wait for the rate limit (s)",
-        "Seconds that one call may wait while the service refuses calls (429) before the task fails.",
+        "Seconds that one call may wait for its turn, or while the service refuses calls (429), before it fails.",
         "number",
         120,
         0,
+    ),
+    Field(
+        "polling_reserve",
+        "Reserve (%)",
+        "Part of the calls, in percent, that polls for waiting tasks leave to everything else.",
+        "number",
+        25,
+        0,
+        90,
     ),
 )
 

@@ -19,7 +19,9 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.waiting import (
+    ALL,
     MAX_POLL_FAILURES,
+    Goal,
     Verdict,
     error_of_exports,
     error_of_photo_requests,
@@ -42,6 +44,9 @@ log = logging.getLogger(__name__)
 # Airflow's own timeout ends a deferred task without our word, so it comes so much later than ours.
 TIMEOUT_BUFFER = 120.0
 
+# What is known of more ids than these is not stored with the wait: the poll reads them from a list as quickly.
+MAX_SEEN = 200
+
 
 class TaskWait(ABC):
     """
@@ -54,6 +59,7 @@ class TaskWait(ABC):
     def __init__(self, conn_id: str, poke_interval: float) -> None:
         self.conn_id = conn_id
         self.poke_interval = poke_interval
+        self.goal = ALL
         self.states: States = {}
         self._last: Verdict | None = None
         self._failures = 0
@@ -138,7 +144,7 @@ class TaskWait(ABC):
 
         :raises VisioProviderError: the wait has ended otherwise.
         """
-        verdict = Verdict.from_event(event)
+        verdict = Verdict.from_event(event, self.goal)
         if verdict.outcome == "done":
             return verdict
         deadline = event.get("deadline")
@@ -179,7 +185,15 @@ class TaskWait(ABC):
 
 
 class PhotoRequestWait(TaskWait):
-    """A wait for photo requests."""
+    """
+    A wait for photo requests.
+
+    :param goal: when it is good.
+    """
+
+    def __init__(self, conn_id: str, poke_interval: float, goal: Goal = ALL) -> None:
+        super().__init__(conn_id, poke_interval)
+        self.goal = goal
 
     @cached_property
     def _hook(self) -> VisionoHook:
@@ -188,15 +202,35 @@ class PhotoRequestWait(TaskWait):
         return VisionoHook(self.conn_id)
 
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
-        return self._hook.judge(ids, deadline=deadline)
+        return self._hook.judge(ids, deadline=deadline, goal=self.goal)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
-        return error_of_photo_requests(verdict, self.conn_id)
+        return error_of_photo_requests(verdict, self.conn_id, self.goal)
 
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
         from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
 
-        return VisionoPhotoRequestTrigger(self.conn_id, ids, deadline, self.poke_interval, min_dwell)
+        return VisionoPhotoRequestTrigger(
+            self.conn_id,
+            ids,
+            deadline,
+            self.poke_interval,
+            min_dwell,
+            needed=self.goal.needed,
+            proceed=self.goal.proceed,
+            states=self._seen(ids),
+        )
+
+    def _seen(self, ids: list[str]) -> dict[str, dict[str, Any]]:
+        """Return what the poll in the triggerer would otherwise have to ask for; no links, for those are stored."""
+        if len(ids) > MAX_SEEN:
+            return {}
+        told = ("status", "created_at", "expires_at")
+        return {
+            i: {name: self.states[i][name] for name in told if isinstance(self.states[i].get(name), str)}
+            for i in ids
+            if i in self.states
+        }
 
 
 class ExportWait(TaskWait):

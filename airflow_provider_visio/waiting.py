@@ -7,6 +7,7 @@ No I/O, and the clock is an argument. A *state* is what the service says of one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from airflow_provider_visio.exceptions import (
     ExportFailedError,
+    InvalidRequestError,
     PhotoRequestFailedError,
     UnexpectedReplyError,
     VisioProviderError,
@@ -23,6 +25,7 @@ from airflow_provider_visio.exceptions import (
 States = Mapping[str, Mapping[str, Any]]
 Phase = Literal["open", "arrived", "expired", "cancelled", "deleted", "failed", "refused"]
 Outcome = Literal["wait", "done", "failed", "timeout", "trouble"]
+OnDeadline = Literal["fail", "proceed"]
 
 # Literals: pending, in_progress, submitted (docs, plugin). Inferred: expired, cancelled, completed. "deleted" and
 # "refused" are also our own words, for an id that the service no longer knows, or will not tell of.
@@ -50,6 +53,13 @@ MAX_NAMED = 5
 
 GROWTH = 1.5
 LONGEST_INTERVAL = 30.0
+
+# A wait that is older than an hour is in no hurry any more: polls grow apart with its age, up to five minutes.
+FRESH = 3600.0
+LONGEST_POLL_INTERVAL = 300.0
+
+# Below this part of the calls that polls may make, they go further and further apart.
+SCARCE = 0.2
 
 _ENDED: Mapping[Phase, str] = {
     "expired": "expired before the photos were submitted; give more expires_in_hours, or clear the task to ask again",
@@ -83,6 +93,55 @@ _EXPORT_ENDED: Mapping[Phase, str] = {
 
 
 @dataclass(frozen=True)
+class Goal:
+    """
+    When a wait over several ids is good.
+
+    :param needed: how many must arrive; None for all.
+    :param proceed: whether to go on with what has arrived when the deadline comes, or when no more can.
+    """
+
+    needed: int | None = None
+    proceed: bool = False
+
+    @classmethod
+    def of(cls, minimum: object, on_deadline: object, count: int | None = None) -> Goal:
+        """
+        Return the goal that a user means.
+
+        :param minimum: how many must arrive: a whole number from 1, a share above 0 and up to 1.0, or None for all.
+        :param on_deadline: ``"fail"`` or ``"proceed"``.
+        :param count: how many ids are waited for, or None while that is not known.
+        :raises InvalidRequestError: it is none of these, or more than there are.
+        """
+        if on_deadline not in ("fail", "proceed"):
+            raise InvalidRequestError.of("on_deadline", f"give 'fail' or 'proceed', not {on_deadline!r}")
+        proceed = on_deadline == "proceed"
+        if minimum is None:
+            return cls(None, proceed)
+        if isinstance(minimum, float) and 0 < minimum <= 1:
+            # Rounded first, for 0.07 * 100 is a little more than 7.
+            return cls(None if count is None else math.ceil(round(minimum * count, 6)), proceed)
+        if not isinstance(minimum, int) or isinstance(minimum, bool) or minimum < 1:
+            raise InvalidRequestError.of(
+                "min_submitted",
+                f"give a whole number from 1, or a share such as 0.8 (1.0 is all), not {minimum!r}",
+            )
+        if count is not None and minimum > count:
+            raise InvalidRequestError.of(
+                "min_submitted", f"{minimum} can never arrive, for there are {count} to wait for"
+            )
+        return cls(minimum, proceed)
+
+    def of_all(self, count: int) -> int:
+        """Return how many of so many must arrive."""
+        return count if self.needed is None else min(self.needed, count)
+
+
+ALL = Goal()
+
+
+@dataclass(frozen=True)
 class Verdict:
     """
     What the states of a wait's ids mean.
@@ -113,10 +172,12 @@ class Verdict:
         }
 
     @classmethod
-    def from_event(cls, event: object) -> Verdict:
+    def from_event(cls, event: object, goal: Goal = ALL) -> Verdict:
         """
         Read a trigger event.
 
+        :param event: what the trigger fired.
+        :param goal: when the wait is good.
         :raises UnexpectedReplyError: it is not one of ours; a wait must not pass as done by mistake.
         """
         if isinstance(event, Mapping) and event.get("outcome") in ("done", "failed", "timeout", "trouble"):
@@ -124,7 +185,8 @@ class Verdict:
             dicts = [event.get(name) or {} for name in ("ended", "unknown")]
             whole = all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in lists)
             whole = whole and all(isinstance(words, dict) for words in dicts)
-            if whole and (event["outcome"] != "done" or (lists[0] and not lists[1] and not dicts[0])):
+            needed = goal.of_all(sum(map(len, [*lists, dicts[0]]))) if whole else 0
+            if whole and (event["outcome"] != "done" or goal.proceed or 0 < needed <= len(lists[0])):
                 return cls(
                     outcome=event["outcome"],
                     arrived=tuple(lists[0]),
@@ -162,13 +224,12 @@ def export_phase(state: Mapping[str, Any], words: ExportWords) -> Phase | None:
 
 
 def decide_photo_requests(
-    request_ids: Sequence[str], states: States, *, now: float, deadline: float | None
+    request_ids: Sequence[str], states: States, *, now: float, deadline: float | None, goal: Goal = ALL
 ) -> Verdict:
     """Decide whether a wait for photo requests is over; one not asked for yet counts as open."""
     known = {i: states.get(i, {}) for i in request_ids}
-    return decide(
-        known, {i: photo_request_phase(s, now=now) for i, s in known.items()}, now=now, deadline=deadline
-    )
+    phases = {i: photo_request_phase(s, now=now) for i, s in known.items()}
+    return decide(known, phases, now=now, deadline=deadline, goal=goal)
 
 
 def decide_exports(
@@ -185,17 +246,20 @@ def decide(
     *,
     now: float,
     deadline: float | None,
+    goal: Goal = ALL,
 ) -> Verdict:
     """
     Decide whether a wait over some ids is over.
 
-    All of them must arrive: the wait is done when they have, failed as soon as one never will, and timed out at
-    the deadline. What has happened by the deadline counts before the deadline does.
+    It is done when as many have arrived as the goal needs, failed as soon as so many never can, and timed out at the
+    deadline; a goal that proceeds is done in both of these cases (when nothing is open any more, or at the deadline).
+    What has happened by the deadline counts before the deadline does.
 
     :param states: what the service says, by id; an id it has not been asked for yet has an empty state.
     :param phases: what that means, by id.
     :param now: the time, in seconds since 1970.
     :param deadline: when the wait gives up, on the same clock, or None for never.
+    :param goal: when the wait is good.
     """
     arrived = tuple(i for i in states if phases[i] == "arrived")
     ended: dict[str, Phase] = {
@@ -205,24 +269,30 @@ def decide(
     }
     waiting = tuple(i for i in states if phases[i] in {None, "open"})
     unknown = {i: str(states[i]["status"]) for i in states if phases[i] is None and states[i].get("status")}
+    needed = goal.of_all(len(states))
+    late = deadline is not None and now >= deadline
     outcome: Outcome = "wait"
-    if ended:
-        outcome = "failed"
-    elif not waiting:
+    if len(arrived) >= needed or (goal.proceed and (late or not waiting)):
         outcome = "done"
-    elif deadline is not None and now >= deadline:
+    elif len(arrived) + len(waiting) < needed and not goal.proceed:
+        outcome = "failed"
+    elif late:
         outcome = "timeout"
     return Verdict(outcome, arrived, ended, waiting, unknown)
 
 
-def error_of_photo_requests(verdict: Verdict, conn_id: str) -> VisioProviderError | None:
+def error_of_photo_requests(verdict: Verdict, conn_id: str, goal: Goal = ALL) -> VisioProviderError | None:
     """Return the error that a verdict over photo requests ends the wait with, or None where it does not."""
     if verdict.outcome == "failed":
         text = " ".join(f"Photo request {i} {_ENDED.get(phase, phase)}." for i, phase in _some(verdict.ended))
-        return PhotoRequestFailedError(f"{text} [connection {conn_id}]{_others(verdict)}", conn_id=conn_id)
+        short = f" So {_needed(verdict, goal)} can no longer arrive." if goal.needed else ""
+        return PhotoRequestFailedError(
+            f"{text}{short} [connection {conn_id}]{_others(verdict)}", conn_id=conn_id
+        )
     if verdict.outcome == "timeout":
         return WaitTimeoutError(
-            f"No photos for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}. Nothing was cancelled: the "
+            f"No photos for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}"
+            f"{', and ' + _needed(verdict, goal) + ' were needed' if goal.needed else ''}. Nothing was cancelled: the "
             "link still works, and photos can arrive until the request's own expiry. "
             f"Clear this task to wait on, or raise its timeout. [connection {conn_id}]{_others(verdict)}",
             waiting=verdict.waiting,
@@ -281,9 +351,27 @@ def growing(first: float, rounds: int) -> float:
     return min(max(LONGEST_INTERVAL, first), first * GROWTH ** min(rounds, 50))
 
 
+def stretched(interval: float, age: float, share_left: float) -> float:
+    """
+    Return the interval to the next poll of photo requests, in seconds.
+
+    :param interval: what the waits asked for.
+    :param age: seconds since the youngest of them joined.
+    :param share_left: part, from 0 to 1, of the calls that polls may make which is left.
+    """
+    aged = interval * max(1.0, age / FRESH)
+    aged = min(aged, max(interval, LONGEST_POLL_INTERVAL))
+    return aged * min(10.0, max(1.0, SCARCE / max(share_left, 1e-6)))
+
+
 def jittered(interval: float, draw: float) -> float:
     """Return an interval up to a tenth shorter or longer, for a ``draw`` from 0 to 1, so that polls spread out."""
     return interval * (0.9 + 0.2 * draw)
+
+
+def _needed(verdict: Verdict, goal: Goal) -> str:
+    count = len(verdict.arrived) + len(verdict.ended) + len(verdict.waiting)
+    return f"{goal.of_all(count)} of {count}"
 
 
 def _some(ended: Mapping[str, Phase]) -> list[tuple[str, Phase]]:

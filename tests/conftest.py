@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
+import heapq
+import itertools
 import json
 import os
 import shutil
@@ -135,41 +138,115 @@ def connect(monkeypatch: pytest.MonkeyPatch, conn_id: str, host: str, key: str, 
 
 
 class FakeClock:
-    """A clock that only moves when somebody waits; it takes a sandbox's clock along."""
+    """
+    A clock that only moves when somebody waits; it takes a sandbox's clock along.
+
+    On an event loop it moves to the next moment that anybody waits for, once nothing else can happen before.
+    """
 
     def __init__(self) -> None:
         self.time = time.time()
         self.pauses: list[float] = []
         self.sandbox: Sandbox | None = None
+        self.busy = 0
+        self._timers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._mover: asyncio.Task[None] | None = None
 
     def now(self) -> float:
         return self.time
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        self.time += seconds
-        if self.sandbox is not None and seconds > 0:
-            self.sandbox.advance(seconds)
+        self._advance(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        self.sleep(seconds)
-        await asyncio.sleep(0)
+        self.pauses.append(seconds)
+        if seconds > 0:
+            await self._timer(seconds)
+        else:
+            await asyncio.sleep(0)
 
-    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
-        await asyncio.sleep(0)
-        if not event.is_set():
-            self.sleep(seconds)
+    async def wait(self, event: asyncio.Event, seconds: float | None) -> bool:
+        if not event.is_set() and seconds != 0:
+            came = asyncio.ensure_future(event.wait())
+            timer = asyncio.get_running_loop().create_future() if seconds is None else self._timer(seconds)
+            try:
+                await asyncio.wait({came, timer}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if timer.done() and seconds:
+                    self.pauses.append(seconds)
+                came.cancel()
+                timer.cancel()
         return event.is_set()
+
+    def _timer(self, seconds: float) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        timer = loop.create_future()
+        heapq.heappush(self._timers, (self.time + seconds, next(self._order), timer))
+        if self._mover is None or self._mover.done() or self._mover.get_loop() is not loop:
+            # Those of an earlier loop, which has ended, will not be waited for any more.
+            self._timers = [entry for entry in self._timers if entry[2].get_loop() is loop]
+            # A context of its own: it outlives the task that happens to start it.
+            self._mover = contextvars.Context().run(loop.create_task, self._move())
+        return timer
+
+    async def _move(self) -> None:
+        while self._timers:
+            await self._until_quiet()
+            while self._timers and self._timers[0][2].done():
+                heapq.heappop(self._timers)
+            if self._timers:
+                moment, _, timer = heapq.heappop(self._timers)
+                self._advance(moment - self.time)
+                timer.set_result(None)
+
+    async def _until_quiet(self) -> None:
+        quiet = 0
+        while quiet < 3:
+            await asyncio.sleep(0.0005)
+            ready: Any = asyncio.get_running_loop()
+            quiet = 0 if self.busy or ready._ready else quiet + 1
+
+    def _advance(self, seconds: float) -> None:
+        if seconds > 0:
+            self.time += seconds
+            if self.sandbox is not None:
+                self.sandbox.advance(seconds)
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Nothing in the provider waits for real; ``clock.pauses`` has what it would have waited, in seconds."""
     from airflow_provider_visio import clock as real
+    from airflow_provider_visio.api import client, ledger
 
     fake = FakeClock()
     for name in ("now", "sleep", "asleep", "wait"):
         monkeypatch.setattr(real, name, getattr(fake, name))
+    monkeypatch.setattr(real, "ticks", fake.now)
+    # Each test has books of its own, for each has a service that knows nothing yet.
+    books = Path(tempfile.mkdtemp(dir=_HOME))
+    monkeypatch.setattr(ledger, "_folder", lambda: books)
+
+    # Time stands still while a call or a thread is under way.
+    exchange, in_thread = client.AsyncClient._exchange, asyncio.BaseEventLoop.run_in_executor
+
+    async def counted(self: Any, call: Any) -> Any:
+        fake.busy += 1
+        try:
+            return await exchange(self, call)
+        finally:
+            fake.busy -= 1
+
+    def counted_thread(self: Any, *args: Any) -> Any:
+        fake.busy += 1
+        future = in_thread(self, *args)
+        future.add_done_callback(lambda _: setattr(fake, "busy", fake.busy - 1))
+        return future
+
+    monkeypatch.setattr(client.AsyncClient, "_exchange", counted)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", counted_thread)
     return fake
 
 

@@ -7,14 +7,16 @@ two can differ in nothing but how bytes are moved.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import math
 import re
 import ssl
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import certifi
@@ -25,8 +27,9 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from airflow_provider_visio import __version__, clock
 from airflow_provider_visio.api.call import Reply
+from airflow_provider_visio.api.ledger import Ledger
 from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE, read, site_of, unexpected
+from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE, out_of_turn, read, site_of, unexpected
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
@@ -41,13 +44,19 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.site import Site
-    from airflow_provider_visio.api.sweep import State, Sweep
+    from airflow_provider_visio.api.sweep import Sweep
+
+log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 64 * 2**20
 # How many read timeouts one whole reply may take, for a reply that drips has no timeout of its own.
 SLOWEST_REPLY = 10
 CHUNK_BYTES = 256 * 1024
 MAX_HOPS = 5
+# Calls that one event loop has under way at once.
+CONCURRENCY = 10
+# Seconds after which a poll that others leave no room takes its turn like everybody else.
+STARVED = 300.0
 
 _NOTHING: dict[str, Any] = {"data": None, "meta": {}, "links": {}}
 _NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
@@ -65,6 +74,7 @@ class Client:
         _check_bundle(site)
         self.site = site
         self._reload = reload
+        self._ledger = Ledger(site)
         self._session = requests.Session()
 
     def send(self, call: Call) -> dict[str, Any]:
@@ -99,9 +109,9 @@ class Client:
                 raise unexpected(call, self.site, "answered with something else than a list in `data`")
             yield from pages.take(envelope)
 
-    def sweep(self, sweep: Sweep) -> dict[str, State]:
-        """Carry out a sweep and return what it learnt; see :mod:`airflow_provider_visio.api.sweep`."""
-        try:
+    def sweep(self, sweep: Sweep) -> None:
+        """Carry out a sweep; see :mod:`airflow_provider_visio.api.sweep`."""
+        with contextlib.suppress(StopIteration):
             request = next(sweep)
             while True:
                 try:
@@ -110,8 +120,6 @@ class Client:
                     request = sweep.throw(error)
                 else:
                     request = sweep.send(envelope)
-        except StopIteration as end:
-            return cast("dict[str, State]", end.value)
 
     @contextlib.contextmanager
     def open(self, url: str) -> Iterator[Download]:
@@ -144,7 +152,20 @@ class Client:
     def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
         if retry.reload:
             self.site = self._reload()
-        return read(call, self._exchange(call), self.site, now=clock.now())
+        self._await_turn(call, retry)
+        sent = clock.now()
+        reply = self._exchange(call)
+        self._ledger.learn(reply, sent=sent, now=clock.now())
+        return read(call, reply, self.site, now=clock.now())
+
+    def _await_turn(self, call: Call, retry: Retry) -> None:
+        pause = self._ledger.book(clock.now(), retry.patience)
+        if pause > retry.patience:
+            raise out_of_turn(call, self.site, pause)
+        if pause > 0:
+            log.info("%s allows the next call in %.1f s.", self.site.service.name, pause)
+            retry.waited(pause)
+            clock.sleep(pause)
 
     def _exchange(self, call: Call) -> Reply:
         site = self.site
@@ -198,12 +219,17 @@ class AsyncClient:
 
     :param site: the connection's settings.
     :param reload: reads the connection again, for a key that was rotated.
+    :param polling: whether these are the calls of a poll, which go only where others leave room, and wait for that.
     """
 
-    def __init__(self, site: Site, reload: Callable[[], Awaitable[Site]]) -> None:
+    def __init__(self, site: Site, reload: Callable[[], Awaitable[Site]], *, polling: bool = False) -> None:
         _check_bundle(site)
         self.site = site
+        self.calls = 0
         self._reload = reload
+        self._polling = polling
+        self._ledger = Ledger(site)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
         # One TLS context for the process: making one costs some 20 ms in which the event loop stands still.
         self._http = httpx.AsyncClient(verify=_tls(_trusted(site)), follow_redirects=False)
 
@@ -240,9 +266,9 @@ class AsyncClient:
             for item in pages.take(envelope):
                 yield item
 
-    async def sweep(self, sweep: Sweep) -> dict[str, State]:
-        """Carry out a sweep and return what it learnt; see :mod:`airflow_provider_visio.api.sweep`."""
-        try:
+    async def sweep(self, sweep: Sweep) -> None:
+        """Carry out a sweep; see :mod:`airflow_provider_visio.api.sweep`."""
+        with contextlib.suppress(StopIteration):
             request = next(sweep)
             while True:
                 try:
@@ -251,8 +277,6 @@ class AsyncClient:
                     request = sweep.throw(error)
                 else:
                     request = sweep.send(envelope)
-        except StopIteration as end:
-            return cast("dict[str, State]", end.value)
 
     async def close(self) -> None:
         """Close the connections that are kept open."""
@@ -261,7 +285,32 @@ class AsyncClient:
     async def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
         if retry.reload:
             self.site = await self._reload()
-        return read(call, await self._exchange(call), self.site, now=clock.now())
+        await self._await_turn(call, retry)
+        async with self._slots:
+            sent = clock.now()
+            self.calls += 1
+            reply = await self._exchange(call)
+        self._ledger.learn(reply, sent=sent, now=clock.now())
+        return read(call, reply, self.site, now=clock.now())
+
+    async def _await_turn(self, call: Call, retry: Retry) -> None:
+        started = clock.ticks()
+        while self._polling and clock.ticks() - started < STARVED:
+            pause = self._ledger.ask(clock.now(), self.site.reserve)
+            if not pause:
+                return
+            await clock.asleep(min(pause, started + STARVED - clock.ticks()))
+        patience = math.inf if self._polling else retry.patience
+        pause = self._ledger.book(clock.now(), patience)
+        if pause > patience:
+            raise out_of_turn(call, self.site, pause)
+        if pause > 0:
+            retry.waited(pause)
+            await clock.asleep(pause)
+
+    def budget_left(self) -> tuple[list[int], float]:
+        """Return the calls that polls may still make in each window, and the part left of the longest."""
+        return self._ledger.left(clock.now(), self.site.reserve)
 
     async def _exchange(self, call: Call) -> Reply:
         site = self.site

@@ -146,6 +146,22 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
     )
 
 
+def out_of_turn(call: Call, site: Site, pause: float) -> RateLimitedError:
+    """Return the error for a call that is not sent, for its turn is further away than it may wait."""
+    limits = " and ".join(f"{calls:,} calls in {seconds:g} s" for seconds, calls in site.limits)
+    return RateLimitedError(
+        _sentence(
+            call,
+            site,
+            f"was not asked: what this connection may call ({limits}) is used up",
+            request_id=None,
+            advice=_limit_advice(pause),
+        ),
+        retry_after=pause,
+        conn_id=site.conn_id,
+    )
+
+
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """
     Return the seconds that a 429 asks to wait, or None where it does not say.

@@ -124,6 +124,15 @@ class Retry:
         self.lost_reply = False
 
     @property
+    def patience(self) -> float:
+        """How many seconds the call may still wait for the rate limit."""
+        return max(0.0, self._site.rate_limit_wait - self._history.limit_waited)
+
+    def waited(self, seconds: float) -> None:
+        """Note seconds that the call has waited for its turn."""
+        self._history = replace(self._history, limit_waited=self._history.limit_waited + seconds)
+
+    @property
     def reload(self) -> bool:
         """Whether the next try needs a fresh connection."""
         return self._again is not None and self._again.reload

@@ -46,6 +46,8 @@ class Site:
     :param verify: whether to check the TLS certificate, or the path of a CA bundle.
     :param max_attempts: how often a repeatable call is sent at most.
     :param rate_limit_wait: seconds that one call may spend waiting on refusals with 429.
+    :param limits: ``(seconds, calls)`` that the service allows, the shortest window first.
+    :param reserve: part of the limits, from 0 to 1, that polls leave to other calls.
     :param extra: the connection's other extras, by name.
     """
 
@@ -58,6 +60,8 @@ class Site:
     verify: bool | str = True
     max_attempts: int = 5
     rate_limit_wait: float = 120.0
+    limits: tuple[tuple[float, int], ...] = ()
+    reserve: float = 0.25
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -1,16 +1,19 @@
 """
-How to learn what some waiting ids are doing, in few calls. No I/O.
+How to learn what some ids are doing, once and for all of them. No I/O.
 
-A sweep is a generator: it yields calls, is sent each reply's envelope (or thrown its error), and returns what it
-learnt by id. So the blocking and the asynchronous driver carry out the very same sweep.
+A sweep is a generator: it yields calls, is sent each reply's envelope (or thrown its error), and tells what it learns
+by id. So the blocking and the asynchronous driver carry out the very same sweep. A poll, which looks again and again
+and remembers, has cheaper ways: :mod:`.lookout`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.call import Call
+from airflow_provider_visio.api.lists import FEW, LIST_PAGE
 from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import get_photo_request, list_photo_requests
 from airflow_provider_visio.api.vizdom import get_export, read_export
@@ -21,72 +24,68 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 Envelope = dict[str, Any]
-Sweep = Generator[Call, Envelope, dict[str, State]]
-
-# Up to so many ids are asked for one by one; more are looked for in the list first.
-FEW = 5
-LIST_PAGE = 100
+Sweep = Generator[Call, Envelope, None]
+Learn = Callable[[str, State], None]
 
 # Our own words, for an id that the service does not know (any more), and for one that it will not tell of.
 GONE: State = {"status": "deleted"}
 REFUSED: State = {"status": "refused"}
 
+# What a service, or a key, without such a list answers.
+NO_LIST = (InvalidRequestError, NotFoundError, PermissionDeniedError)
 
-def sweep(request_ids: Sequence[str], into: dict[str, State] | None = None) -> Sweep:
+
+def sweep(request_ids: Collection[str], learn: Learn) -> Sweep:
     """
     Look at some photo requests.
 
-    What is learnt goes into ``into`` at once, so that it is not lost when a later call of the sweep fails; ids that it
-    does not have yet, then those seen longest ago, are asked for first.
-
     More than a few are read from list pages, for as long as another page can cost less than asking for the rest singly.
+
+    :param request_ids: their ids.
+    :param learn: told each id with its state at once, so that it is not lost when a later call of the sweep fails.
     """
-    states = {} if into is None else into
-    missing = dict.fromkeys(_stalest_first(request_ids, states))
+    missing = dict.fromkeys(request_ids)
     several = len(missing) > 1
     if len(missing) > FEW:
-        yield from _from_list(missing, states)
-    for request_id in list(missing):
-        state = yield from _single(get_photo_request(request_id), several=several)
-        _learn(states, request_id, state)
-    return states
+        # Without a list, each id is asked for by itself.
+        with contextlib.suppress(*NO_LIST):
+            yield from walk(Pages(list_photo_requests(page_size=LIST_PAGE)), missing, learn)
+    for request_id in missing:
+        learn(request_id, (yield from look_at(request_id, several=several)))
 
 
-def _stalest_first(ids: Sequence[str], states: dict[str, State]) -> list[str]:
-    wanted = set(ids)
-    return [i for i in ids if i not in states] + [i for i in states if i in wanted]
+def walk(pages: Pages, missing: dict[str, None], learn: Learn) -> Generator[Call, Envelope, int]:
+    """
+    Read list pages until none of some ids is missing, or another page would cost more than asking for the rest singly.
 
-
-def _learn(states: dict[str, State], found: str, state: State) -> None:
-    states.pop(found, None)  # so that it moves to the end: seen last
-    states[found] = state
-
-
-def _from_list(missing: dict[str, None], states: dict[str, State]) -> Generator[Call, Envelope, None]:
-    pages, asked = Pages(list_photo_requests(page_size=LIST_PAGE)), 0
+    :param pages: the list.
+    :param missing: the ids looked for; those found are taken out.
+    :param learn: told what is found.
+    :return: how many pages were read.
+    """
+    asked = 0
     while pages.next is not None and asked < len(missing):
         asked += 1
-        try:
-            envelope = yield pages.next
-        except (InvalidRequestError, NotFoundError, PermissionDeniedError):
-            return  # this service, or this key, has no such list: each id is asked for by itself
-        for item in pages.take(envelope):
+        for item in pages.take((yield pages.next)):
             found = str(item.get("id"))
             if found in missing:
-                _learn(states, found, _state(item))
+                learn(found, state_of(item))
                 del missing[found]
+    return asked
 
 
-def sweep_exports(
-    export_ids: Sequence[str], contract: ExportContract, into: dict[str, State] | None = None
-) -> Sweep:
-    """Look at some exports, one by one: no list of them is known. ``into`` as for :func:`sweep`."""
-    states = {} if into is None else into
-    ids = dict.fromkeys(_stalest_first(export_ids, states))
+def look_at(request_id: str, *, several: bool) -> Generator[Call, Envelope, State]:
+    """Ask for one photo request; trouble with one of several becomes its state."""
+    return (yield from _single(get_photo_request(request_id), several=several))
+
+
+def sweep_exports(export_ids: Sequence[str], contract: ExportContract, learn: Learn) -> Sweep:
+    """Look at some exports, one by one: no list of them is known. ``learn`` as for :func:`sweep`."""
+    ids = dict.fromkeys(export_ids)
     for export_id in ids:
-        state = yield from _single(get_export(export_id, contract), contract, several=len(ids) > 1)
-        _learn(states, export_id, state)
-    return states
+        learn(
+            export_id, (yield from _single(get_export(export_id, contract), contract, several=len(ids) > 1))
+        )
 
 
 def _single(
@@ -103,9 +102,10 @@ def _single(
         return dict(REFUSED)
     if not isinstance(data, Mapping):
         return {}
-    return _state(data if contract is None else read_export(data, contract))
+    return state_of(data if contract is None else read_export(data, contract))
 
 
-def _state(item: Mapping[str, Any]) -> State:
-    kept = ("status", "expires_at", "request_url", "dashboard_id", "error")
+def state_of(item: Mapping[str, Any]) -> State:
+    """Return what of a request or export it takes to judge it."""
+    kept = ("status", "created_at", "expires_at", "request_url", "dashboard_id", "error")
     return {name: item[name] for name in kept if item.get(name) is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,14 +36,17 @@ class VisioBaseHook(BaseHook):
     Authentication, retry and errors for one service.
 
     :param conn_id: id of the Airflow connection.
+    :param longest_wait: seconds that one call may wait for the rate limit, where that is less than the connection's
+        ``rate_limit_wait``.
     """
 
     service: ClassVar[Service]
     form: ClassVar[Form]
 
-    def __init__(self, conn_id: str, **kwargs: Any) -> None:
+    def __init__(self, conn_id: str, longest_wait: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id
+        self._longest_wait = math.inf if longest_wait is None else longest_wait
         self._client: Client | None = None
 
     @classmethod
@@ -79,12 +83,17 @@ class VisioBaseHook(BaseHook):
         return await asyncio.to_thread(_async_client, await self.async_site(), self.async_site)
 
     async def get_polling_conn(self) -> AsyncClient:
-        """Return a client that sends each call once: a poll comes round again by itself, and counts its failures."""
+        """
+        Return a client for a poll.
+
+        It sends each call once, for a poll comes round again by itself and counts its failures, and only where other
+        calls leave room in the rate limit.
+        """
 
         async def site() -> Site:
             return replace(await self.async_site(), max_attempts=1, rate_limit_wait=0.0)
 
-        return await asyncio.to_thread(_async_client, await site(), site)
+        return await asyncio.to_thread(_async_client, await site(), site, polling=True)
 
     def site(self) -> Site:
         """Read the connection."""
@@ -207,7 +216,13 @@ class VisioBaseHook(BaseHook):
             read_timeout=float(extras["timeout"]),
             verify=(extras["ca_bundle"] or True) if extras["verify"] else False,
             max_attempts=extras["max_attempts"],
-            rate_limit_wait=float(extras["rate_limit_wait"]),
+            rate_limit_wait=min(self._longest_wait, float(extras["rate_limit_wait"])),
+            limits=tuple(
+                (seconds, extras[name])
+                for name, seconds in (("calls_per_minute", 60.0), ("calls_per_hour", 3600.0))
+                if extras.get(name)
+            ),
+            reserve=float(extras["polling_reserve"]) / 100,
             extra=extras,
         )
 
@@ -219,7 +234,7 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _async_client(site: Site, reload: Callable[[], Awaitable[Site]]) -> AsyncClient:
+def _async_client(site: Site, reload: Callable[[], Awaitable[Site]], *, polling: bool = False) -> AsyncClient:
     from airflow_provider_visio.api.client import AsyncClient
 
-    return AsyncClient(site, reload)
+    return AsyncClient(site, reload, polling=polling)

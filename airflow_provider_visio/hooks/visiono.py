@@ -11,7 +11,7 @@ from airflow_provider_visio.connection_form import VISIONO_FORM
 from airflow_provider_visio.destination import folder_at
 from airflow_provider_visio.exceptions import NotFoundError, PermissionDeniedError, PhotoRequestFailedError
 from airflow_provider_visio.hooks.base import VisioBaseHook
-from airflow_provider_visio.waiting import decide_photo_requests, photo_request_phase
+from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, photo_request_phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_visio.api.sweep import State
     from airflow_provider_visio.api.visiono import PermanentLink, Photo, PhotoRequest
     from airflow_provider_visio.transfer import Manifest
     from airflow_provider_visio.waiting import States, Verdict
@@ -195,16 +196,21 @@ class VisionoHook(VisioBaseHook):
             fetch=self.get_conn().open,
         )
 
-    def judge(self, request_ids: Sequence[str], *, deadline: float | None = None) -> tuple[Verdict, States]:
+    def judge(
+        self, request_ids: Sequence[str], *, deadline: float | None = None, goal: Goal = ALL
+    ) -> tuple[Verdict, States]:
         """
         Ask how some photo requests are doing, and decide whether a wait for them is over.
 
         :param request_ids: ids of the requests.
         :param deadline: when the wait gives up, in seconds since 1970, or None for never.
+        :param goal: when the wait is good.
         :return: the verdict, and what the service said by id.
         """
-        states = self.get_conn().sweep(sweep(request_ids))
-        return decide_photo_requests(request_ids, states, now=clock.now(), deadline=deadline), states
+        states: dict[str, State] = {}
+        self.get_conn().sweep(sweep(request_ids, states.__setitem__))
+        verdict = decide_photo_requests(request_ids, states, now=clock.now(), deadline=deadline, goal=goal)
+        return verdict, states
 
     def list_permanent_links(self) -> Iterator[PermanentLink]:
         """Iterate over permanent links, through all pages (source: seed)."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_visio.api.site import Site
+    from airflow_provider_visio.api.sweep import State
     from airflow_provider_visio.api.vizdom import Dashboard, Export, ExportContract
     from airflow_provider_visio.transfer import Manifest
     from airflow_provider_visio.waiting import States, Verdict
@@ -150,7 +151,8 @@ class VizdomHook(VisioBaseHook):
         """
         contract = self.contract
         client = self.get_conn()
-        states = client.sweep(sweep_exports(export_ids, contract))
+        states: dict[str, State] = {}
+        client.sweep(sweep_exports(export_ids, contract, states.__setitem__))
         for state in states.values():
             state["error"] = api.failure_of(state, client.site)
         return decide_exports(export_ids, states, contract, now=clock.now(), deadline=deadline), states

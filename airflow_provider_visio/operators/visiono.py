@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.photo_request import check_photo_request
 from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, known_ids, seconds
 from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
+from airflow_provider_visio.operators.base import VisioOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,7 +34,7 @@ _OUTPUT = (
 )
 
 
-class _VisionoOperator(BaseOperator):
+class _VisionoOperator(VisioOperator):
     """An operator that uses a Visiono connection."""
 
     ui_color = "#e3f0ff"
@@ -48,7 +47,7 @@ class _VisionoOperator(BaseOperator):
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
-        return VisionoHook(self.visiono_conn_id)
+        return VisionoHook(self.visiono_conn_id, longest_wait=self._longest_wait)
 
 
 class VisionoCreatePhotoRequestOperator(_VisionoOperator):
@@ -72,7 +71,8 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
     :param destination: where to store the photos: an object store's URL or an absolute path. (templated)
     :param timeout: seconds or timedelta to wait for the photos at most; None for as long as the request is open.
     :param poke_interval: seconds or timedelta between two looks while waiting.
-    :param deferrable: wait in the triggerer, at no cost, rather than on the worker.
+    :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
+        the service's rate limit.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
     :raises PhotoRequestFailedError: the request expired, was cancelled or was deleted.
@@ -107,7 +107,6 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
         destination: ObjectStoragePath | str | None = None,
         timeout: float | timedelta | None = None,
         poke_interval: float | timedelta = 60.0,
-        deferrable: bool = True,
         visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
@@ -126,7 +125,6 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
         self.destination = destination
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 60.0
-        self.deferrable = deferrable
         self.visiono_conn_id = visiono_conn_id
         given(instructions, "instructions")
         check_if_known(
@@ -159,7 +157,7 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
             mask_secret(address)
         self._recipient_email = address
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _run(self, context: Context) -> dict[str, Any]:
         """Make the request; wait for the photos and store them if asked to."""
         if self.destination is not None:
             check_reachable(self.destination)
@@ -180,12 +178,13 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
             return _output(request)
         deadline = None if self.timeout is None else clock.now() + self.timeout
         wait = self._wait()
+        wait.states = {request["id"]: request}
         if self.deferrable:
             wait.defer(self, [request["id"]], deadline)
         wait.block([request["id"]], deadline)
         return self._finish(request["id"])
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
+    def _resume(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002
         """Go on when the photos are there, or will not come."""
         return self._finish(self._wait().resume(self, event).arrived[0])
 
@@ -215,6 +214,7 @@ class VisionoDownloadPhotosOperator(_VisionoOperator):
     :param request_id: an id, the output of the task that made the request or waited for it, or a list of either.
         (templated)
     :param destination: an object store's URL or an absolute path. (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
     """
@@ -237,7 +237,7 @@ class VisionoDownloadPhotosOperator(_VisionoOperator):
         given(destination, "destination")
         check_if_known(check_destination, destination=destination)
 
-    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+    def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch, verify and store the photos."""
         from airflow_provider_visio.transfer import summary
 
@@ -257,7 +257,11 @@ class _VisionoDeleteOperator(_VisionoOperator):
     ignore_missing: bool
 
     def _delete_all(self, given_ids: Any, name: str, delete: Callable[[str], None]) -> Any:
-        results = [self._delete(found, delete) for found in ids_of(given_ids, name)]
+        ids = ids_of(given_ids, name)
+        for found in ids:
+            if found not in self._done:
+                self._done[found] = self._delete(found, delete)
+        results = [self._done[found] for found in ids]
         self.multiple_outputs = not is_many(given_ids)
         return results[0] if self.multiple_outputs else results
 
@@ -280,6 +284,7 @@ class VisionoDeletePhotoRequestOperator(_VisionoDeleteOperator):
 
     :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
     :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such request, unless ``ignore_missing``.
     """
@@ -300,7 +305,7 @@ class VisionoDeletePhotoRequestOperator(_VisionoDeleteOperator):
         self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
 
-    def execute(self, context: Context) -> Any:  # noqa: ARG002
+    def _run(self, context: Context) -> Any:  # noqa: ARG002
         """Delete the requests."""
         return self._delete_all(self.request_id, "request_id", self.hook.delete_photo_request)
 
@@ -317,6 +322,7 @@ class VisionoCreatePermanentLinkOperator(_VisionoOperator):
     :param items: the pictures wanted, as of :class:`VisionoCreatePhotoRequestOperator`. (templated)
     :param fields: other fields of the link, such as ``unique_field_label``, ``require_gps`` or ``tags`` (their names
         are the plugin's, inferred). (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: the input is refused, for example a slug that is taken.
     """
@@ -344,7 +350,7 @@ class VisionoCreatePermanentLinkOperator(_VisionoOperator):
         given(instructions, "instructions")
         check_if_known(check_photo_request, instructions=instructions, items=items)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _run(self, context: Context) -> dict[str, Any]:
         """Make the link."""
         fields = {"custom_slug": self.custom_slug, "items": self.items, **(self.fields or {})}
         link = self.hook.create_permanent_link(
@@ -362,6 +368,7 @@ class VisionoUpdatePermanentLinkOperator(_VisionoOperator):
 
     :param link_id: its id, or the output of the task that made it. (templated)
     :param changes: the new values, by field. (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link.
     :raises InvalidRequestError: a change is refused.
@@ -386,7 +393,7 @@ class VisionoUpdatePermanentLinkOperator(_VisionoOperator):
         known_ids(link_id, "link_id")
         given(changes, "changes")
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _run(self, context: Context) -> dict[str, Any]:
         """Change the link."""
         (link_id,) = ids_of(self.link_id, "link_id")
         link = self.hook.update_permanent_link(link_id, **self.changes)
@@ -402,6 +409,7 @@ class VisionoDeletePermanentLinkOperator(_VisionoDeleteOperator):
 
     :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
     :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link, unless ``ignore_missing``.
     """
@@ -422,7 +430,7 @@ class VisionoDeletePermanentLinkOperator(_VisionoDeleteOperator):
         self.visiono_conn_id = visiono_conn_id
         known_ids(link_id, "link_id")
 
-    def execute(self, context: Context) -> Any:  # noqa: ARG002
+    def _run(self, context: Context) -> Any:  # noqa: ARG002
         """Delete the links."""
         return self._delete_all(self.link_id, "link_id", self.hook.delete_permanent_link)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from airflow.sdk import BaseOperator
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.export_format import check_format
@@ -12,6 +10,7 @@ from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_m
 from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.operators.base import VisioOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 _OUTPUT = ("id", "dashboard_id", "format", "status", "created_at")
 
 
-class _VizdomOperator(BaseOperator):
+class _VizdomOperator(VisioOperator):
     """An operator that uses a Vizdom connection."""
 
     ui_color = "#efe6ff"
@@ -39,7 +38,7 @@ class _VizdomOperator(BaseOperator):
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.vizdom import VizdomHook
 
-        return VizdomHook(self.vizdom_conn_id)
+        return VizdomHook(self.vizdom_conn_id, longest_wait=self._longest_wait)
 
 
 class VizdomExportDashboardOperator(_VizdomOperator):
@@ -57,7 +56,8 @@ class VizdomExportDashboardOperator(_VizdomOperator):
     :param destination: where to store the file: an object store's URL or an absolute path. (templated)
     :param timeout: seconds or timedelta to wait for the file at most; None for no limit.
     :param poke_interval: seconds or timedelta between the first two looks; later ones come up to 30 s apart.
-    :param deferrable: wait in the triggerer, at no cost, rather than on the worker.
+    :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
+        the service's rate limit.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
     :raises ExportFailedError: the export failed.
@@ -75,7 +75,6 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         destination: ObjectStoragePath | str | None = None,
         timeout: float | timedelta | None = 3600.0,
         poke_interval: float | timedelta = 2.0,
-        deferrable: bool = True,
         vizdom_conn_id: str = "vizdom_default",
         **kwargs: Any,
     ) -> None:
@@ -87,7 +86,6 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         self.destination = destination
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 2.0
-        self.deferrable = deferrable
         self.vizdom_conn_id = vizdom_conn_id
         known_ids(dashboard_id, "dashboard_id")
         given(export_format, "export_format")
@@ -100,11 +98,11 @@ class VizdomExportDashboardOperator(_VizdomOperator):
                     "a file can only be stored once it is there; leave wait_for_completion True",
                 )
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def _run(self, context: Context) -> dict[str, Any]:
         """Start the export; wait for its file and store it if asked to."""
         if self.destination is not None:
             check_reachable(self.destination)
-        from airflow_provider_visio.waiting import export_phase
+        from airflow_provider_visio.waiting import Verdict, export_phase
 
         hook = self.hook
         remember_link(context, hook.dashboard_url(self.dashboard_id))
@@ -115,12 +113,15 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         deadline = None if self.timeout is None else clock.now() + self.timeout
         wait = self._wait()
         # An export may be ready at once, from a cache; a deferral would then only cost time.
-        if self.deferrable and export_phase(export, hook.contract) not in {"arrived", "failed"}:
+        if export_phase(export, hook.contract) == "arrived":
+            done = Verdict("done", arrived=(export["id"],)).as_event()
+            return cast("dict[str, Any]", self.execute_complete(context, done))
+        if self.deferrable:
             wait.defer(self, [export["id"]], deadline)
         wait.block([export["id"]], deadline)
         return self._finish(export["id"])
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
+    def _resume(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002
         """Go on when the file is ready, or will never be."""
         return self._finish(self._wait().resume(self, event).arrived[0])
 
@@ -149,6 +150,7 @@ class VizdomDownloadExportOperator(_VizdomOperator):
 
     :param export_id: an id, the output of the task that started the export, or a list of either. (templated)
     :param destination: an object store's URL or an absolute path. (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
     :raises ExportFailedError: the export has no file.
     :raises TransferError: the file could not be fetched, verified or stored.
@@ -172,7 +174,7 @@ class VizdomDownloadExportOperator(_VizdomOperator):
         given(destination, "destination")
         check_if_known(check_destination, destination=destination)
 
-    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+    def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch, verify and store the files."""
         from airflow_provider_visio.transfer import summary
 

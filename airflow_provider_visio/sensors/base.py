@@ -47,7 +47,13 @@ class VisioSensor(BaseSensorOperator):
                 result: dict[str, Any] = super().execute(context)
             except SensorWaitTimeoutError:
                 raise
-            except AirflowSensorTimeout as error:
+            except (AirflowSensorTimeout, AirflowSkipException) as error:
+                if isinstance(error, AirflowSkipException) and error.__cause__ is not None:
+                    raise  # ours, by soft_fail
+                if self._wait.goal.proceed:
+                    return self._look_at_deadline()
+                if isinstance(error, AirflowSkipException):
+                    raise
                 raise self._timed_out() from error
             return result
         with self._softly():
@@ -89,6 +95,11 @@ class VisioSensor(BaseSensorOperator):
                 ) from error
             raise
 
+    def _look_at_deadline(self) -> dict[str, Any]:
+        """Return what has arrived by the end of a poke or reschedule wait that goes on with that."""
+        with self._softly():
+            return self._result(self._wait.settle(self._wait.look(self._ids(), clock.now())))
+
     def _timed_out(self) -> SensorWaitTimeoutError:
         """Return the error of a poke or reschedule wait whose time is over, in the words of a deferred one."""
         wait = self._wait
@@ -102,7 +113,9 @@ class VisioSensor(BaseSensorOperator):
             "ended": dict(verdict.ended),
             "waiting": list(verdict.waiting),
         }
-        return result if is_many(self._target()) else {"id": verdict.arrived[0], **result}
+        return (
+            result if is_many(self._target()) or not verdict.arrived else {"id": verdict.arrived[0], **result}
+        )
 
     def _ids(self) -> list[str]:
         return ids_of(self._target(), self._target_name)

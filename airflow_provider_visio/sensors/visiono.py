@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio.arguments import known_ids
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
+from airflow_provider_visio.waiting import Goal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_visio.task_wait import PhotoRequestWait
-    from airflow_provider_visio.waiting import States
+    from airflow_provider_visio.waiting import OnDeadline, States
 
 
 class VisionoPhotoRequestSensor(VisioSensor):
@@ -24,16 +25,19 @@ class VisionoPhotoRequestSensor(VisioSensor):
 
     Deferrable by default: the wait costs no worker, and all waits on a connection share one poll (Airflow 3.3). With
     ``mode="poke"`` or ``mode="reschedule"`` it waits the usual ways instead. All end alike. The output is ``{"id",
-    "arrived": [ids], "ended": {}, "waiting": []}``, without ``id`` for a list.
+    "arrived": [ids], "ended": {id: "expired" | ...}, "waiting": [ids]}``, without ``id`` for a list.
 
-    :param request_id: an id, the output of the task that made the request, or a list of either: then all must arrive.
-        (templated)
+    :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
+    :param min_submitted: of a list, how many must be submitted: a whole number, or a share such as 0.8; None for all.
+    :param on_deadline: ``"fail"``, or ``"proceed"`` to succeed at the deadline, or as soon as nothing more can come,
+        with what has been submitted by then, be it nothing.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :param poke_interval: seconds or timedelta between two looks.
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
     :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
     :param soft_fail: skip the task instead of failing it, in all modes.
-    :raises PhotoRequestFailedError: a request expired, was cancelled or was deleted.
+    :raises InvalidRequestError: ``min_submitted`` is more than there are requests.
+    :raises PhotoRequestFailedError: so many expired, were cancelled or were deleted that too few are left.
     :raises WaitTimeoutError: ``timeout`` passed; the request stays open, and the task is not retried.
     """
 
@@ -46,6 +50,8 @@ class VisionoPhotoRequestSensor(VisioSensor):
         self,
         *,
         request_id: Any,
+        min_submitted: float | None = None,
+        on_deadline: OnDeadline = "fail",
         visiono_conn_id: str = "visiono_default",
         poke_interval: float | timedelta = 60.0,
         deferrable: bool | None = None,
@@ -53,13 +59,17 @@ class VisionoPhotoRequestSensor(VisioSensor):
     ) -> None:
         super().__init__(poke_interval=poke_interval, deferrable=deferrable, **kwargs)
         self.request_id = request_id
+        self.min_submitted = min_submitted
+        self.on_deadline = on_deadline
         self.visiono_conn_id = visiono_conn_id
-        known_ids(request_id, "request_id")
+        known = known_ids(request_id, "request_id")
+        Goal.of(min_submitted, on_deadline, len(known) if known else None)
 
     def _make_wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait
 
-        return PhotoRequestWait(self.visiono_conn_id, self.poke_interval)
+        goal = Goal.of(self.min_submitted, self.on_deadline, len(self._ids()))
+        return PhotoRequestWait(self.visiono_conn_id, self.poke_interval, goal)
 
     def _remember(self, context: Context, states: States) -> None:
         if len(states) == 1:

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.waiting import MAX_POLL_FAILURES, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-from airflow_provider_visio.waiting import States
+    from airflow_provider_visio.api.sweep import State
+    from airflow_provider_visio.triggers.board import Board, Place
+from airflow_provider_visio.waiting import Verdict
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class News:
-    """
-    What a poll knows, after each of its rounds: the whole picture, so that a wait which joins late misses nothing.
-
-    :param states: what the service says, by id.
-    :param failures: polls in a row that have failed.
-    :param trouble: the last failure, without anything secret; None after a good poll.
-    :param fatal: whether waiting on cannot help, as with a key that is refused.
-    :param context: what else it takes to judge the states, such as a contract.
-    """
-
-    states: States = field(default_factory=dict)
-    failures: int = 0
-    trouble: str | None = None
-    fatal: bool = False
-    context: Any = None
+LONGEST_SLEEP = 900.0
 
 
 class Wait:
@@ -63,67 +45,65 @@ class Wait:
         self._warned: set[str] = set()
 
     @abstractmethod
-    def judge(self, news: News, now: float) -> Verdict:
-        """Return what the news mean for this wait."""
+    def judge(self, board: Board, now: float) -> Verdict:
+        """Return what is on the board means for this wait."""
 
-    async def follow(self, stream: AsyncIterator[News]) -> AsyncIterator[TriggerEvent]:
-        """Follow a poll's news until the wait is over, then yield the one event that says how."""
-        not_before = clock.now() + self.min_dwell
-        verdict = await self._verdict(stream)
-        await clock.asleep(max(0.0, not_before - clock.now()))
-        log.info("The wait is over: %s (%s).", verdict.outcome, ", ".join(self.ids[:5]))
+    async def follow(
+        self, board: Board, seen: Mapping[str, State] | None = None
+    ) -> AsyncIterator[TriggerEvent]:
+        """
+        Follow the news on a board until the wait is over, then yield the one event that says how.
+
+        :param board: where the news are.
+        :param seen: what was known of the ids when the wait began.
+        """
+        not_before = clock.ticks() + self.min_dwell
+        try:
+            with board.watching(self.ids, self.poke_interval, seen) as place:
+                verdict = await self._verdict(board, place)
+        except Exception as error:
+            log.exception("The wait has broken off.")
+            verdict = Verdict("trouble", waiting=tuple(self.ids), trouble=type(error).__name__)
+        await clock.asleep(max(0.0, not_before - clock.ticks()))
+        log.info("The wait is over: %s%s.", verdict.outcome, _reason(verdict))
         yield TriggerEvent(  # type: ignore[no-untyped-call]
             {**verdict.as_event(), "deadline": self.deadline}
         )
 
-    async def _verdict(self, stream: AsyncIterator[News]) -> Verdict:
-        news = News()
-        try:
-            async with contextlib.aclosing(self._until_deadline(stream)) as latest_news:
-                async for latest in latest_news:
-                    news = latest or news
-                    verdict = self._consider(news)
-                    if verdict.outcome != "wait":
-                        return verdict
-        except Exception as error:
-            log.exception("The poll has broken off.")
-            return self._in_trouble(news, type(error).__name__)
-        return self._in_trouble(news, "the poll has ended")
+    async def _verdict(self, board: Board, place: Place) -> Verdict:
+        while True:
+            place.news.clear()
+            now = clock.now()
+            verdict = self.judge(board, now)
+            for word in set(verdict.unknown.values()) - self._warned:
+                self._warned.add(word)
+                log.warning("The service says %r, a status unknown to this provider; waiting on.", word)
+            trouble = board.trouble_for(place)
+            if verdict.outcome in {"wait", "timeout"} and trouble:
+                return replace(verdict, outcome="trouble", trouble=trouble)
+            if verdict.outcome != "wait":
+                return verdict
+            await clock.wait(place.news, self._left(verdict, board, now))
 
-    def _consider(self, news: News) -> Verdict:
-        verdict = self.judge(news, clock.now())
-        for word in set(verdict.unknown.values()) - self._warned:
-            self._warned.add(word)
-            log.warning("The service says %r, a status unknown to this provider; waiting on.", word)
-        if verdict.outcome in {"wait", "timeout"} and news.trouble:
-            if news.fatal or news.failures >= MAX_POLL_FAILURES:
-                return self._in_trouble(news, news.trouble)
-            log.warning("Poll failed (%d of %d in a row): %s", news.failures, MAX_POLL_FAILURES, news.trouble)
-        return verdict
+    def _left(self, verdict: Verdict, board: Board, now: float) -> float | None:
+        """Return the seconds after which the wait may be over without any news, or None for never."""
+        moments = [self.deadline] if self.deadline is not None else []
+        moments += [moment for i in verdict.waiting if (moment := self.ends_by_itself(board, i)) is not None]
+        # Looked at again now and then, for the wall clock may jump.
+        return min(LONGEST_SLEEP, max(0.0, min(moments) - now)) if moments else None
 
-    def _in_trouble(self, news: News, trouble: str) -> Verdict:
-        return replace(self.judge(news, clock.now()), outcome="trouble", trouble=trouble)
+    def ends_by_itself(self, board: Board, found: str) -> float | None:  # noqa: ARG002
+        """Return when an id ends though nobody says so, in seconds since 1970, or None for never."""
+        return None
 
-    async def _until_deadline(self, stream: AsyncIterator[News]) -> AsyncGenerator[News | None, None]:
-        """Pass the news on, and None once the deadline has come, though the stream be silent then."""
-        pending: asyncio.Future[News] | None = None
-        try:
-            while True:
-                pending = pending or asyncio.ensure_future(anext(stream))
-                left = None if self.deadline is None else max(0.0, self.deadline - clock.now())
-                # Not wait_for: cancelling a generator's step would end the generator.
-                await asyncio.wait({pending}, timeout=left)
-                if pending.done():
-                    try:
-                        news = pending.result()
-                    except StopAsyncIteration:
-                        return
-                    pending = None
-                    yield news
-                elif self.deadline is not None and clock.now() >= self.deadline:
-                    yield None
-        finally:
-            if pending is not None:
-                pending.cancel()
-                with contextlib.suppress(BaseException):
-                    await pending
+
+def _reason(verdict: Verdict) -> str:
+    counts = [
+        (len(verdict.arrived), "arrived"),
+        (len(verdict.ended), "ended otherwise"),
+        (len(verdict.waiting), "still open"),
+    ]
+    parts = [f"{count} {what}" for count, what in counts if count]
+    parts += [f"{i} is {how}" for i, how in list(verdict.ended.items())[:3]]
+    parts += [verdict.trouble] if verdict.trouble else []
+    return f" ({', '.join(parts)})" if parts else ""

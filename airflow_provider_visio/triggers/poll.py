@@ -1,15 +1,16 @@
 """
-The poll behind the triggers: one sweep after another becomes a stream of news. Never ends, never raises.
+The poll behind the triggers: it looks, puts what it learns on a board, pauses, and looks again. Never ends or raises.
 
-Where the news come from (here: polls) is kept apart from how a wait takes them (:mod:`.base`).
+Where the news come from (here: polls) is kept apart from how they are handed out (:mod:`.board`) and from what a wait
+makes of them (:mod:`.base`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -22,14 +23,16 @@ from airflow_provider_visio.exceptions import (
     RateLimitedError,
     VisioProviderError,
 )
-from airflow_provider_visio.triggers.base import News
-from airflow_provider_visio.waiting import jittered
+from airflow_provider_visio.triggers.clients import shared_client
+from airflow_provider_visio.triggers.logbook import Logbook
+from airflow_provider_visio.waiting import MAX_POLL_FAILURES, jittered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from airflow_provider_visio.api.client import AsyncClient
-    from airflow_provider_visio.api.sweep import State
+    from airflow_provider_visio.hooks.base import VisioBaseHook
+    from airflow_provider_visio.triggers.board import Board
 
 log = logging.getLogger(__name__)
 
@@ -40,55 +43,80 @@ LONGEST_BACKOFF = 60.0
 
 
 async def poll(
-    connect: Callable[[], Awaitable[AsyncClient]],
-    look: Callable[[AsyncClient, dict[str, State]], Awaitable[Any]],
-    pause: Callable[[float], Awaitable[None]],
-    interval: Callable[[int], float],
-) -> AsyncGenerator[News, None]:
+    hook: VisioBaseHook,
+    board: Board,
+    look: Callable[[AsyncClient], Awaitable[Any]],
+    interval: Callable[[int, AsyncClient | None], float],
+) -> None:
     """
-    Yield news for ever.
+    Poll for ever, for all that wait at a board.
 
-    :param connect: makes the client; called again after it failed.
-    :param look: makes one sweep; puts what it learns into the dict at once, and returns the context to judge it by.
-    :param pause: waits some seconds, or less when there is a reason to look sooner.
+    :param hook: makes the client; asked again after that failed.
+    :param board: where to put what is learnt.
+    :param look: makes one sweep, and returns the context to judge it by.
     :param interval: seconds to the next sweep, after so many that went well.
     """
-    client: AsyncClient | None = None
-    states: dict[str, State] = {}
-    news, rounds = News(), 0
     try:
+        await _poll(hook, board, look, interval)
+    except Exception:
+        # A fault of ours; without a word the waits would sleep for ever.
+        board.went_wrong("the poll has broken off", fatal=True)
+        raise
+
+
+@contextlib.asynccontextmanager
+async def beside(poll: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have a poll run for as long as the block lasts."""
+    task = asyncio.create_task(poll)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _poll(
+    hook: VisioBaseHook,
+    board: Board,
+    look: Callable[[AsyncClient], Awaitable[Any]],
+    interval: Callable[[int, AsyncClient | None], float],
+) -> None:
+    rounds = 0
+    async with contextlib.AsyncExitStack() as stack:
+        client: AsyncClient | None = None
+        logbook = Logbook(hook.conn_id, board)
         while True:
             held = 0.0
             try:
-                client = client or await connect()
-                context = await look(client, states)
-                news = News(dict(states), context=context)
+                if client is None:
+                    client = await stack.enter_async_context(shared_client(hook))
+                board.went_well(await look(client))
             except RateLimitedError as error:
                 # Not a failure of the service: the poll steps back until it is welcome again.
-                held = min(LONGEST_HOLD, max(interval(rounds), error.retry_after))
-                news = replace(news, states=dict(states))
+                held = min(LONGEST_HOLD, max(interval(rounds, client), error.retry_after))
                 log.warning("%s The poll pauses for %.0f s.", error, held)
-            except Exception as error:  # noqa: BLE001 - an error that escapes would end every wait on this stream
-                news = _after_failure(replace(news, states=dict(states)), error)
+            except Exception as error:  # noqa: BLE001 - an error that escapes would end every wait on this poll
+                _went_wrong(board, error)
+                failures = board.trouble.failures if board.trouble else 1
                 # So far apart that five failures in a row are minutes, not a blip.
-                held = max(interval(rounds), min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**news.failures))
-                log.warning("Poll failed (%d in a row): %s", news.failures, error)
-            yield news
+                held = max(interval(rounds, client), min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**failures))
+            pause = held * (1 + random.random() / 10) or jittered(interval(rounds, client), random.random())
+            logbook.write(client, pause)
             if held:
-                await clock.asleep(held * (1 + random.random() / 10))
+                await clock.asleep(pause)
             else:
-                await pause(jittered(interval(rounds), random.random()))
+                await board.pause(pause)
                 rounds += 1
-    finally:
-        if client is not None:
-            await asyncio.shield(client.close())
 
 
-def _after_failure(news: News, error: Exception) -> News:
+def _went_wrong(board: Board, error: Exception) -> None:
     # A missing connection is Airflow's error, not ours; like a key that is refused, it does not pass by itself.
     fatal = isinstance(
         error, AuthenticationError | InvalidRequestError | PermissionDeniedError | AirflowNotFoundException
     )
     status = getattr(error, "status", None) if isinstance(error, VisioProviderError) else None
-    trouble = f"{type(error).__name__}{f' ({status})' if status else ''}"
-    return News(news.states, news.failures + 1, trouble, fatal, news.context)
+    text = f"{type(error).__name__}{f' ({status})' if status else ''}"
+    board.went_wrong(text, fatal=fatal)
+    failures = board.trouble.failures if board.trouble else 1
+    log.warning("Poll failed (%d of %d in a row): %s: %s", failures, MAX_POLL_FAILURES, text, error)

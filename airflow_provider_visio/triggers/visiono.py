@@ -8,21 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_visio.api.sweep import sweep
-from airflow_provider_visio.triggers.base import News, Wait
-from airflow_provider_visio.triggers.poll import poll
-from airflow_provider_visio.triggers.watched import Watched, watched
-from airflow_provider_visio.waiting import Verdict, decide_photo_requests
+from airflow_provider_visio import clock
+from airflow_provider_visio.api.lookout import Lookout
+from airflow_provider_visio.triggers.base import Wait
+from airflow_provider_visio.triggers.board import Board, board_of
+from airflow_provider_visio.triggers.poll import beside, poll
+from airflow_provider_visio.waiting import (
+    EXPIRY_GRACE,
+    Goal,
+    Verdict,
+    decide_photo_requests,
+    epoch,
+    photo_request_phase,
+    stretched,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+    from collections.abc import AsyncIterator, Hashable, Mapping
 
     from airflow_provider_visio.api.client import AsyncClient
-    from airflow_provider_visio.api.sweep import State
 
 log = logging.getLogger(__name__)
 
-# Seconds between looks at whether anybody waits, which is not for long: the stream ends with its last wait.
+# Seconds between looks at whether anybody waits, which is not for long: the poll ends with its last wait.
 IDLE_INTERVAL = 60.0
 
 _NAMESPACE = "airflow_provider_visio.triggers.visiono.photo_requests"
@@ -40,6 +48,9 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
     :param deadline: when to give up, in seconds since 1970, or None for never.
     :param poke_interval: seconds between two polls; the shortest of those who share a poll applies.
     :param min_dwell: seconds before which it does not fire.
+    :param needed: how many must arrive; None for all.
+    :param proceed: whether the deadline ends the wait well, with what has arrived.
+    :param states: what was known when the wait began, by id: ``status``, ``created_at`` and ``expires_at``.
     """
 
     # A BaseEventTrigger serves asset watchers by default, which no triggerer queue is for; this one defers tasks.
@@ -52,9 +63,14 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
         deadline: float | None = None,
         poke_interval: float = 60.0,
         min_dwell: float = 10.0,
+        needed: int | None = None,
+        proceed: bool = False,  # noqa: FBT001, FBT002  by name, as Airflow makes it again
+        states: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__(request_ids, deadline, poke_interval, min_dwell)
         self.visiono_conn_id = visiono_conn_id
+        self.goal = Goal(needed, proceed)
+        self.states = {i: dict(state) for i, state in (states or {}).items()}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments: plain JSON, nothing secret, for Airflow stores it in the clear."""
@@ -66,65 +82,78 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
                 "deadline": self.deadline,
                 "poke_interval": self.poke_interval,
                 "min_dwell": self.min_dwell,
+                "needed": self.goal.needed,
+                "proceed": self.goal.proceed,
+                "states": self.states,
             },
         )
 
-    def judge(self, news: News, now: float) -> Verdict:
-        """Return what the news mean for this wait."""
-        return decide_photo_requests(self.ids, news.states, now=now, deadline=self.deadline)
+    def judge(self, board: Board, now: float) -> Verdict:
+        """Return what is on the board means for this wait."""
+        return decide_photo_requests(self.ids, board.states, now=now, deadline=self.deadline, goal=self.goal)
+
+    def ends_by_itself(self, board: Board, found: str) -> float | None:
+        """Return when a request counts as expired though nobody says so."""
+        expiry = epoch(board.states.get(found, {}).get("expires_at"))
+        # A second more, for a request that is looked at on the very moment has not expired yet.
+        return None if expiry is None else expiry + EXPIRY_GRACE + 1.0
 
     def shared_stream_key(self) -> Hashable | None:
         """Return what all waits on this connection have in common (Airflow 3.3 and later)."""
         return (_NAMESPACE, self.visiono_conn_id)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[News, None]:
-        """Poll for all waits on a connection."""
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
+        """Poll for all waits on a connection. Nothing is broadcast: the board wakes those whom news concern."""
         _leave_log_context()
         conn_id = kwargs["visiono_conn_id"]
-        async with contextlib.aclosing(_photo_news(conn_id, watched(conn_id))) as stream:
-            async for news in stream:
-                yield news
+        await _poll(conn_id, board_of(conn_id))
+        yield  # never reached; it makes this the generator that Airflow wants
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Take from the shared poll what this wait is about."""
-        self._announce("shared")
-        with watched(self.visiono_conn_id).watching(self.ids, self.poke_interval):
-            async for event in self.follow(shared_stream):
-                yield event
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:  # noqa: ARG002
+        """Wait for what the shared poll puts on the board."""
+        board = board_of(self.visiono_conn_id)
+        self._announce(f"the poll that it shares with {len(board)} other wait(s)")
+        async for event in self.follow(board, self.states):
+            yield event
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this wait alone: Airflow before 3.3, and ``dag.test()``."""
-        self._announce("its own")
-        waits = Watched()
-        with waits.watching(self.ids, self.poke_interval):
-            async with contextlib.aclosing(_photo_news(self.visiono_conn_id, waits)) as stream:
-                async for event in self.follow(stream):
-                    yield event
+        self._announce("a poll of its own")
+        board = Board()
+        async with beside(_poll(self.visiono_conn_id, board)):
+            async for event in self.follow(board, self.states):
+                yield event
 
-    def _announce(self, poll: str) -> None:
+    def _announce(self, how: str) -> None:
         log.info(
-            "Waiting for %d photo request(s) on connection %s with %s poll: %s.",
+            "Waiting for %d photo request(s) on connection %s by %s: %s%s.",
             len(self.ids),
             self.visiono_conn_id,
-            poll,
+            how,
             ", ".join(self.ids[:5]),
+            " and more" if len(self.ids) > 5 else "",
         )
 
 
-def _photo_news(conn_id: str, waits: Watched) -> AsyncGenerator[News, None]:
-    """Return the news of what is waited for."""
+async def _poll(conn_id: str, board: Board) -> None:
     from airflow_provider_visio.hooks.visiono import VisionoHook
 
-    async def look(client: AsyncClient, states: dict[str, State]) -> None:
-        ids = waits.ids
-        for gone in states.keys() - set(ids):
-            del states[gone]
-        await client.sweep(sweep(ids, states))
+    lookout = Lookout(board.states, board.learn)
 
-    return poll(
-        VisionoHook(conn_id).get_polling_conn, look, waits.pause, lambda _: waits.interval or IDLE_INTERVAL
-    )
+    async def look(client: AsyncClient) -> None:
+        now = clock.now()
+        still_open = [
+            i for i in board.ids if photo_request_phase(board.states.get(i, {}), now=now) in {None, "open"}
+        ]
+        if still_open:
+            await client.sweep(lookout.sweep(still_open, now))
+
+    def interval(_: int, client: AsyncClient | None) -> float:
+        share_left = client.budget_left()[1] if client else 1.0
+        return stretched(board.interval or IDLE_INTERVAL, board.youngest, share_left)
+
+    await poll(VisionoHook(conn_id), board, look, interval)
 
 
 def _leave_log_context() -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_visio import clock
 from airflow_provider_visio.api.sweep import sweep_exports
 from airflow_provider_visio.api.vizdom import ExportContract
-from airflow_provider_visio.triggers.base import News, Wait
-from airflow_provider_visio.triggers.poll import poll
-from airflow_provider_visio.waiting import Verdict, decide_exports, growing
+from airflow_provider_visio.triggers.base import Wait
+from airflow_provider_visio.triggers.board import Board
+from airflow_provider_visio.triggers.poll import beside, poll
+from airflow_provider_visio.waiting import Verdict, decide_exports, export_phase, growing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from airflow_provider_visio.api.client import AsyncClient
-from airflow_provider_visio.api.sweep import State
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +27,8 @@ class VizdomExportTrigger(Wait, BaseTrigger):
     Wait until dashboard exports are ready, or have failed.
 
     Fires once, with the same event as
-    :class:`~airflow_provider_visio.triggers.visiono.VisionoPhotoRequestTrigger`.
+    :class:`~airflow_provider_visio.triggers.visiono.VisionoPhotoRequestTrigger`. An export takes minutes and no list of
+    them is known, so each wait polls for itself; all of a triggerer do so through one client a connection.
 
     :param vizdom_conn_id: id of the Airflow connection.
     :param export_ids: ids of the exports.
@@ -62,31 +61,38 @@ class VizdomExportTrigger(Wait, BaseTrigger):
             },
         )
 
-    def judge(self, news: News, now: float) -> Verdict:
-        """Return what the news mean for this wait."""
-        words = news.context or ExportContract()
-        return decide_exports(self.ids, news.states, words, now=now, deadline=self.deadline)
+    def judge(self, board: Board, now: float) -> Verdict:
+        """Return what is on the board means for this wait."""
+        return decide_exports(
+            self.ids, board.states, board.context or ExportContract(), now=now, deadline=self.deadline
+        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, and fire when the wait is over."""
-        from airflow_provider_visio.hooks.vizdom import VizdomHook, contract_of
-
         log.info(
             "Waiting for %d export(s) on connection %s: %s.",
             len(self.ids),
             self.vizdom_conn_id,
             ", ".join(self.ids[:5]),
         )
+        board = Board()
+        async with beside(self._poll(board)):
+            async for event in self.follow(board):
+                yield event
 
-        async def look(client: AsyncClient, states: dict[str, State]) -> ExportContract:
+    async def _poll(self, board: Board) -> None:
+        from airflow_provider_visio.hooks.vizdom import VizdomHook, contract_of
+
+        async def look(client: AsyncClient) -> ExportContract:
             contract = contract_of(client.site)
-            await client.sweep(sweep_exports(self.ids, contract, states))
+            board.context = contract
+            # Those first that are not known yet, should a call break the sweep off.
+            ids = sorted(board.ids, key=lambda i: i in board.states)
+            still_open = [i for i in ids if export_phase(board.states.get(i, {}), contract) in {None, "open"}]
+            await client.sweep(sweep_exports(still_open, contract, board.learn))
             return contract
 
-        def interval(rounds: int) -> float:
+        def interval(rounds: int, _: AsyncClient | None) -> float:
             return growing(self.poke_interval, rounds)
 
-        stream = poll(VizdomHook(self.vizdom_conn_id).get_polling_conn, look, clock.asleep, interval)
-        async with contextlib.aclosing(stream):
-            async for event in self.follow(stream):
-                yield event
+        await poll(VizdomHook(self.vizdom_conn_id), board, look, interval)

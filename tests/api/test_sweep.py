@@ -17,13 +17,16 @@ LIST, ONE = "GET /photo-requests", "GET /photo-requests/{id}"
 
 @pytest.fixture(params=["sync", "async"])
 def carry_out(request):
-    def run(site, plan):
+    def run(site, looking):
+        states = {}
+        plan = looking(states.__setitem__)
         if request.param == "sync":
             client = Client(site, lambda: site)
             try:
-                return client.sweep(plan)
+                client.sweep(plan)
             finally:
                 client.close()
+            return states
 
         async def go():
             async def again():
@@ -31,11 +34,12 @@ def carry_out(request):
 
             client = AsyncClient(site, again)
             try:
-                return await client.sweep(plan)
+                await client.sweep(plan)
             finally:
                 await client.close()
 
-        return asyncio.run(go())
+        asyncio.run(go())
+        return states
 
     return run
 
@@ -53,8 +57,8 @@ def test_a_few_are_asked_for_one_by_one(carry_out, sandbox, visiono, make):
     made = make(FEW)
     sandbox.act(made[1], "submit")
     sandbox.act(made[2], "delete")
-    states = carry_out(visiono, sweep(made))
-    assert [states[i]["status"] for i in made] == ["pending", "submitted", "deleted", "pending", "pending"]
+    states = carry_out(visiono, lambda learn: sweep(made, learn))
+    assert [states[i]["status"] for i in made] == ["pending", "submitted", "deleted"]
     assert (sandbox.count("visiono", LIST), sandbox.count("visiono", ONE)) == (0, FEW)
 
 
@@ -62,7 +66,7 @@ def test_many_are_read_from_the_list(carry_out, sandbox, visiono, make):
     sandbox.settings(page_size=100)
     made = make(30)
     sandbox.act(made[3], "cancel")
-    states = carry_out(visiono, sweep(made))
+    states = carry_out(visiono, lambda learn: sweep(made, learn))
     assert len(states) == 30
     assert states[made[3]]["status"] == "cancelled"
     assert (sandbox.count("visiono", LIST), sandbox.count("visiono", ONE)) == (1, 0)
@@ -71,7 +75,7 @@ def test_many_are_read_from_the_list(carry_out, sandbox, visiono, make):
 def test_what_the_list_lacks_is_asked_for(carry_out, sandbox, visiono, make):
     made = make(8)
     sandbox.act(made[0], "delete")
-    states = carry_out(visiono, sweep(made))
+    states = carry_out(visiono, lambda learn: sweep(made, learn))
     assert states[made[0]] == {"status": "deleted"}
     assert sandbox.count("visiono", ONE) == 1
 
@@ -79,14 +83,14 @@ def test_what_the_list_lacks_is_asked_for(carry_out, sandbox, visiono, make):
 def test_a_key_that_may_not_list_asks_one_by_one(carry_out, sandbox, visiono, make):
     made = make(8)
     sandbox.fault("visiono", "status", path="^/photo-requests$", method="GET", status=403, times=None)
-    states = carry_out(visiono, sweep(made))
+    states = carry_out(visiono, lambda learn: sweep(made, learn))
     assert [state["status"] for state in states.values()] == ["pending"] * 8
 
 
 def test_trouble_with_one_does_not_hide_the_others(carry_out, sandbox, visiono, make):
     made = make(3)
     sandbox.fault("visiono", "status", path=made[1], status=403, times=None)
-    states = carry_out(visiono, sweep(made))
+    states = carry_out(visiono, lambda learn: sweep(made, learn))
     assert [states[i]["status"] for i in made] == ["pending", "refused", "pending"]
 
 
@@ -94,18 +98,18 @@ def test_trouble_with_the_only_one_is_an_error(carry_out, sandbox, visiono, make
     (made,) = make(1)
     sandbox.fault("visiono", "status", path=made, status=403, times=None)
     with pytest.raises(PermissionDeniedError):
-        carry_out(visiono, sweep([made]))
+        carry_out(visiono, lambda learn: sweep([made], learn))
 
 
 def test_a_service_that_is_down_is_an_error(carry_out, sandbox, visiono):
     sandbox.fault("visiono", "status", status=503, times=None)
     with pytest.raises(ServiceError):
-        carry_out(visiono, sweep(["req_1", "req_2"]))
+        carry_out(visiono, lambda learn: sweep(["req_1", "req_2"], learn))
 
 
 def test_each_id_is_asked_for_once(carry_out, sandbox, visiono, make):
     (made,) = make(1)
-    assert list(carry_out(visiono, sweep([made, made, made]))) == [made]
+    assert list(carry_out(visiono, lambda learn: sweep([made, made, made], learn))) == [made]
     assert sandbox.count("visiono", ONE) == 1
 
 
@@ -113,7 +117,12 @@ def test_a_state_carries_no_person_and_no_photo(carry_out, sandbox, visiono, mak
     sandbox.settings(photos_in_request=True)
     (made,) = make(1)
     sandbox.act(made, "submit")
-    assert set(carry_out(visiono, sweep([made]))[made]) == {"status", "expires_at", "request_url"}
+    assert set(carry_out(visiono, lambda learn: sweep([made], learn))[made]) == {
+        "status",
+        "created_at",
+        "expires_at",
+        "request_url",
+    }
 
 
 def test_exports_are_asked_for_one_by_one(carry_out, sandbox, vizdom):
@@ -125,7 +134,7 @@ def test_exports_are_asked_for_one_by_one(carry_out, sandbox, vizdom):
     )
     client.close()
     sandbox.advance(60)
-    states = carry_out(vizdom, sweep_exports([good, bad, "exp_never"], contract))
+    states = carry_out(vizdom, lambda learn: sweep_exports([good, bad, "exp_never"], contract, learn))
     assert [states[i]["status"] for i in (good, bad, "exp_never")] == ["completed", "failed", "deleted"]
     assert "did not answer" in str(states[bad]["error"])
     assert "download_url" not in states[good]

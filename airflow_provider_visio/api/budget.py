@@ -1,0 +1,196 @@
+"""
+When the next call may go: both windows of a rate limit, what the service says is left of them, and a reserve. No I/O.
+
+Calls are counted in windows that slide, which stays inside fixed windows too, wherever the service lets those begin.
+What a reply says of a window comes before our own count, for others may use the same key.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Turns are given out so far ahead at most; a call noted for later than that is left from before the clock jumped.
+FURTHEST_TURN = 3600.0
+
+# For a reset that was rounded up to a whole second.
+_ROUNDING = 1.0
+
+
+@dataclass
+class Window:
+    """
+    One of the limits.
+
+    :param seconds: its length.
+    :param limit: calls it allows.
+    :param left: what the service said is left of it, less what was taken since; None where that is not known.
+    :param opens: until when ``left`` holds, in seconds since 1970.
+    """
+
+    seconds: float
+    limit: int
+    left: int | None = None
+    opens: float = 0.0
+
+
+class Budget:
+    """
+    The calls of one connection.
+
+    :param limits: ``(seconds, calls)`` of each window, the shortest first.
+    """
+
+    def __init__(self, limits: Sequence[tuple[float, int]]) -> None:
+        self.windows = [Window(float(seconds), int(limit)) for seconds, limit in limits]
+        self._calls: list[float] = []
+
+    def next_turn(self, now: float, *, reserve: float = 0.0) -> float:
+        """
+        Return when the next call may go, in seconds since 1970.
+
+        :param now: the time, in seconds since 1970.
+        :param reserve: part of each window, from 0 to 1, that is left to others.
+        """
+        self._forget(now)
+        turn = now
+        for window in self.windows:
+            allowed = _allowed(window.limit, reserve)
+            if len(self._calls) >= allowed:
+                turn = max(turn, self._calls[-allowed] + window.seconds)
+            if window.left is not None and window.left <= window.limit - allowed:
+                turn = max(turn, window.opens)
+        return turn
+
+    def take(self, turn: float) -> None:
+        """Note a call that goes at ``turn``, now or later."""
+        insort(self._calls, turn)
+        for window in self.windows:
+            if window.left is not None and turn < window.opens:
+                window.left = max(0, window.left - 1)
+
+    def learn(
+        self, status: int, headers: Mapping[str, str], *, sent: float, now: float, pause: float | None
+    ) -> None:
+        """
+        Note what a reply says of the limit.
+
+        :param status: its HTTP status.
+        :param headers: its headers by lower-case name; nonsense in them is as good as nothing.
+        :param sent: when the call was sent.
+        :param now: the time.
+        :param pause: the seconds that a 429 asks to wait, or None.
+        """
+        if not self.windows:
+            return
+        limit = _count(headers.get("x-ratelimit-limit"))
+        left = _count(headers.get("x-ratelimit-remaining"))
+        opens = _moment(headers.get("x-ratelimit-reset"))
+        if status == 429:
+            # Without a time there is nothing to hold to: how soon to come back is for the retry to say.
+            left, opens = (0, now + pause) if pause else (None, None)
+        if left is None or (limit is not None and not 0 < limit >= left):
+            return
+        window = self._window_of(limit, None if opens is None else opens - now)
+        if limit is not None and status != 429:
+            window.limit = limit
+        if opens is None or not 0 < opens - now <= window.seconds + _ROUNDING:
+            opens = self._oldest(window, now) + window.seconds
+        # Calls sent after this one may not be counted in its reply yet.
+        later = len(self._calls) - bisect_right(self._calls, sent)
+        window.left, window.opens = max(0, left - later), opens
+
+    def left(self, now: float, *, reserve: float = 0.0) -> list[int]:
+        """Return how many calls each window has left, apart from the reserve."""
+        self._forget(now)
+        found = []
+        for window in self.windows:
+            allowed = _allowed(window.limit, reserve)
+            free = allowed - (len(self._calls) - bisect_right(self._calls, now - window.seconds))
+            if window.left is not None:
+                free = min(free, window.left - (window.limit - allowed))
+            found.append(max(0, free))
+        return found
+
+    def share_left(self, now: float, *, reserve: float = 0.0) -> float:
+        """Return which part, from 0 to 1, of what the longest window allows is left."""
+        if not self.windows:
+            return 1.0
+        return self.left(now, reserve=reserve)[-1] / _allowed(self.windows[-1].limit, reserve)
+
+    def as_state(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return {
+            "calls": [round(call, 3) for call in self._calls],
+            "windows": [[w.seconds, w.limit, w.left, round(w.opens, 3)] for w in self.windows],
+        }
+
+    def restore(self, state: object) -> None:
+        """Take over a state that :meth:`as_state` gave; anything else is as good as nothing."""
+        if not isinstance(state, dict):
+            return
+        calls, windows = state.get("calls"), state.get("windows")
+        if isinstance(calls, list) and all(_is_time(call) for call in calls):
+            self._calls = sorted(calls)
+        for window in self.windows:
+            for seconds, limit, left, opens in _quadruples(windows):
+                if seconds == window.seconds and _is_time(opens) and isinstance(left, int | None):
+                    window.left, window.opens = left, opens
+                    window.limit = limit if isinstance(limit, int) and limit > 0 else window.limit
+
+    def _forget(self, now: float) -> None:
+        longest = max((window.seconds for window in self.windows), default=0.0)
+        first = bisect_right(self._calls, now - longest)
+        last = bisect_right(self._calls, now + FURTHEST_TURN)
+        if first or last < len(self._calls):
+            self._calls = self._calls[first:last]
+        for window in self.windows:
+            if window.left is not None and not now < window.opens <= now + window.seconds + _ROUNDING:
+                window.left = None
+
+    def _window_of(self, limit: int | None, left_for: float | None) -> Window:
+        """Return the window that a reply speaks of: by its limit, else by when it opens, else the shortest."""
+        for window in self.windows:
+            if limit == window.limit:
+                return window
+        if left_for is not None:
+            for window in self.windows:
+                if left_for <= window.seconds + _ROUNDING:
+                    return window
+            return self.windows[-1]
+        return self.windows[0]
+
+    def _oldest(self, window: Window, now: float) -> float:
+        first = bisect_right(self._calls, now - window.seconds)
+        return min(self._calls[first], now) if first < len(self._calls) else now
+
+
+def _allowed(limit: int, reserve: float) -> int:
+    return max(1, math.floor(limit * (1 - reserve)))
+
+
+def _count(text: str | None) -> int | None:
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _moment(text: str | None) -> float | None:
+    try:
+        moment = float(text or "")
+    except ValueError:
+        return None
+    return moment if math.isfinite(moment) else None
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _quadruples(windows: object) -> list[list[Any]]:
+    found = windows if isinstance(windows, list) else []
+    return [entry for entry in found if isinstance(entry, list) and len(entry) == 4]

@@ -1,0 +1,85 @@
+"""What all operators share: where the rate limit is used up for long, they give their worker back until it opens."""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.exceptions import RateLimitedError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+Step = Literal["execute", "execute_complete"]
+
+# A worker is held for so many seconds for the rate limit; for longer, the task defers.
+LONGEST_HOLD = 60.0
+
+# Seconds a task defers at least, for that has its cost; and for how long it goes on to do so.
+SHORTEST_DEFERRAL = 15.0
+LONGEST_DEFERRAL = 24 * 3600.0
+
+
+class VisioOperator(BaseOperator):
+    """
+    An operator of this provider.
+
+    :param deferrable: whether it may wait in the triggerer rather than on its worker: for what it asked for, and for
+        longer than a minute for the service's rate limit.
+    """
+
+    def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        # What is done already when the task defers for the rate limit; plain JSON.
+        self._done: dict[str, Any] = {}
+
+    def execute(self, context: Context) -> Any:
+        """Do the task's work."""
+        self._done = {}
+        return self._paced("execute", context)
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Go on when what was waited for has come, or will not come."""
+        return self._paced("execute_complete", context, event)
+
+    def execute_again(self, context: Context, event: Any = None) -> Any:
+        """Go on when the service accepts calls again."""
+        self._done = dict(event["done"])
+        return self._paced(event["step"], context, event["event"], since=event["since"])
+
+    @abstractmethod
+    def _run(self, context: Context) -> Any:
+        """Do the task's work; called again from the start when the rate limit broke it off."""
+
+    def _resume(self, context: Context, event: Any) -> Any:
+        """Go on after a deferred wait."""
+        raise NotImplementedError
+
+    @property
+    def _longest_wait(self) -> float | None:
+        """Seconds that the hook may wait for the rate limit at most; None for what the connection says."""
+        return LONGEST_HOLD if self.deferrable else None
+
+    def _paced(self, step: Step, context: Context, event: Any = None, since: float | None = None) -> Any:
+        try:
+            return self._run(context) if step == "execute" else self._resume(context, event)
+        except RateLimitedError as error:
+            now = clock.now()
+            since = now if since is None else since
+            if not self.deferrable or now - since > LONGEST_DEFERRAL:
+                raise
+            # Spread, so that many tasks do not come back as one.
+            pause = max(SHORTEST_DEFERRAL, error.retry_after) * (1 + random.random() / 10)
+            self.log.info("%s The task gives its worker back and goes on in %.0f s.", error, pause)
+            self._defer(now + pause, {"step": step, "event": event, "since": since, "done": self._done})
+        return None  # never reached: to defer is to raise
+
+    def _defer(self, moment: float, event: dict[str, Any]) -> None:
+        from airflow_provider_visio.triggers.moment import MomentTrigger
+
+        self.defer(trigger=MomentTrigger(moment, event), method_name="execute_again")

@@ -1,0 +1,179 @@
+"""
+Who waits for what, and what is known of it: where news is handed out, wherever they come from.
+
+A poll (or, one day, a webhook) puts what it learns on the board, and the board wakes those waits that it concerns and
+no others: with thousands of them, waking all at every round would make the event loop stand still. All of it runs on
+one event loop, so there are no locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.waiting import MAX_POLL_FAILURES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+
+    from airflow_provider_visio.api.sweep import State
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """
+    What keeps a poll from learning anything.
+
+    :param failures: polls in a row that have failed.
+    :param text: the last failure, without anything secret.
+    :param fatal: whether waiting on cannot help, as with a key that is refused.
+    :param at: when it was met, on the clock of pauses.
+    """
+
+    failures: int
+    text: str
+    fatal: bool
+    at: float
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it is time to give up on the service."""
+        return self.fatal or self.failures >= MAX_POLL_FAILURES
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """
+    One wait's place at the board.
+
+    :param ids: what it waits for.
+    :param interval: seconds between two polls that it asked for.
+    :param joined: when it came, on the clock of pauses.
+    :param news: set when there is something new for it.
+    """
+
+    ids: Sequence[str]
+    interval: float
+    joined: float
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Board:
+    """
+    What is waited for on one connection, and what is known of it.
+
+    :param shared: whether it is for all waits of the triggerer, or for one.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self.shared = shared
+        self.states: dict[str, State] = {}
+        self.trouble: Trouble | None = None
+        self.context: Any = None
+        self._places: dict[str, list[Place]] = {}
+        self._everybody: dict[Place, None] = {}
+        self._joined = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._everybody)
+
+    @property
+    def ids(self) -> KeysView[str]:
+        """The ids waited for, each once."""
+        return self._places.keys()
+
+    @property
+    def interval(self) -> float | None:
+        """The shortest interval in seconds that any wait asked for, or None where nobody waits."""
+        return min((place.interval for place in self._everybody), default=None)
+
+    @property
+    def youngest(self) -> float:
+        """Seconds since the last wait joined."""
+        # A dict keeps the order in which its keys came.
+        last = next(reversed(self._everybody), None)
+        return 0.0 if last is None else clock.ticks() - last.joined
+
+    @contextlib.contextmanager
+    def watching(
+        self, ids: Sequence[str], interval: float, seen: Mapping[str, State] | None = None
+    ) -> Iterator[Place]:
+        """
+        Have some ids looked at for as long as the block lasts.
+
+        :param ids: what is waited for.
+        :param interval: seconds between two polls.
+        :param seen: what was known of them when the wait began; what the board knows is newer.
+        """
+        place = Place(ids, interval, clock.ticks())
+        self._everybody[place] = None
+        for found in ids:
+            self._places.setdefault(found, []).append(place)
+            if seen and found in seen:
+                self.states.setdefault(found, dict(seen[found]))
+        self._joined.set()
+        try:
+            yield place
+        finally:
+            del self._everybody[place]
+            for found in ids:
+                others = self._places[found]
+                others.remove(place)
+                if not others:
+                    del self._places[found]
+                    self.states.pop(found, None)
+
+    def learn(self, found: str, state: State) -> None:
+        """Put up what the service says of an id."""
+        if found not in self._places or self.states.get(found) == state:
+            return
+        self.states[found] = state
+        self._wake(self._places[found])
+
+    def went_well(self, context: Any = None) -> None:
+        """
+        Note that a poll went well.
+
+        :param context: what else it takes to judge the states, such as a contract.
+        """
+        changed = context != self.context
+        self.trouble, self.context = None, context
+        if changed:
+            self._wake(self._everybody)
+
+    def went_wrong(self, text: str, *, fatal: bool) -> None:
+        """Note that a poll went wrong."""
+        failures = (self.trouble.failures if self.trouble else 0) + 1
+        self.trouble = Trouble(failures, text, fatal, clock.ticks())
+        if self.trouble.lasting:
+            self._wake(self._everybody)
+
+    def trouble_for(self, place: Place) -> str | None:
+        """Return the trouble that ends a wait, or None; one that was there before does not, for it may be over."""
+        trouble = self.trouble
+        return trouble.text if trouble and trouble.lasting and trouble.at >= place.joined else None
+
+    async def pause(self, seconds: float) -> None:
+        """Wait some seconds, or until a wait has joined that is in more of a hurry."""
+        until = clock.ticks() + seconds
+        while (left := until - clock.ticks()) > 0:
+            self._joined.clear()
+            if await clock.wait(self._joined, left):
+                until = min(until, clock.ticks() + (self.interval or seconds))
+
+    def _wake(self, places: Iterable[Place]) -> None:
+        for place in places:
+            place.news.set()
+
+
+_BOARDS: dict[tuple[int, str], Board] = {}
+
+
+def board_of(conn_id: str) -> Board:
+    """Return the board of a connection, on the running event loop."""
+    key = (id(asyncio.get_running_loop()), conn_id)
+    return _BOARDS.setdefault(key, Board(shared=True))

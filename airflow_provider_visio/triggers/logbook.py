@@ -1,0 +1,68 @@
+"""What a poll tells of itself, in the triggerer's log and as Airflow's own metrics: once a minute at most."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_visio import clock
+
+if TYPE_CHECKING:
+    from airflow_provider_visio.api.client import AsyncClient
+    from airflow_provider_visio.triggers.board import Board
+
+log = logging.getLogger(__name__)
+
+EVERY = 60.0
+
+
+class Logbook:
+    """
+    The logbook of one poll.
+
+    :param conn_id: id of the Airflow connection.
+    :param board: who waits.
+    """
+
+    def __init__(self, conn_id: str, board: Board) -> None:
+        self._conn_id = conn_id
+        self._board = board
+        self._written = -EVERY
+        self._calls: int | None = None
+
+    def write(self, client: AsyncClient | None, pause: float) -> None:
+        """
+        Write an entry, unless the last one is less than a minute old.
+
+        :param client: what makes the poll's calls.
+        :param pause: seconds to the next look.
+        """
+        now = clock.ticks()
+        if client is None or now - self._written < EVERY - 1:
+            return
+        calls = client.calls - (self._calls or 0)
+        self._written, self._calls = now, client.calls
+        left, _ = client.budget_left()
+        # A poll of its own writes to its task's log, hour after hour.
+        log.log(
+            logging.INFO if self._board.shared else logging.DEBUG,
+            "The poll on connection %s serves %d wait(s): %d call(s) since the last entry, %s left for polls, "
+            "next look in %.0f s.",
+            self._conn_id,
+            len(self._board),
+            calls,
+            " and ".join(
+                f"{calls} of {limit:,} in {seconds:g} s"
+                for calls, (seconds, limit) in zip(left, client.site.limits, strict=False)
+            )
+            or "no limit",
+            pause,
+        )
+        tags = {"conn_id": self._conn_id}
+        Stats.gauge("visio.poll.waits", len(self._board), tags=tags)
+        Stats.incr("visio.poll.calls", calls, tags=tags)
+        Stats.gauge("visio.poll.interval", pause, tags=tags)
+        for calls, (seconds, _) in zip(left, client.site.limits, strict=False):
+            Stats.gauge(f"visio.poll.budget_left.{seconds:g}s", calls, tags=tags)
