@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_right, insort
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # Turns are given out so far ahead at most; a call noted for later than that is left from before the clock jumped.
 FURTHEST_TURN = 3600.0
+
+# Seconds after which a poll that others leave no room may take a turn like everybody else; one poll, once in that time.
+STARVED = 300.0
 
 # For a reset that was rounded up to a whole second.
 _ROUNDING = 1.0
@@ -49,6 +52,7 @@ class Budget:
     def __init__(self, limits: Sequence[tuple[float, int]]) -> None:
         self.windows = [Window(float(seconds), int(limit)) for seconds, limit in limits]
         self._calls: list[float] = []
+        self._relieved = 0.0
 
     def next_turn(self, now: float, *, reserve: float = 0.0) -> float:
         """
@@ -73,6 +77,13 @@ class Budget:
         for window in self.windows:
             if window.left is not None and turn < window.opens:
                 window.left = max(0, window.left - 1)
+
+    def relieve(self, now: float, waited: float) -> bool:
+        """Return whether a poll that has waited so many seconds may take the next turn, whatever the reserve."""
+        if waited < STARVED or 0 <= now - self._relieved < STARVED:
+            return False
+        self._relieved = now
+        return True
 
     def learn(
         self, status: int, headers: Mapping[str, str], *, sent: float, now: float, pause: float | None
@@ -127,6 +138,7 @@ class Budget:
         """Return it as plain JSON."""
         return {
             "calls": [round(call, 3) for call in self._calls],
+            "relieved": self._relieved,
             "windows": [[w.seconds, w.limit, w.left, round(w.opens, 3)] for w in self.windows],
         }
 
@@ -137,6 +149,9 @@ class Budget:
         calls, windows = state.get("calls"), state.get("windows")
         if isinstance(calls, list) and all(_is_time(call) for call in calls):
             self._calls = sorted(calls)
+        relieved = state.get("relieved")
+        if _is_time(relieved):
+            self._relieved = relieved
         for window in self.windows:
             for seconds, limit, left, opens in _quadruples(windows):
                 if seconds == window.seconds and _is_time(opens) and isinstance(left, int | None):
@@ -187,7 +202,7 @@ def _moment(text: str | None) -> float | None:
     return moment if math.isfinite(moment) else None
 
 
-def _is_time(value: object) -> bool:
+def _is_time(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import re
 import ssl
 import time
@@ -26,6 +25,7 @@ from tenacity import AsyncRetrying, Retrying
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, SSLError
 
 from airflow_provider_visio import __version__, clock
+from airflow_provider_visio.api.budget import STARVED
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.ledger import Ledger
 from airflow_provider_visio.api.pages import Pages
@@ -55,8 +55,6 @@ CHUNK_BYTES = 256 * 1024
 MAX_HOPS = 5
 # Calls that one event loop has under way at once.
 CONCURRENCY = 10
-# Seconds after which a poll that others leave no room takes its turn like everybody else.
-STARVED = 300.0
 
 _NOTHING: dict[str, Any] = {"data": None, "meta": {}, "links": {}}
 _NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
@@ -229,6 +227,8 @@ class AsyncClient:
         self._reload = reload
         self._polling = polling
         self._ledger = Ledger(site)
+        # In single file, or a thousand polls would ask for the next turn whenever one is given out.
+        self._queue = asyncio.Lock()
         self._slots = asyncio.Semaphore(CONCURRENCY)
         # One TLS context for the process: making one costs some 20 ms in which the event loop stands still.
         self._http = httpx.AsyncClient(verify=_tls(_trusted(site)), follow_redirects=False)
@@ -285,7 +285,8 @@ class AsyncClient:
     async def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
         if retry.reload:
             self.site = await self._reload()
-        await self._await_turn(call, retry)
+        async with self._queue:
+            await self._await_turn(call, retry)
         async with self._slots:
             sent = clock.now()
             self.calls += 1
@@ -294,19 +295,19 @@ class AsyncClient:
         return read(call, reply, self.site, now=clock.now())
 
     async def _await_turn(self, call: Call, retry: Retry) -> None:
-        started = clock.ticks()
-        while self._polling and clock.ticks() - started < STARVED:
-            pause = self._ledger.ask(clock.now(), self.site.reserve)
-            if not pause:
-                return
-            await clock.asleep(min(pause, started + STARVED - clock.ticks()))
-        patience = math.inf if self._polling else retry.patience
-        pause = self._ledger.book(clock.now(), patience)
-        if pause > patience:
-            raise out_of_turn(call, self.site, pause)
-        if pause > 0:
-            retry.waited(pause)
-            await clock.asleep(pause)
+        started, granted = clock.ticks(), False
+        while not granted:
+            now = clock.now()
+            if self._polling:
+                granted, pause = self._ledger.ask(now, self.site.reserve, clock.ticks() - started)
+            else:
+                granted, pause = True, self._ledger.book(now, retry.patience)
+                if pause > retry.patience:
+                    raise out_of_turn(call, self.site, pause)
+                retry.waited(pause)
+            if pause > 0:
+                # Asked again in between, for others may have made room, or starved it for long enough.
+                await clock.asleep(pause if granted else min(pause, STARVED))
 
     def budget_left(self) -> tuple[list[int], float]:
         """Return the calls that polls may still make in each window, and the part left of the longest."""

@@ -62,17 +62,22 @@ class Ledger:
                 budget.take(now + pause)
             return pause
 
-    def ask(self, now: float, reserve: float) -> float:
+    def ask(self, now: float, reserve: float, waited: float) -> tuple[bool, float]:
         """
-        Take a turn if there is one right now beyond the reserve.
+        Take a turn for a poll: one that is there right now beyond the reserve.
 
-        :return: 0 if it was taken, else the seconds after which to ask again.
+        :param waited: seconds that the poll has waited for its turn.
+        :return: whether it has one, and how many seconds that is away; else after how many to ask again.
         """
         with self._open() as budget:
+            if budget.relieve(now, waited):
+                turn = budget.next_turn(now)
+                budget.take(turn)
+                return True, turn - now
             pause = budget.next_turn(now, reserve=reserve) - now
             if pause <= 0:
                 budget.take(now)
-            return max(0.0, pause)
+            return pause <= 0, max(0.0, pause)
 
     def learn(self, reply: Reply, *, sent: float, now: float) -> None:
         """Note what a reply says of the limit."""
