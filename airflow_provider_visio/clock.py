@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from typing import Protocol
 
 
 def now() -> float:
@@ -27,7 +28,17 @@ async def asleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def wait(event: asyncio.Event, seconds: float | None) -> bool:
+class Event(Protocol):
+    """Something to wait for."""
+
+    def is_set(self) -> bool:
+        """Return whether it has happened."""
+
+    async def wait(self) -> object:
+        """Wait until it happens."""
+
+
+async def wait(event: Event, seconds: float | None) -> bool:
     """Wait for an event, some seconds at most (None: for ever), and return whether it came."""
     # Not wait_for, which makes a task for each of thousands of waits.
     with contextlib.suppress(TimeoutError):

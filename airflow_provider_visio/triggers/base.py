@@ -12,7 +12,7 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_visio import clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_visio.api.sweep import State
     from airflow_provider_visio.triggers.board import Board, Place
@@ -48,27 +48,25 @@ class Wait:
     def judge(self, board: Board, now: float) -> Verdict:
         """Return what is on the board means for this wait."""
 
-    async def follow(
-        self, board: Board, seen: Mapping[str, State] | None = None
-    ) -> AsyncIterator[TriggerEvent]:
+    async def follow(self, board: Board, seen: Mapping[str, State] | None = None) -> TriggerEvent:
         """
-        Follow the news on a board until the wait is over, then yield the one event that says how.
+        Follow the news on a board until the wait is over, and return the one event that says how.
 
         :param board: where the news are.
         :param seen: what was known of the ids when the wait began.
         """
         not_before = clock.ticks() + self.min_dwell
+        place = board.join(self.ids, self.poke_interval, seen)
         try:
-            with board.watching(self.ids, self.poke_interval, seen) as place:
-                verdict = await self._verdict(board, place)
+            verdict = await self._verdict(board, place)
         except Exception as error:
             log.exception("The wait has broken off.")
             verdict = Verdict("trouble", waiting=tuple(self.ids), trouble=type(error).__name__)
+        finally:
+            board.leave(place)
         await clock.asleep(max(0.0, not_before - clock.ticks()))
         log.info("The wait is over: %s%s.", verdict.outcome, _reason(verdict))
-        yield TriggerEvent(  # type: ignore[no-untyped-call]
-            {**verdict.as_event(), "deadline": self.deadline}
-        )
+        return TriggerEvent({**verdict.as_event(), "deadline": self.deadline})  # type: ignore[no-untyped-call]
 
     async def _verdict(self, board: Board, place: Place) -> Verdict:
         while True:

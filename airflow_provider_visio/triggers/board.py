@@ -9,7 +9,6 @@ one event loop, so there are no locks.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.waiting import MAX_POLL_FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+    from collections.abc import Iterable, KeysView, Mapping, Sequence
 
     from airflow_provider_visio.api.sweep import State
 
@@ -44,6 +43,39 @@ class Trouble:
         return self.fatal or self.failures >= MAX_POLL_FAILURES
 
 
+class Bell:
+    """An event for one waiter: a fifth of the memory of asyncio's, of which thousands are kept."""
+
+    __slots__ = ("_rung", "_waiter")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        """Wake the waiter, now or when it comes."""
+        self._rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def clear(self) -> None:
+        """Forget that it was set."""
+        self._rung = False
+
+    def is_set(self) -> bool:
+        """Return whether it was set."""
+        return self._rung
+
+    async def wait(self) -> None:
+        """Wait until it is set."""
+        if not self._rung:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+
 @dataclass(eq=False, slots=True)
 class Place:
     """
@@ -58,7 +90,7 @@ class Place:
     ids: Sequence[str]
     interval: float
     joined: float
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    news: Bell = field(default_factory=Bell)
 
 
 class Board:
@@ -98,12 +130,9 @@ class Board:
         last = next(reversed(self._everybody), None)
         return 0.0 if last is None else clock.ticks() - last.joined
 
-    @contextlib.contextmanager
-    def watching(
-        self, ids: Sequence[str], interval: float, seen: Mapping[str, State] | None = None
-    ) -> Iterator[Place]:
+    def join(self, ids: Sequence[str], interval: float, seen: Mapping[str, State] | None = None) -> Place:
         """
-        Have some ids looked at for as long as the block lasts.
+        Have some ids looked at until the place is left.
 
         :param ids: what is waited for.
         :param interval: seconds between two polls.
@@ -114,18 +143,19 @@ class Board:
         for found in ids:
             self._places.setdefault(found, []).append(place)
             if seen and found in seen:
-                self.states.setdefault(found, dict(seen[found]))
+                self.states.setdefault(found, seen[found])
         self._joined.set()
-        try:
-            yield place
-        finally:
-            del self._everybody[place]
-            for found in ids:
-                others = self._places[found]
-                others.remove(place)
-                if not others:
-                    del self._places[found]
-                    self.states.pop(found, None)
+        return place
+
+    def leave(self, place: Place) -> None:
+        """Give a place up."""
+        del self._everybody[place]
+        for found in place.ids:
+            others = self._places[found]
+            others.remove(place)
+            if not others:
+                del self._places[found]
+                self.states.pop(found, None)
 
     def learn(self, found: str, state: State) -> None:
         """Put up what the service says of an id."""

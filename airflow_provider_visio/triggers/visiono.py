@@ -65,12 +65,12 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
         min_dwell: float = 10.0,
         needed: int | None = None,
         proceed: bool = False,  # noqa: FBT001, FBT002  by name, as Airflow makes it again
-        states: Mapping[str, Mapping[str, Any]] | None = None,
+        states: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(request_ids, deadline, poke_interval, min_dwell)
         self.visiono_conn_id = visiono_conn_id
         self.goal = Goal(needed, proceed)
-        self.states = {i: dict(state) for i, state in (states or {}).items()}
+        self.states = dict(states or {})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments: plain JSON, nothing secret, for Airflow stores it in the clear."""
@@ -114,16 +114,14 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
         """Wait for what the shared poll puts on the board."""
         board = board_of(self.visiono_conn_id)
         self._announce(f"the poll that it shares with {len(board)} other wait(s)")
-        async for event in self.follow(board, self.states):
-            yield event
+        yield await self.follow(board, self.states)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this wait alone: Airflow before 3.3, and ``dag.test()``."""
         self._announce("a poll of its own")
         board = Board()
         async with beside(_poll(self.visiono_conn_id, board)):
-            async for event in self.follow(board, self.states):
-                yield event
+            yield await self.follow(board, self.states)
 
     def _announce(self, how: str) -> None:
         log.info(

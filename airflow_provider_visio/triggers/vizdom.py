@@ -77,8 +77,7 @@ class VizdomExportTrigger(Wait, BaseTrigger):
         )
         board = Board()
         async with beside(self._poll(board)):
-            async for event in self.follow(board):
-                yield event
+            yield await self.follow(board)
 
     async def _poll(self, board: Board) -> None:
         from airflow_provider_visio.hooks.vizdom import VizdomHook, contract_of
