@@ -6,50 +6,11 @@ import logging
 from typing import Any
 
 import pytest
-from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
 from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger
-
-shared_streams = pytest.mark.skipif(
-    not hasattr(BaseEventTrigger, "shared_stream_key"), reason="this Airflow has no shared streams"
-)
-
-
-def ask(number: int) -> list[str]:
-    hook = VisionoHook()
-    return [hook.create_photo_request(f"meter {n}")["id"] for n in range(number)]
-
-
-def fire(trigger: Any) -> dict[str, Any]:
-    async def first() -> Any:
-        (event,) = [event.payload async for event in trigger.run()]
-        return event
-
-    return asyncio.run(asyncio.wait_for(first(), 30))
-
-
-async def fire_shared(triggers: list[VisionoPhotoRequestTrigger]) -> list[dict[str, Any]]:
-    """Run triggers behind Airflow's own manager of shared streams, as its triggerer does."""
-    from airflow.triggers.shared_stream import SharedStreamManager
-
-    manager = SharedStreamManager()
-
-    async def one(number: int, trigger: VisionoPhotoRequestTrigger) -> dict[str, Any]:
-        key = trigger.shared_stream_key()
-        stream = manager.subscribe(trigger_id=number, trigger=trigger, key=key)
-        try:
-            (event,) = [event.payload async for event in trigger.filter_shared_stream(stream)]
-            return event
-        finally:
-            await manager.unsubscribe(number, key)
-
-    try:
-        return await asyncio.wait_for(asyncio.gather(*(one(n, t) for n, t in enumerate(triggers))), 60)
-    finally:
-        await manager.stop_all()
+from tasks.streams import ask, fire, fire_shared, shared_streams
 
 
 @pytest.mark.parametrize(
