@@ -111,6 +111,17 @@ def seconds(value: float | timedelta | None, name: str) -> float | None:
     return float(value)
 
 
+def earliest_deadline(since: float, *limits: float | timedelta | None) -> float | None:
+    """
+    Return when a wait gives up, in seconds since 1970, or None for never.
+
+    :param since: when it began.
+    :param limits: seconds or timedeltas that it may take; None for no limit.
+    """
+    spans = [limit.total_seconds() if isinstance(limit, timedelta) else limit for limit in limits]
+    return min((since + span for span in spans if span is not None), default=None)
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}..."

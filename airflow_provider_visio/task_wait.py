@@ -189,11 +189,15 @@ class PhotoRequestWait(TaskWait):
     A wait for photo requests.
 
     :param goal: when it is good.
+    :param cancel_on_kill: whether the requests are deleted when the task is killed while it is deferred.
     """
 
-    def __init__(self, conn_id: str, poke_interval: float, goal: Goal = ALL) -> None:
+    def __init__(
+        self, conn_id: str, poke_interval: float, goal: Goal = ALL, *, cancel_on_kill: bool = False
+    ) -> None:
         super().__init__(conn_id, poke_interval)
         self.goal = goal
+        self.cancel_on_kill = cancel_on_kill
 
     @cached_property
     def _hook(self) -> VisionoHook:
@@ -219,6 +223,7 @@ class PhotoRequestWait(TaskWait):
             needed=self.goal.needed,
             proceed=self.goal.proceed,
             states=self._seen(ids),
+            cancel_on_kill=self.cancel_on_kill,
         )
 
     def _seen(self, ids: list[str]) -> dict[str, dict[str, Any]]:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
+
+import pendulum
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
+from airflow_provider_visio.api.lists import LIST_PAGE
 from airflow_provider_visio.api.sweep import sweep
 from airflow_provider_visio.connection_form import VISIONO_FORM
 from airflow_provider_visio.destination import folder_at
-from airflow_provider_visio.exceptions import NotFoundError, PermissionDeniedError, PhotoRequestFailedError
+from airflow_provider_visio.exceptions import (
+    NotFoundError,
+    PermissionDeniedError,
+    PhotoRequestFailedError,
+    UnexpectedReplyError,
+)
 from airflow_provider_visio.hooks.base import VisioBaseHook
-from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, photo_request_phase
+from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, epoch, photo_request_phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
     from airflow.sdk import ObjectStoragePath
@@ -23,6 +32,10 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.visiono import PermanentLink, Photo, PhotoRequest
     from airflow_provider_visio.transfer import Manifest
     from airflow_provider_visio.waiting import States, Verdict
+
+
+# Requests without metadata in the list are asked for singly; more than so many are too many to.
+MOST_SILENT = 50
 
 
 class VisionoHook(VisioBaseHook):
@@ -128,6 +141,46 @@ class VisionoHook(VisioBaseHook):
         :raises NotFoundError: there is none, or it was deleted.
         """
         return cast("PhotoRequest", self._object(api.get_photo_request(request_id)))
+
+    def find_photo_requests(
+        self, tag: Mapping[str, str], *, since: float | None = None
+    ) -> list[PhotoRequest]:
+        """
+        Return the photo requests that carry some metadata (source: seed; ``metadata``: plugin).
+
+        :param tag: the metadata that they must have, among other.
+        :param since: leave out those made earlier, in seconds since 1970; None for all.
+        :raises UnexpectedReplyError: the service does not tell the metadata of its requests, so nobody can say.
+        """
+        moment = None if since is None else pendulum.from_timestamp(since)
+        found: list[PhotoRequest] = []
+        silent = 0
+        for request in self.list_photo_requests(created_after=moment, page_size=LIST_PAGE):
+            made = epoch(request.get("created_at"))
+            if since is not None and made is not None and made < since:
+                continue
+            whole = request
+            if "metadata" not in request:
+                silent += 1
+                if silent > MOST_SILENT:
+                    break
+                whole = self.get_photo_request(request["id"])
+            if "metadata" not in whole:
+                silent += MOST_SILENT
+                break
+            metadata = whole["metadata"]
+            if isinstance(metadata, Mapping) and all(
+                metadata.get(name) == word for name, word in tag.items()
+            ):
+                found.append(whole)
+        if silent > MOST_SILENT and not found:
+            raise UnexpectedReplyError(
+                "Visiono does not tell the metadata of its photo requests, so it cannot be known whether this one was "
+                "made before. Look in its dashboard; to ask again all the same, clear the task after deleting its "
+                f"entry in the task state store. [connection {self.conn_id}]",
+                conn_id=self.conn_id,
+            )
+        return found
 
     def delete_photo_request(self, request_id: str) -> None:
         """

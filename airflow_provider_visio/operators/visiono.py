@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.photo_request import check_photo_request
-from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, known_ids, seconds
+from airflow_provider_visio.arguments import (
+    check_if_known,
+    earliest_deadline,
+    given,
+    ids_of,
+    is_many,
+    known_ids,
+    seconds,
+)
 from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
+from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.operators.base import VisioOperator
 
@@ -19,6 +29,8 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
     from airflow_provider_visio.hooks.visiono import VisionoHook
+    from airflow_provider_visio.intent import OnExisting
+    from airflow_provider_visio.operators.once import Once
     from airflow_provider_visio.task_wait import PhotoRequestWait
 
 # What of a request later tasks need; its recipient's address stays with the service.
@@ -69,8 +81,13 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
     :param metadata: JSON data that the service keeps with the request. (templated)
     :param wait_for_photos: wait until the photos are submitted; True where a ``destination`` is given.
     :param destination: where to store the photos: an object store's URL or an absolute path. (templated)
-    :param timeout: seconds or timedelta to wait for the photos at most; None for as long as the request is open.
+    :param timeout: seconds or timedelta to wait for the photos at most, from when they were asked for; None for as long
+        as the request is open. ``execution_timeout`` counts likewise.
     :param poke_interval: seconds or timedelta between two looks while waiting.
+    :param on_existing: what becomes of a request that an earlier try, or an earlier run of this task that was cleared,
+        has made and that is still open: ``"reuse"`` goes on waiting for it, ``"replace"`` deletes it and asks anew,
+        ``"fail"`` fails. One that has ended is asked for anew, unless its photos were not fetched yet.
+    :param cancel_on_kill: whether the request is deleted when its task is killed, marked or cleared by somebody.
     :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
         the service's rate limit.
     :param visiono_conn_id: id of the Airflow connection. (templated)
@@ -107,6 +124,8 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
         destination: ObjectStoragePath | str | None = None,
         timeout: float | timedelta | None = None,
         poke_interval: float | timedelta = 60.0,
+        on_existing: OnExisting = "reuse",
+        cancel_on_kill: bool = False,
         visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
@@ -125,7 +144,11 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
         self.destination = destination
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 60.0
+        self.on_existing = on_existing
+        self.cancel_on_kill = cancel_on_kill
         self.visiono_conn_id = visiono_conn_id
+        self._open_id: str | None = None
+        check_on_existing(on_existing)
         given(instructions, "instructions")
         check_if_known(
             check_photo_request,
@@ -161,45 +184,88 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
         """Make the request; wait for the photos and store them if asked to."""
         if self.destination is not None:
             check_reachable(self.destination)
-        request = self.hook.create_photo_request(
-            self.instructions,
-            recipient_email=self.recipient_email,
-            send_email=self.send_email,
-            expires_in_hours=self.expires_in_hours,  # type: ignore[arg-type]  # rendered text is read as a number
-            items=self.items,
-            require_gps=self.require_gps,
-            allow_submitter_notes=self.allow_submitter_notes,
-            internal_notes=self.internal_notes,
-            metadata=self.metadata,
-        )
-        self.log.info("Photo request %s is made: %s", request["id"], request.get("request_url"))
+        once = self._once(context)
+        request = self._request(once)
+        self._open_id = request["id"]
         remember_link(context, request.get("request_url"))
         if not self.wait_for_photos:
+            once.close()
             return _output(request)
-        deadline = None if self.timeout is None else clock.now() + self.timeout
+        deadline = earliest_deadline(once.since, self.timeout, self.execution_timeout)
         wait = self._wait()
         wait.states = {request["id"]: request}
         if self.deferrable:
             wait.defer(self, [request["id"]], deadline)
         wait.block([request["id"]], deadline)
-        return self._finish(request["id"])
+        return self._finish(context, request["id"])
 
-    def _resume(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on when the photos are there, or will not come."""
-        return self._finish(self._wait().resume(self, event).arrived[0])
+        return self._finish(context, self._wait().resume(self, event).arrived[0])
+
+    def on_kill(self) -> None:
+        """Delete the request with ``cancel_on_kill``; for a deferred wait its trigger does."""
+        if self.cancel_on_kill and self._open_id:
+            self.hook.delete_photo_request(self._open_id)
+            self.log.info("Photo request %s is deleted, for its task was killed.", self._open_id)
+
+    def _once(self, context: Context) -> Once:
+        from airflow_provider_visio.operators.once import Once
+
+        return Once(context, self._asked(), self.on_existing)
+
+    def _asked(self) -> dict[str, Any]:
+        return {
+            "instructions": self.instructions,
+            "recipient_email": self.recipient_email,
+            "send_email": self.send_email,
+            "expires_in_hours": self.expires_in_hours,
+            "items": self.items,
+            "require_gps": self.require_gps,
+            "allow_submitter_notes": self.allow_submitter_notes,
+            "internal_notes": self.internal_notes,
+            "metadata": self.metadata,
+        }
+
+    def _request(self, once: Once) -> Mapping[str, Any]:
+        """Return the request that this task asks for: made now, or found."""
+        from airflow_provider_visio.waiting import photo_request_phase
+
+        hook = self.hook
+
+        def ask(tag: dict[str, str]) -> Mapping[str, Any]:
+            made = hook.create_photo_request(
+                **{**self._asked(), "metadata": {**(self.metadata or {}), **tag}}
+            )
+            self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
+            return made
+
+        def discard(request_id: str) -> None:
+            with contextlib.suppress(NotFoundError):
+                hook.delete_photo_request(request_id)
+
+        return once.get(
+            ask=ask,
+            look_at=hook.get_photo_request,
+            look_up=lambda intent, since: hook.find_photo_requests(intent.mark, since=since),
+            phase_of=lambda request: photo_request_phase(request, now=clock.now()),
+            discard=discard,
+        )
 
     def _wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait
 
-        return PhotoRequestWait(self.visiono_conn_id, self.poke_interval)
+        return PhotoRequestWait(self.visiono_conn_id, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
-    def _finish(self, request_id: str) -> dict[str, Any]:
+    def _finish(self, context: Context, request_id: str) -> dict[str, Any]:
         from airflow_provider_visio.transfer import summary
 
+        self._open_id = None
         hook = self.hook
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
             output["photos"] = summary(hook.download_photos(request_id, self.destination))
+        self._once(context).close()
         return output
 
 

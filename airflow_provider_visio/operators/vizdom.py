@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_visio import clock
 from airflow_provider_visio.api.export_format import check_format
-from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_many, known_ids, seconds
+from airflow_provider_visio.arguments import (
+    check_if_known,
+    earliest_deadline,
+    given,
+    ids_of,
+    is_many,
+    known_ids,
+    seconds,
+)
 from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.operators.base import VisioOperator
 
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.hooks.vizdom import VizdomHook
+    from airflow_provider_visio.intent import OnExisting
+    from airflow_provider_visio.operators.once import Once
     from airflow_provider_visio.task_wait import ExportWait
 
 # A link to the file is not among them: it is signed, and would have lapsed anyway.
@@ -54,8 +64,12 @@ class VizdomExportDashboardOperator(_VizdomOperator):
     :param export_format: ``pdf``, ``png`` or ``csv``. (templated)
     :param wait_for_completion: wait until the file is ready.
     :param destination: where to store the file: an object store's URL or an absolute path. (templated)
-    :param timeout: seconds or timedelta to wait for the file at most; None for no limit.
+    :param timeout: seconds or timedelta to wait for the file at most, from when it was asked for; None for no limit.
+        ``execution_timeout`` counts likewise.
     :param poke_interval: seconds or timedelta between the first two looks; later ones come up to 30 s apart.
+    :param on_existing: what becomes of an export that an earlier try, or an earlier run of this task that was cleared,
+        has started and that is still being made: ``"reuse"``, ``"replace"`` (start another; no call to cancel one is
+        known) or ``"fail"``. Where the reply to the start was lost, another is started, for Vizdom has no list of them.
     :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
         the service's rate limit.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
@@ -75,6 +89,7 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         destination: ObjectStoragePath | str | None = None,
         timeout: float | timedelta | None = 3600.0,
         poke_interval: float | timedelta = 2.0,
+        on_existing: OnExisting = "reuse",
         vizdom_conn_id: str = "vizdom_default",
         **kwargs: Any,
     ) -> None:
@@ -86,7 +101,9 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         self.destination = destination
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 2.0
+        self.on_existing = on_existing
         self.vizdom_conn_id = vizdom_conn_id
+        check_on_existing(on_existing)
         known_ids(dashboard_id, "dashboard_id")
         given(export_format, "export_format")
         check_if_known(check_format, export_format=export_format)
@@ -106,11 +123,12 @@ class VizdomExportDashboardOperator(_VizdomOperator):
 
         hook = self.hook
         remember_link(context, hook.dashboard_url(self.dashboard_id))
-        export = hook.create_export(self.dashboard_id, self.export_format)
-        self.log.info("Export %s of dashboard %s is started.", export["id"], self.dashboard_id)
+        once = self._once(context)
+        export = self._export(once)
         if not self.wait_for_completion:
+            once.close()
             return _output(export)
-        deadline = None if self.timeout is None else clock.now() + self.timeout
+        deadline = earliest_deadline(once.since, self.timeout, self.execution_timeout)
         wait = self._wait()
         # An export may be ready at once, from a cache; a deferral would then only cost time.
         if export_phase(export, hook.contract) == "arrived":
@@ -119,18 +137,43 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         if self.deferrable:
             wait.defer(self, [export["id"]], deadline)
         wait.block([export["id"]], deadline)
-        return self._finish(export["id"])
+        return self._finish(context, export["id"])
 
-    def _resume(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002
+    def _resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on when the file is ready, or will never be."""
-        return self._finish(self._wait().resume(self, event).arrived[0])
+        return self._finish(context, self._wait().resume(self, event).arrived[0])
+
+    def _once(self, context: Context) -> Once:
+        from airflow_provider_visio.operators.once import Once
+
+        asked = {"dashboard_id": self.dashboard_id, "format": self.export_format}
+        return Once(context, asked, self.on_existing)
+
+    def _export(self, once: Once) -> Mapping[str, Any]:
+        """Return the export that this task asks for: started now, or by an earlier run."""
+        from airflow_provider_visio.waiting import export_phase
+
+        hook = self.hook
+
+        def ask(_: dict[str, str]) -> Mapping[str, Any]:
+            made = hook.create_export(self.dashboard_id, self.export_format)
+            self.log.info("Export %s of dashboard %s is started.", made["id"], self.dashboard_id)
+            return made
+
+        return once.get(
+            ask=ask,
+            look_at=hook.get_export,
+            look_up=None,
+            phase_of=lambda export: export_phase(export, hook.contract),
+            discard=None,
+        )
 
     def _wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait
 
         return ExportWait(self.vizdom_conn_id, self.poke_interval)
 
-    def _finish(self, export_id: str) -> dict[str, Any]:
+    def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
         from airflow_provider_visio.transfer import summary
 
         hook = self.hook
@@ -138,6 +181,7 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         if self.destination is not None:
             stored = summary(hook.download_export(export_id, self.destination))
             output |= {"file": stored["files"][0], "manifest": stored["manifest"]}
+        self._once(context).close()
         return output
 
 

@@ -10,8 +10,10 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.lookout import Lookout
+from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.triggers.base import Wait
 from airflow_provider_visio.triggers.board import Board, board_of
+from airflow_provider_visio.triggers.killed import still_deferred
 from airflow_provider_visio.triggers.poll import beside, poll
 from airflow_provider_visio.waiting import (
     EXPIRY_GRACE,
@@ -50,6 +52,7 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
     :param min_dwell: seconds before which it does not fire.
     :param needed: how many must arrive; None for all.
     :param proceed: whether the deadline ends the wait well, with what has arrived.
+    :param cancel_on_kill: whether the requests that are open are deleted when somebody kills the task.
     :param states: what was known when the wait began, by id: ``status``, ``created_at`` and ``expires_at``.
     """
 
@@ -66,10 +69,12 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
         needed: int | None = None,
         proceed: bool = False,  # noqa: FBT001, FBT002  by name, as Airflow makes it again
         states: Mapping[str, dict[str, Any]] | None = None,
+        cancel_on_kill: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         super().__init__(request_ids, deadline, poke_interval, min_dwell)
         self.visiono_conn_id = visiono_conn_id
         self.goal = Goal(needed, proceed)
+        self.cancel_on_kill = cancel_on_kill
         self.states = dict(states or {})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -85,6 +90,7 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
                 "needed": self.goal.needed,
                 "proceed": self.goal.proceed,
                 "states": self.states,
+                "cancel_on_kill": self.cancel_on_kill,
             },
         )
 
@@ -122,6 +128,24 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
         board = Board()
         async with beside(_poll(self.visiono_conn_id, board)):
             yield await self.follow(board, self.states)
+
+    async def on_kill(self) -> None:
+        """Delete the open requests with ``cancel_on_kill`` (Airflow 3.3 and later)."""
+        if not self.cancel_on_kill or await still_deferred(self.task_instance):
+            return
+        from airflow_provider_visio.api import visiono as api
+        from airflow_provider_visio.hooks.visiono import VisionoHook
+
+        client = await VisionoHook(self.visiono_conn_id).get_async_conn()
+        try:
+            for request_id in self.ids:
+                with contextlib.suppress(NotFoundError):
+                    state = (await client.send(api.get_photo_request(request_id)))["data"]
+                    if photo_request_phase(state, now=clock.now()) in {None, "open"}:
+                        await client.send(api.delete_photo_request(request_id))
+                        log.info("Photo request %s is deleted, for its task was killed.", request_id)
+        finally:
+            await client.close()
 
     def _announce(self, how: str) -> None:
         log.info(
