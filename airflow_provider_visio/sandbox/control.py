@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field, ValidationError
 
 from . import ids
+from .bulk import BulkBody, make_many
 from .exports import Export
 from .faults import FaultSpec
 from .journal import Journal
@@ -194,6 +195,10 @@ def _add_observation(app: FastAPI, world: World) -> None:
 
 
 def _add_actions(app: FastAPI, world: World) -> None:
+    @app.post("/photo-requests")
+    async def many(body: BulkBody) -> Answer:
+        return Answer(make_many(world, body))
+
     @app.put("/photo-requests/{id}/person")
     async def person(id: str, body: Person) -> Answer:  # noqa: A002
         world.catch_up()

@@ -119,7 +119,7 @@ class ApiGate(Gate):
         headers: dict[str, str] = {}
         settings, clock = self.world.ground.settings, self.world.ground.clock
         if self.service == "visiono" and settings.rate_headers:
-            reset = clock.for_caller(clock.now() + 60) if spec.reset is None else spec.reset
+            reset = self.world.ground.for_caller(clock.now() + 60) if spec.reset is None else spec.reset
             headers = {
                 "X-RateLimit-Limit": str(settings.visiono_per_minute),
                 "X-RateLimit-Remaining": "0",
@@ -159,10 +159,11 @@ class ApiGate(Gate):
             headers = {
                 "X-RateLimit-Limit": str(verdict.limit),
                 "X-RateLimit-Remaining": str(verdict.remaining),
-                "X-RateLimit-Reset": str(math.ceil(clock.for_caller(verdict.resets_at))),
+                "X-RateLimit-Reset": str(math.ceil(self.world.ground.for_caller(verdict.resets_at))),
             }
         if settings.retry_after_header and not verdict.allowed:
-            wait = (verdict.resets_at - clock.now()) / (clock.speed or 1.0)
+            pace = 1.0 if settings.caller_clock == "virtual" else clock.speed or 1.0
+            wait = (verdict.resets_at - clock.now()) / pace
             headers["Retry-After"] = str(max(1, math.ceil(wait)))
         return headers
 

@@ -43,6 +43,10 @@ class Ground:
         """Return a Visiono timestamp: `Z` in the documentation, `+00:00` in the plugin."""
         return iso(moment, offset=self.plugin_style)
 
+    def for_caller(self, moment: float) -> float:
+        """When a virtual moment comes on the clock that the caller goes by."""
+        return moment if self.settings.caller_clock == "virtual" else self.clock.for_caller(moment)
+
     def link(self, path: str, seconds: float) -> str:
         """Return a signed storage link valid for so many seconds from now."""
         return f"{self.addresses.storage}{path}?{self.signer.query(path, self.clock.now() + seconds)}"

@@ -32,6 +32,8 @@ class Settings(Strict):
     vizdom_per_minute: int = Field(default=1000, ge=0)
     rate_headers: bool = True
     retry_after_header: bool = False
+    # Whose seconds the rate headers speak of: "virtual" is for a caller who lives on the sandbox's clock.
+    caller_clock: Literal["real", "virtual"] = "real"
     pagination: Literal["none", "page", "cursor"] = "page"
     page_size: int = Field(default=15, ge=1, le=100)
     list_filters: bool = True
@@ -39,6 +41,7 @@ class Settings(Strict):
     list_order: Literal["newest", "oldest"] = "newest"
     photos_in_request: bool = False
     download_urls: bool = True
+    download_urls_of_open: Literal["empty", "missing"] = "empty"
     photo_link_seconds: float = Field(default=86400, ge=0, le=1e9)
     export_link_seconds: float = Field(default=3600, ge=0, le=1e9)
     export_seconds: float = Field(default=2.0, ge=0, le=1e9)

@@ -163,6 +163,8 @@ async def download_urls(world: Here, id: str) -> Response:  # noqa: A002
     if not world.ground.settings.download_urls:
         raise Refusal(404, {"message": f"The route v1/photo-requests/{id}/download-urls could not be found."})
     found = _find(world, id)
+    if found.submitted_at is None and world.ground.settings.download_urls_of_open == "missing":
+        raise not_found("Photos")
     await draw(found.photos)
     data = {
         "photo_request_id": found.id,

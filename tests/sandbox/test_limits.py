@@ -47,6 +47,20 @@ def test_reset_is_told_in_the_callers_time(sandbox):
     assert int(reset) - time.time() <= 2
 
 
+def test_reset_can_be_told_in_virtual_time(sandbox):
+    sandbox.settings(visiono_per_minute=1, retry_after_header=True, caller_clock="virtual")
+    sandbox.advance(1_000_000)
+    sandbox.control("POST", "/time", {"speed": 60})
+    now = sandbox.control("GET", "/time")["now"]
+    sandbox.visiono("GET", "/status")
+    refused = sandbox.visiono("GET", "/status")
+    assert refused.status_code == 429
+    assert 58 <= int(refused.headers["x-ratelimit-reset"]) - now <= 70
+    assert 40 <= int(refused.headers["retry-after"]) <= 60
+    sandbox.control("POST", "/faults", {"service": "visiono", "kind": "rate_limit"})
+    assert int(sandbox.visiono("GET", "/status").headers["x-ratelimit-reset"]) >= now + 60
+
+
 def test_rate_headers_can_be_switched_off(sandbox):
     sandbox.settings(rate_headers=False)
     assert not [name for name in sandbox.visiono("GET", "/status").headers if "rate" in name.lower()]

@@ -137,6 +137,15 @@ def test_download_urls_can_be_missing(sandbox):
     assert "could not be found" in reply.json()["message"]
 
 
+def test_download_urls_of_an_open_request_can_be_missing(sandbox):
+    sandbox.settings(download_urls_of_open="missing")
+    made = sandbox.ask()
+    sandbox.act(made, "upload")
+    assert sandbox.visiono("GET", f"/photo-requests/{made['id']}/download-urls").status_code == 404
+    sandbox.act(made, "submit")
+    assert len(sandbox.photos(made)) == 1
+
+
 def test_plugin_style_of_ids_and_times(sandbox):
     sandbox.settings(request_id_style="pr")
     first, second = sandbox.ask(), sandbox.ask()

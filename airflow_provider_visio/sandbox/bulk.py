@@ -1,0 +1,58 @@
+"""Many photo requests at once, for measurements: outside the rate limit and the counters."""
+
+import random
+from typing import Annotated
+
+from pydantic import Field
+
+from . import ids
+from .options import Strict
+from .photo_requests import PhotoRequest
+from .world import World
+
+
+class BulkBody(Strict):
+    """POST /control/photo-requests; seconds are virtual, from now."""
+
+    count: Annotated[int, Field(ge=0, le=100_000)]
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    submit_after: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    submit_within: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    expires_in_hours: Annotated[int, Field(ge=1, le=8760)] = 72
+
+
+def make_many(world: World, body: BulkBody) -> list[str]:
+    """Make requests; unless `submit_within` is null, a share of them will be submitted at random moments.
+
+    No picture belongs to them: they are submitted empty.
+    """
+    now = world.catch_up()
+    made = [_request(world, now, body.expires_in_hours) for _ in range(body.count)]
+    for request in made:
+        world.ask(request)
+    if body.submit_within is not None:
+        start = now + body.submit_after
+        for request in random.sample(made, round(body.count * body.share)):
+            _submit_at(world, request, start + random.random() * body.submit_within)
+    world.catch_up()
+    return [request.id for request in made]
+
+
+def _request(world: World, now: float, hours: int) -> PhotoRequest:
+    return PhotoRequest(
+        id=world.requests.new_id(),
+        unique_code=ids.code(),
+        numeric_code=ids.digits(),
+        instructions="One of many",
+        created_at=now,
+        expires_at=now + hours * 3600,
+        items=[],
+    )
+
+
+def _submit_at(world: World, request: PhotoRequest, moment: float) -> None:
+    def submit(due: float) -> None:
+        if request.is_open:
+            world.requests.submit(request, due)
+
+    world.ground.agenda.at(moment, submit)
