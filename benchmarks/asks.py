@@ -1,0 +1,101 @@
+"""Many mapped tasks create requests at once, alone or beside a triggerer full of waits; how many get through."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.contestants import PROVIDER
+from benchmarks.stage import Stage
+from benchmarks.waits import HOUR, Plan, WarmUp, orders, triggerer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.notes import Json
+
+PER_MINUTE, PER_HOUR = 60, 1000
+
+
+@dataclass(frozen=True)
+class Made:
+    """
+    What came of it; virtual time, counted from the first call of all.
+
+    :param creates: requests made within the time measured.
+    :param polls: calls let through within it that are no creates.
+    :param refused: 429s within it.
+    :param took: seconds until the last request was made.
+    :param failed: tasks that failed.
+    :param first_failure: the traceback of the first that did.
+    :param deferrals: how often tasks gave their slot back.
+    """
+
+    creates: int
+    polls: int
+    refused: int
+    took: float
+    failed: int
+    first_failure: str
+    deferrals: int
+
+    @property
+    def share(self) -> float:
+        """Creates against what the hour's limit and the polls leave."""
+        return self.creates / (PER_HOUR - self.polls)
+
+
+def bound(count: int) -> float:
+    """Return the seconds in which so many calls can be made at best: windows of a minute, each used up at once."""
+    return (-(-count // PER_MINUTE) - 1) * 60.0
+
+
+def measure(
+    folder: Path, slots: int, count: int, hours: float, speed: float, beside: Plan | None, warm_up: WarmUp
+) -> Made:
+    """
+    Have tasks create requests until they are done or the time is over.
+
+    :param slots: how many run at once.
+    :param count: how many there are.
+    :param beside: what waits meanwhile.
+    """
+    with Stage(folder, speed, {"page_size": 100}) as stage:
+        tasks = stage.start(
+            "benchmarks.creates",
+            {
+                **PROVIDER.connection(stage.sandbox.info),
+                **PROVIDER.connection(warm_up.sandbox.info, "warm_"),
+            },
+            slots=slots,
+        )
+        tasks.note("ready")
+        if beside is not None:
+            waits = triggerer(stage, beside, warm_up)
+            stage.sandbox.control("POST", "/photo-requests", {"count": beside.waits})
+            waits.order(triggers=orders(stage, beside)[1])
+        tasks.order(count=count)
+        until = time.monotonic() + hours * HOUR / speed + 2.0
+        while time.monotonic() < until and not tasks.left("finished"):
+            time.sleep(0.1)
+        tasks.stop()
+        report = tasks.note("report")
+        return _made(stage.sandbox.control("GET", "/calls"), hours, report)
+
+
+def _made(calls: list[Json], hours: float, report: Json) -> Made:
+    calls = [call for call in calls if call["service"] == "visiono"]
+    first = calls[0]["at"] if calls else 0.0
+    calls = [call for call in calls if call["at"] <= first + hours * HOUR]
+    made = [call for call in calls if call["status"] == 201]
+    refused = [call for call in calls if call["status"] == 429]
+    return Made(
+        creates=len(made),
+        polls=len(calls) - len(made) - len(refused),
+        refused=len(refused),
+        took=made[-1]["at"] - first if made else 0.0,
+        failed=report["failed"],
+        first_failure=report["first_failure"],
+        deferrals=report["deferrals"],
+    )
