@@ -6,16 +6,37 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks import waits
 from benchmarks.contestants import PROVIDER
 from benchmarks.stage import Stage
-from benchmarks.waits import HOUR, Plan, WarmUp, orders, triggerer
+from benchmarks.waits import orders, triggerer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.notes import Json
+    from benchmarks.waits import WarmUp
 
 PER_MINUTE, PER_HOUR = 60, 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What is measured.
+
+    :param slots: how many tasks run at once.
+    :param count: how many there are.
+    :param hours: virtual hours that they have.
+    :param speed: virtual seconds in a real one.
+    :param beside: what waits meanwhile.
+    """
+
+    slots: int
+    count: int
+    hours: float
+    speed: float = 60.0
+    beside: waits.Plan | None = None
 
 
 @dataclass(frozen=True)
@@ -51,43 +72,35 @@ def bound(count: int) -> float:
     return (-(-count // PER_MINUTE) - 1) * 60.0
 
 
-def measure(
-    folder: Path, slots: int, count: int, hours: float, speed: float, beside: Plan | None, warm_up: WarmUp
-) -> Made:
-    """
-    Have tasks create requests until they are done or the time is over.
-
-    :param slots: how many run at once.
-    :param count: how many there are.
-    :param beside: what waits meanwhile.
-    """
-    with Stage(folder, speed, {"page_size": 100}) as stage:
+def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Made:
+    """Carry out a plan."""
+    with Stage(folder, plan.speed, {"page_size": 100}) as stage:
         tasks = stage.start(
             "benchmarks.creates",
             {
                 **PROVIDER.connection(stage.sandbox.info),
                 **PROVIDER.connection(warm_up.sandbox.info, "warm_"),
             },
-            slots=slots,
+            slots=plan.slots,
         )
         tasks.note("ready")
-        if beside is not None:
-            waits = triggerer(stage, beside, warm_up)
-            stage.sandbox.control("POST", "/photo-requests", {"count": beside.waits})
-            waits.order(triggers=orders(stage, beside)[1])
-        tasks.order(count=count)
-        until = time.monotonic() + hours * HOUR / speed + 2.0
+        if plan.beside is not None:
+            waiting = triggerer(stage, plan.beside, warm_up)
+            stage.sandbox.control("POST", "/photo-requests", {"count": plan.beside.waits})
+            waiting.order(triggers=orders(stage, plan.beside)[1])
+        tasks.order(count=plan.count)
+        until = time.monotonic() + plan.hours * waits.HOUR / plan.speed + 2.0
         while time.monotonic() < until and not tasks.left("finished"):
             time.sleep(0.1)
         tasks.stop()
         report = tasks.note("report")
-        return _made(stage.sandbox.control("GET", "/calls"), hours, report)
+        return _made(stage.sandbox.control("GET", "/calls"), plan.hours, report)
 
 
 def _made(calls: list[Json], hours: float, report: Json) -> Made:
     calls = [call for call in calls if call["service"] == "visiono"]
     first = calls[0]["at"] if calls else 0.0
-    calls = [call for call in calls if call["at"] <= first + hours * HOUR]
+    calls = [call for call in calls if call["at"] <= first + hours * waits.HOUR]
     made = [call for call in calls if call["status"] == 201]
     refused = [call for call in calls if call["status"] == 429]
     return Made(
