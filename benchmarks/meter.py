@@ -33,6 +33,7 @@ class Meter:
         self.longest_block = 0.0
         self.longest_collection = 0.0
         self.longest_apart = 0.0
+        self.longest_work = 0.0
         self._collecting_since = 0.0
         self._collected = 0.0
         self._watching: asyncio.Task[None] | None = None
@@ -53,11 +54,14 @@ class Meter:
     async def _watch(self) -> None:
         sampled = 0.0
         while True:
-            before, collected = time.perf_counter(), self._collected
+            before, work, collected = time.perf_counter(), time.thread_time(), self._collected
             await asyncio.sleep(STEP)
             late = time.perf_counter() - before - STEP
             self.longest_block = max(self.longest_block, late)
-            self.longest_apart = max(self.longest_apart, late - (self._collected - collected))
+            collected = self._collected - collected
+            self.longest_apart = max(self.longest_apart, late - collected)
+            # Processor time tells a block from a machine that had no processor for us.
+            self.longest_work = max(self.longest_work, time.thread_time() - work - collected)
             if before - sampled > SAMPLE_EVERY:
                 sampled = before
                 self.most = max(self.most, resident())

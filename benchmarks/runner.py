@@ -105,6 +105,7 @@ class MeteredRunner(TriggerRunner):
             "most": meter.most,
             "block": meter.longest_block,
             "apart": meter.longest_apart,
+            "work": meter.longest_work,
             "collection": meter.longest_collection,
             "events": {
                 trigger_id: at for trigger_id, at in self.events.times.items() if trigger_id != WARM_UP_ID

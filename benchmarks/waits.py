@@ -58,6 +58,7 @@ class Found:
     :param block: longest block of the event loop, in seconds.
     :param collection: Python's longest garbage collection, in seconds; the loop is blocked by these too.
     :param apart: longest block less the garbage collections within it, in seconds.
+    :param work: the most processor time between two turns of the loop, apart from collections, in seconds.
     :param started: how many triggers had started when the measuring began.
     :param start_took: seconds until then.
     :param late: whether some were submitted before all triggers had started.
@@ -72,6 +73,7 @@ class Found:
     block: float
     collection: float
     apart: float
+    work: float
     started: int
     start_took: float
     late: bool
@@ -147,6 +149,7 @@ def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Found:
         block=report["block"],
         collection=report["collection"],
         apart=report["apart"],
+        work=report["work"],
         started=started["number"],
         start_took=started["took"],
         late=late and bool(plan.share),
