@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 
 from benchmarks.meter import Meter, resident
-from benchmarks.notes import START_LIMIT, WARM_UP_ID, leave
+from benchmarks.notes import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, leave
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,9 @@ class MeteredRunner(TriggerRunner):
         if new and not self._first_start and self._created:
             self._first_start = time.monotonic()
             # A loop that is overrun may never have started all of them.
-            asyncio.get_running_loop().call_later(START_LIMIT, self._begin)
+            asyncio.get_running_loop().call_later(
+                START_LIMIT + self._expected * START_LIMIT_EACH, self._begin
+            )
         await super().create_triggers()  # type: ignore[no-untyped-call]
         self._created += new
         if new and self._created == self._expected:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_visio.sandbox.clock import iso
 from benchmarks.contestants import INTERVAL, Contestant, Wanted
-from benchmarks.notes import START_LIMIT, WARM_UP_ID, Json
+from benchmarks.notes import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, Json
 from benchmarks.stage import Stage
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Found:
         _make(stage, plan, begin)
         ids, triggers = orders(stage, plan)
         process.order(triggers=triggers)
-        started = process.note("started", 4 * START_LIMIT)
+        started = process.note("started", 4 * (START_LIMIT + plan.waits * START_LIMIT_EACH))
         late = started["at"] > begin
         begin = max(begin, time.monotonic())
         _sleep_until(begin)
