@@ -60,6 +60,7 @@ LONGEST_POLL_INTERVAL = 300.0
 
 # Below this part of the calls that polls may make, they go further and further apart.
 SCARCE = 0.2
+LONGEST_SCARCE_INTERVAL = 900.0
 
 _ENDED: Mapping[Phase, str] = {
     "expired": "expired before the photos were submitted; give more expires_in_hours, or clear the task to ask again",
@@ -362,7 +363,8 @@ def stretched(interval: float, age: float, share_left: float) -> float:
     """
     aged = interval * max(1.0, age / FRESH)
     aged = min(aged, max(interval, LONGEST_POLL_INTERVAL))
-    return aged * min(10.0, max(1.0, SCARCE / max(share_left, 1e-6)))
+    scarce = aged * min(10.0, max(1.0, SCARCE / max(share_left, 1e-6)))
+    return min(scarce, max(aged, LONGEST_SCARCE_INTERVAL))
 
 
 def jittered(interval: float, draw: float) -> float:

@@ -50,6 +50,7 @@ class Lookout:
         self.lists = Lists()
         self._states = states
         self._tell = learn
+        self._waiting: Mapping[str, None] = {}
         self._seen: dict[str, float] = {}
         self._now = 0.0
         # Of the filtered list: what it has shown, its total when all of that was read, and what these are of.
@@ -57,6 +58,7 @@ class Lookout:
         self._total: int | None = None
         self._counted: tuple[Any, ...] = ()
         self._turn = 0
+        self._quiet = False
         # Of the patrol: how far it is, what it has not met, and what is to be asked for singly.
         self._patrol: Pages | None = None
         self._patrol_at: float | None = None
@@ -71,7 +73,8 @@ class Lookout:
         :param waiting: ids of the requests.
         :param now: the time, in seconds since 1970.
         """
-        self._now, waiting = now, dict.fromkeys(waiting)
+        self._now, self._waiting = now, dict.fromkeys(waiting)
+        waiting = self._waiting
         self.lists.forget(now)
         if self._patrol_at is None or now < self._patrol_at:
             self._patrol_at = now
@@ -143,11 +146,13 @@ class Lookout:
             if photo_request_phase(item, now=self._now) == "arrived":
                 self.lists.saw_arrived_as(str(item["status"]), self._now)
             told.append(str(item.get("id")))
-            if told[-1] in self._seen or told[-1] in self._states:
+            if told[-1] in self._waiting:
                 self._learn(told[-1], state_of(item))
         return told
 
-    def _arrivals(self, waiting: Mapping[str, None]) -> Generator[Call, Envelope, bool]:
+    def _arrivals(
+        self, waiting: Mapping[str, None], *, from_first: bool = False
+    ) -> Generator[Call, Envelope, bool]:
         """Read what has arrived from the filtered list, and return whether it could be read."""
         since = self._since(waiting)
         pages = Pages(
@@ -157,7 +162,7 @@ class Lookout:
         if counted != self._counted:
             self._shown, self._total, self._turn, self._counted = set(), None, 0, counted
         try:
-            envelope = yield self._page_of_the_turn(pages)
+            envelope = yield self._page_of_the_turn(pages, from_first=from_first)
         except InvalidRequestError:
             if since is None:
                 self.lists.ignore(self._now)
@@ -168,32 +173,34 @@ class Lookout:
             self._refused(error)
             return False
         items = pages.take(envelope)
-        if not isinstance(envelope["data"], list) or any(
-            normal(item.get("status")) != normal(self.lists.word) for item in items
-        ):
-            self.lists.ignore(self._now)
-            self._notice(items)
+        if not isinstance(envelope["data"], list) or not self._is_filtered(items):
             return False
         self.lists.filters = True
         total = _total_of(envelope)
         moved = self.lists.totals is False or self._total is None or total != self._total
+        self._quiet = not moved
         if self._turn and moved:
             # Another page than the first was looked at, which tells that there is news, but not all of it.
-            self._take(items, waiting)
-            self._turn = 0
-            return (yield from self._arrivals(waiting))
-        yield from self._read_on(pages, total, items, waiting, since)
-        return True
+            return (yield from self._arrivals(waiting, from_first=True))
+        return (yield from self._read_on(pages, total, items, waiting, since))
 
-    def _page_of_the_turn(self, pages: Pages) -> Call:
+    def _page_of_the_turn(self, pages: Pages, *, from_first: bool) -> Call:
         """Return the call for the first page, or, while nothing moves, for each page in turn: totals may conceal."""
         assert pages.next is not None  # noqa: S101  for mypy
         many = -(-(self._total or 0) // LIST_PAGE)
-        if not self.lists.numbered or self._total is None or many < 2:
+        if from_first or not self._quiet or not self.lists.numbered or self._total is None or many < 2:
             self._turn = 0
             return pages.next
         self._turn = (self._turn + 1) % many
         return pages.next.with_params(page=self._turn + 1) if self._turn else pages.next
+
+    def _is_filtered(self, items: list[dict[str, Any]]) -> bool:
+        """Return whether a page has what was asked for; where it has not, the list cannot be filtered."""
+        if all(normal(item.get("status")) == normal(self.lists.word) for item in items):
+            return True
+        self.lists.ignore(self._now)
+        self._notice(items)
+        return False
 
     def _read_on(
         self,
@@ -202,11 +209,11 @@ class Lookout:
         items: list[dict[str, Any]],
         waiting: Mapping[str, None],
         since: float | None,
-    ) -> Sweep:
-        """Read further pages until everything new was found, or ask for what may be new."""
+    ) -> Generator[Call, Envelope, bool]:
+        """Read on until everything new was found, or ask for what may be new; False for a list that does not filter."""
         if self._turn:
             self._take(items, waiting)
-            return
+            return True
         self.lists.numbered = pages.numbered
         if total is None or (total != len(items) if pages.next is None else total <= len(items)):
             self.lists.totals = False  # not there, or it counts something else
@@ -216,24 +223,27 @@ class Lookout:
         if self.lists.totals and total is not None and self._total is not None and total >= self._total:
             new = total - self._total
         self._total = None
-        asked, fresh, past = 1, self._take(items, waiting), False
-        while pages.next is not None and asked < max(1, len(waiting)) and (new is None or fresh < new):
+        count, fresh, past = len(items), self._take(items, waiting), False
+        while pages.next is not None and pages.asked < max(1, len(waiting)) and (new is None or fresh < new):
             # Newest first, so all that follows is older than anything that is waited for.
             past = since is not None and _past(items, since)
             if past:
                 break
-            asked += 1
             items = pages.take((yield from next_page(pages)))
-            fresh += self._take(items, waiting)
-        if new is None:
-            self.lists.filtered_pages = asked
-        elif fresh < new or total is None:
-            new = None
-        if new is None and not past and (pages.next is not None or not pages.whole):
-            # The rest of the list would cost more than to ask for what it might show.
-            yield from self._singly([i for i in waiting if self._seen.get(i) != self._now])
+            if not self._is_filtered(items):
+                return False
+            count, fresh = count + len(items), fresh + self._take(items, waiting)
+        to_the_end = pages.next is None and pages.whole
+        if to_the_end and total is not None and abs(total - count) > pages.asked:
+            self.lists.totals = False  # more than what may have come and gone meanwhile
+        if new is None or fresh < new:
+            self.lists.filtered_pages = pages.asked
+            if not past and not to_the_end:
+                # The rest of the list would cost more than to ask for what it might show.
+                yield from self._singly([i for i in waiting if self._seen.get(i) != self._now])
         # Only now: a sweep that was broken off has not found everything.
         self._total = total
+        return True
 
     def _take(self, items: list[dict[str, Any]], waiting: Mapping[str, None]) -> int:
         """Learn from a filtered page and return how many of its items were not shown before."""
