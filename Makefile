@@ -41,8 +41,9 @@ live: $(READY) ## the tests with a real scheduler and triggerer
 	@$(BIN)/python -m pytest -q -m live tests/live
 
 .PHONY: bench
-bench: $(READY) ## what things cost, beside a peer
-	@$(BIN)/python benchmarks/import_cost.py
+bench: $(READY) ## what things cost, beside peers (half an hour)
+	@$(BIN)/python -m benchmarks.import_cost
+	@$(BIN)/python -m benchmarks.waiting
 
 .PHONY: lint
 lint: check-style check-format check-types ## style, format and types
@@ -58,7 +59,7 @@ check-format: $(READY)
 .PHONY: check-types
 check-types: $(READY)
 	@$(BIN)/mypy
-	@$(BIN)/mypy --strict dev
+	@$(BIN)/mypy --strict dev benchmarks
 
 .PHONY: format
 format: $(READY) ## put the code into its format, and repair what ruff can

@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 # Airflow's own timeout ends a deferred task without our word, so it comes so much later than ours.
 TIMEOUT_BUFFER = 120.0
 
+# A look waits so many seconds for the rate limit at most: there will be another.
+LONGEST_HOLD = 60.0
+
 # What is known of more ids than these is not stored with the wait: the poll reads them from a list as quickly.
 MAX_SEEN = 200
 
@@ -86,7 +89,11 @@ class TaskWait(ABC):
         """
         try:
             return self.look(ids, deadline)
-        except (ConnectionFailedError, RateLimitedError, ServiceError, UnexpectedReplyError) as error:
+        except RateLimitedError as error:
+            # The service is there; when the calls are used up, a wait goes on without a look.
+            log.warning("%s", error)
+            return Verdict("wait", waiting=tuple(ids))
+        except (ConnectionFailedError, ServiceError, UnexpectedReplyError) as error:
             self._failures += 1
             late = deadline is not None and clock.now() >= deadline
             if self._failures >= MAX_POLL_FAILURES or late:
@@ -114,6 +121,11 @@ class TaskWait(ABC):
         """Wait here, holding the worker, until the wait is over."""
         rounds = 0
         while (verdict := self.look_patiently(ids, deadline)).outcome == "wait":
+            if deadline is not None and clock.now() >= deadline:
+                # It could not look; what it saw last has to do.
+                error = self.error_at_deadline(ids)
+                if error is not None:
+                    raise error
             pause = jittered(self._interval(rounds), random.random())
             clock.sleep(pause if deadline is None else max(0.0, min(pause, deadline - clock.now())))
             rounds += 1
@@ -203,7 +215,7 @@ class PhotoRequestWait(TaskWait):
     def _hook(self) -> VisionoHook:
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
-        return VisionoHook(self.conn_id)
+        return VisionoHook(self.conn_id, longest_wait=LONGEST_HOLD)
 
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
         return self._hook.judge(ids, deadline=deadline, goal=self.goal)
@@ -245,7 +257,7 @@ class ExportWait(TaskWait):
     def _hook(self) -> VizdomHook:
         from airflow_provider_visio.hooks.vizdom import VizdomHook
 
-        return VizdomHook(self.conn_id)
+        return VizdomHook(self.conn_id, longest_wait=LONGEST_HOLD)
 
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
         return self._hook.judge(ids, deadline=deadline)

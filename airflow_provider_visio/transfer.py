@@ -152,6 +152,15 @@ def store(
     return manifest
 
 
+def manifest_in(folder: ObjectStoragePath) -> Manifest | None:
+    """Return the manifest of what was stored whole in a folder, or None where there is none that can be read."""
+    try:
+        manifest: Manifest = json.loads((folder / MANIFEST).read_bytes())
+    except Exception:  # noqa: BLE001 - each store has errors of its own for what is not there
+        return None
+    return manifest if isinstance(manifest, dict) and "files" in manifest else None
+
+
 def summary(manifest: Manifest) -> dict[str, Any]:
     """Return a manifest's short form for XCom: no place, no time, no person."""
     return {

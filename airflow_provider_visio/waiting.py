@@ -60,6 +60,7 @@ LONGEST_POLL_INTERVAL = 300.0
 
 # Below this part of the calls that polls may make, they go further and further apart.
 SCARCE = 0.2
+LONGEST_SCARCE_INTERVAL = 900.0
 
 _ENDED: Mapping[Phase, str] = {
     "expired": "expired before the photos were submitted; give more expires_in_hours, or clear the task to ask again",
@@ -121,7 +122,7 @@ class Goal:
             return cls(None, proceed)
         if isinstance(minimum, float) and 0 < minimum <= 1:
             # Rounded first, for 0.07 * 100 is a little more than 7.
-            return cls(None if count is None else math.ceil(round(minimum * count, 6)), proceed)
+            return cls(None if count is None else max(1, math.ceil(round(minimum * count, 6))), proceed)
         if not isinstance(minimum, int) or isinstance(minimum, bool) or minimum < 1:
             raise InvalidRequestError.of(
                 "min_submitted",
@@ -185,8 +186,9 @@ class Verdict:
             dicts = [event.get(name) or {} for name in ("ended", "unknown")]
             whole = all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in lists)
             whole = whole and all(isinstance(words, dict) for words in dicts)
-            needed = goal.of_all(sum(map(len, [*lists, dicts[0]]))) if whole else 0
-            if whole and (event["outcome"] != "done" or goal.proceed or 0 < needed <= len(lists[0])):
+            count = sum(map(len, [*lists, dicts[0]])) if whole else 0
+            good = count > 0 and (goal.proceed or goal.of_all(count) <= len(lists[0]))
+            if whole and (event["outcome"] != "done" or good):
                 return cls(
                     outcome=event["outcome"],
                     arrived=tuple(lists[0]),
@@ -361,7 +363,8 @@ def stretched(interval: float, age: float, share_left: float) -> float:
     """
     aged = interval * max(1.0, age / FRESH)
     aged = min(aged, max(interval, LONGEST_POLL_INTERVAL))
-    return aged * min(10.0, max(1.0, SCARCE / max(share_left, 1e-6)))
+    scarce = aged * min(10.0, max(1.0, SCARCE / max(share_left, 1e-6)))
+    return min(scarce, max(aged, LONGEST_SCARCE_INTERVAL))
 
 
 def jittered(interval: float, draw: float) -> float:

@@ -10,12 +10,15 @@ import pytest
 from airflow_provider_visio.api.vizdom import ExportContract
 from airflow_provider_visio.exceptions import (
     ExportFailedError,
+    InvalidRequestError,
     PhotoRequestFailedError,
     UnexpectedReplyError,
     WaitTimeoutError,
 )
 from airflow_provider_visio.waiting import (
+    ALL,
     EXPIRY_GRACE,
+    Goal,
     Verdict,
     decide_exports,
     decide_photo_requests,
@@ -27,6 +30,7 @@ from airflow_provider_visio.waiting import (
     jittered,
     normal,
     photo_request_phase,
+    stretched,
 )
 
 # 2026-01-01T00:00:00Z
@@ -369,3 +373,213 @@ def test_an_interval_asked_for_is_never_shortened():
 @pytest.mark.parametrize(("draw", "interval"), [(0.0, 9.0), (0.5, 10.0), (1.0, 11.0)])
 def test_polls_spread_by_a_tenth(draw, interval):
     assert jittered(10.0, draw) == pytest.approx(interval)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "count", "needed"),
+    [
+        (None, 50, None),
+        (None, None, None),
+        (1, 50, 1),
+        (50, 50, 50),
+        (40, None, 40),
+        (0.8, 50, 40),
+        (0.8, 1, 1),
+        (1.0, 50, 50),
+        (0.001, 50, 1),
+        (0.81, 50, 41),
+        (0.5, 3, 2),
+        # Which a float makes a little more than 7, 29 and 57.
+        (0.07, 100, 7),
+        (0.29, 100, 29),
+        (0.57, 100, 57),
+        (0.8, None, None),
+    ],
+)
+def test_a_goal_is_a_number_or_a_share(minimum, count, needed):
+    for on_deadline, proceed in (("fail", False), ("proceed", True)):
+        assert Goal.of(minimum, on_deadline, count) == Goal(needed, proceed)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "count"),
+    [
+        (51, 50),
+        (2, 1),
+        (0, 50),
+        (-1, 50),
+        (0.0, 50),
+        (-0.5, 50),
+        (1.5, 50),
+        (80.0, 100),
+        (float("nan"), 50),
+        (float("inf"), 50),
+        (True, 50),
+        (False, 50),
+        ("80%", 50),
+        ("40", 50),
+        ([40], 50),
+        (0, None),
+        (2.0, None),
+    ],
+    ids=str,
+)
+def test_a_goal_that_can_never_be_met_is_refused(minimum, count):
+    with pytest.raises(InvalidRequestError) as caught:
+        Goal.of(minimum, "fail", count)
+    assert list(caught.value.fields) == ["min_submitted"]
+
+
+@pytest.mark.parametrize("on_deadline", ["", "Fail", "continue", None, True, 1, ["fail"]], ids=str)
+def test_what_to_do_at_the_deadline_is_one_of_two_words(on_deadline):
+    with pytest.raises(InvalidRequestError, match="'fail' or 'proceed'") as caught:
+        Goal.of(None, on_deadline, 50)
+    assert list(caught.value.fields) == ["on_deadline"]
+
+
+@pytest.mark.parametrize(
+    ("goal", "count", "needed"), [(ALL, 50, 50), (Goal(40), 50, 40), (Goal(40), 30, 30), (ALL, 0, 0)]
+)
+def test_a_goal_never_needs_more_than_there_are(goal, count, needed):
+    assert goal.of_all(count) == needed
+
+
+def many(arrived=0, ended=0, waiting=0, odd=0):
+    kinds = [SUBMITTED] * arrived + [CANCELLED] * ended + [PENDING] * waiting + [ODD] * odd
+    return {f"req_{n}": state for n, state in enumerate(kinds)}
+
+
+FAIL, PROCEED = Goal(3), Goal(3, proceed=True)
+
+
+@pytest.mark.parametrize(
+    ("goal", "states", "in_time", "late"),
+    [
+        (FAIL, many(0, 0, 5), "wait", "timeout"),
+        (FAIL, many(2, 0, 3), "wait", "timeout"),
+        (FAIL, many(3, 0, 2), "done", "done"),
+        (FAIL, many(3, 2, 0), "done", "done"),
+        (FAIL, many(5, 0, 0), "done", "done"),
+        (FAIL, many(2, 2, 1), "wait", "timeout"),
+        (FAIL, many(0, 2, 0, 3), "wait", "timeout"),
+        (FAIL, many(1, 3, 1), "failed", "failed"),
+        (FAIL, many(2, 3, 0), "failed", "failed"),
+        (FAIL, many(0, 5, 0), "failed", "failed"),
+        (PROCEED, many(0, 0, 5), "wait", "done"),
+        (PROCEED, many(2, 0, 3), "wait", "done"),
+        (PROCEED, many(3, 0, 2), "done", "done"),
+        # Too many have ended, but what is still open may arrive, and is waited for.
+        (PROCEED, many(1, 3, 1), "wait", "done"),
+        (PROCEED, many(1, 3, 0, 1), "wait", "done"),
+        (PROCEED, many(2, 3, 0), "done", "done"),
+        (PROCEED, many(0, 5, 0), "done", "done"),
+        (Goal(None, proceed=True), many(4, 0, 1), "wait", "done"),
+        (Goal(None, proceed=True), many(4, 1, 0), "done", "done"),
+        (Goal(None, proceed=True), many(4, 1, 1), "wait", "done"),
+        (Goal(None, proceed=True), many(5), "done", "done"),
+        (ALL, many(4, 0, 1), "wait", "timeout"),
+        (ALL, many(4, 1, 0), "failed", "failed"),
+        (Goal(9), many(5), "done", "done"),
+    ],
+)
+def test_a_wait_for_some_of_many_goes_on_or_ends(goal, states, in_time, late):
+    for deadline, expected in ((None, in_time), (NOW + 1, in_time), (NOW, late), (NOW - 3600, late)):
+        verdict = decide_photo_requests(list(states), states, now=NOW, deadline=deadline, goal=goal)
+        assert verdict.outcome == expected
+        assert len(verdict.arrived) + len(verdict.ended) + len(verdict.waiting) == len(states)
+
+
+def test_the_same_id_given_twice_counts_once():
+    verdict = decide_photo_requests(["a", "a", "b"], {"a": SUBMITTED}, now=NOW, deadline=None, goal=Goal(2))
+    assert (verdict.outcome, verdict.arrived, verdict.waiting) == ("wait", ("a",), ("b",))
+
+
+@pytest.mark.parametrize(
+    ("goal", "states", "deadline"),
+    [
+        (FAIL, many(3, 1, 1), None),
+        (FAIL, many(1, 3, 1), None),
+        (FAIL, many(1, 0, 4), NOW),
+        (PROCEED, many(1, 1, 3), NOW),
+        (PROCEED, many(0, 5, 0), None),
+        (PROCEED, many(0, 0, 5), NOW),
+        (ALL, many(5), None),
+    ],
+)
+def test_an_event_passes_for_the_goal_it_was_decided_by(goal, states, deadline):
+    verdict = decide_photo_requests(list(states), states, now=NOW, deadline=deadline, goal=goal)
+    assert Verdict.from_event(json.loads(json.dumps(verdict.as_event())), goal) == verdict
+
+
+@pytest.mark.parametrize(
+    ("goal", "event"),
+    [
+        (Goal(2), {"outcome": "done", "arrived": ["a"], "waiting": ["b"]}),
+        (Goal(2), {"outcome": "done", "arrived": ["a"], "ended": {"b": "expired", "c": "expired"}}),
+        (Goal(1), {"outcome": "done", "arrived": [], "waiting": ["b"]}),
+        (Goal(1), {"outcome": "done"}),
+        (Goal(1, proceed=True), {"outcome": "done", "arrived": [5]}),
+        (Goal(1, proceed=True), {"outcome": "done", "waiting": "b"}),
+        (Goal(1, proceed=True), {"outcome": "wait", "waiting": ["b"]}),
+    ],
+)
+def test_an_event_that_misses_the_goal_never_passes_as_done(goal, event):
+    with pytest.raises(UnexpectedReplyError, match="clear the task to wait again"):
+        Verdict.from_event(event, goal)
+
+
+def error_of(goal, states, deadline=None):
+    verdict = decide_photo_requests(list(states), states, now=NOW, deadline=deadline, goal=goal)
+    return error_of_photo_requests(verdict, "my_visiono", goal)
+
+
+def test_a_goal_that_can_no_longer_be_met_says_so():
+    error = error_of(Goal(4), many(1, 3, 2))
+    assert type(error) is PhotoRequestFailedError
+    for part in ("req_1 was cancelled", "can no longer arrive", "4", "1 arrived", "2 still open"):
+        assert part in str(error)
+
+
+def test_a_deadline_says_how_many_were_needed():
+    error = error_of(Goal(4), many(1, 1, 4), deadline=NOW)
+    assert type(error) is WaitTimeoutError
+    assert error.waiting == ["req_2", "req_3", "req_4", "req_5"]
+    for part in ("4", "were needed", "1 arrived"):
+        assert part in str(error)
+
+
+@pytest.mark.parametrize(("states", "deadline"), [(many(0, 3), None), (many(0, 0, 3), NOW)])
+def test_a_wait_for_all_does_not_speak_of_a_number(states, deadline):
+    text = str(error_of(ALL, states, deadline))
+    assert "needed" not in text
+    assert "no longer" not in text
+
+
+@pytest.mark.parametrize(
+    ("states", "deadline"), [(many(1, 2), None), (many(1, 0, 2), NOW), (many(0, 3), NOW)]
+)
+def test_a_goal_that_proceeds_is_no_error(states, deadline):
+    assert error_of(PROCEED, states, deadline) is None
+
+
+@pytest.mark.parametrize(
+    ("interval", "age", "share_left", "expected"),
+    [
+        (60, 0, 1.0, 60),
+        (60, 3600, 1.0, 60),
+        (60, 2 * 3600, 1.0, 120),
+        (60, 5 * 3600, 1.0, 300),
+        (60, 30 * 86400, 1.0, 300),
+        (60, -100, 1.0, 60),
+        # What was asked for is never shortened.
+        (900, 0, 1.0, 900),
+        (900, 30 * 86400, 1.0, 900),
+        (60, 0, 0.2, 60),
+        (60, 0, 0.1, 120),
+        (60, 0, 0.02, 600),
+        (60, 0, 0.0, 600),
+        (60, 2 * 3600, 0.1, 240),
+    ],
+)
+def test_polls_grow_apart_with_age_and_as_calls_get_scarce(interval, age, share_left, expected):
+    assert stretched(interval, age, share_left) == pytest.approx(expected)

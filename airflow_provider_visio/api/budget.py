@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Turns are given out so far ahead at most; a call noted for later than that is left from before the clock jumped.
-FURTHEST_TURN = 3600.0
+# The clocks of processes may seem so far apart, for they look at different moments.
+TOLERANCE = 5.0
 
 # Seconds after which a poll that others leave no room may take a turn like everybody else; one poll, once in that time.
 STARVED = 300.0
+
+# A limit may be so many times more or less than the connection says, for plans differ.
+ALIKE = 5
 
 # For a reset that was rounded up to a whole second.
 _ROUNDING = 1.0
@@ -53,6 +56,8 @@ class Budget:
         self.windows = [Window(float(seconds), int(limit)) for seconds, limit in limits]
         self._calls: list[float] = []
         self._relieved = 0.0
+        self._latest = 0.0
+        self._closed_until = 0.0
 
     def next_turn(self, now: float, *, reserve: float = 0.0) -> float:
         """
@@ -99,6 +104,7 @@ class Budget:
         """
         if not self.windows:
             return
+        self._forget(now)
         limit = _count(headers.get("x-ratelimit-limit"))
         left = _count(headers.get("x-ratelimit-remaining"))
         opens = _moment(headers.get("x-ratelimit-reset"))
@@ -107,7 +113,11 @@ class Budget:
             left, opens = (0, now + pause) if pause else (None, None)
         if left is None or (limit is not None and not 0 < limit >= left):
             return
+        if opens is not None and not 0 < opens - now <= self.windows[-1].seconds + _ROUNDING:
+            opens = now + self.windows[-1].seconds if status == 429 and opens > now else None
         window = self._window_of(limit, None if opens is None else opens - now)
+        if window is None:
+            return
         if limit is not None and status != 429:
             window.limit = limit
         if opens is None or not 0 < opens - now <= window.seconds + _ROUNDING:
@@ -115,6 +125,13 @@ class Budget:
         # Calls sent after this one may not be counted in its reply yet.
         later = len(self._calls) - bisect_right(self._calls, sent)
         window.left, window.opens = max(0, left - later), opens
+        if status == 429:
+            self._closed_until = opens
+
+    def is_closed(self, now: float) -> bool:
+        """Return whether a call was refused, and for how long that is to last is not over."""
+        self._forget(now)
+        return now < self._closed_until
 
     def left(self, now: float, *, reserve: float = 0.0) -> list[int]:
         """Return how many calls each window has left, apart from the reserve."""
@@ -139,6 +156,8 @@ class Budget:
         return {
             "calls": [round(call, 3) for call in self._calls],
             "relieved": self._relieved,
+            "latest": round(self._latest, 3),
+            "closed_until": round(self._closed_until, 3),
             "windows": [[w.seconds, w.limit, w.left, round(w.opens, 3)] for w in self.windows],
         }
 
@@ -149,36 +168,46 @@ class Budget:
         calls, windows = state.get("calls"), state.get("windows")
         if isinstance(calls, list) and all(_is_time(call) for call in calls):
             self._calls = sorted(calls)
-        relieved = state.get("relieved")
-        if _is_time(relieved):
-            self._relieved = relieved
+        relieved, latest = state.get("relieved"), state.get("latest")
+        self._relieved = relieved if _is_time(relieved) else self._relieved
+        self._latest = latest if _is_time(latest) else self._latest
+        closed_until = state.get("closed_until")
+        self._closed_until = closed_until if _is_time(closed_until) else self._closed_until
         for window in self.windows:
             for seconds, limit, left, opens in _quadruples(windows):
-                if seconds == window.seconds and _is_time(opens) and isinstance(left, int | None):
+                if seconds == window.seconds and _is_time(opens) and (left is None or _is_count(left)):
                     window.left, window.opens = left, opens
-                    window.limit = limit if isinstance(limit, int) and limit > 0 else window.limit
+                    window.limit = limit if _is_count(limit) and limit > 0 else window.limit
 
     def _forget(self, now: float) -> None:
+        if now < self._latest - TOLERANCE:
+            # The clock was set back: what was noted for later than now has long been.
+            self._calls = self._calls[: bisect_right(self._calls, now)]
+            self._latest = self._closed_until = 0.0
+        self._latest = max(self._latest, now)
         longest = max((window.seconds for window in self.windows), default=0.0)
         first = bisect_right(self._calls, now - longest)
-        last = bisect_right(self._calls, now + FURTHEST_TURN)
-        if first or last < len(self._calls):
-            self._calls = self._calls[first:last]
+        if first:
+            self._calls = self._calls[first:]
         for window in self.windows:
             if window.left is not None and not now < window.opens <= now + window.seconds + _ROUNDING:
                 window.left = None
 
-    def _window_of(self, limit: int | None, left_for: float | None) -> Window:
-        """Return the window that a reply speaks of: by its limit, else by when it opens, else the shortest."""
-        for window in self.windows:
+    def _window_of(self, limit: int | None, left_for: float | None) -> Window | None:
+        """Return the window that a reply speaks of, or None for one that is none of ours."""
+        fit = [
+            window
+            for window in self.windows
+            if left_for is None or not left_for > window.seconds + _ROUNDING or window is self.windows[-1]
+        ]
+        for window in fit:
             if limit == window.limit:
                 return window
-        if left_for is not None:
-            for window in self.windows:
-                if left_for <= window.seconds + _ROUNDING:
-                    return window
-            return self.windows[-1]
-        return self.windows[0]
+        if limit is None or left_for is not None:
+            return fit[0]
+        # Without a time, only a limit much like one of ours can be told from that of a day or a month.
+        alike = [window for window in fit if window.limit / ALIKE <= limit <= window.limit * ALIKE]
+        return min(alike, key=lambda window: abs(math.log(limit / window.limit)), default=None)
 
     def _oldest(self, window: Window, now: float) -> float:
         first = bisect_right(self._calls, now - window.seconds)
@@ -203,7 +232,11 @@ def _moment(text: str | None) -> float | None:
 
 
 def _is_time(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e11
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
 
 
 def _quadruples(windows: object) -> list[list[Any]]:

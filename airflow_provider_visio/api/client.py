@@ -157,13 +157,14 @@ class Client:
         return read(call, reply, self.site, now=clock.now())
 
     def _await_turn(self, call: Call, retry: Retry) -> None:
-        pause = self._ledger.book(clock.now(), retry.patience)
-        if pause > retry.patience:
-            raise out_of_turn(call, self.site, pause)
-        if pause > 0:
+        while (pause := self._ledger.book(clock.now(), retry.patience)) > 0:
+            if pause > retry.patience:
+                raise out_of_turn(call, self.site, pause)
             log.info("%s allows the next call in %.1f s.", self.site.service.name, pause)
             retry.waited(pause)
             clock.sleep(pause)
+            if not self._ledger.is_closed(clock.now()):
+                return  # the turn stands: nobody was refused meanwhile
 
     def _exchange(self, call: Call) -> Reply:
         site = self.site
@@ -226,7 +227,7 @@ class AsyncClient:
         self.calls = 0
         self._reload = reload
         self._polling = polling
-        self._ledger = Ledger(site)
+        self._ledger = Ledger(site, in_loop=True)
         # In single file, or a thousand polls would ask for the next turn whenever one is given out.
         self._queue = asyncio.Lock()
         self._slots = asyncio.Semaphore(CONCURRENCY)
@@ -285,9 +286,9 @@ class AsyncClient:
     async def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
         if retry.reload:
             self.site = await self._reload()
-        async with self._queue:
-            await self._await_turn(call, retry)
         async with self._slots:
+            async with self._queue:
+                await self._await_turn(call, retry)
             sent = clock.now()
             self.calls += 1
             reply = await self._exchange(call)

@@ -9,6 +9,7 @@ own count, and the service's headers tell of the others.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -17,7 +18,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from airflow_provider_visio.api.budget import Budget
 from airflow_provider_visio.api.reply import retry_after
@@ -32,7 +33,12 @@ log = logging.getLogger(__name__)
 
 # How long to try for the file while another process has it. Its work takes about a millisecond, but a process may be
 # stopped in the middle of it, and an event loop must not stand still for that.
-LONGEST_LOCK = 0.1
+LONGEST_LOCK = 2.0
+LONGEST_LOCK_IN_LOOP = 0.02
+SHORTEST_LOCK = 0.02
+
+# Far more than the calls of an hour take; a file that is larger is not ours.
+LARGEST_FILE = 2**20
 
 
 class Ledger:
@@ -40,10 +46,14 @@ class Ledger:
     The book of a connection's calls.
 
     :param site: the connection's settings.
+    :param in_loop: whether it is for an event loop, which cannot wait for others for long.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, in_loop: bool = False) -> None:
         self._budget = Budget(site.limits)
+        self._patience = self._longest_lock = LONGEST_LOCK_IN_LOOP if in_loop else LONGEST_LOCK
+        # Turns that could not be written down where the others see them.
+        self._unwritten: list[float] = []
         self._path: Path | None = None
         if site.limits:
             name = hashlib.sha256(f"{site.conn_id}\n{site.base_url}\n{site.limits}".encode()).hexdigest()[:24]
@@ -59,7 +69,7 @@ class Ledger:
         with self._open() as budget:
             pause = budget.next_turn(now) - now
             if pause <= at_most:
-                budget.take(now + pause)
+                self._take(now + pause)
             return pause
 
     def ask(self, now: float, reserve: float, waited: float) -> tuple[bool, float]:
@@ -72,11 +82,11 @@ class Ledger:
         with self._open() as budget:
             if budget.relieve(now, waited):
                 turn = budget.next_turn(now)
-                budget.take(turn)
+                self._take(turn)
                 return True, turn - now
             pause = budget.next_turn(now, reserve=reserve) - now
             if pause <= 0:
-                budget.take(now)
+                self._take(now)
             return pause <= 0, max(0.0, pause)
 
     def learn(self, reply: Reply, *, sent: float, now: float) -> None:
@@ -89,49 +99,74 @@ class Ledger:
 
     def left(self, now: float, reserve: float) -> tuple[list[int], float]:
         """Return the calls that each window has left, and the part left of the longest, apart from the reserve."""
-        with self._open() as budget:
+        with self._open(keep=False) as budget:
             return budget.left(now, reserve=reserve), budget.share_left(now, reserve=reserve)
 
+    def is_closed(self, now: float) -> bool:
+        """Return whether the service has refused a call, and for how long it does so is not over."""
+        with self._open(keep=False) as budget:
+            return budget.is_closed(now)
+
+    def _take(self, turn: float) -> None:
+        self._budget.take(turn)
+        self._unwritten.append(turn)
+
     @contextlib.contextmanager
-    def _open(self) -> Iterator[Budget]:
+    def _open(self, *, keep: bool = True) -> Iterator[Budget]:
         """Have the budget as all processes see it, and keep what becomes of it."""
         with contextlib.ExitStack() as stack:
             file = self._locked(stack)
             if file is not None:
-                self._budget.restore(_read(file))
+                self._restore(file)
             yield self._budget
-            if file is not None:
+            if file is not None and keep:
                 self._keep(file)
 
-    def _locked(self, stack: contextlib.ExitStack) -> IO[str] | None:
+    def _locked(self, stack: contextlib.ExitStack) -> int | None:
         if self._path is None:
             return None
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            file = stack.enter_context(os.fdopen(descriptor, "r+", encoding="utf-8"))
-            until = time.monotonic() + LONGEST_LOCK
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, file)
+            until = time.monotonic() + self._patience
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     if time.monotonic() > until:
+                        # Whoever has it is likely to have it for longer.
+                        self._patience = SHORTEST_LOCK
                         return None
                     time.sleep(0.001)
                 else:
+                    self._patience = self._longest_lock
                     return file
         except OSError as error:
             self._give_up(error)
             return None
 
-    def _keep(self, file: IO[str]) -> None:
+    def _restore(self, file: int) -> None:
         try:
-            text = json.dumps(self._budget.as_state(), separators=(",", ":"))
-            file.seek(0)
-            file.write(text)
-            file.truncate()
-            file.flush()
+            size = os.fstat(file).st_size
+            state = json.loads(os.pread(file, size, 0)) if 0 < size <= LARGEST_FILE else None
+        except (OSError, ValueError, RecursionError):
+            return  # a process was killed while it wrote
+        if state is None:
+            return
+        self._budget.restore(state)
+        for turn in self._unwritten:
+            self._budget.take(turn)
+
+    def _keep(self, file: int) -> None:
+        try:
+            content = json.dumps(self._budget.as_state(), separators=(",", ":")).encode()
+            if os.pwrite(file, content, 0) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.ftruncate(file, len(content))
         except OSError as error:
             self._give_up(error)
+        else:
+            self._unwritten.clear()
 
     def _give_up(self, error: OSError) -> None:
         self._path = None
@@ -147,11 +182,3 @@ def _folder() -> Path | None:
     except OSError:
         return None
     return folder if mine else None
-
-
-def _read(file: IO[str]) -> object:
-    try:
-        state: object = json.loads(file.read() or "null")
-    except ValueError:
-        return None  # a process was killed while it wrote
-    return state

@@ -16,8 +16,9 @@ Way = Literal["singly", "filtered", "walk"]
 FEW = 3
 LIST_PAGE = 100
 
-# Seconds after which a list that was refused, or does not filter, is tried again.
+# Seconds after which a list that was refused, or does not filter, is tried again, and a cost is measured again.
 FORGET = 6 * 3600.0
+FORGET_COST = 1800.0
 
 
 @dataclass
@@ -30,8 +31,10 @@ class Lists:
     :param since: whether it can be filtered by the time of creation.
     :param totals: whether ``meta.total`` counts what the filter lets through.
     :param words: the status words seen of requests whose photos are in.
+    :param numbered: whether its pages have numbers, so that one need not begin with the first.
     :param unfiltered_at: when it was found not to filter.
-    :param walk_pages: pages that the last reading of the whole list took.
+    :param walk_pages: calls that the last reading of the whole list took.
+    :param walked_at: when that was.
     :param filtered_pages: pages that the last reading of the whole filtered list took.
     """
 
@@ -40,8 +43,10 @@ class Lists:
     since: bool | None = None
     totals: bool | None = None
     words: tuple[str, ...] = ()
+    numbered: bool = False
     unfiltered_at: float = 0.0
     walk_pages: int | None = None
+    walked_at: float = 0.0
     filtered_pages: int | None = None
 
     @property
@@ -63,8 +68,15 @@ class Lists:
         """Give a list that did not serve another chance, after a while."""
         if self.refused_at is not None and not 0 <= now - self.refused_at < FORGET:
             self.refused_at = None
-        if self.filters is False and not 0 <= now - self.unfiltered_at < FORGET:
+        # With two words for what has arrived, no filter ever serves.
+        if self.filters is False and len(self.words) < 2 and not 0 <= now - self.unfiltered_at < FORGET:
             self.filters = self.since = self.totals = None
+        if not 0 <= now - self.walked_at < FORGET_COST:
+            self.walk_pages = None
+
+    def walked(self, calls: int, now: float) -> None:
+        """Note what it cost to read the whole list."""
+        self.walk_pages, self.walked_at = calls, now
 
     def refuse(self, now: float) -> None:
         """Note that the list is of no use."""

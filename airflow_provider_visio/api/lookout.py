@@ -4,24 +4,25 @@ A poll's memory, and what it asks for next. No I/O; sweeps are generators, as in
 With thousands of waits the usual answer is "nothing new", so that is the one to make cheap: where the list can be
 filtered by status, one page whose total has not moved says it. What such a page cannot say (that a request was deleted
 or cancelled, or is not ours) is found out by patrols: one more call every ten minutes, from page to page of the whole
-list.
+list. Whenever a list leaves open what became of an id, that id is asked for by itself.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.lists import LIST_PAGE, Lists, choose
 from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.sweep import NO_LIST, look_at, state_of, walk
+from airflow_provider_visio.api.sweep import GONE, NO_LIST, look_at, next_page, state_of
 from airflow_provider_visio.api.visiono import list_photo_requests
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
 from airflow_provider_visio.waiting import epoch, normal, photo_request_phase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Mapping
+    from collections.abc import Collection, Generator, Iterable, Mapping
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.sweep import Envelope, Learn, State, Sweep
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATROL_EVERY = 600.0
-# An id that no list shows is asked for singly, but not at every sweep.
+# An id that no list shows is asked for singly, but neither at every sweep, nor all of them at once.
 SINGLY_EVERY = 600.0
 MOST_SINGLY = 20
 # Creation times are rounded down to so much, so that the filter, and with it what the total counts, seldom changes.
@@ -49,15 +50,21 @@ class Lookout:
         self.lists = Lists()
         self._states = states
         self._tell = learn
+        self._waiting: Mapping[str, None] = {}
         self._seen: dict[str, float] = {}
         self._now = 0.0
+        # Of the filtered list: what it has shown, its total when all of that was read, and what these are of.
         self._shown: set[str] = set()
         self._total: int | None = None
         self._counted: tuple[Any, ...] = ()
+        self._turn = 0
+        self._quiet = False
+        # Of the patrol: how far it is, what it has not met, and what is to be asked for singly.
         self._patrol: Pages | None = None
         self._patrol_at: float | None = None
         self._patrol_total: int | None = None
-        self._missed: dict[str, None] = {}
+        self._unmet: dict[str, None] = {}
+        self._owed: dict[str, None] = {}
 
     def sweep(self, waiting: Collection[str], now: float) -> Sweep:
         """
@@ -66,11 +73,12 @@ class Lookout:
         :param waiting: ids of the requests.
         :param now: the time, in seconds since 1970.
         """
-        self._now, waiting = now, dict.fromkeys(waiting)
+        self._now, self._waiting = now, dict.fromkeys(waiting)
+        waiting = self._waiting
         self.lists.forget(now)
-        if self._patrol_at is None or not 0 <= now - self._patrol_at <= 2 * PATROL_EVERY:
+        if self._patrol_at is None or now < self._patrol_at:
             self._patrol_at = now
-        for gone in self._seen.keys() - set(waiting):
+        for gone in self._seen.keys() - waiting.keys():
             del self._seen[gone]
         unknown = [i for i in waiting if i not in self._states]
         if len(unknown) == len(waiting) or choose(len(waiting), self.lists) != "filtered":
@@ -78,51 +86,83 @@ class Lookout:
             return
         if unknown:
             yield from self._all(unknown)
-        filtered = yield from self._arrivals(waiting)
-        if not filtered:
+        if not (yield from self._arrivals(waiting)):
             yield from self._all(waiting)
         elif now - self._patrol_at >= PATROL_EVERY:
             self._patrol_at = now
             yield from self._patrol_on(waiting)
 
-    def _learn(self, found: str, state: State) -> None:
-        self._seen[found] = self._now
-        self._tell(found, state)
-        if photo_request_phase(state, now=self._now) == "arrived":
-            self.lists.saw_arrived_as(str(state["status"]), self._now)
-
     def _all(self, wanted: Collection[str], *, at_once: bool = False) -> Sweep:
         """Look at each of some ids, those first that were seen longest ago; ``at_once`` also if not long ago."""
-        stalest = sorted(wanted, key=lambda i: self._seen.get(i, 0.0))
-        missing = dict.fromkeys(stalest)
-        way = choose(len(missing), self.lists)
-        if way != "singly":
-            pages = Pages(list_photo_requests(page_size=LIST_PAGE))
-            try:
-                asked = yield from walk(pages, missing, self._learn)
-            except NO_LIST as error:
-                self._give_up(error)
-            else:
-                self.lists.walk_pages = max(1, asked + len(missing))
-        several = len(self._states.keys() | set(wanted)) > 1
-        if way != "singly":
-            # The others follow with the next sweeps.
-            missing = dict.fromkeys([i for i in missing if at_once or self._is_due(i)][:MOST_SINGLY])
-        for request_id in missing:
+        missing = dict.fromkeys(sorted(wanted, key=lambda i: self._seen.get(i, 0.0)))
+        if choose(len(missing), self.lists) == "singly":
+            yield from self._singly(missing)
+            return
+        pages, asked, found = Pages(list_photo_requests(page_size=LIST_PAGE)), 0, 0
+        try:
+            while pages.next is not None and asked < len(missing):
+                asked += 1
+                envelope = yield from next_page(pages)
+                for item in self._notice(pages.take(envelope)):
+                    if item in missing:
+                        del missing[item]
+                        found += 1
+        except NO_LIST as error:
+            self._refused(error)
+            yield from self._singly(missing)
+            return
+        self.lists.walked(max(1, asked + len(missing)), self._now)
+        if pages.next is None and pages.whole and not at_once:
+            # The list does not have them: they are asked for rarely, the others follow with the next sweeps.
+            missing = dict.fromkeys([i for i in missing if self._is_due(i)][:MOST_SINGLY])
+        yield from self._singly(missing)
+        if not found:
+            self._doubt(missing, wanted)
+
+    def _singly(self, ids: Iterable[str]) -> Sweep:
+        for request_id in ids:
+            several = len(self._states.keys() | {request_id}) > 1
             self._learn(request_id, (yield from look_at(request_id, several=several)))
 
     def _is_due(self, request_id: str) -> bool:
         seen = self._seen.get(request_id)
         return seen is None or not 0 <= self._now - seen < SINGLY_EVERY
 
-    def _arrivals(self, waiting: Collection[str]) -> Generator[Call, Envelope, bool]:
+    def _doubt(self, asked: Collection[str], wanted: Collection[str]) -> None:
+        """Give up on a list that shows none of what is there."""
+        if len(wanted) > 1 and any(self._states.get(i, GONE) != GONE for i in asked):
+            self.lists.refuse(self._now)
+
+    def _learn(self, found: str, state: State) -> None:
+        self._seen[found] = self._now
+        self._tell(found, state)
+
+    def _notice(self, items: list[dict[str, Any]]) -> list[str]:
+        """Learn from a page of the whole list, and return the ids that it tells the status of."""
+        told = []
+        for item in items:
+            if not item.get("status"):
+                continue
+            if photo_request_phase(item, now=self._now) == "arrived":
+                self.lists.saw_arrived_as(str(item["status"]), self._now)
+            told.append(str(item.get("id")))
+            if told[-1] in self._waiting:
+                self._learn(told[-1], state_of(item))
+        return told
+
+    def _arrivals(
+        self, waiting: Mapping[str, None], *, from_first: bool = False
+    ) -> Generator[Call, Envelope, bool]:
         """Read what has arrived from the filtered list, and return whether it could be read."""
         since = self._since(waiting)
         pages = Pages(
             list_photo_requests(status=self.lists.word, created_after=_iso(since), page_size=LIST_PAGE)
         )
+        counted = (self.lists.word, since)
+        if counted != self._counted:
+            self._shown, self._total, self._turn, self._counted = set(), None, 0, counted
         try:
-            envelope = yield pages.next  # type: ignore[misc]
+            envelope = yield self._page_of_the_turn(pages, from_first=from_first)
         except InvalidRequestError:
             if since is None:
                 self.lists.ignore(self._now)
@@ -130,55 +170,83 @@ class Lookout:
             self.lists.since = False
             return (yield from self._arrivals(waiting))
         except (NotFoundError, PermissionDeniedError) as error:
-            self._give_up(error)
+            self._refused(error)
             return False
         items = pages.take(envelope)
-        if not isinstance(envelope["data"], list) or any(
-            normal(item.get("status")) != normal(self.lists.word) for item in items
-        ):
-            self.lists.ignore(self._now)
-            self._take(items, waiting)
+        if not isinstance(envelope["data"], list) or not self._is_filtered(items):
             return False
         self.lists.filters = True
-        yield from self._read_on(pages, envelope, items, waiting, since)
-        return True
+        total = _total_of(envelope)
+        moved = self.lists.totals is False or self._total is None or total != self._total
+        self._quiet = not moved
+        if self._turn and moved:
+            # Another page than the first was looked at, which tells that there is news, but not all of it.
+            return (yield from self._arrivals(waiting, from_first=True))
+        return (yield from self._read_on(pages, total, items, waiting, since))
+
+    def _page_of_the_turn(self, pages: Pages, *, from_first: bool) -> Call:
+        """Return the call for the first page, or, while nothing moves, for each page in turn: totals may conceal."""
+        assert pages.next is not None  # noqa: S101  for mypy
+        many = -(-(self._total or 0) // LIST_PAGE)
+        if from_first or not self._quiet or not self.lists.numbered or self._total is None or many < 2:
+            self._turn = 0
+            return pages.next
+        self._turn = (self._turn + 1) % many
+        return pages.next.with_params(page=self._turn + 1) if self._turn else pages.next
+
+    def _is_filtered(self, items: list[dict[str, Any]]) -> bool:
+        """Return whether a page has what was asked for; where it has not, the list cannot be filtered."""
+        if all(normal(item.get("status")) == normal(self.lists.word) for item in items):
+            return True
+        self.lists.ignore(self._now)
+        self._notice(items)
+        return False
 
     def _read_on(
         self,
         pages: Pages,
-        envelope: Envelope,
+        total: int | None,
         items: list[dict[str, Any]],
-        waiting: Collection[str],
+        waiting: Mapping[str, None],
         since: float | None,
-    ) -> Sweep:
-        """Read further pages until everything new was found."""
-        total = _total_of(envelope)
-        if total is None or (pages.next is None and total != len(items)):
-            # Not there, or it counts something else.
-            self.lists.totals = False
+    ) -> Generator[Call, Envelope, bool]:
+        """Read on until everything new was found, or ask for what may be new; False for a list that does not filter."""
+        if self._turn:
+            self._take(items, waiting)
+            return True
+        self.lists.numbered = pages.numbered
+        if total is None or (total != len(items) if pages.next is None else total <= len(items)):
+            self.lists.totals = False  # not there, or it counts something else
         elif self.lists.totals is None:
             self.lists.totals = True
-        counted = (self.lists.word, since)
         new: int | None = None
-        if self.lists.totals and total is not None and self._total is not None and counted == self._counted:
-            new = total - self._total if total >= self._total else None
-        if counted != self._counted:
-            self._shown.clear()
-        self._counted, self._total = counted, None
-        asked, fresh = 1, self._take(items, waiting)
-        while pages.next is not None and asked < max(1, len(waiting)) and (new is None or fresh < new):
-            if since is not None and _past(items, since):
-                break  # newest first, so all that follows is older than anything that is waited for
-            asked += 1
-            items = pages.take((yield pages.next))
-            fresh += self._take(items, waiting)
-        if new is None:
-            self.lists.filtered_pages = asked
+        if self.lists.totals and total is not None and self._total is not None and total >= self._total:
+            new = total - self._total
+        self._total = None
+        count, fresh, past = len(items), self._take(items, waiting), False
+        while pages.next is not None and pages.asked < max(1, len(waiting)) and (new is None or fresh < new):
+            # Newest first, so all that follows is older than anything that is waited for.
+            past = since is not None and _past(items, since)
+            if past:
+                break
+            items = pages.take((yield from next_page(pages)))
+            if not self._is_filtered(items):
+                return False
+            count, fresh = count + len(items), fresh + self._take(items, waiting)
+        to_the_end = pages.next is None and pages.whole
+        if to_the_end and total is not None and abs(total - count) > pages.asked:
+            self.lists.totals = False  # more than what may have come and gone meanwhile
+        if new is None or fresh < new:
+            self.lists.filtered_pages = pages.asked
+            if not past and not to_the_end:
+                # The rest of the list would cost more than to ask for what it might show.
+                yield from self._singly([i for i in waiting if self._seen.get(i) != self._now])
         # Only now: a sweep that was broken off has not found everything.
         self._total = total
+        return True
 
-    def _take(self, items: list[dict[str, Any]], waiting: Collection[str]) -> int:
-        """Learn from a page's items and return how many were not shown before."""
+    def _take(self, items: list[dict[str, Any]], waiting: Mapping[str, None]) -> int:
+        """Learn from a filtered page and return how many of its items were not shown before."""
         fresh = 0
         for item in items:
             found = str(item.get("id"))
@@ -189,49 +257,52 @@ class Lookout:
                 self._learn(found, state_of(item))
         return fresh
 
-    def _patrol_on(self, waiting: Collection[str]) -> Sweep:
+    def _patrol_on(self, waiting: Mapping[str, None]) -> Sweep:
         """Make one call that finds out about requests which no longer are what they were."""
+        self._owed = {i: None for i in self._owed if i in waiting}
+        if self._owed:
+            request_id = next(iter(self._owed))
+            del self._owed[request_id]
+            yield from self._singly([request_id])
+            return
         if self._patrol is None:
-            self._patrol = Pages(list_photo_requests(page_size=LIST_PAGE))
-            self._missed = dict.fromkeys(waiting)
+            self._patrol, self._unmet = Pages(list_photo_requests(page_size=LIST_PAGE)), dict(waiting)
         patrol = self._patrol
         try:
-            envelope = yield patrol.next  # type: ignore[misc]
+            envelope = yield from next_page(patrol)
         except NO_LIST as error:
             self._patrol = None
-            self._give_up(error)
+            self._refused(error)
             return
-        for item in patrol.take(envelope):
-            found = str(item.get("id"))
-            self._missed.pop(found, None)
-            if found in waiting:
-                self._learn(found, state_of(item))
+        for found in self._notice(patrol.take(envelope)):
+            self._unmet.pop(found, None)
         total, before = _total_of(envelope), self._patrol_total
         self._patrol_total = total
+        unmet = [i for i in self._unmet if i in waiting]
         if total is not None and before is not None and total < before:
             self._patrol = None
-            yield from self._all(
-                waiting, at_once=True
-            )  # something was deleted, so this is no time for one page
-        elif patrol.next is None or not self._missed:
+            yield from self._all(waiting, at_once=True)  # something was deleted: this is no time for one page
+        elif patrol.next is None and patrol.whole:
             self._patrol = None
-            missed = [i for i in self._missed if i in waiting]
-            if missed and len(missed) == len(waiting):
-                self.lists.refuse(self._now)  # a list that shows none of ours is no use
-            for request_id in missed[:MOST_SINGLY]:
-                self._learn(request_id, (yield from look_at(request_id, several=True)))
+            yield from self._singly(unmet[:MOST_SINGLY])
+            self._owed = dict.fromkeys(unmet[MOST_SINGLY:])
+            if len(unmet) == len(waiting):
+                self._doubt(unmet, waiting)
+        elif patrol.next is None or patrol.asked > len(unmet):
+            # Another page can cost more than asking for the rest singly, one at a patrol.
+            self._patrol, self._owed = None, dict.fromkeys(unmet)
 
-    def _since(self, waiting: Collection[str]) -> float | None:
+    def _since(self, waiting: Mapping[str, None]) -> float | None:
         """Return a time before all of what is waited for was created, or None where that is not known or of no use."""
         if self.lists.since is False:
             return None
         created = [epoch(self._states.get(i, {}).get("created_at")) for i in waiting]
         known = [moment for moment in created if moment is not None]
-        if not known or len(known) < len(created):
+        if not known or len(known) < len(created) or min(known) < 2 * SINCE_STEP:
             return None
         return min(known) // SINCE_STEP * SINCE_STEP - SINCE_SLACK
 
-    def _give_up(self, error: Exception) -> None:
+    def _refused(self, error: Exception) -> None:
         log.warning("Photo requests are asked for one by one, for they cannot be listed: %s", error)
         self.lists.refuse(self._now)
 
@@ -249,4 +320,5 @@ def _past(items: list[dict[str, Any]], since: float) -> bool:
     """Return whether a page of a list, newest first, lies before a time."""
     created = [epoch(item.get("created_at")) for item in items]
     known = [moment for moment in created if moment is not None]
-    return len(known) == len(created) > 1 and known[0] > known[-1] and known[0] < since
+    falling = all(one >= other for one, other in itertools.pairwise(known))
+    return len(known) == len(created) > 1 and falling and known[0] > known[-1] and known[0] < since

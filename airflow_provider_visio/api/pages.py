@@ -38,6 +38,17 @@ class Pages:
         self._asked = 1
         self.next: Call | None = None if limit is not None and limit <= 0 else first
         self.guessing = False
+        self.numbered = False
+        self.whole = True
+
+    @property
+    def asked(self) -> int:
+        """How many pages were taken."""
+        return self._asked - 1
+
+    def stop(self) -> None:
+        """Take no more, for the next page was refused: the end, where it was a guess that there is one."""
+        self.next, self.whole = None, self.guessing
 
     def take(self, envelope: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a page's new items and settle :attr:`next`: the call for the page after it, or None at the end."""
@@ -48,7 +59,7 @@ class Pages:
         self.next = self._after(envelope) if fresh else None
         if self.next is not None and self._asked >= MAX_PAGES:
             log.warning("GET %s goes on after %d pages; the rest is left out.", self._first.route, MAX_PAGES)
-            self.next = None
+            self.next, self.whole = None, False
         self._asked += 1
         if self._left is None:
             return fresh
@@ -68,6 +79,8 @@ class Pages:
 
     def _after(self, envelope: dict[str, Any]) -> Call | None:
         links, meta = envelope["links"], envelope["meta"]
+        page, last = meta.get("current_page"), meta.get("last_page")
+        self.numbered = isinstance(page, int) and isinstance(last, int)
         if "next" in links:
             # Only the query is used: a link must not lead the key to another host or path.
             query = parse_qsl(urlsplit(str(links["next"] or "")).query)
@@ -75,7 +88,6 @@ class Pages:
         if "next_cursor" in meta:
             cursor = meta["next_cursor"]
             return self._first.with_params(cursor=cursor) if cursor else None
-        page, last = meta.get("current_page"), meta.get("last_page")
         if isinstance(page, int) and isinstance(last, int):
             return self._first.with_params(page=page + 1) if page < last else None
         total = meta.get("total")

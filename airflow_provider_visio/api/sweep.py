@@ -49,29 +49,32 @@ def sweep(request_ids: Collection[str], learn: Learn) -> Sweep:
     if len(missing) > FEW:
         # Without a list, each id is asked for by itself.
         with contextlib.suppress(*NO_LIST):
-            yield from walk(Pages(list_photo_requests(page_size=LIST_PAGE)), missing, learn)
+            pages, asked = Pages(list_photo_requests(page_size=LIST_PAGE)), 0
+            while pages.next is not None and asked < len(missing):
+                asked += 1
+                for item in pages.take((yield from next_page(pages))):
+                    found = str(item.get("id"))
+                    if found in missing and item.get("status"):
+                        learn(found, state_of(item))
+                        del missing[found]
     for request_id in missing:
         learn(request_id, (yield from look_at(request_id, several=several)))
 
 
-def walk(pages: Pages, missing: dict[str, None], learn: Learn) -> Generator[Call, Envelope, int]:
+def next_page(pages: Pages) -> Generator[Call, Envelope, Envelope]:
     """
-    Read list pages until none of some ids is missing, or another page would cost more than asking for the rest singly.
+    Ask for a list's next page; where a page after the first is refused, the list ends there, as an empty page does.
 
-    :param pages: the list.
-    :param missing: the ids looked for; those found are taken out.
-    :param learn: told what is found.
-    :return: how many pages were read.
+    :raises VisioProviderError: the list itself is refused.
     """
-    asked = 0
-    while pages.next is not None and asked < len(missing):
-        asked += 1
-        for item in pages.take((yield pages.next)):
-            found = str(item.get("id"))
-            if found in missing:
-                learn(found, state_of(item))
-                del missing[found]
-    return asked
+    assert pages.next is not None  # noqa: S101  for mypy
+    try:
+        return (yield pages.next)
+    except NO_LIST:
+        if not pages.asked:
+            raise
+        pages.stop()
+        return {"data": [], "meta": {}, "links": {}}
 
 
 def look_at(request_id: str, *, several: bool) -> Generator[Call, Envelope, State]:

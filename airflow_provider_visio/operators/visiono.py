@@ -16,7 +16,7 @@ from airflow_provider_visio.arguments import (
     known_ids,
     seconds,
 )
-from airflow_provider_visio.destination import check_destination, check_reachable
+from airflow_provider_visio.destination import check_destination, check_reachable, folder_at
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.intent import OnExisting
     from airflow_provider_visio.operators.once import Once
     from airflow_provider_visio.task_wait import PhotoRequestWait
+    from airflow_provider_visio.transfer import Manifest
 
 # What of a request later tasks need; its recipient's address stays with the service.
 _OUTPUT = (
@@ -307,13 +308,22 @@ class VisionoDownloadPhotosOperator(_VisionoOperator):
         """Fetch, verify and store the photos."""
         from airflow_provider_visio.transfer import summary
 
-        ids = ids_of(self.request_id, "request_id")
-        hook = self.hook
-        manifests = [hook.download_photos(request_id, self.destination) for request_id in ids]
+        manifests = [self._stored(request_id) for request_id in ids_of(self.request_id, "request_id")]
         remember_link(context, manifests[0]["about"].get("request_url"))
         stored = [summary(manifest) for manifest in manifests]
         self.multiple_outputs = not is_many(self.request_id)
         return stored[0] if self.multiple_outputs else stored
+
+    def _stored(self, request_id: str) -> Manifest:
+        from airflow_provider_visio.transfer import manifest_in
+
+        # What was done before the task deferred for the rate limit costs no calls again.
+        folder = folder_at(self.destination, request_id)
+        manifest = manifest_in(folder) if request_id in self._done else None
+        if manifest is None:
+            manifest = self.hook.download_photos(request_id, self.destination)
+            self._done[request_id] = True
+        return manifest
 
 
 class _VisionoDeleteOperator(_VisionoOperator):

@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import ids_of, is_many
-from airflow_provider_visio.exceptions import VisioProviderError, WaitTimeoutError
+from airflow_provider_visio.exceptions import RateLimitedError, VisioProviderError, WaitTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,12 @@ class VisioSensor(BaseSensorOperator):
         with self._softly():
             deadline = clock.now() + self.timeout
             ids, wait = self._ids(), self._wait
-            verdict = wait.look(ids, deadline)
+            try:
+                verdict = wait.look(ids, deadline)
+            except RateLimitedError as error:
+                self.log.warning("%s The poll in the triggerer looks when there is room.", error)
+                wait.defer(self, ids, deadline)
+                raise
             self._remember(context, wait.states)
             if verdict.outcome == "wait":
                 wait.defer(self, ids, deadline)
@@ -70,7 +75,11 @@ class VisioSensor(BaseSensorOperator):
         with self._softly():
             wait = self._wait
             # Each look in reschedule mode is a process of its own, which cannot count failures in a row.
-            verdict = (wait.look if self.reschedule else wait.look_patiently)(self._ids())
+            try:
+                verdict = (wait.look if self.reschedule else wait.look_patiently)(self._ids())
+            except RateLimitedError as error:
+                self.log.warning("%s", error)
+                return False
             self._remember(context, wait.states)
             if verdict.outcome == "wait":
                 return False

@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_visio import clock
+
+# A triggerer starts the metrics of Airflow's core; those of the SDK are another module, which it never starts.
+try:
+    from airflow.observability.stats import Stats
+except ImportError:  # Airflow 3.1
+    from airflow.stats import Stats  # type: ignore[assignment, unused-ignore]
 
 if TYPE_CHECKING:
     from airflow_provider_visio.api.client import AsyncClient

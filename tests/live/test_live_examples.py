@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from examples import EXAMPLES
+from examples import EXAMPLES, NEVER_ANSWER
 
 from dev.left_files import left_files
 from dev.task_log import read_task_log
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROVIDER = "airflow_provider_visio.triggers."
 
 # Waits for several requests at once, so there is no one page to lead to.
-WITHOUT_LINK = {("visiono_fan_out", "wait")}
+WITHOUT_LINK = {("visiono_fan_out", "wait"), ("visiono_campaign", "wait")}
 
 Runs = dict[str, "RunWatcher"]
 
@@ -89,6 +89,16 @@ def test_the_fan_out_asks_everybody_once(runs: Runs, output: Path) -> None:
     asked = [key for key in runs["visiono_fan_out"].stories if key[1] >= 0]
     assert len(asked) > 1
     assert count(output / "visiono_fan_out", "manifest.json") == len({map_index for _, map_index in asked})
+
+
+def test_the_campaign_goes_on_without_those_who_never_answer(
+    runs: Runs, stack: Stack, sandbox: Sandbox, output: Path
+) -> None:
+    run = runs["visiono_campaign"]
+    found = stack.api.xcom(run.dag_id, run.run_id, "wait")
+    requests = {request["id"]: request for request in sandbox.control("GET", "/photo-requests")}
+    assert sorted(requests[i]["metadata"]["customer"] for i in found["waiting"]) == list(NEVER_ANSWER)
+    assert count(output / "visiono_campaign", "manifest.json") == len(found["arrived"]) == 8
 
 
 def test_the_weekly_export_is_mailed(runs: Runs, mailbox: MailboxServer, output: Path) -> None:

@@ -100,6 +100,39 @@ def test_fan_out(sandbox, run_dag, tmp_path):
     assert len(list(tmp_path.rglob("*.jpg"))) == 8
 
 
+def test_campaign(sandbox, run_dag, tmp_path, capfd):
+    dag = example("visiono_campaign")
+
+    def people_behave(context: Any) -> None:
+        behaviours = ["submit"] * 20 + ["expire"] * 2 + ["never"] * 2
+        for request, behaviour in zip(sandbox.control("GET", "/photo-requests"), behaviours, strict=True):
+            person = {"behaviour": behaviour, "open_after": 0, "photo_every": 1}
+            sandbox.control("PUT", f"/photo-requests/{request['id']}/person", person)
+
+    dag.get_task("wait").on_execute_callback = [people_behave]
+    run = run_dag(dag, destination=f"file://{tmp_path}", recipients=24)
+    assert run.state == "success"
+    assert len(list(tmp_path.rglob("*.jpg"))) == 20
+    found = outputs(run)["wait[-1]"]
+    assert [len(found[name]) for name in ("arrived", "ended", "waiting")] == [20, 2, 2]
+    told = capfd.readouterr().out
+    assert "20 of 24 have answered." in told
+    assert told.count("has not answered yet.") == 2
+    assert told.count("will not answer: the request is expired.") == 2
+    # More than a minute allows, and none of them refused.
+    times = [call["at"] for call in sandbox.calls() if call["service"] == "visiono"]
+    assert times[60] - times[0] >= 60
+    assert times[-1] - times[0] < 3600
+    assert sandbox.counters()["refused_429"]["visiono"] == 0
+
+
+def test_a_campaign_that_nobody_answers_ends_well(sandbox, run_dag, tmp_path):
+    sandbox.person("expire", open_after=5)
+    run = run_dag(example("visiono_campaign"), destination=f"file://{tmp_path}", recipients=2)
+    assert run.state == "success"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def mailbox() -> Iterator[tuple[int, list[bytes]]]:
     """A mail server that keeps what it is given."""

@@ -1,0 +1,1 @@
+"""What the provider costs, measured beside peers. See README.md."""

@@ -1,0 +1,123 @@
+"""
+A triggerer without a database: Airflow's supervisor and trigger runner, fed with triggers from a note.
+
+    python -m benchmarks.triggerer FOLDER
+
+It finds the note `setup` in the folder, leaves `warm` when one trigger has come and gone, waits for `order`, leaves
+`started` when all triggers of the order run, waits for `stop`, and leaves `report`.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import structlog
+from airflow.executors.workloads.task import TaskInstanceDTO
+from airflow.executors.workloads.trigger import RunTrigger
+from airflow.jobs.triggerer_job_runner import TriggerLoggingFactory, TriggerRunnerSupervisor
+from airflow.models.trigger import Trigger
+
+from benchmarks.fast_clock import FastClock
+from benchmarks.notes import WARM_UP_ID, Json, find
+from benchmarks.runner import MeteredRunner
+
+# Airflow takes 50 from the database at a time, about once a second; a benchmark has not the time.
+BATCH = 500
+
+
+class NotedSupervisor(TriggerRunnerSupervisor):
+    """Airflow's supervisor, with notes in place of the database."""
+
+    folder: ClassVar[Path]
+    setup: ClassVar[Json]
+    order: Json | None = None
+    waiting: deque[tuple[int, str, Json]]
+
+    @classmethod
+    def run_in_process(cls) -> None:
+        """Run the triggers, in the forked process."""
+        clock = FastClock(**cls.setup["clock"])
+        MeteredRunner(cls.folder, clock, cls.setup["waits"]).run()  # type: ignore[no-untyped-call]
+
+    def begin(self) -> None:
+        """Start with the trigger that warms up."""
+        self.waiting = deque()
+        self._create(WARM_UP_ID, *self.setup["warm_up"])
+
+    def load_triggers(self) -> None:
+        """Take the triggers from the order, once it is there; not all at once, as from the database."""
+        if self.order is None and (order := find(self.folder, "order")):
+            self.order = order
+            self.waiting.extend(
+                (number, *one) for number, one in enumerate(order["triggers"], WARM_UP_ID + 1)
+            )
+        while self.waiting and len(self.creating_triggers) < BATCH:
+            self._create(*self.waiting.popleft())
+
+    def should_stop(self) -> bool:
+        """Whether somebody said so."""
+        return find(self.folder, "stop") is not None
+
+    def heartbeat(self) -> None:
+        """Do nothing: nobody listens for it."""
+
+    def clean_unused(self) -> None:
+        """Do nothing: there is nothing to clean."""
+
+    def metric_tags(self) -> dict[str, str]:
+        """Return the tags of metrics."""
+        return {"hostname": socket.gethostname()}
+
+    def on_trigger_event(self, trigger_id: int, event: Any) -> None:
+        """Do nothing: the runner has noted it."""
+
+    def on_trigger_failure(self, trigger_id: int, exc: list[str] | None) -> None:
+        """Show it in the log; the report has the number."""
+        print(f"trigger {trigger_id} failed:", *(exc or ["without an event"]), flush=True)
+
+    def _create(self, number: int, path: str, kwargs: Json) -> None:
+        task = TaskInstanceDTO(
+            id=uuid4(),
+            dag_version_id=uuid4(),
+            task_id="wait",
+            dag_id="benchmark",
+            run_id="manual__2026-01-01T00:00:00+00:00",
+            try_number=1,
+            map_index=number,
+            pool_slots=1,
+            priority_weight=1,
+        )
+        log_path = f"{task.dag_id}/{task.task_id}/{number}.trigger.log"
+        self.logger_cache[number] = TriggerLoggingFactory(log_path=log_path, ti=task)  # type: ignore[arg-type]
+        encrypted = Trigger.encrypt_kwargs(kwargs)
+        self.creating_triggers.append(
+            RunTrigger(id=number, classpath=path, encrypted_kwargs=encrypted, ti=task)
+        )
+
+
+def main(folder: Path) -> int:
+    """Run one order."""
+    setup = find(folder, "setup")
+    assert setup is not None
+    # One log file is open for each trigger, as in any triggerer.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    FastClock(**setup["clock"]).install()
+    NotedSupervisor.folder, NotedSupervisor.setup = folder, setup
+    supervisor = NotedSupervisor.start(job=None, capacity=setup["waits"] + 1, logger=structlog.get_logger())
+    try:
+        supervisor.begin()
+        supervisor.run()
+    finally:
+        supervisor.kill(escalation_delay=30, force=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

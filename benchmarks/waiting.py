@@ -1,0 +1,57 @@
+"""What waiting costs, beside peers: `python -m benchmarks.waiting`, a table on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.scenarios import SCENARIOS, Bench
+from benchmarks.table import HEAD
+from benchmarks.waits import WarmUp
+from dev.processes import Stopped, signals_stop_us
+from dev.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.table import Row
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer waits and a third of an hour, to try it out"
+    )
+    parser.add_argument("--only", default=",".join(SCENARIOS), help="scenarios, such as A,C (default: all)")
+    parser.add_argument("--keep", type=Path, help="folder for logs and notes (default: none are kept)")
+    options = parser.parse_args(arguments)
+    try:
+        with signals_stop_us():
+            rows = measure(options.only.split(","), quick=options.quick, keep=options.keep)
+    except Stopped as stopped:
+        return stopped.exit_code
+    print(HEAD, *(row.line() for row in rows), sep="\n")
+    return 0
+
+
+def measure(names: Sequence[str], *, quick: bool, keep: Path | None) -> list[Row]:
+    """Carry out some scenarios, and tell on standard error how they go."""
+    begin = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - begin:6.0f} s  {text}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="visio-bench-") as temporary:
+        folder = keep or Path(temporary)
+        with Sandbox(folder / "warm-up") as sandbox:
+            bench = Bench(folder, WarmUp(sandbox), tell, quick)
+            return [row for name in names for row in SCENARIOS[name](bench)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

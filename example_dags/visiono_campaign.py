@@ -1,0 +1,82 @@
+"""
+A campaign: ask fifty people for photos, and go on when four in five have answered.
+
+One sensor waits for all of them. It is done when 80 % have submitted, or after three days with what has come by then;
+its output says who answered, whose link has expired and who is still to come.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Param, task
+
+from airflow_provider_visio.operators.visiono import (
+    VisionoCreatePhotoRequestOperator,
+    VisionoDownloadPhotosOperator,
+)
+from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
+
+with DAG(
+    dag_id="visiono_campaign",
+    description="Ask many people for photos; go on when 80 % have answered, or at the deadline.",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    tags=["visiono", "example"],
+    doc_md=__doc__,
+    params={
+        "recipients": Param(50, type="integer", minimum=1, maximum=1000, title="How many people to ask"),
+        "destination": Param("file:///tmp/visio", type="string", title="Where the photos go"),
+    },
+) as dag:
+
+    @task
+    def recipients(params: dict[str, Any]) -> list[dict[str, Any]]:
+        """Make up the recipients, one dict of operator arguments each: read them from your database here."""
+        return [
+            {
+                "instructions": f"Hello customer K-{number:04}, please photograph your new router.",
+                "metadata": {"customer": f"K-{number:04}"},
+            }
+            for number in range(1, params["recipients"] + 1)
+        ]
+
+    people = recipients()
+
+    # However many there are, all tasks together keep within the service's calls a minute.
+    ask = VisionoCreatePhotoRequestOperator.partial(
+        task_id="ask", items=["The router with its lights"], expires_in_hours=96
+    ).expand_kwargs(people)
+
+    wait = VisionoPhotoRequestSensor(
+        task_id="wait",
+        request_id=ask.output,
+        min_submitted=0.8,
+        on_deadline="proceed",
+        timeout=timedelta(days=3),
+        poke_interval=timedelta(seconds=5),  # short for a demonstration; the default is a minute
+    )
+
+    @task.short_circuit
+    def answers(people: list[dict[str, Any]], asked: list[dict[str, Any]], found: dict[str, Any]) -> bool:
+        """Say who has not answered; where nobody has, there is nothing to download."""
+        customers = {
+            request["id"]: person["metadata"]["customer"]
+            for person, request in zip(people, asked, strict=True)
+        }
+        lines = [f"{len(found['arrived'])} of {len(customers)} have answered."]
+        lines += [f"{customers[i]} has not answered yet." for i in found["waiting"]]
+        lines += [
+            f"{customers[i]} will not answer: the request is {how}." for i, how in found["ended"].items()
+        ]
+        print("\n".join(lines))  # noqa: T201
+        return bool(found["arrived"])
+
+    download = VisionoDownloadPhotosOperator(
+        task_id="download", request_id=wait.output, destination="{{ params.destination }}"
+    )
+
+    answers(people, ask.output, wait.output) >> download

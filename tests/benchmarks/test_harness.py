@@ -1,0 +1,107 @@
+"""The parts of the benchmark that could make it lie; no triggerer is started here."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_visio import clock as provider_clock
+from benchmarks.asks import bound
+from benchmarks.fast_clock import FastClock
+from benchmarks.forked import forked
+from benchmarks.notes import find, leave
+from benchmarks.slots import Slots
+from benchmarks.table import Row
+from benchmarks.waits import Found, Plan
+
+
+@pytest.fixture
+def fast(running_sandbox) -> Any:
+    running_sandbox.reset()
+    running_sandbox.control("POST", "/time", {"speed": 60})
+    yield FastClock.of(running_sandbox)
+    running_sandbox.reset()
+
+
+def test_clock_agrees_with_the_sandbox(fast, running_sandbox):
+    time.sleep(0.3)
+    before = fast.now()
+    told = running_sandbox.control("GET", "/time")["now"]
+    assert before - 3 <= told <= fast.now() + 3
+
+
+def test_clock_waits_in_virtual_seconds(fast, clock, monkeypatch):
+    for name in ("now", "sleep", "asleep", "wait"):
+        monkeypatch.setattr(provider_clock, name, getattr(provider_clock, name))
+    fast.install()
+    begin, start = time.monotonic(), provider_clock.now()
+    provider_clock.sleep(6)
+    asyncio.run(provider_clock.asleep(6))
+
+    async def wait() -> bool:
+        return await provider_clock.wait(asyncio.Event(), 6)
+
+    assert asyncio.run(wait()) is False
+    assert 18 <= provider_clock.now() - start < 60
+    assert 0.3 <= time.monotonic() - begin < 1
+
+
+async def test_slots_go_to_the_lowest_number():
+    slots, order = Slots(1), []
+
+    async def task(number: int) -> None:
+        async with slots.one(number):
+            order.append(number)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(task(number) for number in (5, 3, 4, 1)))
+    assert order == [5, 1, 3, 4]
+
+
+async def test_forked_work_leaves_nothing_behind():
+    memory: list[int] = []
+
+    def work() -> dict[str, Any]:
+        memory.append(1)
+        return {"pid": os.getpid(), "seen": len(memory)}
+
+    first, second = await forked(work), await forked(work)
+    assert (first["seen"], second["seen"], memory) == (1, 1, [])
+    assert first["pid"] != second["pid"] != os.getpid()
+    assert "ZeroDivisionError" in (await forked(lambda: {"x": 1 / 0}))["failed"]
+
+
+def test_notes_are_there_or_not(tmp_path):
+    assert find(tmp_path, "report") is None
+    leave(tmp_path, "report", {"calls": 1})
+    assert find(tmp_path, "report") == {"calls": 1}
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1, 0), (60, 0), (61, 60), (200, 180), (1000, 960)])
+def test_bound_of_creates(count, seconds):
+    assert bound(count) == seconds
+
+
+def test_delays_count_those_never_seen():
+    found = SimpleNamespace(plan=Plan(None, 4), delays=[0.2, 0.4, 0.6, math.inf])
+    assert [Found.delay(found, part) for part in (0.25, 0.5, 0.75, 0.95)] == [0.2, 0.4, 0.6, math.inf]
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        (Row("calls", "us", 61.0, most=70.0), "| calls | us | 61 | at most 70 | hit |"),
+        (Row("calls", "us", 1234.5, most=70.0), "| calls | us | 1,234 | at most 70 | **miss** |"),
+        (Row("share", "us", 0.93, "93 %", least=0.9), "| share | us | 93 % | at least 0.90 | hit |"),
+        (Row("delay", "us", math.inf, most=1.25), "| delay | us | never | at most 1.25 | **miss** |"),
+        (Row("calls", "peer", 5.0), "| calls | peer | 5 |  |  |"),
+    ],
+)
+def test_rows(row, line):
+    assert row.line() == line
