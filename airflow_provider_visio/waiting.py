@@ -295,8 +295,9 @@ def error_of_photo_requests(verdict: Verdict, conn_id: str, goal: Goal = ALL) ->
         return WaitTimeoutError(
             f"No photos for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}"
             f"{', and ' + _needed(verdict, goal) + ' were needed' if goal.needed else ''}. Nothing was cancelled: the "
-            "link still works, and photos can arrive until the request's own expiry. "
-            f"Clear this task to wait on, or raise its timeout. [connection {conn_id}]{_others(verdict)}",
+            "link still works, and photos can arrive until the request's own expiry. A task that is run again does not "
+            "ask again while the request is open; to wait for longer, raise its timeout. "
+            f"[connection {conn_id}]{_others(verdict)}",
             waiting=verdict.waiting,
             conn_id=conn_id,
         )
@@ -320,7 +321,8 @@ def error_of_exports(
     if verdict.outcome == "timeout":
         return WaitTimeoutError(
             f"No file for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}. The export goes on at "
-            f"Vizdom; clear this task to wait on, or raise its timeout. [connection {conn_id}]{_others(verdict)}",
+            "Vizdom. A task that is run again does not start another while it does; to wait for longer, raise its "
+            f"timeout. [connection {conn_id}]{_others(verdict)}",
             waiting=verdict.waiting,
             conn_id=conn_id,
         )

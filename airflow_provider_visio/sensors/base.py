@@ -11,7 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.arguments import ids_of, is_many
+from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many
+from airflow_provider_visio.began import began, ended
 from airflow_provider_visio.exceptions import RateLimitedError, VisioProviderError, WaitTimeoutError
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ class VisioSensor(BaseSensorOperator):
                     raise
                 raise self._timed_out() from error
             return result
-        with self._softly():
-            deadline = clock.now() + self.timeout
+        with self._softly(), self._over(context):
+            # From when the wait first began: neither a retry nor a restart of the triggerer starts the clock again.
+            deadline = earliest_deadline(began(context), self.timeout, self.execution_timeout)
             ids, wait = self._ids(), self._wait
             try:
                 verdict = wait.look(ids, deadline)
@@ -85,10 +87,21 @@ class VisioSensor(BaseSensorOperator):
                 return False
             return PokeReturnValue(is_done=True, xcom_value=self._result(wait.settle(verdict)))
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after a deferred wait."""
-        with self._softly():
+        with self._softly(), self._over(context):
             return self._result(self._wait.resume(self, event))
+
+    @contextlib.contextmanager
+    def _over(self, context: Context) -> Iterator[None]:
+        """Have the wait end with what follows: well, or at its deadline, but not with trouble that a retry may mend."""
+        try:
+            yield
+        except WaitTimeoutError:
+            ended(context)
+            raise
+        else:
+            ended(context)
 
     @contextlib.contextmanager
     def _softly(self) -> Iterator[None]:
