@@ -19,17 +19,40 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowRescheduleException
 
 
-class Task:
-    """One run of one operator or sensor."""
+class Store(dict[str, Any]):
+    """A task's state store: what it is given goes through JSON."""
 
-    def __init__(self, operator: BaseOperator) -> None:
+    def set(self, key: str, value: Any, **more: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+class Task:
+    """
+    One run of one operator or sensor.
+
+    :param earlier: the try of the same task instance before this one; with ``store=None``, an Airflow before 3.3.
+    """
+
+    dag_id, run_id, map_index = "claims", "manual__1", -1
+
+    def __init__(
+        self, operator: BaseOperator, earlier: Task | None = None, store: Store | None | bool = True
+    ) -> None:
         self.operator = operator
+        self.task_id = operator.task_id
+        self.try_number = earlier.try_number + 1 if earlier else 1
+        self.store = earlier.store if earlier else Store() if store is True else None
         self.xcom: dict[str, Any] = {}
         self.deferrals: list[TaskDeferred] = []
         self.events: list[dict[str, Any]] = []
         self.reschedules = 0
         self.first_reschedule: datetime | None = None
         self.context: Any = {"ti": self}
+        if self.store is not None:
+            self.context["task_state_store"] = self.store
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcom[key] = value

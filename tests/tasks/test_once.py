@@ -1,0 +1,244 @@
+"""One request per intent: whatever happens between two tries, a person is asked once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_visio.exceptions import (
+    ConnectionFailedError,
+    InvalidRequestError,
+    PhotoRequestFailedError,
+    ServiceError,
+    UnexpectedReplyError,
+    VisioProviderError,
+    WaitTimeoutError,
+)
+from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
+from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
+
+
+def ask(**more: Any) -> VisionoCreatePhotoRequestOperator:
+    return VisionoCreatePhotoRequestOperator(
+        **{"task_id": "photos", "instructions": "Photograph the dent", "wait_for_photos": True, **more}
+    )
+
+
+def defer(task: Any) -> str:
+    """Run a task until it waits, and return the id that it waits for."""
+    with pytest.raises(TaskDeferred) as caught:
+        task.operator.execute(task.context)
+    (request_id,) = caught.value.trigger.ids
+    return request_id
+
+
+def made(sandbox: Any) -> list[str]:
+    return [request["id"] for request in sandbox.control("GET", "/photo-requests")]
+
+
+@pytest.fixture(params=["with a store", "without"])
+def first(request, run_task):
+    """Return a function that makes the first try of a task, with Airflow's state store and without."""
+    return lambda operator: run_task(operator, store=request.param == "with a store" or None)
+
+
+def test_a_try_that_died_while_it_waited_is_taken_up_again(sandbox, first, run_task):
+    task = first(ask())
+    request_id = defer(task)
+    assert defer(run_task(ask(), task)) == request_id
+    assert made(sandbox) == [request_id]
+
+
+def test_a_try_that_died_before_it_knew_the_id_is_found_by_its_tag(sandbox, first, run_task, monkeypatch):
+    task = first(ask())
+
+    def die(self, *args, **kwargs):
+        real(self, *args, **kwargs)
+        raise KeyboardInterrupt  # nothing of ours sees it, as with kill -9
+
+    real = VisionoHook.create_photo_request
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(VisionoHook, "create_photo_request", die)
+        task.operator.execute(task.context)
+    (request_id,) = made(sandbox)
+    assert defer(run_task(ask(), task)) == request_id
+    assert made(sandbox) == [request_id]
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "truncate"])
+def test_a_reply_that_was_lost_after_the_work_costs_no_second_request(sandbox, first, kind):
+    sandbox.fault("visiono", kind, method="POST", times=1)
+    request_id = defer(first(ask()))
+    assert made(sandbox) == [request_id]
+
+
+def test_a_call_that_never_arrived_is_made_by_the_next_try(sandbox, first, run_task):
+    sandbox.fault("visiono", "drop_before", method="POST", times=1)
+    task = first(ask())
+    with pytest.raises(ConnectionFailedError):
+        task.operator.execute(task.context)
+    assert made(sandbox) == []
+    defer(run_task(ask(), task))
+    assert len(made(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("status", {"status": 500}), ("html", {}), ("drop_before", {})], ids=["500", "html", "drop"]
+)
+def test_could_not_look_is_never_not_there(sandbox, first, run_task, kind, more):
+    sandbox.fault("visiono", "drop_after", method="POST", times=1)
+    sandbox.fault("visiono", kind, method="GET", path="^/photo-requests", **more)
+    task = first(ask())
+    for _ in range(3):
+        with pytest.raises((ConnectionFailedError, ServiceError, UnexpectedReplyError)):
+            task.operator.execute(task.context)
+        task = run_task(ask(), task)
+    assert len(made(sandbox)) == 1
+    sandbox.clear_faults()
+    assert [defer(task)] == made(sandbox)
+
+
+def test_a_refusal_is_no_attempt(sandbox, first, run_task):
+    sandbox.settings(plan="free")
+    task = first(ask(recipient_email="a@example.com"))
+    with pytest.raises(InvalidRequestError):
+        task.operator.execute(task.context)
+    sandbox.settings(plan="paid")
+    defer(run_task(ask(recipient_email="a@example.com"), task))
+    assert len(made(sandbox)) == 1
+
+
+def test_others_requests_are_not_taken_for_ours(sandbox, first, run_task):
+    VisionoHook().create_photo_request("Photograph the dent", metadata={"airflow_task": "somebody"})
+    VisionoHook().create_photo_request("Photograph the dent")
+    task = first(ask())
+    ours = defer(task)
+    other = run_task(ask(), task)
+    other.map_index = 1
+    if other.store is not None:
+        other.store.clear()
+    assert defer(other) != ours
+    assert len(made(sandbox)) == 4
+
+
+def test_photos_that_came_before_a_failed_download_are_not_asked_for_again(sandbox, first, run_task, tmp_path):
+    blocked = tmp_path / "photos"
+    sandbox.person("submit", open_after=1, photo_every=1)
+    task = first(ask(destination=str(blocked)))
+    sandbox.fault("storage", "status", status=403)
+    with pytest.raises(VisioProviderError):
+        task.run()
+    sandbox.clear_faults()
+    result = run_task(ask(destination=str(blocked)), task).run()
+    assert len(result["photos"]["files"]) == 3
+    assert made(sandbox) == [result["id"]]
+
+
+def test_a_task_that_got_its_photos_asks_anew_when_it_is_cleared(sandbox, run_task):
+    sandbox.person("submit", open_after=1, photo_every=1)
+    task = run_task(ask())
+    earlier = task.run()["id"]
+    later = run_task(ask(), task).run()["id"]
+    assert earlier != later
+    assert made(sandbox) == [earlier, later]
+
+
+@pytest.mark.parametrize("end", ["expire", "cancel", "delete"])
+def test_a_request_that_ended_otherwise_is_asked_for_anew(sandbox, first, run_task, end):
+    task = first(ask())
+    request_id = defer(task)
+    sandbox.act(request_id, end)
+    assert defer(run_task(ask(), task)) != request_id
+
+
+def test_replace_deletes_what_is_open_and_asks_anew(sandbox, first, run_task):
+    task = first(ask())
+    request_id = defer(task)
+    assert defer(run_task(ask(on_existing="replace"), task)) != request_id
+    assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 1
+
+
+def test_fail_says_what_is_open(sandbox, first, run_task):
+    task = first(ask())
+    request_id = defer(task)
+    with pytest.raises(VisioProviderError, match=f"{request_id}.*still open"):
+        defer(run_task(ask(on_existing="fail"), task))
+    assert made(sandbox) == [request_id]
+
+
+def test_changed_input_is_noticed_and_said(sandbox, first, run_task, caplog):
+    task = first(ask())
+    request_id = defer(task)
+    caplog.clear()
+    assert defer(run_task(ask(instructions="Photograph the roof"), task)) == request_id
+    assert "asks for something else" in caplog.text
+    caplog.clear()
+    defer(run_task(ask(), task))
+    assert "asks for something else" not in caplog.text
+
+
+def test_the_user_s_metadata_is_kept_beside_the_tag(sandbox, run_task):
+    request_id = defer(run_task(ask(metadata={"claim": "C-1"})))
+    metadata = sandbox.control("GET", f"/photo-requests/{request_id}")["metadata"]
+    assert metadata["claim"] == "C-1"
+    assert set(metadata) == {"claim", "airflow_task", "airflow_input"}
+
+
+def test_a_service_that_tells_no_metadata_cannot_be_asked_twice(sandbox, run_task, monkeypatch):
+    task = run_task(ask(), store=None)
+    defer(task)
+    listed = VisionoHook.list_photo_requests
+
+    def without(self, **how):
+        return ({k: v for k, v in one.items() if k != "metadata"} for one in listed(self, **how))
+
+    got = VisionoHook.get_photo_request
+    monkeypatch.setattr(VisionoHook, "list_photo_requests", without)
+    monkeypatch.setattr(
+        VisionoHook,
+        "get_photo_request",
+        lambda self, i: {k: v for k, v in got(self, i).items() if k != "metadata"},
+    )
+    with pytest.raises(UnexpectedReplyError, match="does not tell the metadata"):
+        defer(run_task(ask(), task))
+    assert len(made(sandbox)) == 1
+
+
+def test_the_deadline_counts_from_when_the_person_was_asked(sandbox, first, run_task, clock):
+    started = clock.now()
+    task = first(ask(timeout=timedelta(hours=1)))
+    defer(task)
+    clock.sleep(1800)
+    with pytest.raises(TaskDeferred) as caught:
+        again = run_task(ask(timeout=timedelta(hours=1)), task)
+        again.operator.execute(again.context)
+    assert caught.value.trigger.deadline == pytest.approx(started + 3600, abs=2)
+
+
+def test_execution_timeout_ends_a_deferred_wait_in_our_words(sandbox, run_task, clock):
+    task = run_task(ask(execution_timeout=timedelta(minutes=10), timeout=timedelta(hours=1)))
+    with pytest.raises(WaitTimeoutError, match="does not ask again"):
+        task.run()
+    assert len(made(sandbox)) == 1
+
+
+def test_an_expired_request_says_so(sandbox, run_task):
+    task = run_task(ask())
+    with pytest.raises(PhotoRequestFailedError, match="expired"):
+        task.run(lambda: sandbox.act(made(sandbox)[0], "expire"))
+
+
+def test_an_export_is_started_once_and_anew_when_it_was_fetched(sandbox, run_task):
+    def export() -> VizdomExportDashboardOperator:
+        return VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123")
+
+    task = run_task(export())
+    first_id = defer(task)
+    again = run_task(export(), task)
+    assert again.run()["id"] == first_id
+    assert run_task(export(), again).run()["id"] != first_id
+    assert sandbox.count("vizdom", "POST /exports") == 2
