@@ -34,7 +34,16 @@ up: $(READY) ## Airflow and the sandbox, left running until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## the tests that need no running Airflow
-	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live
+	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties
+
+# The same seed makes the same cases; ONLY=<name> runs one property.
+SEED ?= 4
+ONLY ?=
+
+.PHONY: properties
+properties: $(READY) ## the tests over thousands of cases made at random
+	@PROPERTIES_SEED=$(SEED) $(BIN)/python -m pytest -q --tb=short --show-capture=no tests/properties \
+		$(if $(ONLY),-k $(ONLY),--least-cases 10000)
 
 .PHONY: live
 live: $(READY) ## the tests with a real scheduler and triggerer

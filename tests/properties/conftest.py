@@ -1,0 +1,45 @@
+"""Marks the properties, and says in the end how many cases held."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from properties.cases import SEED, held, met_known_faults
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--least-cases", type=int, default=0, help="fail with fewer cases than these")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.properties)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.OK and held.total() < session.config.getoption("least_cases", 0):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not held:
+        return
+    least = config.getoption("least_cases", 0)
+    short = f", fewer than {least:,}" if held.total() < least else ""
+    terminalreporter.section("properties")
+    for name, count in sorted(held.items()):
+        terminalreporter.write_line(f"{count:7,}  {name}")
+    terminalreporter.write_line(
+        f"{held.total():7,}  cases in {len(held)} properties held{short}, seed {SEED}"
+    )
+    if met_known_faults:
+        terminalreporter.write_line(
+            f"{met_known_faults.total():7,}  more met a fault that is known and not mended: see faults.py"
+        )
+    terminalreporter.write_line(
+        f"Again: make properties SEED={SEED}    One alone: make properties SEED={SEED} ONLY=<name>"
+    )
