@@ -115,7 +115,7 @@ class Budget:
             return
         if opens is not None and not 0 < opens - now <= self.windows[-1].seconds + _ROUNDING:
             opens = now + self.windows[-1].seconds if status == 429 and opens > now else None
-        window = self._window_of(limit, None if opens is None else opens - now)
+        window = self._window_of(limit, None if opens is None else opens - now, refused=status == 429)
         if window is None:
             return
         if limit is not None and status != 429:
@@ -154,11 +154,11 @@ class Budget:
     def as_state(self) -> dict[str, Any]:
         """Return it as plain JSON."""
         return {
-            "calls": [round(call, 3) for call in self._calls],
+            "calls": self._calls,
             "relieved": self._relieved,
-            "latest": round(self._latest, 3),
-            "closed_until": round(self._closed_until, 3),
-            "windows": [[w.seconds, w.limit, w.left, round(w.opens, 3)] for w in self.windows],
+            "latest": self._latest,
+            "closed_until": self._closed_until,
+            "windows": [[w.seconds, w.limit, w.left, w.opens] for w in self.windows],
         }
 
     def restore(self, state: object) -> None:
@@ -193,18 +193,21 @@ class Budget:
             if window.left is not None and not now < window.opens <= now + window.seconds + _ROUNDING:
                 window.left = None
 
-    def _window_of(self, limit: int | None, left_for: float | None) -> Window | None:
-        """Return the window that a reply speaks of, or None for one that is none of ours."""
-        fit = [
-            window
-            for window in self.windows
-            if left_for is None or not left_for > window.seconds + _ROUNDING or window is self.windows[-1]
+    def _window_of(self, limit: int | None, left_for: float | None, *, refused: bool) -> Window | None:
+        """
+        Return the window that a reply speaks of, or None for one that is none of ours.
+
+        By its limit, else by when it opens. Only the time that a refusal asks for comes first, for clocks may differ.
+        """
+        lasting = [
+            window for window in self.windows if left_for is None or left_for <= window.seconds + _ROUNDING
         ]
+        fit = (lasting or self.windows[-1:]) if refused else self.windows
         for window in fit:
             if limit == window.limit:
                 return window
         if limit is None or left_for is not None:
-            return fit[0]
+            return (lasting or self.windows[-1:])[0]
         # Without a time, only a limit much like one of ours can be told from that of a day or a month.
         alike = [window for window in fit if window.limit / ALIKE <= limit <= window.limit * ALIKE]
         return min(alike, key=lambda window: abs(math.log(limit / window.limit)), default=None)
