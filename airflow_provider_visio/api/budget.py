@@ -21,6 +21,9 @@ TOLERANCE = 5.0
 # Seconds after which a poll that others leave no room may take a turn like everybody else; one poll, once in that time.
 STARVED = 300.0
 
+# Seconds more than a window, for one call may be on its way for longer than the one that follows it.
+MARGIN = 0.5
+
 # A limit may be so many times more or less than the connection says, for plans differ.
 ALIKE = 5
 
@@ -71,7 +74,7 @@ class Budget:
         for window in self.windows:
             allowed = _allowed(window.limit, reserve)
             if len(self._calls) >= allowed:
-                turn = max(turn, self._calls[-allowed] + window.seconds)
+                turn = max(turn, self._calls[-allowed] + window.seconds + MARGIN)
             if window.left is not None and window.left <= window.limit - allowed:
                 turn = max(turn, window.opens)
         return turn

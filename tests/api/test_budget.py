@@ -394,3 +394,21 @@ def test_garbage_in_a_state_does_no_harm(state):
     budget.take(budget.next_turn(NOW, reserve=0.25))
     learnt(budget, headers(60, 30, NOW + 30))
     json.dumps(budget.as_state(), allow_nan=False)
+
+
+def test_a_call_that_overtakes_those_before_it_is_not_refused(monkeypatch):
+    """A service whose window begins with a call that was slow to arrive, while the next ones arrive at once."""
+    monkeypatch.setattr("airflow_provider_visio.api.budget.MARGIN", 0.5)
+    budget, arrivals = Budget(((MINUTE, 60),)), []
+    for number in range(600):
+        turn = budget.next_turn(NOW)
+        budget.take(turn)
+        arrivals.append(turn + (0.4 if number % 60 == 0 else 0.0))
+    begins, count, refused = 0.0, 0, 0
+    for arrival in sorted(arrivals):
+        if arrival >= begins + MINUTE:
+            begins, count = arrival, 0
+        count += 1
+        refused += count > 60
+    assert refused == 0
+    assert max(arrivals) - NOW <= 9 * MINUTE * 1.01
