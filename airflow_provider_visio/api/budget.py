@@ -112,6 +112,10 @@ class Budget:
         left = _count(headers.get("x-ratelimit-remaining"))
         opens = _moment(headers.get("x-ratelimit-reset"))
         if status == 429:
+            # A call that was refused takes nothing from the longer window (Laravel's way, so assumed).
+            refused = bisect_right(self._calls, sent) - 1
+            if refused >= 0:
+                del self._calls[refused]
             # Without a time there is nothing to hold to: how soon to come back is for the retry to say.
             left, opens = (0, now + pause) if pause else (None, None)
         if left is None or (limit is not None and not 0 < limit >= left):

@@ -412,3 +412,12 @@ def test_a_call_that_overtakes_those_before_it_is_not_refused(monkeypatch):
         refused += count > 60
     assert refused == 0
     assert max(arrivals) - NOW <= 9 * MINUTE * 1.01
+
+
+def test_a_refused_call_takes_nothing_from_the_hour():
+    budget = Budget(BOTH)
+    for number in range(1000):
+        budget.take(NOW + number * 3)
+    now = NOW + 999 * 3
+    budget.learn(429, {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0"}, sent=now, now=now, pause=5.0)
+    assert budget.next_turn(now) == now + 5
