@@ -72,7 +72,7 @@ def ids_of(value: object, name: str) -> list[str]:
         found = [value.strip()]
     elif isinstance(value, Mapping) and "id" in value:
         found = ids_of(value["id"], name)
-    elif isinstance(value, Mapping) and "arrived" in value:
+    elif isinstance(value, Mapping) and value.get("arrived"):
         found = ids_of(value["arrived"], name)
     elif value is not None and not isinstance(value, Mapping | bytes | int | float):
         try:
@@ -81,6 +81,8 @@ def ids_of(value: object, name: str) -> list[str]:
             entries = []
         for entry in entries:
             found.extend(ids_of(entry, name))
+    if isinstance(value, Mapping) and value.get("arrived") == []:
+        raise InvalidRequestError.of(name, "nothing has arrived, so there is nothing to take")
     if not found or not all(found):
         raise InvalidRequestError.of(
             name,
@@ -94,6 +96,13 @@ def is_many(value: object) -> bool:
     if isinstance(value, Mapping):
         return "id" not in value
     return not isinstance(value, str)
+
+
+def min_dwell() -> float:
+    """Return the seconds for which a deferred task stays deferred at least, as Airflow's configuration says."""
+    from airflow.providers.common.compat.sdk import conf
+
+    return float(conf.getfloat("visio", "min_dwell", fallback=10.0))
 
 
 def seconds(value: float | timedelta | None, name: str) -> float | None:

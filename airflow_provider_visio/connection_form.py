@@ -213,10 +213,22 @@ VISIONO_FORM = Form(
     fields=(
         *_TRANSPORT,
         Field(
-            "calls_per_minute", "Calls a minute", "Calls that the service allows a minute.", "integer", 60, 1
+            "calls_per_minute",
+            "Calls a minute",
+            "Calls that the service allows a minute.",
+            "integer",
+            60,
+            1,
+            10_000,
         ),
         Field(
-            "calls_per_hour", "Calls an hour", "Calls that the service allows an hour.", "integer", 1000, 1
+            "calls_per_hour",
+            "Calls an hour",
+            "Calls that the service allows an hour.",
+            "integer",
+            1000,
+            1,
+            20_000,
         ),
         Field("webhook_secret", "Webhook secret", "Secret that signs the service's webhooks.", "secret"),
     ),
@@ -237,6 +249,7 @@ VIZDOM_FORM = Form(
             "integer",
             1000,
             1,
+            10_000,
         ),
         Field("workspace", "Workspace", "The workspace's slug, for the link to a dashboard in Airflow's UI."),
         Field(

@@ -11,7 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.arguments import min_dwell
 from airflow_provider_visio.exceptions import (
+    AuthenticationError,
     ConnectionFailedError,
     RateLimitedError,
     ServiceError,
@@ -101,6 +103,16 @@ class TaskWait(ABC):
             log.warning("Look failed (%d of %d in a row): %s", self._failures, MAX_POLL_FAILURES, error)
             return Verdict("wait", waiting=tuple(ids))
 
+    def last_look(self, ids: Sequence[str]) -> Verdict:
+        """Ask the service at the deadline; where it cannot be asked, what it said before has to do."""
+        try:
+            return self.look(ids, clock.now())
+        except (ConnectionFailedError, RateLimitedError, ServiceError, UnexpectedReplyError) as error:
+            if self._last is None:
+                raise  # nothing is known, which is not the same as nothing arrived
+            log.warning("%s", error)
+            return replace(self._last, outcome="done" if self.goal.proceed else "timeout")
+
     def settle(self, verdict: Verdict) -> Verdict:
         """
         Return a verdict that is good.
@@ -133,15 +145,12 @@ class TaskWait(ABC):
 
     def defer(self, task: BaseOperator, ids: Sequence[str], deadline: float | None) -> None:
         """Give the worker back; the task goes on in its ``execute_complete`` when the wait is over."""
-        from airflow.providers.common.compat.sdk import conf
-
-        min_dwell = conf.getfloat("visio", "min_dwell", fallback=10.0)
-        timeout = None
+        dwell, timeout = min_dwell(), None
         if deadline is not None:
             left = max(0.0, deadline - clock.now())
-            timeout = timedelta(seconds=left + self.poke_interval + min_dwell + TIMEOUT_BUFFER)
+            timeout = timedelta(seconds=left + self.poke_interval + dwell + TIMEOUT_BUFFER)
         task.defer(
-            trigger=self._trigger(list(ids), deadline, min_dwell),
+            trigger=self._trigger(list(ids), deadline, dwell),
             method_name="execute_complete",
             timeout=timeout,
         )
@@ -157,10 +166,19 @@ class TaskWait(ABC):
         :raises VisioProviderError: the wait has ended otherwise.
         """
         verdict = Verdict.from_event(event, self.goal)
-        if verdict.outcome == "done":
+        if verdict.outcome == "done" and not (self.goal.proceed and verdict.waiting):
             return verdict
         deadline = event.get("deadline")
         ids = [*verdict.arrived, *verdict.ended, *verdict.waiting]
+        if verdict.fatal and str(verdict.trouble).startswith(AuthenticationError.__name__):
+            # Not asked once more: of a thousand waits, each would have to wait for its turn to hear it.
+            raise AuthenticationError(
+                f"The service answered 401 to the poll on the connection {self.conn_id!r}, also after that was read "
+                "again. Check the API key in the connection's Password: it may be mistyped, revoked or regenerated. "
+                "Nothing was cancelled; clear this task when the key is good.",
+                status=401,
+                conn_id=self.conn_id,
+            )
         if verdict.trouble:
             log.warning(
                 "The triggerer could not ask any more (%s); asking from this worker.", verdict.trouble

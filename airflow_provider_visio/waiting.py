@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 from airflow_provider_visio.exceptions import (
@@ -153,6 +154,7 @@ class Verdict:
     :param waiting: ids that are still open.
     :param unknown: status word by id, of those whose word we do not know; they count as open.
     :param trouble: what kept the service from being asked, for the outcome "trouble".
+    :param fatal: whether that does not pass by itself, as with a key that is refused.
     """
 
     outcome: Outcome
@@ -161,6 +163,7 @@ class Verdict:
     waiting: tuple[str, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
     trouble: str | None = None
+    fatal: bool = False
 
     def as_event(self) -> dict[str, Any]:
         """Return it as plain JSON for a trigger event: ids and statuses only."""
@@ -196,6 +199,7 @@ class Verdict:
                     waiting=tuple(lists[1]),
                     unknown=dicts[1],
                     trouble=event.get("trouble"),
+                    fatal=event.get("fatal") is True,
                 )
         raise UnexpectedReplyError(
             "The wait was resumed without an event of its own trigger; clear the task to wait again."
@@ -337,13 +341,20 @@ def normal(word: object) -> str:
 def epoch(moment: object) -> float | None:
     """Return an ISO 8601 time, or a datetime with a zone, as seconds since 1970; None where it is neither."""
     if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment.strip())
-        except ValueError:
-            return None
+        return _epoch_of(moment)
     if isinstance(moment, datetime) and moment.tzinfo is not None:
         return moment.timestamp()
     return None
+
+
+# Thousands of waits have each of their times looked at again and again.
+@lru_cache(maxsize=2**14)
+def _epoch_of(text: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.timestamp() if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def growing(first: float, rounds: int) -> float:

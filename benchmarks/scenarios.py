@@ -28,12 +28,14 @@ class Bench:
     :param warm_up: the sandbox to warm up on.
     :param tell: told of what is going on.
     :param quick: fewer waits, and a third of an hour.
+    :param peers: whom to compare with.
     """
 
     folder: Path
     warm_up: WarmUp
     tell: Callable[[str], None]
     quick: bool = False
+    peers: tuple[Contestant, ...] = PEERS
     _runs: int = 0
 
     @property
@@ -91,7 +93,7 @@ def speed_for(who: Contestant, number_of_waits: int) -> float:
 
 def half_arrive(bench: Bench) -> Iterator[Row]:
     """Have 1,000 wait and half of them arrive; lists filter and have a total."""
-    for who in (PROVIDER, *PEERS):
+    for who in (PROVIDER, *bench.peers):
         plan = Plan(who, bench.many, share=0.5, hours=bench.hours, speed=speed_for(who, bench.many))
         yield from _arrivals(bench, plan, "lists filter", 200.0)
 
@@ -123,7 +125,7 @@ def nothing_arrives(bench: Bench) -> Iterator[Row]:
     """Have some wait, and none of them arrive."""
     numbers = (10, 100) if bench.quick else (10, 100, 1000, 5000)
     for waiting in numbers:
-        for who in (PROVIDER, *PEERS):
+        for who in (PROVIDER, *bench.peers):
             ours = who is PROVIDER
             if not ours and waiting > 100:
                 continue
@@ -138,7 +140,7 @@ def nothing_arrives(bench: Bench) -> Iterator[Row]:
 def floor(bench: Bench) -> Iterator[Row]:
     """Measure what Airflow itself costs, and the peers."""
     yield from _process(bench.wait(Plan(SLEEPER, bench.most, hours=0.3)))
-    for who in PEERS:
+    for who in bench.peers:
         yield from _process(bench.wait(Plan(who, bench.most, hours=0.01 if bench.quick else 0.03, speed=3.0)))
 
 

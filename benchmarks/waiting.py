@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.scenarios import SCENARIOS, Bench
+from benchmarks.scenarios import PEERS, SCENARIOS, Bench
 from benchmarks.table import HEAD
 from benchmarks.waits import WarmUp
 from dev.processes import Stopped, signals_stop_us
@@ -18,6 +18,7 @@ from dev.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.contestants import Contestant
     from benchmarks.table import Row
 
 
@@ -28,18 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--quick", action="store_true", help="fewer waits and a third of an hour, to try it out"
     )
     parser.add_argument("--only", default=",".join(SCENARIOS), help="scenarios, such as A,C (default: all)")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
     parser.add_argument("--keep", type=Path, help="folder for logs and notes (default: none are kept)")
     options = parser.parse_args(arguments)
     try:
         with signals_stop_us():
-            rows = measure(options.only.split(","), quick=options.quick, keep=options.keep)
+            peers = () if options.alone else PEERS
+            rows = measure(options.only.split(","), quick=options.quick, keep=options.keep, peers=peers)
     except Stopped as stopped:
         return stopped.exit_code
     print(HEAD, *(row.line() for row in rows), sep="\n")
     return 0
 
 
-def measure(names: Sequence[str], *, quick: bool, keep: Path | None) -> list[Row]:
+def measure(
+    names: Sequence[str], *, quick: bool, keep: Path | None, peers: tuple[Contestant, ...]
+) -> list[Row]:
     """Carry out some scenarios, and tell on standard error how they go."""
     begin = time.monotonic()
 
@@ -49,7 +54,7 @@ def measure(names: Sequence[str], *, quick: bool, keep: Path | None) -> list[Row
     with tempfile.TemporaryDirectory(prefix="visio-bench-") as temporary:
         folder = keep or Path(temporary)
         with Sandbox(folder / "warm-up") as sandbox:
-            bench = Bench(folder, WarmUp(sandbox), tell, quick)
+            bench = Bench(folder, WarmUp(sandbox), tell, quick, peers)
             return [row for name in names for row in SCENARIOS[name](bench)]
 
 

@@ -47,13 +47,20 @@ def test_ids_are_found_in_what_is_passed_on(value, ids):
 @pytest.mark.parametrize(
     "value",
     [None, "", "  ", [], (), {}, [""], [None], ["req_1", ""], ["req_1", None], {"id": ""}, {"id": None},
-     {"arrived": []}, [{"arrived": []}], {"status": "x"}, 5, 5.0, True, b"req_1", [5], Output(), dt.timedelta(1)],
+     {"status": "x"}, 5, 5.0, True, b"req_1", [5], Output(), dt.timedelta(1)],
     ids=repr,
 )  # fmt: skip
 def test_what_holds_no_id_is_refused_with_what_to_give(value):
     with pytest.raises(
         InvalidRequestError, match="holds no id; give an id, the output of the task"
     ) as caught:
+        ids_of(value, "request_id")
+    assert list(caught.value.fields) == ["request_id"]
+
+
+@pytest.mark.parametrize("value", [{"arrived": []}, [{"arrived": []}]], ids=repr)
+def test_a_wait_that_went_on_with_nothing_is_refused_in_these_words(value):
+    with pytest.raises(InvalidRequestError, match="nothing has arrived") as caught:
         ids_of(value, "request_id")
     assert list(caught.value.fields) == ["request_id"]
 

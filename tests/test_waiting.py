@@ -387,6 +387,7 @@ def test_polls_spread_by_a_tenth(draw, interval):
         (0.8, 1, 1),
         (1.0, 50, 50),
         (0.001, 50, 1),
+        (1e-7, 5, 1),
         (0.81, 50, 41),
         (0.5, 3, 2),
         # Which a float makes a little more than 7, 29 and 57.
@@ -518,6 +519,8 @@ def test_an_event_passes_for_the_goal_it_was_decided_by(goal, states, deadline):
         (Goal(2), {"outcome": "done", "arrived": ["a"], "ended": {"b": "expired", "c": "expired"}}),
         (Goal(1), {"outcome": "done", "arrived": [], "waiting": ["b"]}),
         (Goal(1), {"outcome": "done"}),
+        (Goal(1, proceed=True), {"outcome": "done"}),
+        (Goal(None, proceed=True), {"outcome": "done"}),
         (Goal(1, proceed=True), {"outcome": "done", "arrived": [5]}),
         (Goal(1, proceed=True), {"outcome": "done", "waiting": "b"}),
         (Goal(1, proceed=True), {"outcome": "wait", "waiting": ["b"]}),

@@ -21,6 +21,9 @@ TOLERANCE = 5.0
 # Seconds after which a poll that others leave no room may take a turn like everybody else; one poll, once in that time.
 STARVED = 300.0
 
+# Seconds more than a window, for one call may be on its way for longer than the one that follows it.
+MARGIN = 0.5
+
 # A limit may be so many times more or less than the connection says, for plans differ.
 ALIKE = 5
 
@@ -71,7 +74,7 @@ class Budget:
         for window in self.windows:
             allowed = _allowed(window.limit, reserve)
             if len(self._calls) >= allowed:
-                turn = max(turn, self._calls[-allowed] + window.seconds)
+                turn = max(turn, self._calls[-allowed] + window.seconds + MARGIN)
             if window.left is not None and window.left <= window.limit - allowed:
                 turn = max(turn, window.opens)
         return turn
@@ -109,13 +112,17 @@ class Budget:
         left = _count(headers.get("x-ratelimit-remaining"))
         opens = _moment(headers.get("x-ratelimit-reset"))
         if status == 429:
+            # A call that was refused takes nothing from the longer window (Laravel's way, so assumed).
+            refused = bisect_right(self._calls, sent) - 1
+            if refused >= 0:
+                del self._calls[refused]
             # Without a time there is nothing to hold to: how soon to come back is for the retry to say.
             left, opens = (0, now + pause) if pause else (None, None)
         if left is None or (limit is not None and not 0 < limit >= left):
             return
         if opens is not None and not 0 < opens - now <= self.windows[-1].seconds + _ROUNDING:
             opens = now + self.windows[-1].seconds if status == 429 and opens > now else None
-        window = self._window_of(limit, None if opens is None else opens - now)
+        window = self._window_of(limit, None if opens is None else opens - now, refused=status == 429)
         if window is None:
             return
         if limit is not None and status != 429:
@@ -154,11 +161,11 @@ class Budget:
     def as_state(self) -> dict[str, Any]:
         """Return it as plain JSON."""
         return {
-            "calls": [round(call, 3) for call in self._calls],
+            "calls": self._calls,
             "relieved": self._relieved,
-            "latest": round(self._latest, 3),
-            "closed_until": round(self._closed_until, 3),
-            "windows": [[w.seconds, w.limit, w.left, round(w.opens, 3)] for w in self.windows],
+            "latest": self._latest,
+            "closed_until": self._closed_until,
+            "windows": [[w.seconds, w.limit, w.left, w.opens] for w in self.windows],
         }
 
     def restore(self, state: object) -> None:
@@ -193,18 +200,21 @@ class Budget:
             if window.left is not None and not now < window.opens <= now + window.seconds + _ROUNDING:
                 window.left = None
 
-    def _window_of(self, limit: int | None, left_for: float | None) -> Window | None:
-        """Return the window that a reply speaks of, or None for one that is none of ours."""
-        fit = [
-            window
-            for window in self.windows
-            if left_for is None or not left_for > window.seconds + _ROUNDING or window is self.windows[-1]
+    def _window_of(self, limit: int | None, left_for: float | None, *, refused: bool) -> Window | None:
+        """
+        Return the window that a reply speaks of, or None for one that is none of ours.
+
+        By its limit, else by when it opens. Only the time that a refusal asks for comes first, for clocks may differ.
+        """
+        lasting = [
+            window for window in self.windows if left_for is None or left_for <= window.seconds + _ROUNDING
         ]
+        fit = (lasting or self.windows[-1:]) if refused else self.windows
         for window in fit:
             if limit == window.limit:
                 return window
         if limit is None or left_for is not None:
-            return fit[0]
+            return (lasting or self.windows[-1:])[0]
         # Without a time, only a limit much like one of ours can be told from that of a day or a month.
         alike = [window for window in fit if window.limit / ALIKE <= limit <= window.limit * ALIKE]
         return min(alike, key=lambda window: abs(math.log(limit / window.limit)), default=None)

@@ -37,6 +37,9 @@ LONGEST_LOCK = 2.0
 LONGEST_LOCK_IN_LOOP = 0.02
 SHORTEST_LOCK = 0.02
 
+# Seconds after which a file that could not be used is tried again.
+GIVEN_UP_FOR = 300.0
+
 # Far more than the calls of an hour take; a file that is larger is not ours.
 LARGEST_FILE = 2**20
 
@@ -54,6 +57,7 @@ class Ledger:
         self._patience = self._longest_lock = LONGEST_LOCK_IN_LOOP if in_loop else LONGEST_LOCK
         # Turns that could not be written down where the others see them.
         self._unwritten: list[float] = []
+        self._given_up = 0.0
         self._path: Path | None = None
         if site.limits:
             name = hashlib.sha256(f"{site.conn_id}\n{site.base_url}\n{site.limits}".encode()).hexdigest()[:24]
@@ -109,7 +113,8 @@ class Ledger:
 
     def _take(self, turn: float) -> None:
         self._budget.take(turn)
-        self._unwritten.append(turn)
+        if self._path is not None and not self._given_up:
+            self._unwritten.append(turn)
 
     @contextlib.contextmanager
     def _open(self, *, keep: bool = True) -> Iterator[Budget]:
@@ -123,8 +128,9 @@ class Ledger:
                 self._keep(file)
 
     def _locked(self, stack: contextlib.ExitStack) -> int | None:
-        if self._path is None:
+        if self._path is None or (self._given_up and time.monotonic() - self._given_up < GIVEN_UP_FOR):
             return None
+        self._given_up = 0.0
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, file)
@@ -169,8 +175,9 @@ class Ledger:
             self._unwritten.clear()
 
     def _give_up(self, error: OSError) -> None:
-        self._path = None
-        log.warning("The budget of calls is this process's own, for it cannot be shared: %s", error)
+        self._given_up = time.monotonic()
+        self._unwritten.clear()
+        log.warning("For now the budget of calls is this process's own, for it cannot be shared: %s", error)
 
 
 def _folder() -> Path | None:

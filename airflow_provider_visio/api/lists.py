@@ -16,8 +16,9 @@ Way = Literal["singly", "filtered", "walk"]
 FEW = 3
 LIST_PAGE = 100
 
-# Seconds after which a list that was refused, or does not filter, is tried again, and a cost is measured again.
+# Seconds after which a list that does not filter is tried again, one that was refused, and a cost is measured again.
 FORGET = 6 * 3600.0
+FORGET_REFUSAL = 600.0
 FORGET_COST = 1800.0
 
 
@@ -32,6 +33,7 @@ class Lists:
     :param totals: whether ``meta.total`` counts what the filter lets through.
     :param words: the status words seen of requests whose photos are in.
     :param numbered: whether its pages have numbers, so that one need not begin with the first.
+    :param page_size: how many items a page turns out to have.
     :param unfiltered_at: when it was found not to filter.
     :param walk_pages: calls that the last reading of the whole list took.
     :param walked_at: when that was.
@@ -44,6 +46,7 @@ class Lists:
     totals: bool | None = None
     words: tuple[str, ...] = ()
     numbered: bool = False
+    page_size: int = LIST_PAGE
     unfiltered_at: float = 0.0
     walk_pages: int | None = None
     walked_at: float = 0.0
@@ -66,7 +69,7 @@ class Lists:
 
     def forget(self, now: float) -> None:
         """Give a list that did not serve another chance, after a while."""
-        if self.refused_at is not None and not 0 <= now - self.refused_at < FORGET:
+        if self.refused_at is not None and not 0 <= now - self.refused_at < FORGET_REFUSAL:
             self.refused_at = None
         # With two words for what has arrived, no filter ever serves.
         if self.filters is False and len(self.words) < 2 and not 0 <= now - self.unfiltered_at < FORGET:

@@ -18,7 +18,7 @@ from airflow_provider_visio.api.lists import LIST_PAGE, Lists, choose
 from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.sweep import GONE, NO_LIST, look_at, next_page, state_of
 from airflow_provider_visio.api.visiono import list_photo_requests
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
+from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.waiting import epoch, normal, photo_request_phase
 
 if TYPE_CHECKING:
@@ -59,11 +59,13 @@ class Lookout:
         self._counted: tuple[Any, ...] = ()
         self._turn = 0
         self._quiet = False
-        # Of the patrol: how far it is, what it has not met, and what is to be asked for singly.
+        # Of the patrol: how far it is, what it has not met, and what it leaves to be asked for singly.
         self._patrol: Pages | None = None
         self._patrol_at: float | None = None
         self._patrol_total: int | None = None
         self._unmet: dict[str, None] = {}
+        self._beyond: dict[str, None] = {}
+        # What is missing from the list and is to be asked for by the next sweeps.
         self._owed: dict[str, None] = {}
 
     def sweep(self, waiting: Collection[str], now: float) -> Sweep:
@@ -80,7 +82,8 @@ class Lookout:
             self._patrol_at = now
         for gone in self._seen.keys() - waiting.keys():
             del self._seen[gone]
-        unknown = [i for i in waiting if i not in self._states]
+        # One that the filtered list has shown is known as open only because its wait joined later.
+        unknown = [i for i in waiting if i not in self._states or i in self._shown]
         if len(unknown) == len(waiting) or choose(len(waiting), self.lists) != "filtered":
             yield from self._all(waiting)
             return
@@ -91,6 +94,10 @@ class Lookout:
         elif now - self._patrol_at >= PATROL_EVERY:
             self._patrol_at = now
             yield from self._patrol_on(waiting)
+        elif self._owed:
+            owed = [i for i in self._owed if i in waiting]
+            self._owed = dict.fromkeys(owed[MOST_SINGLY:])
+            yield from self._singly(owed[:MOST_SINGLY])
 
     def _all(self, wanted: Collection[str], *, at_once: bool = False) -> Sweep:
         """Look at each of some ids, those first that were seen longest ago; ``at_once`` also if not long ago."""
@@ -112,16 +119,18 @@ class Lookout:
             yield from self._singly(missing)
             return
         self.lists.walked(max(1, asked + len(missing)), self._now)
-        if pages.next is None and pages.whole and not at_once:
-            # The list does not have them: they are asked for rarely, the others follow with the next sweeps.
-            missing = dict.fromkeys([i for i in missing if self._is_due(i)][:MOST_SINGLY])
+        if pages.next is None and pages.whole:
+            # The list does not have them: they are asked for rarely, and the others follow with the next sweeps.
+            due = [i for i in missing if at_once or self._is_due(i)]
+            missing = dict.fromkeys(due[:MOST_SINGLY])
+            self._owed.update(dict.fromkeys(due[MOST_SINGLY:]))
         yield from self._singly(missing)
         if not found:
             self._doubt(missing, wanted)
 
     def _singly(self, ids: Iterable[str]) -> Sweep:
         for request_id in ids:
-            several = len(self._states.keys() | {request_id}) > 1
+            several = len(self._waiting.keys() | self._states.keys()) > 1
             self._learn(request_id, (yield from look_at(request_id, several=several)))
 
     def _is_due(self, request_id: str) -> bool:
@@ -163,15 +172,18 @@ class Lookout:
             self._shown, self._total, self._turn, self._counted = set(), None, 0, counted
         try:
             envelope = yield self._page_of_the_turn(pages, from_first=from_first)
-        except InvalidRequestError:
+        except NO_LIST as error:
+            if self._turn:
+                # A page that is no longer there, for the list has become shorter.
+                return (yield from self._arrivals(waiting, from_first=True))
+            if not isinstance(error, InvalidRequestError):
+                self._refused(error)
+                return False
             if since is None:
                 self.lists.ignore(self._now)
                 return False
             self.lists.since = False
             return (yield from self._arrivals(waiting))
-        except (NotFoundError, PermissionDeniedError) as error:
-            self._refused(error)
-            return False
         items = pages.take(envelope)
         if not isinstance(envelope["data"], list) or not self._is_filtered(items):
             return False
@@ -187,7 +199,7 @@ class Lookout:
     def _page_of_the_turn(self, pages: Pages, *, from_first: bool) -> Call:
         """Return the call for the first page, or, while nothing moves, for each page in turn: totals may conceal."""
         assert pages.next is not None  # noqa: S101  for mypy
-        many = -(-(self._total or 0) // LIST_PAGE)
+        many = -(-(self._total or 0) // self.lists.page_size)
         if from_first or not self._quiet or not self.lists.numbered or self._total is None or many < 2:
             self._turn = 0
             return pages.next
@@ -215,6 +227,8 @@ class Lookout:
             self._take(items, waiting)
             return True
         self.lists.numbered = pages.numbered
+        if pages.next is not None and items:
+            self.lists.page_size = len(items)
         if total is None or (total != len(items) if pages.next is None else total <= len(items)):
             self.lists.totals = False  # not there, or it counts something else
         elif self.lists.totals is None:
@@ -259,11 +273,11 @@ class Lookout:
 
     def _patrol_on(self, waiting: Mapping[str, None]) -> Sweep:
         """Make one call that finds out about requests which no longer are what they were."""
-        self._owed = {i: None for i in self._owed if i in waiting}
-        if self._owed:
-            request_id = next(iter(self._owed))
-            del self._owed[request_id]
-            yield from self._singly([request_id])
+        if self._beyond:
+            # What lies further down the list than it pays to read.
+            asked = [i for i in self._beyond if i in waiting]
+            self._beyond = dict.fromkeys(asked[MOST_SINGLY:])
+            yield from self._singly(asked[:MOST_SINGLY])
             return
         if self._patrol is None:
             self._patrol, self._unmet = Pages(list_photo_requests(page_size=LIST_PAGE)), dict(waiting)
@@ -289,8 +303,8 @@ class Lookout:
             if len(unmet) == len(waiting):
                 self._doubt(unmet, waiting)
         elif patrol.next is None or patrol.asked > len(unmet):
-            # Another page can cost more than asking for the rest singly, one at a patrol.
-            self._patrol, self._owed = None, dict.fromkeys(unmet)
+            # Another page can cost more than asking for the rest singly.
+            self._patrol, self._beyond = None, dict.fromkeys(unmet)
 
     def _since(self, waiting: Mapping[str, None]) -> float | None:
         """Return a time before all of what is waited for was created, or None where that is not known or of no use."""

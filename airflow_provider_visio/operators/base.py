@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.arguments import min_dwell
 from airflow_provider_visio.exceptions import RateLimitedError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class VisioOperator(BaseOperator):
             if not self.deferrable or now - since > LONGEST_DEFERRAL:
                 raise
             # Spread, so that many tasks do not come back as one.
-            pause = max(SHORTEST_DEFERRAL, error.retry_after) * (1 + random.random() / 10)
+            pause = max(SHORTEST_DEFERRAL, min_dwell(), error.retry_after) * (1 + random.random() / 10)
             self.log.info("%s The task gives its worker back and goes on in %.0f s.", error, pause)
             self._defer(now + pause, {"step": step, "event": event, "since": since, "done": self._done})
         return None  # never reached: to defer is to raise

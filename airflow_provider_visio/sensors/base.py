@@ -11,9 +11,16 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many
+from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many, seconds
 from airflow_provider_visio.began import began, ended
-from airflow_provider_visio.exceptions import RateLimitedError, VisioProviderError, WaitTimeoutError
+from airflow_provider_visio.exceptions import (
+    ConnectionFailedError,
+    RateLimitedError,
+    ServiceError,
+    UnexpectedReplyError,
+    VisioProviderError,
+    WaitTimeoutError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +46,7 @@ class VisioSensor(BaseSensorOperator):
         # A parameter of our own, so that a mode from the DAG's default_args counts as given, too.
         self.deferrable = mode is None if deferrable is None else deferrable
         super().__init__(mode=mode or "poke", **kwargs)
+        seconds(self.poke_interval, "poke_interval")
         self.multiple_outputs = True  # so that `output["arrived"]` works in later tasks
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -79,7 +87,10 @@ class VisioSensor(BaseSensorOperator):
             # Each look in reschedule mode is a process of its own, which cannot count failures in a row.
             try:
                 verdict = (wait.look if self.reschedule else wait.look_patiently)(self._ids())
-            except RateLimitedError as error:
+            except (ConnectionFailedError, RateLimitedError, ServiceError, UnexpectedReplyError) as error:
+                # What goes on with whatever has come by the deadline need not fail before it.
+                if not wait.goal.proceed and not isinstance(error, RateLimitedError):
+                    raise
                 self.log.warning("%s", error)
                 return False
             self._remember(context, wait.states)
@@ -120,7 +131,7 @@ class VisioSensor(BaseSensorOperator):
     def _look_at_deadline(self) -> dict[str, Any]:
         """Return what has arrived by the end of a poke or reschedule wait that goes on with that."""
         with self._softly():
-            return self._result(self._wait.settle(self._wait.look(self._ids(), clock.now())))
+            return self._result(self._wait.settle(self._wait.last_look(self._ids())))
 
     def _timed_out(self) -> SensorWaitTimeoutError:
         """Return the error of a poke or reschedule wait whose time is over, in the words of a deferred one."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.waiting import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_visio.api.sweep import State
     from airflow_provider_visio.triggers.board import Board, Place
-from airflow_provider_visio.waiting import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Wait:
                 log.warning("The service says %r, a status unknown to this provider; waiting on.", word)
             trouble = board.trouble_for(place)
             if verdict.outcome in {"wait", "timeout"} and trouble:
-                return replace(verdict, outcome="trouble", trouble=trouble)
+                return replace(verdict, outcome="trouble", trouble=trouble.text, fatal=trouble.fatal)
             if verdict.outcome != "wait":
                 return verdict
             await clock.wait(place.news, self._left(verdict, board, now))

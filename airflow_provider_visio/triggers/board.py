@@ -16,7 +16,7 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.waiting import MAX_POLL_FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, KeysView, Mapping, Sequence
+    from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
 
     from airflow_provider_visio.api.sweep import State
 
@@ -138,6 +138,8 @@ class Board:
         :param interval: seconds between two polls.
         :param seen: what was known of them when the wait began; what the board knows is newer.
         """
+        if not self._everybody:
+            self.trouble = None  # of those who waited earlier
         place = Place(ids, interval, clock.ticks())
         self._everybody[place] = None
         for found in ids:
@@ -164,36 +166,35 @@ class Board:
         self.states[found] = state
         self._wake(self._places[found])
 
-    def went_well(self, context: Any = None) -> None:
-        """
-        Note that a poll went well.
-
-        :param context: what else it takes to judge the states, such as a contract.
-        """
-        changed = context != self.context
-        self.trouble, self.context = None, context
-        if changed:
-            self._wake(self._everybody)
+    def went_well(self) -> None:
+        """Note that a poll went well."""
+        self.trouble = None
 
     def went_wrong(self, text: str, *, fatal: bool) -> None:
         """Note that a poll went wrong."""
-        failures = (self.trouble.failures if self.trouble else 0) + 1
-        self.trouble = Trouble(failures, text, fatal, clock.ticks())
+        # Those who gave up have left; with those who came since, it counts anew.
+        before = 0 if self.trouble is None or self.trouble.lasting else self.trouble.failures
+        self.trouble = Trouble(before + 1, text, fatal, clock.ticks())
         if self.trouble.lasting:
             self._wake(self._everybody)
 
-    def trouble_for(self, place: Place) -> str | None:
+    def trouble_for(self, place: Place) -> Trouble | None:
         """Return the trouble that ends a wait, or None; one that was there before does not, for it may be over."""
         trouble = self.trouble
-        return trouble.text if trouble and trouble.lasting and trouble.at >= place.joined else None
+        return trouble if trouble and trouble.lasting and trouble.at >= place.joined else None
 
-    async def pause(self, seconds: float) -> None:
-        """Wait some seconds, or until a wait has joined that is in more of a hurry."""
+    async def pause(self, seconds: float, interval: Callable[[], float]) -> None:
+        """
+        Wait some seconds, or less when a wait has joined that is in more of a hurry.
+
+        :param seconds: how long.
+        :param interval: seconds that a pause takes with the waits that are there then.
+        """
         until = clock.ticks() + seconds
         while (left := until - clock.ticks()) > 0:
             self._joined.clear()
             if await clock.wait(self._joined, left):
-                until = min(until, clock.ticks() + (self.interval or seconds))
+                until = min(until, clock.ticks() + interval())
 
     def _wake(self, places: Iterable[Place]) -> None:
         for place in places:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_visio import clock
 
-# A triggerer starts the metrics of Airflow's core; those of the SDK are another module, which it never starts.
+# A triggerer starts the metrics of Airflow's core; those of the SDK are another module, which it starts by chance.
 try:
     from airflow.observability.stats import Stats
 except ImportError:  # Airflow 3.1
@@ -44,14 +44,13 @@ class Logbook:
         :param pause: seconds to the next look.
         """
         now = clock.ticks()
-        if client is None or now - self._written < EVERY - 1:
+        # A poll of its own would write to its task's log, and count the calls of all others with the same client.
+        if client is None or not self._board.shared or now - self._written < EVERY - 1:
             return
         calls = client.calls - (self._calls or 0)
         self._written, self._calls = now, client.calls
         left, _ = client.budget_left()
-        # A poll of its own writes to its task's log, hour after hour.
-        log.log(
-            logging.INFO if self._board.shared else logging.DEBUG,
+        log.info(
             "The poll on connection %s serves %d wait(s): %d call(s) since the last entry, %s left for polls, "
             "next look in %.0f s.",
             self._conn_id,

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # A limit that asks for longer than its own longest window is a header misread.
-LONGEST_HOLD = 3600.0
+LONGEST_PAUSE = 3600.0
+SHORTEST_PAUSE = 1.0
 FIRST_BACKOFF = 5.0
 LONGEST_BACKOFF = 60.0
 
@@ -45,7 +47,7 @@ LONGEST_BACKOFF = 60.0
 async def poll(
     hook: VisioBaseHook,
     board: Board,
-    look: Callable[[AsyncClient], Awaitable[Any]],
+    look: Callable[[AsyncClient], Awaitable[None]],
     interval: Callable[[int, AsyncClient | None], float],
 ) -> None:
     """
@@ -53,7 +55,7 @@ async def poll(
 
     :param hook: makes the client; asked again after that failed.
     :param board: where to put what is learnt.
-    :param look: makes one sweep, and returns the context to judge it by.
+    :param look: makes one sweep.
     :param interval: seconds to the next sweep, after so many that went well.
     """
     try:
@@ -72,14 +74,15 @@ async def beside(poll: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        # What broke it off, it has said itself.
+        with contextlib.suppress(asyncio.CancelledError, Exception):
             await task
 
 
 async def _poll(
     hook: VisioBaseHook,
     board: Board,
-    look: Callable[[AsyncClient], Awaitable[Any]],
+    look: Callable[[AsyncClient], Awaitable[None]],
     interval: Callable[[int, AsyncClient | None], float],
 ) -> None:
     rounds = 0
@@ -87,26 +90,31 @@ async def _poll(
         client: AsyncClient | None = None
         logbook = Logbook(hook.conn_id, board)
         while True:
-            held = 0.0
+            held, started = 0.0, clock.ticks()
             try:
                 if client is None:
                     client = await stack.enter_async_context(shared_client(hook))
-                board.went_well(await look(client))
+                await look(client)
+                board.went_well()
             except RateLimitedError as error:
                 # Not a failure of the service: the poll steps back until it is welcome again.
-                held = min(LONGEST_HOLD, max(interval(rounds, client), error.retry_after))
+                held = min(LONGEST_PAUSE, max(interval(rounds, client), error.retry_after))
                 log.warning("%s The poll pauses for %.0f s.", error, held)
             except Exception as error:  # noqa: BLE001 - an error that escapes would end every wait on this poll
                 _went_wrong(board, error)
                 failures = board.trouble.failures if board.trouble else 1
                 # So far apart that five failures in a row are minutes, not a blip.
                 held = max(interval(rounds, client), min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**failures))
-            pause = held * (1 + random.random() / 10) or jittered(interval(rounds, client), random.random())
+            # From look to look, however long one takes.
+            pause = held * (1 + random.random() / 10) or (
+                jittered(interval(rounds, client), random.random()) - (clock.ticks() - started)
+            )
+            pause = max(SHORTEST_PAUSE, pause)
             logbook.write(client, pause)
             if held:
                 await clock.asleep(pause)
             else:
-                await board.pause(pause)
+                await board.pause(pause, partial(interval, rounds, client))
                 rounds += 1
 
 

@@ -82,14 +82,13 @@ class VizdomExportTrigger(Wait, BaseTrigger):
     async def _poll(self, board: Board) -> None:
         from airflow_provider_visio.hooks.vizdom import VizdomHook, contract_of
 
-        async def look(client: AsyncClient) -> ExportContract:
+        async def look(client: AsyncClient) -> None:
             contract = contract_of(client.site)
             board.context = contract
             # Those first that are not known yet, should a call break the sweep off.
             ids = sorted(board.ids, key=lambda i: i in board.states)
             still_open = [i for i in ids if export_phase(board.states.get(i, {}), contract) in {None, "open"}]
             await client.sweep(sweep_exports(still_open, contract, board.learn))
-            return contract
 
         def interval(rounds: int, _: AsyncClient | None) -> float:
             return growing(self.poke_interval, rounds)

@@ -48,3 +48,11 @@ def closed_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turns are counted to the second here; what the margin is for has a test of its own."""
+    from airflow_provider_visio.api import budget
+
+    monkeypatch.setattr(budget, "MARGIN", 0.0)

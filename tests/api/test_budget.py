@@ -173,6 +173,8 @@ TEN = [
     ("a reset without end", headers(60, 0, "inf"), 60, [0, 990]),
     ("more left than the limit", headers(60, 61), 0, [50, 990]),
     ("a limit of nothing", headers(0, 0), 0, [50, 990]),
+    ("a limit of the day", headers(10_000, 9_900), 0, [50, 990]),
+    ("a limit of the day, used up", headers(10_000, 0), 0, [50, 990]),
 ]
 NONSENSE = [
     "",
@@ -241,6 +243,8 @@ def test_no_header_ever_holds_calls_for_longer_than_the_longest_window(found, st
         (headers(1000, 0, NOW + 900), 900.0, 900),
         (headers(1000), 20.0, 20),
         (headers(60, 5), 20.0, 20),
+        # For longer than the window whose limit it names.
+        (headers(60, 0), 600.0, 600),
         (headers(), 90_000.0, 3600),
         (headers(), None, 0),
         (headers(60, 0), None, 0),
@@ -293,6 +297,27 @@ def test_a_clock_that_jumps_far_holds_nothing(jump, found):
     assert hold(budget) > 0
     assert hold(budget, now=NOW + jump) == 0
     assert budget.left(NOW + jump) == [60, 1000]
+
+
+@pytest.mark.parametrize("jump", [-600.0, -1800.0, -3540.0])
+@pytest.mark.parametrize(("limits", "calls"), [(BOTH, 60), (((HOUR, 1000),), 1000)])
+def test_a_clock_that_jumps_back_a_little_holds_for_no_longer_than_the_window(jump, limits, calls):
+    """Its calls seem to lie ahead then, as turns do that were booked."""
+    budget = Budget(limits)
+    for _ in range(calls):
+        budget.take(budget.next_turn(NOW))
+    assert hold(budget) > 0
+    assert hold(budget, now=NOW + jump) <= limits[0][0]
+
+
+def test_turns_booked_more_than_an_hour_ahead_are_not_given_out_twice():
+    budget, turns = Budget(BOTH), []
+    for _ in range(1500):
+        turns.append(budget.next_turn(NOW))
+        budget.take(turns[-1])
+    assert turns[-1] > NOW + HOUR
+    assert most_in_a_window(turns, MINUTE) == 60
+    assert most_in_a_window(turns, HOUR) == 1000
 
 
 @pytest.mark.parametrize(
@@ -369,3 +394,30 @@ def test_garbage_in_a_state_does_no_harm(state):
     budget.take(budget.next_turn(NOW, reserve=0.25))
     learnt(budget, headers(60, 30, NOW + 30))
     json.dumps(budget.as_state(), allow_nan=False)
+
+
+def test_a_call_that_overtakes_those_before_it_is_not_refused(monkeypatch):
+    """A service whose window begins with a call that was slow to arrive, while the next ones arrive at once."""
+    monkeypatch.setattr("airflow_provider_visio.api.budget.MARGIN", 0.5)
+    budget, arrivals = Budget(((MINUTE, 60),)), []
+    for number in range(600):
+        turn = budget.next_turn(NOW)
+        budget.take(turn)
+        arrivals.append(turn + (0.4 if number % 60 == 0 else 0.0))
+    begins, count, refused = 0.0, 0, 0
+    for arrival in sorted(arrivals):
+        if arrival >= begins + MINUTE:
+            begins, count = arrival, 0
+        count += 1
+        refused += count > 60
+    assert refused == 0
+    assert max(arrivals) - NOW <= 9 * MINUTE * 1.01
+
+
+def test_a_refused_call_takes_nothing_from_the_hour():
+    budget = Budget(BOTH)
+    for number in range(1000):
+        budget.take(NOW + number * 3)
+    now = NOW + 999 * 3
+    budget.learn(429, {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0"}, sent=now, now=now, pause=5.0)
+    assert budget.next_turn(now) == now + 5

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_visio.api.lists import FEW, FORGET, Lists, choose
+from airflow_provider_visio.api.lists import FEW, FORGET, FORGET_REFUSAL, Lists, choose
 
 NOW = 1767225600.0
 
@@ -44,8 +44,8 @@ def test_the_way_that_takes_the_fewest_calls(waiting, known, way):
     ("known", "later", "left"),
     [
         ({"refused_at": NOW}, 0, {"refused_at": NOW}),
-        ({"refused_at": NOW}, FORGET - 1, {"refused_at": NOW}),
-        ({"refused_at": NOW}, FORGET, {}),
+        ({"refused_at": NOW}, FORGET_REFUSAL - 1, {"refused_at": NOW}),
+        ({"refused_at": NOW}, FORGET_REFUSAL, {}),
         ({"refused_at": NOW}, -1, {}),
         ({"filters": False, "unfiltered_at": NOW, "since": False, "totals": False}, FORGET - 1, None),
         ({"filters": False, "unfiltered_at": NOW, "since": False, "totals": False}, FORGET, {}),

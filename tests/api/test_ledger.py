@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
+import resource
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,27 @@ def beside() -> Iterator[Callable[..., Any]]:
         process.join(10)
 
 
+@contextmanager
+def locked() -> Iterator[None]:
+    """Hold the lock, as another process does that was stopped in the middle of its work."""
+    with book_of_calls().open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Watch:
+    """A clock in place of the module ``time``; it moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
 def spend(calls: int, found: Any) -> None:
     mine = Ledger(site())
     found.put([mine.book(NOW, 1e9) for _ in range(calls)])
@@ -77,6 +101,22 @@ def test_processes_that_book_at_once_keep_to_the_limit_together(beside, monkeypa
         beside(spend, 30, found)
     turns = sorted(turn for _ in range(6) for turn in found.get(timeout=60))
     assert [turns.count(60.0 * minute) for minute in range(4)] == [60, 60, 60, 0]
+
+
+def test_many_processes_that_start_at_once_get_their_turns_in_the_time_there_is(beside):
+    before = Ledger(site())
+    for n in range(900):
+        before.book(NOW - 3500 + n * 3, 0)
+    found, gate = FORK.Queue(), FORK.Barrier(32)
+
+    def start_and_spend() -> None:
+        gate.wait(30)
+        spend(3, found)
+
+    for _ in range(32):
+        beside(start_and_spend)
+    turns = [turn for _ in range(32) for turn in found.get(timeout=60)]
+    assert turns.count(0.0) <= 60
 
 
 def test_what_one_has_called_the_next_knows():
@@ -121,6 +161,27 @@ def test_a_refusal_is_known_to_all():
     assert Ledger(site()).book(NOW, 0) == pytest.approx(17)
 
 
+@pytest.mark.parametrize(
+    ("reply", "closed_for"),
+    [
+        (Reply(429, {"retry-after": "17"}, b""), 17),
+        (Reply(429, {"retry-after": "900"}, b""), 900),
+        (Reply(429, {}, b""), 0),
+        (Reply(200, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW + 40)}, b""), 0),
+    ],
+    ids=["refused", "refused for long", "refused, but not for how long", "told that nothing is left"],
+)
+def test_whether_the_service_refuses_calls_is_known_to_all(reply, closed_for):
+    Ledger(site()).learn(reply, sent=NOW, now=NOW)
+    moments = (NOW, NOW + closed_for - 0.1, NOW + closed_for)
+    assert [Ledger(site()).is_closed(moment) for moment in moments] == [closed_for > 0, closed_for > 0, False]
+
+
+def test_a_refusal_from_before_the_clock_was_set_back_is_over():
+    Ledger(site()).learn(Reply(429, {"retry-after": "900"}, b""), sent=NOW, now=NOW)
+    assert not Ledger(site()).is_closed(NOW - 600)
+
+
 def test_a_reply_that_says_nothing_of_the_limit_changes_nothing():
     Ledger(site()).learn(Reply(200, {}, b""), sent=NOW, now=NOW)
     assert list(ledger._folder().iterdir()) == []
@@ -160,6 +221,70 @@ def test_a_process_that_is_stopped_with_the_lock_holds_nobody_up(beside, monkeyp
     assert time.monotonic() - started < 5
     # Meanwhile it keeps to a count of its own.
     assert mine.left(NOW, 0.0)[0] == [57, 997]
+
+
+@pytest.mark.parametrize(
+    ("in_loop", "waits"), [(False, [2.0, 0.02, 0.02]), (True, [0.02, 0.02, 0.02])], ids=["task", "loop"]
+)
+def test_a_lock_that_is_never_given_back_holds_up_the_first_call_alone(in_loop, waits, monkeypatch):
+    mine, watch = Ledger(site(), in_loop=in_loop), Watch()
+    mine.book(NOW, 0)
+    monkeypatch.setattr(ledger, "time", watch)
+
+    def book_thrice() -> list[float]:
+        found = []
+        for _ in waits:
+            before = watch.time
+            assert mine.book(NOW, 0) == 0.0
+            found.append(watch.time - before)
+        return found
+
+    with locked():
+        assert book_thrice() == pytest.approx(waits, abs=0.003)
+    assert book_thrice() == [0.0] * 3
+    with locked():
+        assert book_thrice() == pytest.approx(waits, abs=0.003), "once it was free, it is waited for again"
+
+
+def test_calls_made_while_another_has_the_lock_are_not_forgotten():
+    limits = ((60.0, 5),)
+    mine = Ledger(site(limits=limits), in_loop=True)
+    mine.book(NOW, 0)
+    with locked():
+        assert [mine.book(NOW, 0) for _ in range(4)] == [0.0] * 4
+    assert mine.book(NOW, 0) == 60.0
+    assert Ledger(site(limits=limits)).book(NOW, 0) == 60.0, "and the others know of them, too"
+
+
+def test_a_full_disk_fails_no_call(beside):
+    found = FORK.Queue()
+
+    def book_on_a_full_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))
+        mine = Ledger(site())
+        try:
+            found.put([mine.book(NOW, 0) for _ in range(61)])
+        except OSError as error:
+            found.put(repr(error))
+
+    beside(book_on_a_full_disk)
+    assert found.get(timeout=30) == [0.0] * 60 + [60.0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 200_000,
+        b'{"calls":[' + b"9" * 400 + b"]}",
+        b'{"windows":[[60.0,' + b"9" * 400 + b",5,1767225610]]}",
+    ],
+    ids=["too deep", "a time without measure", "a limit without measure"],
+)
+def test_json_beyond_all_measure_in_the_book_fails_no_call(content):
+    Ledger(site()).book(NOW, 0)
+    book_of_calls().write_bytes(content)
+    assert Ledger(site()).book(NOW, 0) == 0.0
+    assert Ledger(site()).ask(NOW, 0.25, 0.0)[0] in {True, False}
 
 
 @pytest.mark.parametrize(

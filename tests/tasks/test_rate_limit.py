@@ -24,8 +24,9 @@ from airflow_provider_visio.operators.vizdom import (
     VizdomDownloadExportOperator,
     VizdomExportDashboardOperator,
 )
+from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
 from airflow_provider_visio.triggers.moment import MomentTrigger
-from tasks.streams import ask
+from tasks.streams import ask, many
 from tasks.workers import Workers
 
 LONG = 1800.0
@@ -175,6 +176,37 @@ def test_a_download_of_several_fetches_each_file_once(sandbox, run_task, tmp_pat
     assert [one["id"] for one in stored] == ids
     assert len(moments(task)) == 1
     assert sandbox.count("storage", "GET /photos/{name}") == sum(len(one["files"]) for one in stored)
+
+
+def test_a_download_of_more_than_an_hour_allows_asks_for_nothing_twice(
+    sandbox, connection, run_task, tmp_path: Path
+):
+    """What was stored before a deferral costs no calls again: else it would never get any further."""
+    sandbox.settings(visiono_per_hour=12, rate_headers=False)
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, calls_per_hour=12)
+    sandbox.person("manual", photos=1)
+    ids = many(sandbox, 8)
+    for request_id in ids:
+        sandbox.act(request_id, "submit")
+    task = run_task(VisionoDownloadPhotosOperator(task_id="d", request_id=ids, destination=str(tmp_path)))
+    stored = task.run()
+    assert [one["id"] for one in stored] == ids
+    assert len(moments(task)) == 1
+    counters = sandbox.counters()
+    assert counters["visiono"] == {"GET /photo-requests/{id}": 8, "GET /photo-requests/{id}/download-urls": 8}
+    assert counters["storage"]["GET /photos/{name}"] == sum(len(one["files"]) for one in stored)
+
+
+@pytest.mark.parametrize("number", [1, 12])
+def test_a_sensor_waits_though_the_creates_before_it_used_up_the_hour(sandbox, connection, run_task, number):
+    sandbox.settings(visiono_per_hour=12, rate_headers=False)
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, calls_per_hour=12)
+    ids = ask(12)[:number]
+    task = run_task(VisionoPhotoRequestSensor(task_id="w", request_id=ids))
+    result = task.run(meanwhile=lambda: [sandbox.act(request_id, "submit") for request_id in ids])
+    assert result == {"arrived": ids, "ended": {}, "waiting": []}
+    assert len(task.deferrals) == 1
+    assert sandbox.counters()["refused_429"]["visiono"] == 0
 
 
 @pytest.mark.parametrize("ignore_missing", [True, False])

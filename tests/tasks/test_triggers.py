@@ -48,6 +48,7 @@ def test_the_event_carries_ids_and_statuses_only(sandbox):
         "waiting": [],
         "unknown": {},
         "trouble": None,
+        "fatal": False,
         "deadline": None,
     }
 

@@ -13,6 +13,7 @@ from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
     PhotoRequestFailedError,
+    ServiceError,
     WaitTimeoutError,
 )
 from airflow_provider_visio.operators.visiono import VisionoDownloadPhotosOperator
@@ -243,3 +244,33 @@ def test_what_arrived_can_be_downloaded(wait, at, run_task, tmp_path: Path):
     )
     assert [stored["id"] for stored in run_task(operator).run()] == [a, c]
     assert {path.name for path in tmp_path.iterdir()} == {a, c}
+
+
+def test_photos_that_come_just_before_the_deadline_count(wait, at):
+    a, b = ids = ask(2)
+    at(290, "submit", a)
+    assert wait(ids, on_deadline="proceed", poke_interval=200) == result([a], [b])
+
+
+def test_an_outage_at_the_deadline_does_not_fail_what_proceeds(wait, sandbox, later, request):
+    a, b = ids = ask(2)
+    sandbox.act(a, "submit")
+    later(270, lambda: sandbox.fault("visiono", "status", status=503, times=None))
+    if "reschedule" in request.node.name:
+        # Each look is a process of its own, which does not know what came before: that is not "nothing came".
+        with pytest.raises(ServiceError):
+            wait(ids, on_deadline="proceed")
+    else:
+        assert wait(ids, on_deadline="proceed") == result([a], [b])
+
+
+def test_photos_that_came_while_no_triggerer_ran_count(sandbox, run_task, clock):
+    a, b = ids = ask(2)
+
+    def down() -> None:
+        for request_id in ids:
+            sandbox.act(request_id, "submit")
+        clock.sleep(7300)
+
+    sensor = VisionoPhotoRequestSensor(task_id="w", request_id=ids, on_deadline="proceed", timeout=7200)
+    assert run_task(sensor).run(meanwhile=down)["arrived"] == [a, b]
