@@ -38,6 +38,12 @@ class KeysBody(Strict):
     vizdom: list[str] | None = None
 
 
+class LetGoBody(Strict):
+    """POST /control/faults/{id}/let-go."""
+
+    drop: bool = False
+
+
 class ActionBody(Strict):
     """What an action may be told; most need nothing."""
 
@@ -139,6 +145,14 @@ def _add_time_and_faults(app: FastAPI, world: World) -> None:
     @app.post("/faults")
     async def add_fault(body: FaultSpec) -> Answer:
         return Answer({"id": world.faults.add(body).id})
+
+    @app.post("/faults/{number}/let-go")
+    async def let_go(number: int, body: LetGoBody | None = None) -> Answer:
+        fault = world.faults.find(number)
+        if fault is None:
+            raise UnknownError(f"There is no fault {number}.")
+        fault.let_go(drop=bool(body and body.drop))
+        return Answer(fault.view())
 
     @app.delete("/faults")
     async def clear_faults() -> Answer:

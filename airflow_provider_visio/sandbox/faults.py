@@ -1,5 +1,6 @@
 """Faults on order: which calls they hit, and how often."""
 
+import asyncio
 import itertools
 import re
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from .options import Strict
 Kind = Literal[
     "status",
     "delay",
+    "hold",
     "drop_before",
     "drop_after",
     "truncate",
@@ -25,12 +27,17 @@ Kind = Literal[
 
 
 class FaultSpec(Strict):
-    """One fault as it is ordered through the control interface."""
+    """One fault as it is ordered through the control interface.
+
+    A `hold` keeps a call, before its work or after it, until `POST /control/faults/{id}/let-go`, also when the caller
+    has hung up meanwhile; with `drop` the call is lost then. `held` in its view is how many it keeps.
+    """
 
     service: Literal["visiono", "vizdom", "storage"]
     kind: Kind
     method: str | None = None
     path: str | None = None
+    key: str | None = None
     times: int | None = Field(default=1, ge=0)
     skip: int = Field(default=0, ge=0)
     status: int | None = Field(default=None, ge=200, le=599)
@@ -61,9 +68,12 @@ class Fault:
         self.id = number
         self.spec = spec
         self.fired = 0
+        self.held = 0
         self._to_skip = spec.skip
+        self._let_go = asyncio.Event()
+        self._drop = False
 
-    def wants(self, service: str, method: str, path: str) -> bool:
+    def wants(self, service: str, method: str, path: str, key: str | None) -> bool:
         """Whether the call is one of its kind and it is not used up."""
         spec = self.spec
         return (
@@ -71,6 +81,8 @@ class Fault:
             and (spec.times is None or self.fired < spec.times)
             and (spec.method is None or spec.method.upper() == method)
             and (spec.path is None or re.search(spec.path, path) is not None)
+            and (spec.key is None or spec.key == key)
+            and not self._let_go.is_set()
         )
 
     def strikes(self) -> bool:
@@ -81,9 +93,23 @@ class Fault:
         self.fired += 1
         return True
 
+    async def hold(self) -> bool:
+        """Keep a call until it is let go; returns whether it is to be dropped."""
+        self.held += 1
+        try:
+            await self._let_go.wait()
+        finally:
+            self.held -= 1
+        return self._drop
+
+    def let_go(self, *, drop: bool = False) -> None:
+        """Let all go that is held; nothing is held any more."""
+        self._drop = drop
+        self._let_go.set()
+
     def view(self) -> dict[str, Any]:
         """As the control interface shows it."""
-        return {"id": self.id, "fired": self.fired, **self.spec.model_dump()}
+        return {"id": self.id, "fired": self.fired, "held": self.held, **self.spec.model_dump()}
 
 
 class Faults:
@@ -99,15 +125,21 @@ class Faults:
         self._faults.append(fault)
         return fault
 
-    def pick(self, service: str, method: str, path: str) -> Fault | None:
+    def find(self, number: int) -> Fault | None:
+        """Return the one with this number."""
+        return next((fault for fault in self._faults if fault.id == number), None)
+
+    def pick(self, service: str, method: str, path: str, key: str | None = None) -> Fault | None:
         """Return the fault that strikes this call, if any."""
         for fault in self._faults:
-            if fault.wants(service, method, path) and fault.strikes():
+            if fault.wants(service, method, path, key) and fault.strikes():
                 return fault
         return None
 
     def clear(self) -> None:
-        """Take all orders back."""
+        """Take all orders back, and let go what they hold."""
+        for fault in self._faults:
+            fault.let_go()
         self._faults.clear()
 
     def view(self) -> list[dict[str, Any]]:

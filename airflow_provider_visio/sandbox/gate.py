@@ -47,13 +47,14 @@ class Gate:
             moment,
             key_sent="x-api-key" in headers or "authorization" in headers,
         )
+        key = self.key(headers)
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 call.status = message["status"]
             await send(message)
 
-        fault = world.faults.pick(self.service, method, path)
+        fault = world.faults.pick(self.service, method, path, key)
         if fault is None:
             await self.serve(scope, receive, noting)
         else:
@@ -65,6 +66,10 @@ class Gate:
         for route in self.app.router.routes:
             if isinstance(route, Route | APIRoute) and route.matches(scope)[0] is Match.FULL:
                 return route
+        return None
+
+    def key(self, headers: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        """Return the key in a call's headers; storage knows none."""
         return None
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +88,10 @@ class ApiGate(Gate):
     def __init__(self, world: World, vendor: Vendor, app: FastAPI) -> None:
         super().__init__(world, vendor.name, app)
         self.vendor = vendor
+
+    def key(self, headers: Mapping[str, str]) -> str | None:
+        """Return the key in a call's headers."""
+        return self.vendor.key(headers)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for real; paths that do not exist are 404 before any key is looked at."""

@@ -35,6 +35,8 @@ async def misbehave(
         await _hang_up(receive)
     elif spec.kind == "delay":
         await _delay(spec, app, scope, receive, send)
+    elif spec.kind == "hold":
+        await _hold(fault, app, scope, receive, send)
     else:
         await app(scope, receive, _BadSender(spec, receive, send))
 
@@ -71,15 +73,57 @@ async def _delay(spec: FaultSpec, app: ASGIApp, scope: Scope, receive: Receive, 
         await asyncio.sleep(spec.seconds)
         await app(scope, receive, send)
         return
-    held: list[Message] = []
-
-    async def hold(message: Message) -> None:
-        held.append(message)
-
-    await app(scope, receive, hold)
+    reply = _Kept()
+    await app(scope, receive, reply)
     await asyncio.sleep(spec.seconds)
-    for message in held:
-        await send(message)
+    await reply.pass_on(send)
+
+
+async def _hold(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Keep a call, before its work or after it, until it is let go; the caller may be gone by then."""
+    reply = _Kept()
+    # Read now: what a caller who has hung up had sent cannot be read any more.
+    asked = await _whole(receive)
+    if fault.spec.after_work:
+        await app(scope, asked, reply)
+    if await fault.hold():
+        await _hang_up(receive)
+        return
+    if not fault.spec.after_work:
+        await app(scope, asked, reply)
+    await reply.pass_on(send)
+
+
+async def _whole(receive: Receive) -> Receive:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+class _Kept:
+    """A reply that is not sent yet."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+
+    async def __call__(self, message: Message) -> None:
+        self._messages.append(message)
+
+    async def pass_on(self, send: Send) -> None:
+        for message in self._messages:
+            await send(message)
 
 
 async def _hang_up(receive: Receive) -> None:

@@ -41,6 +41,8 @@ class World:
         self.webhooks = Webhooks(self.ground)
         self.exports = Exports(self.ground)
         self.dashboards = {dashboard.id: dashboard for dashboard in SEEDED}
+        if hasattr(self, "faults"):
+            self.faults.clear()
         self.faults = Faults()
         self.keys = {"visiono": [options.visiono_key], "vizdom": [options.vizdom_key]}
         self.person = options.person

@@ -1,4 +1,6 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -177,3 +179,75 @@ def test_faulty_calls_are_counted_and_logged(sandbox):
 )
 def test_nonsense_faults_are_refused(sandbox, body):
     assert sandbox.call("control_url", "POST", "/faults", json=body).status_code == 422
+
+
+@contextmanager
+def asking(sandbox):
+    """Ask in a thread, and return the thread once the call is held."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(
+            requests.post,
+            sandbox.info["visiono_url"] + "/photo-requests",
+            json={"instructions": "x"},
+            headers={"X-API-Key": "vsk_live_test"},
+            timeout=10,
+        )
+        until = time.monotonic() + 10
+        while sandbox.control("GET", "/faults")[0]["held"] < 1:
+            assert time.monotonic() < until
+        yield future
+
+
+@pytest.mark.parametrize(("after_work", "count"), [(False, 0), (True, 1)])
+def test_hold_until_let_go(sandbox, after_work, count):
+    number = order(sandbox, "hold", after_work=after_work)
+    with asking(sandbox) as reply:
+        assert (made(sandbox), reply.done()) == (count, False)
+        sandbox.control("POST", f"/faults/{number}/let-go")
+        assert reply.result().status_code == 201
+    assert made(sandbox) == 1
+    assert sandbox.control("GET", "/faults")[0]["held"] == 0
+
+
+@pytest.mark.parametrize(("after_work", "count"), [(False, 0), (True, 1)])
+def test_hold_and_drop(sandbox, after_work, count):
+    number = order(sandbox, "hold", after_work=after_work)
+    with asking(sandbox) as reply:
+        sandbox.control("POST", f"/faults/{number}/let-go", {"drop": True})
+        with pytest.raises(requests.ConnectionError):
+            reply.result()
+    assert made(sandbox) == count
+
+
+def test_what_was_held_is_worked_on_though_the_caller_has_gone(sandbox):
+    number = order(sandbox, "hold")
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(
+            sandbox.info["visiono_url"] + "/photo-requests",
+            json={"instructions": "x"},
+            headers={"X-API-Key": "vsk_live_test"},
+            timeout=0.25,
+        )
+    assert made(sandbox) == 0
+    sandbox.control("POST", f"/faults/{number}/let-go")
+    assert post(sandbox).status_code == 201
+    assert made(sandbox) == 2
+
+
+@pytest.mark.parametrize("path", ["/reset", "/faults"])
+def test_nothing_is_held_when_all_faults_are_taken_back(sandbox, path):
+    order(sandbox, "hold")
+    with asking(sandbox) as reply:
+        sandbox.control("POST" if path == "/reset" else "DELETE", path)
+        assert reply.result().status_code == 201
+
+
+def test_a_fault_for_one_key(sandbox):
+    sandbox.control("PUT", "/keys", {"visiono": ["vsk_live_test", "other"]})
+    order(sandbox, "empty", status=500, key="other", times=None)
+    assert sandbox.visiono("GET", "/status").status_code == 200
+    assert sandbox.visiono("GET", "/status", key="other").status_code == 500
+
+
+def test_letting_go_of_an_unknown_fault(sandbox):
+    assert sandbox.call("control_url", "POST", "/faults/7/let-go").status_code == 404
