@@ -1,0 +1,84 @@
+"""Plays the scenes that were chosen, once for all tests, and shows the table in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1])]
+
+from chaos.field import the_field  # noqa: E402
+from chaos.judge import Outcome  # noqa: E402
+from chaos.play import play  # noqa: E402
+from chaos.scenes import scenes  # noqa: E402
+from chaos.table import FILE, table  # noqa: E402
+
+SEED = int(os.environ.get("CHAOS_SEED") or "4")
+SCENES = {scene.name: scene for scene in scenes(SEED)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.chaos)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "outcome" in metafunc.fixturenames:
+        metafunc.parametrize("outcome", list(SCENES), indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Outcome]]:
+    """What came of each scene that some test asks for."""
+    chosen = {item.callspec.params["outcome"] for item in request.session.items if hasattr(item, "callspec")}
+    folder = tmp_path_factory.mktemp("chaos")
+    began = time.time()
+    with the_field(folder, [SCENES[name] for name in SCENES if name in chosen]) as the:
+        played = play(the, [SCENES[name] for name in SCENES if name in chosen])
+        calls = the.sandbox.control("GET", "/calls")
+        result: dict[str, Any] = {
+            "seed": SEED,
+            "seconds": round(time.time() - began),
+            "versions": the.versions,
+            "calls": len(calls),
+            "refused": {
+                status: sum(call["status"] == status for call in calls) for status in (401, 403, 422, 429)
+            },
+            "scenes": [outcome.as_json() for outcome in played.values()],
+        }
+    path = folder / FILE
+    path.write_text(json.dumps(result, indent=1))
+    request.config.stash[RESULT] = (result, path)
+    yield played
+
+
+@pytest.fixture(scope="session")
+def outcome(request: pytest.FixtureRequest, outcomes: dict[str, Outcome]) -> Outcome:
+    return outcomes[request.param]
+
+
+RESULT = pytest.StashKey[tuple[dict[str, Any], Path]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    found = config.stash.get(RESULT, None)
+    if found is None:
+        return
+    result, path = found
+    terminalreporter.section("chaos")
+    terminalreporter.write_line(table(result))
+    terminalreporter.write_line(f"{path}")
+    terminalreporter.write_line(
+        f"Again: make chaos SEED={SEED}    One alone: make chaos SEED={SEED} ONLY=<name>"
+    )

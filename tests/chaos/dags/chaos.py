@@ -1,0 +1,88 @@
+"""One DAG for each scene: people are asked for photos, or dashboards are exported, by tasks that may be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG
+
+from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
+from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
+
+PLAN: dict[str, Any] = json.loads(os.environ["CHAOS_PLAN"])
+
+
+class DyingStore:
+    """A task state store whose worker is lost, the whole machine with it, at some point of the task's first try."""
+
+    def __init__(self, store: Any, dies: str) -> None:
+        self._store = store
+        self._dies = dies
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def set(self, key: str, value: Any, **more: Any) -> None:
+        knows_id = bool(value.get("id"))
+        if knows_id and self._dies == "before the id is written":
+            _die()
+        self._store.set(key, value, **more)
+        if self._dies == ("after the id is written" if knows_id else "after the intent is written"):
+            _die()
+
+
+def _die() -> None:
+    for pid in (os.getppid(), os.getpid()):
+        os.kill(pid, signal.SIGKILL)
+
+
+class Asking(VisionoCreatePhotoRequestOperator):
+    """Asks as ever, on a worker that may die."""
+
+    def __init__(self, *, dies: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dies = dies
+
+    def execute(self, context: Any) -> Any:
+        if self.dies and context["ti"].try_number == 1:
+            context["task_state_store"] = DyingStore(context["task_state_store"], self.dies)
+        return super().execute(context)
+
+
+for name, scene in PLAN["scenes"].items():
+    with DAG(
+        dag_id=name,
+        schedule=None,
+        start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+        catchup=False,
+        max_active_runs=2,
+        max_active_tasks=PLAN["parallelism"],
+        default_args={"retries": PLAN["retries"], "retry_delay": timedelta(seconds=1)},
+    ) as dag:
+        if "export_format" in scene["operator"]:
+            VizdomExportDashboardOperator.partial(
+                task_id="task",
+                vizdom_conn_id=name,
+                destination=f"{PLAN['destination']}/{name}",
+                **scene["operator"],
+            ).expand(dashboard_id=["dash_abc123"] * scene["tasks"])
+        else:
+            Asking.partial(
+                task_id="task",
+                instructions="Please photograph the dent.",
+                visiono_conn_id=name,
+                destination=f"{PLAN['destination']}/{name}",
+                poke_interval=PLAN["poke_interval"],
+                **scene["operator"],
+            ).expand(
+                metadata=[
+                    {"scene": name, "run": "{{ run_id }}", "number": number}
+                    for number in range(scene["tasks"])
+                ]
+            )
+    globals()[name] = dag

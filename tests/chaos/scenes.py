@@ -1,0 +1,333 @@
+"""The scenes: what is done to the tasks of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chaos.field import Field, pause
+
+if TYPE_CHECKING:
+    from chaos.field import Task
+
+POST = {"method": "POST", "path": "^/photo-requests$"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    One way in which things go wrong.
+
+    :param name: of the scene, its DAG and its connection.
+    :param what: what is done, in words for the table.
+    :param tasks: how many tasks a run has.
+    :param act: does it.
+    :param operator: arguments of the operator.
+    :param phase: scenes of one phase play at the same time; those that break what all share come later.
+    :param ends: how its tasks must end.
+    :param left: the status that requests must have in the end; None: submitted, and stored.
+    :param most: how many requests or exports a task may have made at most; more than one needs a `why`.
+    """
+
+    name: str
+    what: str
+    tasks: int
+    act: Callable[[Field, Scene], None]
+    operator: Mapping[str, Any] = field(default_factory=dict)
+    phase: int = 1
+    runs: int = 1
+    ends: str = "success"
+    left: str | None = None
+    most: int = 1
+    why: str = ""
+    through_relay: bool = False
+
+    @property
+    def export_format(self) -> str | None:
+        """The format that only this scene's exports have; None where people are asked for photos."""
+        return self.operator.get("export_format")
+
+
+def dying(the: Field, scene: Scene) -> None:
+    """The tasks see to their end themselves."""
+    the.start(scene.name)
+    the.answer(scene.name)
+
+
+def killed_before_reply(the: Field, scene: Scene) -> None:
+    hold = the.fault(scene.name, "hold", **POST, times=scene.tasks, after_work=True)
+    the.start(scene.name)
+    the.until("all to be asked", lambda: the.held(hold) == scene.tasks)
+    assert the.kill_workers(running(the, scene)) == scene.tasks
+    the.let_go(hold, drop=True)
+    the.answer(scene.name)
+
+
+def killed_while_service_works(the: Field, scene: Scene) -> None:
+    hold = the.fault(scene.name, "hold", **POST, times=scene.tasks)
+    the.start(scene.name)
+    the.until("all to be asked", lambda: the.held(hold) == scene.tasks)
+    assert the.kill_processes(running(the, scene)) == scene.tasks
+    the.until("another try", lambda: all(task.tries > 1 for task in the.tasks(scene.name)))
+    pause(6)
+    the.let_go(hold, drop=False)
+    the.answer(scene.name)
+
+
+def killed_while_polling(the: Field, scene: Scene) -> None:
+    the.start(scene.name)
+
+    def polled() -> bool:
+        ids = {request["id"] for request in the.requests(scene.name)}
+        paths = [call["path"] for call in the.sandbox.control("GET", "/calls") if call["method"] == "GET"]
+        return len(ids) == scene.tasks and all(f"/photo-requests/{one}" in paths for one in ids)
+
+    the.until("all to be asked for, and looked at", polled)
+    assert the.kill_workers(running(the, scene)) == scene.tasks
+    the.answer(scene.name)
+
+
+def reply_dropped(the: Field, scene: Scene) -> None:
+    the.fault(scene.name, "drop_after", **POST, times=scene.tasks)
+    the.start(scene.name)
+    the.answer(scene.name)
+
+
+def service_down(the: Field, scene: Scene) -> None:
+    first = the.start(scene.name)
+    the.until("the first to wait", lambda: all(task.waits for task in the.tasks(scene.name, first)), 120)
+    the.relay.refuse()
+    the.start(scene.name)
+    pause(30)
+    the.relay.hang()
+    pause(30)
+    the.relay.restore()
+    the.answer(scene.name)
+
+
+def key_rotated(the: Field, scene: Scene) -> None:
+    the.start(scene.name)
+    the.until_deferred(scene.name, scene.tasks)
+    fresh = f"{the.keys[scene.name]}-rotated"
+    the.set_key(scene.name, fresh, in_airflow=False)
+    pause(8)
+    the.set_key(scene.name, fresh, in_airflow=True)
+    the.answer(scene.name)
+
+
+def cleared(the: Field, scene: Scene) -> None:
+    the.start(scene.name)
+    the.until_deferred(scene.name, scene.tasks)
+    for task in the.tasks(scene.name):
+        the.clear(scene.name, task)
+    the.until("another try", lambda: all(task.tries > 1 for task in the.tasks(scene.name)))
+    the.until_deferred(scene.name, scene.tasks)
+    the.answer(scene.name)
+
+
+def marked(the: Field, scene: Scene) -> None:
+    the.start(scene.name)
+    the.until_deferred(scene.name, scene.tasks)
+    # The trigger must have begun to wait, or nobody is there to be told.
+    pause(5)
+    for task in the.tasks(scene.name):
+        the.mark(scene.name, task, scene.ends)
+    if scene.left == "deleted":
+        the.until("their end", lambda: {r["status"] for r in the.requests(scene.name)} == {"deleted"}, 30)
+
+
+def export_killed(the: Field, scene: Scene) -> None:
+    the.start(scene.name)
+    the.until("all to be made", lambda: len(the.exports(scene.export_format or "")) == scene.tasks)
+    pause(2)
+    assert the.kill_workers(running(the, scene)) == scene.tasks
+
+
+def export_reply_dropped(the: Field, scene: Scene) -> None:
+    the.fault(
+        scene.name, "drop_after", service="vizdom", method="POST", path="^/exports$", times=scene.tasks
+    )
+    the.start(scene.name)
+
+
+def triggerer_killed(the: Field, scene: Scene) -> None:
+    the.start(scene.name)
+    the.until_deferred(scene.name, scene.tasks, timeout=240)
+    the.until("their triggers", lambda: all(task.waits for task in the.tasks(scene.name)))
+    the.stack.kill("triggerer")
+    the.answer(scene.name)
+    pause(5)
+    the.stack.start("triggerer", wait=False)
+
+
+def scheduler_killed(the: Field, scene: Scene) -> None:
+    the.start(scene.name)
+    the.until("some to wait, and some to run", lambda: waits_and_runs(the, scene), 240)
+    the.stack.kill("scheduler")
+    pause(2)
+    the.stack.start("scheduler", wait=False)
+    the.answer(scene.name)
+
+
+def api_server_restarted(the: Field, scene: Scene) -> None:
+    the.start(scene.name)
+    the.until("some to wait, and some to run", lambda: waits_and_runs(the, scene), 240)
+    the.stack.stop("api-server")
+    the.stack.start("api-server")
+    the.until("some to run", lambda: the.count(scene.name, "running") >= 1, 120)
+    the.stack.kill("api-server")
+    the.stack.start("api-server")
+    the.answer(scene.name)
+
+
+def running(the: Field, scene: Scene) -> list[Task]:
+    return [task for task in the.tasks(scene.name) if task.state == "running"]
+
+
+def waits_and_runs(the: Field, scene: Scene) -> bool:
+    return the.count(scene.name, "deferred") >= 4 and the.count(scene.name, "running") >= 2
+
+
+CANNOT_TELL = (
+    "Vizdom has no list of exports and takes no idempotency key, so a start whose reply was lost is made again"
+)
+
+
+def scenes(seed: int) -> list[Scene]:
+    """All scenes; the seed decides what happens in the one at random."""
+    from chaos.at_random import EXPORTS, at_random
+
+    blocking = {"deferrable": False}
+    return [
+        Scene(
+            "worker_before_post",
+            "worker killed -9 after the intent was written, before the POST",
+            6,
+            dying,
+            {"dies": "after the intent is written"},
+        ),
+        Scene(
+            "worker_before_reply",
+            "worker killed -9 between the service's work and its reply",
+            6,
+            killed_before_reply,
+        ),
+        Scene(
+            "worker_slow_service",
+            "task process killed -9 after the POST was sent; the service works on it 6 s after the next try began",
+            5,
+            killed_while_service_works,
+        ),
+        Scene(
+            "worker_before_id",
+            "worker killed -9 after the reply, before the id was written down",
+            6,
+            dying,
+            {"dies": "before the id is written"},
+        ),
+        Scene(
+            "worker_after_id",
+            "worker killed -9 right after the id was written down",
+            6,
+            dying,
+            {"dies": "after the id is written"},
+        ),
+        Scene(
+            "worker_polling",
+            "worker killed -9 while it polls (`deferrable=False`)",
+            5,
+            killed_while_polling,
+            blocking,
+        ),
+        Scene("reply_dropped", "reply to the POST dropped after the work", 6, reply_dropped),
+        Scene(
+            "service_down",
+            "service away for a minute (30 s refused, 30 s silent), for tasks that wait and tasks that ask",
+            6,
+            service_down,
+            runs=2,
+            through_relay=True,
+        ),
+        Scene(
+            "key_rotated", "key refused mid-wait, the connection changed 8 s later", 6, key_rotated
+        ),
+        Scene("cleared", "task cleared while deferred", 6, cleared),
+        Scene(
+            "marked_failed",
+            "task marked failed while deferred: the request stays",
+            5,
+            marked,
+            ends="failed",
+            left="pending",
+        ),
+        Scene(
+            "marked_failed_cancel",
+            "task marked failed while deferred, `cancel_on_kill=True`: the request is deleted",
+            5,
+            marked,
+            {"cancel_on_kill": True},
+            ends="failed",
+            left="deleted",
+        ),
+        Scene(
+            "marked_success",
+            "task marked success while deferred: the request stays",
+            5,
+            marked,
+            ends="success",
+            left="pending",
+        ),
+        Scene(
+            "export_worker_killed",
+            "worker killed -9 while the export is made (`deferrable=False`)",
+            4,
+            export_killed,
+            {**blocking, "export_format": "pdf"},
+        ),
+        Scene(
+            "export_reply_dropped",
+            "reply to the start of an export dropped after the work",
+            4,
+            export_reply_dropped,
+            {"export_format": "csv"},
+            most=2,
+            why=CANNOT_TELL,
+        ),
+        Scene(
+            "triggerer_killed", "triggerer killed -9 while 200 wait, another started", 200, triggerer_killed, phase=2
+        ),
+        Scene(
+            "scheduler_killed",
+            "scheduler killed -9, its workers with it, while tasks run and wait",
+            12,
+            scheduler_killed,
+            phase=2,
+        ),
+        Scene(
+            "api_server_restarted",
+            "API server restarted, then killed -9 and started, while tasks run and wait",
+            12,
+            api_server_restarted,
+            phase=2,
+        ),
+        Scene(
+            "at_random",
+            "all of this at once, at random",
+            60,
+            at_random(seed),
+            phase=3,
+            left="any",
+            through_relay=True,
+        ),
+        Scene(
+            "exports_at_random",
+            "the same, for exports",
+            EXPORTS,
+            dying,
+            {"export_format": "png"},
+            phase=3,
+            most=5,
+            why=CANNOT_TELL,
+        ),
+    ]
