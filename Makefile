@@ -34,7 +34,7 @@ up: $(READY) ## Airflow and the sandbox, left running until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## the tests that need no running Airflow
-	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties
+	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties --ignore tests/chaos
 
 # The same seed makes the same cases; ONLY=<name> runs one property.
 SEED ?= 4
@@ -44,6 +44,11 @@ ONLY ?=
 properties: $(READY) ## the tests over thousands of cases made at random
 	@PROPERTIES_SEED=$(SEED) $(BIN)/python -m pytest -q --tb=short --show-capture=no tests/properties \
 		$(if $(ONLY),-k $(ONLY),--least-cases 10000)
+
+.PHONY: chaos
+chaos: $(READY) ## a real Airflow on PostgreSQL, broken in every way; ONLY=<name>, WRITE=1 for docs/reliability.md
+	@CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -q --tb=short --show-capture=no \
+		'tests/chaos/test_chaos.py$(if $(ONLY),::test_scene[$(ONLY)])' $(if $(WRITE),--write docs/reliability.md)
 
 .PHONY: live
 live: $(READY) ## the tests with a real scheduler and triggerer

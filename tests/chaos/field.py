@@ -277,13 +277,12 @@ def plan(folder: Path, scenes: Sequence[Scene]) -> dict[str, Any]:
 def connections(sandbox: Sandbox, relay: Relay, scenes: Sequence[Scene]) -> dict[str, dict[str, Any]]:
     """Each scene has a connection and a key of its own, so that a fault meets its calls alone."""
     base = sandbox.connections()
-    extra = {"calls_per_minute": 10_000, "calls_per_hour": 20_000}
+    generous = {"calls_per_minute": 10_000, "calls_per_hour": 20_000}
     made = {}
     for scene in scenes:
         service = "vizdom" if "export_format" in scene.operator else "visiono"
+        extra = {"timeout": scene.timeout} | (generous if service == "visiono" else {})
         fields = {**base[f"{service}_default"], "password": f"key-of-{scene.name}", "extra": extra}
-        if service == "vizdom":
-            fields["extra"] = {}
         if scene.through_relay:
             fields["host"] = f"http://127.0.0.1:{relay.port}{urlsplit(fields['host']).path}"
         made[scene.name] = fields

@@ -27,7 +27,9 @@ class Scene:
     :param phase: scenes of one phase play at the same time; those that break what all share come later.
     :param ends: how its tasks must end.
     :param left: the status that requests must have in the end; None: submitted, and stored.
-    :param most: how many requests or exports a task may have made at most; more than one needs a `why`.
+    :param why: why something may be asked for twice all the same; empty where it may not.
+    :param through_relay: whether the service can be cut off.
+    :param timeout: seconds that a call waits for its reply.
     """
 
     name: str
@@ -39,9 +41,9 @@ class Scene:
     runs: int = 1
     ends: str = "success"
     left: str | None = None
-    most: int = 1
     why: str = ""
     through_relay: bool = False
+    timeout: float = 30
 
     @property
     def export_format(self) -> str | None:
@@ -212,12 +214,14 @@ def scenes(seed: int) -> list[Scene]:
             "worker killed -9 between the service's work and its reply",
             6,
             killed_before_reply,
+            timeout=300,
         ),
         Scene(
             "worker_slow_service",
             "task process killed -9 after the POST was sent; the service works on it 6 s after the next try began",
             5,
             killed_while_service_works,
+            timeout=300,
         ),
         Scene(
             "worker_before_id",
@@ -291,7 +295,6 @@ def scenes(seed: int) -> list[Scene]:
             4,
             export_reply_dropped,
             {"export_format": "csv"},
-            most=2,
             why=CANNOT_TELL,
         ),
         Scene(
@@ -327,7 +330,6 @@ def scenes(seed: int) -> list[Scene]:
             dying,
             {"export_format": "png"},
             phase=3,
-            most=5,
             why=CANNOT_TELL,
         ),
     ]
