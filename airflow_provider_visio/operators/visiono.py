@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.operators.once import Once
     from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.transfer import Manifest
+    from airflow_provider_visio.waiting import Phase
 
 # What of a request later tasks need; its recipient's address stays with the service.
 _OUTPUT = (
@@ -85,9 +86,9 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
     :param timeout: seconds or timedelta to wait for the photos at most, from when they were asked for; None for as long
         as the request is open. ``execution_timeout`` counts likewise.
     :param poke_interval: seconds or timedelta between two looks while waiting.
-    :param on_existing: what becomes of a request that an earlier try, or an earlier run of this task that was cleared,
-        has made and that is still open: ``"reuse"`` goes on waiting for it, ``"replace"`` deletes it and asks anew,
-        ``"fail"`` fails. One that has ended is asked for anew, unless its photos were not fetched yet.
+    :param on_existing: what becomes, when the task is cleared, of the request that it made and that is still open:
+        ``"reuse"`` waits for it once more, ``"replace"`` deletes it and asks anew, ``"fail"`` fails. After one that has
+        ended, a cleared task asks anew, unless its photos were not fetched yet. A retry never asks a person again.
     :param cancel_on_kill: whether the request is deleted when its task is killed, marked or cleared by somebody.
     :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
         the service's rate limit.
@@ -95,6 +96,7 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
     :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
     :raises PhotoRequestFailedError: the request expired, was cancelled or was deleted.
     :raises WaitTimeoutError: ``timeout`` passed; the request stays open.
+    :raises VisioProviderError: it cannot be looked up whether an earlier try has asked already; nothing is made.
     """
 
     template_fields: Sequence[str] = (
@@ -193,11 +195,7 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
             once.close()
             return _output(request)
         deadline = earliest_deadline(once.since, self.timeout, self.execution_timeout)
-        wait = self._wait()
-        wait.states = {request["id"]: request}
-        if self.deferrable:
-            wait.defer(self, [request["id"]], deadline)
-        wait.block([request["id"]], deadline)
+        self._wait().begin(self, request, deadline, deferrable=self.deferrable)
         return self._finish(context, request["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
@@ -230,14 +228,18 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
 
     def _request(self, once: Once) -> Mapping[str, Any]:
         """Return the request that this task asks for: made now, or found."""
+        from airflow_provider_visio.operators.once import Calls
         from airflow_provider_visio.waiting import photo_request_phase
 
         hook = self.hook
 
         def ask(tag: dict[str, str]) -> Mapping[str, Any]:
-            made = hook.create_photo_request(
-                **{**self._asked(), "metadata": {**(self.metadata or {}), **tag}}
-            )
+            metadata = {**tag, **(self.metadata or {})}
+            if any(metadata[name] != word for name, word in tag.items()):
+                raise InvalidRequestError.of(
+                    "metadata", f"leave out {', '.join(tag)}: these are the provider's own"
+                )
+            made = hook.create_photo_request(**{**self._asked(), "metadata": metadata})
             self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
             return made
 
@@ -245,12 +247,17 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
             with contextlib.suppress(NotFoundError):
                 hook.delete_photo_request(request_id)
 
+        # No person is asked again because Airflow retries. One that is gone may have been deleted by our own on_kill.
+        final: set[Phase] = {"expired", "cancelled"}
         return once.get(
-            ask=ask,
-            look_at=hook.get_photo_request,
-            look_up=lambda intent, since: hook.find_photo_requests(intent.mark, since=since),
-            phase_of=lambda request: photo_request_phase(request, now=clock.now()),
-            discard=discard,
+            Calls(
+                ask=ask,
+                look_at=lambda request_id, since: hook.get_or_gone(request_id, since=since),
+                look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
+                phase_of=lambda request: photo_request_phase(request, now=clock.now()),
+                discard=discard,
+                final=final if self.cancel_on_kill else {*final, "deleted"},
+            )
         )
 
     def _wait(self) -> PhotoRequestWait:
