@@ -148,7 +148,13 @@ def first_step(record: Record | None, *, tried_before: bool) -> Literal["ask", "
 
 
 def existing_step(
-    phase: Phase | None, on_existing: OnExisting, *, cleared: bool, over: bool, final: Collection[Phase]
+    phase: Phase | None,
+    on_existing: OnExisting,
+    *,
+    cleared: bool,
+    over: bool,
+    final: Collection[Phase],
+    foreign: bool = False,
 ) -> Literal["reuse", "replace", "fail", "ask"]:
     """
     Decide what becomes of what an earlier try has made.
@@ -158,13 +164,20 @@ def existing_step(
     :param cleared: whether the task was cleared since; otherwise this is a retry.
     :param over: whether that try got what it wanted.
     :param final: the ends that a retry has to live with.
+    :param foreign: whether it may have been asked of somebody else: the index of a mapped task stands for another entry
+        once the list that it is mapped over has changed.
     """
-    if phase in {None, "open"}:
-        return on_existing if cleared else "reuse"
-    if phase == "arrived":
-        # What has arrived and was not fetched yet would be lost, were it asked for again.
-        return "ask" if cleared and over else "reuse"
-    return "reuse" if phase in final and not cleared else "ask"
+    is_open = phase in {None, "open"}
+    if not cleared:
+        return "reuse" if is_open or phase == "arrived" or phase in final else "ask"
+    if not is_open and (phase != "arrived" or over):
+        return "ask"
+    if foreign and on_existing != "replace":
+        return "fail"
+    if is_open:
+        return on_existing
+    # What has arrived and was not fetched yet would be lost, were it asked for again.
+    return "ask" if foreign else "reuse"
 
 
 def check_on_existing(on_existing: object) -> None:

@@ -76,6 +76,25 @@ def test_what_clearing_means(phase, over, step, on_existing):
 
 
 @pytest.mark.parametrize(
+    ("phase", "over", "on_existing", "step"),
+    [
+        ("open", False, "reuse", "fail"),
+        ("open", True, "fail", "fail"),
+        ("open", False, "replace", "replace"),
+        (None, False, "reuse", "fail"),
+        ("arrived", False, "reuse", "fail"),
+        ("arrived", False, "fail", "fail"),
+        ("arrived", False, "replace", "ask"),
+        ("arrived", True, "reuse", "ask"),
+        ("expired", False, "fail", "ask"),
+    ],
+)
+def test_what_may_be_somebody_else_s_is_not_taken_up_after_a_clear(phase, over, on_existing, step):
+    assert existing_step(phase, on_existing, cleared=True, over=over, final=ENDS, foreign=True) == step
+    assert existing_step(phase, on_existing, cleared=False, over=over, final=ENDS, foreign=True) == "reuse"
+
+
+@pytest.mark.parametrize(
     ("try_number", "max_tries", "retries", "first"),
     [
         (1, 2, 2, True),

@@ -44,6 +44,12 @@ FIRST_PAUSE = 5.0
 
 Made = TypeVar("Made", bound=Mapping[str, Any])
 
+_CHANGED = "This task asks for something else than when it made %s. %s"
+_STANDS = (
+    "What was asked for then still stands; clear the task with on_existing='replace', or delete that one and clear it, "
+    "to ask anew."
+)
+
 
 @dataclass(frozen=True)
 class Calls(Generic[Made]):
@@ -97,15 +103,20 @@ class Once:
         cleared = self._cleared
         found = self._existing(calls)
         if found is not None:
-            over = self.record is not None and self.record.over
+            changed = self._intent_behind(found).input != self.intent.input
+            foreign = changed and getattr(self._context["ti"], "map_index", -1) >= 0
             step = existing_step(
-                calls.phase_of(found), self._on_existing, cleared=cleared, over=over, final=calls.final
+                calls.phase_of(found),
+                self._on_existing,
+                cleared=cleared,
+                over=self.record is not None and self.record.over,
+                final=calls.final,
+                foreign=foreign,
             )
             if step == "fail":
-                raise VisioProviderError(
-                    f"{found['id']}, which this task made before it was cleared, is still open, and on_existing is "
-                    "'fail', so nothing is asked for. Wait for it, delete it, or use on_existing='reuse' or 'replace'."
-                )
+                raise VisioProviderError(_why_not(found["id"], foreign=foreign))
+            if changed:
+                log.warning(_CHANGED, found["id"], "Another is asked for." if step != "reuse" else _STANDS)
             if step == "reuse":
                 return self._take_up(found, cleared=cleared)
             if step == "replace":
@@ -186,20 +197,17 @@ class Once:
         record = self.record
         if record is None:
             asked_at = epoch(found.get("created_at")) or now
-            record = Record(self._intent_of(found), asked_at, asked_at, run_of(self._context))
-        if record.intent.input != self.intent.input:
-            log.warning(
-                "This task asks for something else than when it made %s. What was asked for then still stands; clear "
-                "the task with on_existing='replace', or delete that one and clear it, to ask anew.",
-                found["id"],
-            )
+            record = Record(self._intent_behind(found), asked_at, asked_at, run_of(self._context))
         if cleared:
             # A person wants it to be waited for once more.
             record = replace(record, run=run_of(self._context), wait_from=now)
         self._write(replace(record, id=str(found["id"])), at_all_costs=False)
         return found
 
-    def _intent_of(self, found: Made) -> Intent:
+    def _intent_behind(self, found: Made) -> Intent:
+        """Return what something was meant to be when it was made."""
+        if self.record is not None:
+            return self.record.intent
         metadata = found.get("metadata")
         told = metadata.get(INPUT_KEY) if isinstance(metadata, Mapping) else None
         return replace(self.intent, input=str(told)) if told else self.intent
@@ -255,3 +263,16 @@ class Once:
                 raise  # nothing was asked yet
             # The request carries its tag, so a later try will find it even so.
             log.warning("What this task has made could not be written down.", exc_info=True)
+
+
+def _why_not(found: str, *, foreign: bool) -> str:
+    if foreign:
+        return (
+            f"{found}, which this mapped task made before it was cleared, was asked for with other words or of "
+            "somebody else: the list that it is mapped over may have changed. So it is neither taken up nor asked for "
+            "again. Clear the task with on_existing='replace' to ask anew, or give it the input that it had."
+        )
+    return (
+        f"{found}, which this task made before it was cleared, is still open, and on_existing is 'fail', so nothing is "
+        "asked for. Wait for it, delete it, or use on_existing='reuse' or 'replace'."
+    )

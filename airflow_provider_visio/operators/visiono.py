@@ -17,10 +17,11 @@ from airflow_provider_visio.arguments import (
     seconds,
 )
 from airflow_provider_visio.destination import check_destination, check_reachable, folder_at
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
+from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.operators.base import VisioOperator
+from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -46,6 +47,10 @@ _OUTPUT = (
     "created_at",
     "expires_at",
 )
+
+
+# Key, in the task's state store, of the ids that it began to delete.
+DELETING = "visio_deleting"
 
 
 class _VisionoOperator(VisioOperator):
@@ -339,20 +344,29 @@ class _VisionoDeleteOperator(_VisionoOperator):
     operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
     ignore_missing: bool
 
-    def _delete_all(self, given_ids: Any, name: str, delete: Callable[[str], None]) -> Any:
+    def _delete_all(self, context: Context, given_ids: Any, name: str, delete: Callable[[str], None]) -> Any:
         ids = ids_of(given_ids, name)
+        store = StateStore(context)
         for found in ids:
             if found not in self._done:
-                self._done[found] = self._delete(found, delete)
+                self._done[found] = self._delete(found, delete, store)
         results = [self._done[found] for found in ids]
         self.multiple_outputs = not is_many(given_ids)
         return results[0] if self.multiple_outputs else results
 
-    def _delete(self, found: str, delete: Callable[[str], None]) -> dict[str, Any]:
+    def _delete(self, found: str, delete: Callable[[str], None], store: StateStore) -> dict[str, Any]:
+        # What an earlier try began to delete and is gone was deleted by it, though it did not live to say so.
+        begun = store.get(DELETING) or []
+        store.set(DELETING, [*begun, found])
         try:
             delete(found)
-        except NotFoundError:
-            if not self.ignore_missing:
+        except VisioProviderError as error:
+            missing = isinstance(error, NotFoundError)
+            if missing and found in begun:
+                return {"id": found, "deleted": True}
+            if not error.ambiguous:
+                store.set(DELETING, begun)
+            if not (missing and self.ignore_missing):
                 raise
             self.log.info("%s was not there.", found)
             return {"id": found, "deleted": False}
@@ -388,9 +402,9 @@ class VisionoDeletePhotoRequestOperator(_VisionoDeleteOperator):
         self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
 
-    def _run(self, context: Context) -> Any:  # noqa: ARG002
+    def _run(self, context: Context) -> Any:
         """Delete the requests."""
-        return self._delete_all(self.request_id, "request_id", self.hook.delete_photo_request)
+        return self._delete_all(context, self.request_id, "request_id", self.hook.delete_photo_request)
 
 
 class VisionoCreatePermanentLinkOperator(_VisionoOperator):
@@ -513,9 +527,9 @@ class VisionoDeletePermanentLinkOperator(_VisionoDeleteOperator):
         self.visiono_conn_id = visiono_conn_id
         known_ids(link_id, "link_id")
 
-    def _run(self, context: Context) -> Any:  # noqa: ARG002
+    def _run(self, context: Context) -> Any:
         """Delete the links."""
-        return self._delete_all(self.link_id, "link_id", self.hook.delete_permanent_link)
+        return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:

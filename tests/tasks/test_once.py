@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
+    NotFoundError,
     PhotoRequestFailedError,
     ServiceError,
     UnexpectedReplyError,
@@ -19,7 +20,10 @@ from airflow_provider_visio.exceptions import (
     WaitTimeoutError,
 )
 from airflow_provider_visio.hooks.visiono import VisionoHook
-from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
+from airflow_provider_visio.operators.visiono import (
+    VisionoCreatePhotoRequestOperator,
+    VisionoDeletePhotoRequestOperator,
+)
 from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
 
 
@@ -288,6 +292,22 @@ def test_changed_input_is_noticed_and_said(sandbox, first, run_task, caplog):
     assert "asks for something else" not in caplog.text
 
 
+def test_a_mapped_task_whose_list_has_changed_takes_nobody_else_s_request(sandbox, first, run_task):
+    task = first(ask(instructions="Photograph the dent, Ann"))
+    task.map_index = 3
+    hers = defer(task)
+
+    def bob(**more: Any) -> Any:
+        again = run_task(ask(instructions="Photograph the dent, Bob", **more), task, cleared=True)
+        again.map_index = 3
+        return again
+
+    with pytest.raises(VisioProviderError, match=f"{hers}.*of somebody else.*on_existing='replace'"):
+        defer(bob())
+    assert made(sandbox) == [hers]
+    assert defer(bob(on_existing="replace")) != hers
+
+
 def test_the_user_s_metadata_is_kept_beside_the_tag(sandbox, run_task):
     request_id = defer(run_task(ask(metadata={"claim": "C-1"})))
     metadata = sandbox.control("GET", f"/photo-requests/{request_id}")["metadata"]
@@ -391,3 +411,31 @@ def test_an_export_whose_reply_was_lost_may_be_started_twice(sandbox, run_task):
     assert caught.value.ambiguous
     defer(run_task(VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123"), task))
     assert sandbox.count("vizdom", "POST /exports") == 2
+
+
+def delete(*ids: str) -> VisionoDeletePhotoRequestOperator:
+    return VisionoDeletePhotoRequestOperator(task_id="d", request_id=list(ids))
+
+
+def test_a_deletion_whose_worker_died_is_done(sandbox, run_task, monkeypatch):
+    ids = [VisionoHook().create_photo_request("Photograph the dent")["id"] for _ in range(2)]
+    task = run_task(delete(*ids))
+    real = VisionoHook.delete_photo_request
+
+    def die(self, request_id):
+        real(self, request_id)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "delete_photo_request", die)
+        with pytest.raises(KeyboardInterrupt):
+            task.run()
+    assert run_task(delete(*ids), task).run() == [{"id": i, "deleted": True} for i in ids]
+
+
+def test_a_retry_does_not_hide_that_an_id_was_wrong(sandbox, run_task):
+    task = run_task(delete("req_unknown"))
+    for _ in range(3):
+        with pytest.raises(NotFoundError):
+            task.run()
+        task = run_task(delete("req_unknown"), task)
