@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,14 @@ from chaos.field import the_field  # noqa: E402
 from chaos.judge import Outcome  # noqa: E402
 from chaos.play import play  # noqa: E402
 from chaos.scenes import scenes  # noqa: E402
-from chaos.table import FILE, table  # noqa: E402
+from chaos.table import FILE, put, table  # noqa: E402
 
 SEED = int(os.environ.get("CHAOS_SEED") or "4")
 SCENES = {scene.name: scene for scene in scenes(SEED)}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write", type=Path, help="put the table into this file, between its marks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,9 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Outcome]]:
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """What came of each scene that some test asks for."""
     chosen = {item.callspec.params["outcome"] for item in request.session.items if hasattr(item, "callspec")}
     folder = tmp_path_factory.mktemp("chaos")
@@ -60,7 +61,7 @@ def outcomes(
     path = folder / FILE
     path.write_text(json.dumps(result, indent=1))
     request.config.stash[RESULT] = (result, path)
-    yield played
+    return played
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +80,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("chaos")
     terminalreporter.write_line(table(result))
     terminalreporter.write_line(f"{path}")
+    document = config.getoption("write", None)
+    if document is not None:
+        put(table(result), document)
     terminalreporter.write_line(
         f"Again: make chaos SEED={SEED}    One alone: make chaos SEED={SEED} ONLY=<name>"
     )

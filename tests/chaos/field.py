@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import threading
 import time
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from chaos.scenes import Scene
 
 HERE = Path(__file__).resolve().parent
-PARALLELISM = 18
+PARALLELISM = 24
 POKE_INTERVAL = 3
 RETRIES = 10
 EXPORT_SECONDS = 20.0
+DIES_AFTER = 4.0
 PHOTOS = 2
 LOOK_EVERY = 0.5
 PEOPLE_EVERY = 1.0
@@ -105,7 +107,9 @@ class Field:
         """List the task instances of a scene. Read from the database, for the API server may be away."""
         columns = "run_id, map_index, state, try_number, pid, trigger_id is not null"
         with self._lock, self.database.cursor() as cursor:
-            cursor.execute(f"select {columns} from task_instance where dag_id = %s and map_index >= 0", [name])
+            cursor.execute(
+                f"select {columns} from task_instance where dag_id = %s and map_index >= 0", [name]
+            )
             found = [Task(*row) for row in cursor.fetchall()]
         return [task for task in found if run_id in {None, task.run_id}]
 
@@ -125,7 +129,9 @@ class Field:
 
     def until_deferred(self, name: str, count: int, timeout: float = 120) -> None:
         """Wait until a number of tasks wait in the triggerer."""
-        self.until(f"{count} deferred tasks of {name}", lambda: self.count(name, "deferred") >= count, timeout)
+        self.until(
+            f"{count} deferred tasks of {name}", lambda: self.count(name, "deferred") >= count, timeout
+        )
 
     def requests(self, name: str) -> list[dict[str, Any]]:
         """List the photo requests that were ever made for a scene."""
@@ -163,10 +169,10 @@ class Field:
         )["id"]
         return number
 
-    def held(self, number: int) -> int:
-        """How many calls a fault holds now."""
-        found: int = next(one["held"] for one in self.sandbox.control("GET", "/faults") if one["id"] == number)
-        return found
+    def held(self, *numbers: int) -> set[int]:
+        """Which of some faults hold calls now, each as many as it was made for."""
+        faults = self.sandbox.control("GET", "/faults")
+        return {one["id"] for one in faults if one["id"] in numbers and one["held"] == one["times"]}
 
     def let_go(self, number: int, *, drop: bool) -> None:
         """Let held calls go on, or lose them."""
@@ -239,6 +245,7 @@ def the_field(folder: Path, scenes: Sequence[Scene]) -> Iterator[Field]:
         running.callback(lambda: stop_all(sandbox.children))
         sandbox.start()
         sandbox.wait_ready()
+        shutil.copytree(HERE / "config", folder / "airflow" / "config")
         relay = running.enter_context(Relay(urlsplit(sandbox.info["url"]).port or 0))
         stack = Stack(
             folder / "airflow",
@@ -271,6 +278,7 @@ def plan(folder: Path, scenes: Sequence[Scene]) -> dict[str, Any]:
         "parallelism": PARALLELISM,
         "poke_interval": POKE_INTERVAL,
         "retries": RETRIES,
+        "dies_after": DIES_AFTER,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import traceback
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ def play(the: Field, scenes: Sequence[Scene]) -> dict[str, Outcome]:
             outcome.broke_off = errors.get(scene.name, "")
             outcome.deeds = storm.done if storm else []
             outcomes[scene.name] = outcome
+            with (the.folder / "so-far.jsonl").open("a") as file:
+                file.write(json.dumps(outcome.as_json()) + "\n")
     return outcomes
 
 
@@ -44,7 +47,7 @@ def _act(the: Field, scenes: Sequence[Scene], *, in_turn: bool) -> dict[str, str
     def act(scene: Scene) -> None:
         try:
             scene.act(the, scene)
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever it is, it belongs to this scene
             errors[scene.name] = traceback.format_exc()
 
     threads = [threading.Thread(target=act, args=[scene], name=scene.name, daemon=True) for scene in scenes]

@@ -39,14 +39,15 @@ def table(result: Mapping[str, Any]) -> str:
         ]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    refused = sum(result["refused"].values())
-    lines += [
-        "",
+    refused = ", ".join(f"{count} with {status}" for status, count in result["refused"].items() if count)
+    told = (
         f"`make chaos SEED={result['seed']}` on {versions}: {result['seconds']} s, {result['calls']:,} calls to the "
-        f"services, of which {refused} were refused (401, 403, 422 or 429).",
-    ]
+        f"services; refused: {refused or 'none'}."
+    )
+    lines += ["", told]
     for number, scene in enumerate(notes, start=1):
-        lines.append(f"({number}) {scene['why']}: {len(scene['asked_again']) and scene['asked_again'][0] or 'none'}.")
+        again = scene["asked_again"][0] if scene["asked_again"] else "none"
+        lines += ["", f"({number}) {scene['why']}: {again}."]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ PLAN: dict[str, Any] = json.loads(os.environ["CHAOS_PLAN"])
 
 
 class DyingStore:
-    """A task state store whose worker is lost, the whole machine with it, at some point of the task's first try."""
+    """A task state store whose worker dies at some point of the task's first try, mostly with its whole machine."""
 
     def __init__(self, store: Any, dies: str) -> None:
         self._store = store
@@ -34,6 +35,9 @@ class DyingStore:
         self._store.set(key, value, **more)
         if self._dies == ("after the id is written" if knows_id else "after the intent is written"):
             _die()
+        if self._dies == "while it asks":
+            # Alone, as one that the kernel ends when memory is short: what runs it lives on and tells Airflow.
+            threading.Timer(PLAN["dies_after"], os.kill, [os.getpid(), signal.SIGKILL]).start()
 
 
 def _die() -> None:
