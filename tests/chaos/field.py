@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chaos.scenes import Scene
 
 HERE = Path(__file__).resolve().parent
-PARALLELISM = 24
+PARALLELISM = 16
 POKE_INTERVAL = 3
 RETRIES = 10
 EXPORT_SECONDS = 20.0
@@ -41,15 +41,15 @@ PEOPLE_EVERY = 1.0
 # Minutes of Airflow's own patience are seconds here.
 IMPATIENT: dict[str, dict[str, object]] = {
     "scheduler": {
-        "task_instance_heartbeat_timeout": 20,
+        "task_instance_heartbeat_timeout": 25,
         "task_instance_heartbeat_timeout_detection_interval": 3,
         "job_heartbeat_sec": 2,
         "scheduler_heartbeat_sec": 2,
-        "scheduler_health_check_threshold": 30,
+        "scheduler_health_check_threshold": 45,
         "orphaned_tasks_check_interval": 5,
         "trigger_timeout_check_interval": 5,
     },
-    "triggerer": {"job_heartbeat_sec": 2, "triggerer_health_check_threshold": 15},
+    "triggerer": {"job_heartbeat_sec": 2, "triggerer_health_check_threshold": 20},
     # A task bears it when the API server is away for so many times two seconds.
     "workers": {
         "min_heartbeat_interval": 2,
@@ -123,11 +123,11 @@ class Field:
             cursor.execute("select count(*) from dag_run where dag_id = %s and end_date is not null", [name])
             return bool(cursor.fetchone()[0] == len(self.runs[name]))
 
-    def until(self, what: str, look: Callable[[], Any], timeout: float = 120) -> Any:
+    def until(self, what: str, look: Callable[[], Any], timeout: float = 300) -> Any:
         """Wait for something that Airflow or the service will do."""
         return wait_for(what, look, timeout=timeout, every=LOOK_EVERY)
 
-    def until_deferred(self, name: str, count: int, timeout: float = 120) -> None:
+    def until_deferred(self, name: str, count: int, timeout: float = 300) -> None:
         """Wait until a number of tasks wait in the triggerer."""
         self.until(
             f"{count} deferred tasks of {name}", lambda: self.count(name, "deferred") >= count, timeout

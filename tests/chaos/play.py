@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chaos.field import Field
     from chaos.scenes import Scene
 
-TIMEOUT = 300
+TIMEOUT = 600
 # Those that break what all share do so one after the other.
 IN_TURN = 2
 

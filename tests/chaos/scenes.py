@@ -108,7 +108,7 @@ def reply_dropped(the: Field, scene: Scene) -> None:
 
 def service_down(the: Field, scene: Scene) -> None:
     first = the.start(scene.name)
-    the.until("the first to wait", lambda: all(task.waits for task in the.tasks(scene.name, first)), 120)
+    the.until("the first to wait", lambda: all(task.waits for task in the.tasks(scene.name, first)))
     the.relay.refuse()
     the.start(scene.name)
     pause(30)
@@ -146,7 +146,7 @@ def marked(the: Field, scene: Scene) -> None:
     for task in the.tasks(scene.name):
         the.mark(scene.name, task, scene.ends)
     if scene.left == "deleted":
-        the.until("their end", lambda: {r["status"] for r in the.requests(scene.name)} == {"deleted"}, 30)
+        the.until("their end", lambda: {r["status"] for r in the.requests(scene.name)} == {"deleted"}, 60)
 
 
 def export_killed(the: Field, scene: Scene) -> None:
@@ -163,7 +163,7 @@ def export_reply_dropped(the: Field, scene: Scene) -> None:
 
 def triggerer_killed(the: Field, scene: Scene) -> None:
     the.start(scene.name)
-    the.until_deferred(scene.name, scene.tasks, timeout=240)
+    the.until_deferred(scene.name, scene.tasks)
     the.until("their triggers", lambda: all(task.waits for task in the.tasks(scene.name)))
     the.stack.kill("triggerer")
     the.answer(scene.name)
@@ -173,7 +173,7 @@ def triggerer_killed(the: Field, scene: Scene) -> None:
 
 def scheduler_killed(the: Field, scene: Scene) -> None:
     the.start(scene.name)
-    the.until("some to wait, and some to run", lambda: waits_and_runs(the, scene), 240)
+    the.until("some to wait, and some to run", lambda: waits_and_runs(the, scene))
     the.stack.kill("scheduler")
     pause(2)
     the.stack.start("scheduler", wait=False)
@@ -182,10 +182,10 @@ def scheduler_killed(the: Field, scene: Scene) -> None:
 
 def api_server_restarted(the: Field, scene: Scene) -> None:
     the.start(scene.name)
-    the.until("some to wait, and some to run", lambda: waits_and_runs(the, scene), 240)
+    the.until("some to wait, and some to run", lambda: waits_and_runs(the, scene))
     the.stack.stop("api-server")
     the.stack.start("api-server")
-    the.until("some to run", lambda: the.count(scene.name, "running") >= 1, 120)
+    the.until("some to run", lambda: the.count(scene.name, "running") >= 1)
     the.stack.kill("api-server")
     the.stack.start("api-server")
     the.answer(scene.name)
