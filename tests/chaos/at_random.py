@@ -50,11 +50,11 @@ class Storm:
         return self.draw.sample(found, min(most, len(found)))
 
     def kill_workers(self) -> str:
-        killed = self.the.kill_workers(self.some("running", 2))
+        killed = len(self.the.kill_workers(self.some("running", 2)))
         return f"{killed} worker(s) killed" if killed else ""
 
     def kill_processes(self) -> str:
-        killed = self.the.kill_processes(self.some("running", 2))
+        killed = len(self.the.kill_processes(self.some("running", 2)))
         return f"{killed} task process(es) killed" if killed else ""
 
     def fault(self) -> str:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 import psycopg2
+import requests
 
 from dev.airflow_api import AirflowApi
 from dev.postgres import Postgres
@@ -125,7 +126,14 @@ class Field:
 
     def until(self, what: str, look: Callable[[], Any], timeout: float = 300) -> Any:
         """Wait for something that Airflow or the service will do."""
-        return wait_for(what, look, timeout=timeout, every=LOOK_EVERY)
+
+        def bravely() -> Any:
+            # A machine that is busy with breaking things may be late.
+            with suppress(requests.ConnectionError, requests.Timeout):
+                return look()
+            return None
+
+        return wait_for(what, bravely, timeout=timeout, every=LOOK_EVERY)
 
     def until_deferred(self, name: str, count: int, timeout: float = 300) -> None:
         """Wait until a number of tasks wait in the triggerer."""
@@ -178,25 +186,39 @@ class Field:
         """Let held calls go on, or lose them."""
         self.sandbox.control("POST", f"/faults/{number}/let-go", {"drop": drop})
 
-    def kill_workers(self, tasks: Sequence[Task]) -> int:
-        """Kill tasks with what runs them, as the loss of their machines would; returns how many."""
-        return sum(self._kill(task, with_worker=True) for task in tasks)
+    def kill_workers(self, tasks: Sequence[Task]) -> set[int]:
+        """Kill tasks with what runs them, as the loss of their machines would; returns which were killed."""
+        return {task.number for task in tasks if self._kill(task, with_worker=True)}
 
-    def kill_processes(self, tasks: Sequence[Task]) -> int:
+    def kill_processes(self, tasks: Sequence[Task]) -> set[int]:
         """Kill tasks as the kernel does that has run out of memory: what runs them lives on and tells Airflow."""
-        return sum(self._kill(task, with_worker=False) for task in tasks)
+        return {task.number for task in tasks if self._kill(task, with_worker=False)}
+
+    def kill_every_worker(self, name: str, count: int) -> None:
+        """Kill so many running tasks of a scene with what runs them, each once."""
+        killed: set[int] = set()
+
+        def look() -> bool:
+            tasks = [task for task in self.tasks(name) if task.state == "running"]
+            killed.update(self.kill_workers([task for task in tasks if task.number not in killed]))
+            return len(killed) == count
+
+        self.until(f"{count} workers of {name} to be killed", look)
 
     def _kill(self, task: Task, *, with_worker: bool) -> bool:
         try:
-            process = next(one for one in self.stack.child("scheduler").processes() if one.pid == task.pid)
+            mine = {one.pid for one in self.stack.child("scheduler").processes()}
+            process = psutil.Process(task.pid)
             worker = process.parent()
+            if worker is None or not {process.pid, worker.pid} <= mine:
+                return False
             with stopped(worker):
                 # A worker between two tasks may hold the lock of the queue, which nobody would get any more.
                 if "<idle>" in " ".join(worker.cmdline()) or process.status() == psutil.STATUS_ZOMBIE:
                     return False
                 for one in (worker, process) if with_worker else (process,):
                     one.send_signal(signal.SIGKILL)
-        except (StopIteration, psutil.NoSuchProcess, KeyError):
+        except (psutil.NoSuchProcess, KeyError):
             return False
         return True
 
@@ -304,7 +326,8 @@ def people(the: Field) -> Iterator[None]:
 
     def live() -> None:
         while not over.wait(PEOPLE_EVERY):
-            the.let_people_answer()
+            with suppress(requests.ConnectionError, requests.Timeout):
+                the.let_people_answer()
 
     thread = threading.Thread(target=live, name="people", daemon=True)
     thread.start()

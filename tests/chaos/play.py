@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import traceback
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from chaos.at_random import storms
 from chaos.judge import Outcome, judge
@@ -36,9 +36,14 @@ def play(the: Field, scenes: Sequence[Scene]) -> dict[str, Outcome]:
             outcome.broke_off = errors.get(scene.name, "")
             outcome.deeds = storm.done if storm else []
             outcomes[scene.name] = outcome
-            with (the.folder / "so-far.jsonl").open("a") as file:
-                file.write(json.dumps(outcome.as_json()) + "\n")
+            note(the, outcome.as_json())
     return outcomes
+
+
+def note(the: Field, what: Mapping[str, Any]) -> None:
+    """Write down what is known before the run ends."""
+    with (the.folder / "so-far.jsonl").open("a") as file:
+        file.write(json.dumps(what) + "\n")
 
 
 def _act(the: Field, scenes: Sequence[Scene], *, in_turn: bool) -> dict[str, str]:
@@ -49,6 +54,7 @@ def _act(the: Field, scenes: Sequence[Scene], *, in_turn: bool) -> dict[str, str
             scene.act(the, scene)
         except Exception:  # noqa: BLE001  whatever it is, it belongs to this scene
             errors[scene.name] = traceback.format_exc()
+            note(the, {"name": scene.name, "broke_off": errors[scene.name]})
 
     threads = [threading.Thread(target=act, args=[scene], name=scene.name, daemon=True) for scene in scenes]
     for thread in threads:

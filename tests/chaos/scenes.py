@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chaos.field import Field, pause
-
-if TYPE_CHECKING:
-    from chaos.field import Task
 
 # Seconds that a slow service takes: its caller has died by then, and the next try has begun.
 SLOW = 20.0
@@ -64,7 +61,7 @@ def killed_before_reply(the: Field, scene: Scene) -> None:
     hold = the.fault(scene.name, "hold", **POST, times=scene.tasks, after_work=True)
     the.start(scene.name)
     the.until("all to be asked", lambda: the.held(hold))
-    assert the.kill_workers(running(the, scene)) == scene.tasks
+    the.kill_every_worker(scene.name, scene.tasks)
     the.let_go(hold, drop=True)
     the.answer(scene.name)
 
@@ -96,7 +93,7 @@ def killed_while_polling(the: Field, scene: Scene) -> None:
         return len(ids) == scene.tasks and all(f"/photo-requests/{one}" in paths for one in ids)
 
     the.until("all to be asked for, and looked at", polled)
-    assert the.kill_workers(running(the, scene)) == scene.tasks
+    the.kill_every_worker(scene.name, scene.tasks)
     the.answer(scene.name)
 
 
@@ -153,7 +150,7 @@ def export_killed(the: Field, scene: Scene) -> None:
     the.start(scene.name)
     the.until("all to be made", lambda: len(the.exports(scene.export_format or "")) == scene.tasks)
     pause(2)
-    assert the.kill_workers(running(the, scene)) == scene.tasks
+    the.kill_every_worker(scene.name, scene.tasks)
 
 
 def export_reply_dropped(the: Field, scene: Scene) -> None:
@@ -189,10 +186,6 @@ def api_server_restarted(the: Field, scene: Scene) -> None:
     the.stack.kill("api-server")
     the.stack.start("api-server")
     the.answer(scene.name)
-
-
-def running(the: Field, scene: Scene) -> list[Task]:
-    return [task for task in the.tasks(scene.name) if task.state == "running"]
 
 
 def waits_and_runs(the: Field, scene: Scene) -> bool:
