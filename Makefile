@@ -36,7 +36,7 @@ up: $(READY) ## Airflow and the sandbox, left running until Ctrl-C
 test: $(READY) ## the tests that need no running Airflow
 	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties --ignore tests/chaos
 
-# The same seed makes the same cases; ONLY=<name> runs one property.
+# The same seed makes the same cases; ONLY=<name> runs one property, or one scene of chaos.
 SEED ?= 4
 ONLY ?=
 
@@ -48,7 +48,7 @@ properties: $(READY) ## the tests over thousands of cases made at random
 .PHONY: chaos
 chaos: $(READY) ## a real Airflow on PostgreSQL, broken in every way; ONLY=<name>, WRITE=1 for docs/reliability.md
 	@CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -q --tb=short --show-capture=no \
-		'tests/chaos/test_chaos.py$(if $(ONLY),::test_scene[$(ONLY)])' $(if $(WRITE),--write docs/reliability.md)
+		'tests/chaos$(if $(ONLY),/test_chaos.py::test_scene[$(ONLY)])' $(if $(WRITE),--write docs/reliability.md)
 
 .PHONY: live
 live: $(READY) ## the tests with a real scheduler and triggerer
