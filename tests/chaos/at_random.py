@@ -33,12 +33,17 @@ class Storm:
     def rage(self) -> None:
         """Do one thing after the other until the time is up, then mend everything."""
         until = time.monotonic() + SECONDS
-        deeds = [deed for deed, weight in DEEDS for _ in range(weight)]
-        while time.monotonic() < until:
-            deed = self.draw.choice(deeds)
+        often = [deed for deed, weight in DEEDS for _ in range(weight)]
+        # Each once at least.
+        due = [deed for deed, _ in DEEDS]
+        self.draw.shuffle(due)
+        while (now := time.monotonic()) < until or (due and now < until + SECONDS):
+            deed = due.pop(0) if due else self.draw.choice(often)
             said = deed(self)
             if said:
-                self.done.append(f"{SECONDS - (until - time.monotonic()):5.1f} s: {said}")
+                self.done.append(f"{now - until + SECONDS:5.1f} s: {said}")
+            elif deed not in due:
+                due.append(deed)
             pause(self.draw.uniform(0.5, 3.0))
         self.the.relay.restore()
         self.the.sandbox.control("DELETE", "/faults")

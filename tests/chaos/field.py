@@ -124,16 +124,16 @@ class Field:
             cursor.execute("select count(*) from dag_run where dag_id = %s and end_date is not null", [name])
             return bool(cursor.fetchone()[0] == len(self.runs[name]))
 
-    def until(self, what: str, look: Callable[[], Any], timeout: float = 300) -> Any:
+    def until(self, what: str, look: Callable[[], object], timeout: float = 300) -> None:
         """Wait for something that Airflow or the service will do."""
 
-        def bravely() -> Any:
+        def bravely() -> bool:
             # A machine that is busy with breaking things may be late.
             with suppress(requests.ConnectionError, requests.Timeout):
-                return look()
-            return None
+                return bool(look())
+            return False
 
-        return wait_for(what, bravely, timeout=timeout, every=LOOK_EVERY)
+        wait_for(what, bravely, timeout=timeout, every=LOOK_EVERY)
 
     def until_deferred(self, name: str, count: int, timeout: float = 300) -> None:
         """Wait until a number of tasks wait in the triggerer."""
