@@ -1,13 +1,32 @@
-"""Whether a trigger that is told to stop was really killed by somebody."""
+"""What a trigger does that is told to stop: find out whether somebody killed it, and tidy up to the end."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
 log = logging.getLogger(__name__)
+
+# The event loop alone would forget work that nobody waits for.
+_under_way: set[asyncio.Task[None]] = set()
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """
+    Do some work, and go on with it when whoever waits for it is cancelled.
+
+    Airflow 3.3 cancels a trigger again, each second, until it has ended, and so breaks off its ``on_kill``.
+    """
+    task = asyncio.create_task(work)
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    await asyncio.shield(task)
 
 
 async def still_deferred(task_instance: Any) -> bool:

@@ -13,7 +13,7 @@ from airflow_provider_visio.api.lookout import Lookout
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.triggers.base import Wait
 from airflow_provider_visio.triggers.board import Board, board_of
-from airflow_provider_visio.triggers.killed import still_deferred
+from airflow_provider_visio.triggers.killed import still_deferred, to_the_end
 from airflow_provider_visio.triggers.poll import beside, poll
 from airflow_provider_visio.waiting import (
     EXPIRY_GRACE,
@@ -131,7 +131,11 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
 
     async def on_kill(self) -> None:
         """Delete the open requests with ``cancel_on_kill`` (Airflow 3.3 and later)."""
-        if not self.cancel_on_kill or await still_deferred(self.task_instance):
+        if self.cancel_on_kill:
+            await to_the_end(self._take_back())
+
+    async def _take_back(self) -> None:
+        if await still_deferred(self.task_instance):
             return
         from airflow_provider_visio.api import visiono as api
         from airflow_provider_visio.hooks.visiono import VisionoHook

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,6 +87,33 @@ def test_photos_that_have_arrived_stay(sandbox, airflow_says):
     kill([gone, arrived, open_])
     assert sandbox.count("visiono", DELETE) == 1
     assert sandbox.control("GET", f"/photo-requests/{arrived}")["status"] == "submitted"
+
+
+def test_a_trigger_that_is_cancelled_while_it_takes_back_does_so_all_the_same(sandbox, monkeypatch):
+    """Airflow 3.3 cancels again, a second later, what has not ended by then."""
+    ids = ask(1)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def get_task_states(**_: Any) -> Any:
+        asked.set()
+        assert go_on.wait(10)
+        return {"r": {"t": "failed"}}
+
+    async def killed_twice() -> None:
+        trigger = VisionoPhotoRequestTrigger("visiono_default", ids, cancel_on_kill=True)
+        trigger._task_instance = TASK_INSTANCE
+        kill = asyncio.create_task(trigger.on_kill())
+        await asyncio.to_thread(asked.wait, 10)
+        kill.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await kill
+        go_on.set()
+        for left in asyncio.all_tasks() - {asyncio.current_task()}:
+            await left
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", get_task_states)
+    asyncio.run(killed_twice())
+    assert sandbox.count("visiono", DELETE) == 1
 
 
 def create(**more: Any) -> VisionoCreatePhotoRequestOperator:
