@@ -72,10 +72,12 @@ LONGEST_SCARCE_INTERVAL = 900.0
 _ENDINGS = [phase for phase in get_args(Phase) if phase not in {"open", "arrived"}]
 
 _ENDED: Mapping[Phase, str] = {
-    "expired": "expired before the photos were submitted; give more expires_in_hours, or clear the task to ask again",
-    "cancelled": "was cancelled at Visiono; clear the task that made it to ask again",
+    "expired": "expired before the photos were submitted; a retry does not ask again: clear the task that made it to "
+    "do so, with more expires_in_hours if need be",
+    "cancelled": "was cancelled at Visiono; a retry does not ask again: clear the task that made it to do so",
     "refused": "may not be read with this connection's key; check the key's scopes and the id",
-    "deleted": "was deleted at Visiono, or never was this workspace's; check the id, or clear the task to ask again",
+    "deleted": "was deleted at Visiono, or never was this workspace's; check the id and the connection. A retry does "
+    "not ask again: clear the task that made it to do so",
 }
 
 
@@ -312,8 +314,8 @@ def error_of_photo_requests(verdict: Verdict, conn_id: str, goal: Goal = ALL) ->
         return WaitTimeoutError(
             f"No photos for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}"
             f"{', and ' + _needed(verdict, goal) + ' were needed' if goal.needed else ''}. Nothing was cancelled: the "
-            "link still works, and photos can arrive until the request's own expiry. A task that is run again does not "
-            "ask again while the request is open; to wait for longer, raise its timeout. "
+            "link still works, and photos can arrive until the request's own expiry. A retry does not ask again, and "
+            "has no more time; clear the task to wait as long once more, with a longer timeout if need be. "
             f"[connection {conn_id}]{_others(verdict)}",
             waiting=verdict.waiting,
             conn_id=conn_id,
@@ -338,8 +340,8 @@ def error_of_exports(
     if verdict.outcome == "timeout":
         return WaitTimeoutError(
             f"No file for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}. The export goes on at "
-            "Vizdom. A task that is run again does not start another while it does; to wait for longer, raise its "
-            f"timeout. [connection {conn_id}]{_others(verdict)}",
+            "Vizdom. A retry does not start another while it does, and has no more time; clear the task to wait as "
+            f"long once more, with a longer timeout if need be. [connection {conn_id}]{_others(verdict)}",
             waiting=verdict.waiting,
             conn_id=conn_id,
         )

@@ -302,7 +302,7 @@ def test_a_deadline_says_which_and_that_nothing_was_cancelled():
         "a, b",
         "Nothing was cancelled",
         "the link still works",
-        "raise its timeout",
+        "clear the task to wait as long once more",
         "reviewing",
         "1 arrived",
     ):
@@ -346,7 +346,7 @@ def test_an_export_s_deadline_says_that_it_goes_on():
     )
     assert type(error) is WaitTimeoutError
     assert error.waiting == ["exp_7"]
-    for part in ("exp_7", "goes on at Vizdom", "raise its timeout", "rendering"):
+    for part in ("exp_7", "goes on at Vizdom", "clear the task to wait as long once more", "rendering"):
         assert part in str(error)
 
 

@@ -91,9 +91,9 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
 
 def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
-    # A redirect says where to ask instead: nothing was done.
-    redirected = reply is not None and 300 <= reply.status < 400
-    ambiguous = call.changes and not redirected
+    # A redirect says where to ask instead, and a refusal refuses: nothing was done.
+    refused = reply is not None and 300 <= reply.status < 500
+    ambiguous = call.changes and not refused
     return UnexpectedReplyError(
         _sentence(
             call,
@@ -101,7 +101,7 @@ def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) ->
             what,
             request_id=request_id_of(reply, site),
             advice="Check that the connection's Host is the API's base URL, and that no proxy answers in its place."
-            if call.repeatable or redirected
+            if call.repeatable or refused
             else AMBIGUOUS_ADVICE,
         ),
         status=reply.status if reply else None,
@@ -119,6 +119,9 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
         return unexpected(
             call, site, f"answered {status}, a redirect{target}, which is not followed with an API key", reply
         )
+    if status in {404, 410} and _is_page(reply):
+        # Not the service's word that there is no such thing: a proxy answers so for everything, or for a while.
+        return unexpected(call, site, f"answered {status} with {_describe(reply, site)}", reply)
     words, fields = _problem(reply, site)
     fields = {said(n, site): [said(p, site) for p in ps] for n, ps in fields.items()}
     request_id = request_id_of(reply, site)
@@ -302,7 +305,7 @@ def _describe(reply: Reply, site: Site) -> str:
     if not body:
         return "an empty body"
     text = body[:4096].decode("utf-8", "replace")
-    if text.lstrip().startswith("<"):
+    if _is_page(reply):
         title = _TITLE.search(text)
         named = _quiet(" ".join(title.group(1).split()), site)[:80] if title else ""
         return f'an HTML page titled "{named}"' if named else "an HTML page"
@@ -311,6 +314,10 @@ def _describe(reply: Reply, site: Site) -> str:
             "JSON without a message" if _json(reply, site) is not None else "JSON that is cut off or broken"
         )
     return f"{len(body)} bytes that are not JSON"
+
+
+def _is_page(reply: Reply) -> bool:
+    return reply.body.lstrip().startswith(b"<")
 
 
 def _json(reply: Reply, site: Site) -> Any:

@@ -239,7 +239,7 @@ def test_extras_that_are_no_json_object_are_not_passed_over(define, extra):
 def test_a_bad_port_says_what_to_give(define, port):
     fields = {"conn_type": "visiono", "password": "key12345", "host": "api.visio.now", "port": port}
     with pytest.raises(
-        InvalidRequestError, match="'my_visiono' cannot be used: port: .* 1 to 65535"
+        InvalidRequestError, match=r"'my_visiono' cannot be used: port: .* 1 to 65535"
     ) as caught:
         VisionoHook(define("my_visiono", json.dumps(fields))).get_conn()
     assert caught.value.conn_id == "my_visiono"
