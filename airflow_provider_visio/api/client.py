@@ -22,7 +22,13 @@ import certifi
 import httpx
 import requests
 from tenacity import AsyncRetrying, Retrying
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    SSLError,
+)
 
 from airflow_provider_visio import __version__, clock
 from airflow_provider_visio.api.budget import STARVED
@@ -52,6 +58,8 @@ MAX_REPLY_BYTES = 64 * 2**20
 # How many read timeouts one whole reply may take, for a reply that drips has no timeout of its own.
 SLOWEST_REPLY = 10
 CHUNK_BYTES = 256 * 1024
+# What a file must come to on average, in bytes a second, once those timeouts are over.
+SLOWEST_FILE = 16 * 1024
 MAX_HOPS = 5
 # Calls that one event loop has under way at once.
 CONCURRENCY = 10
@@ -127,9 +135,11 @@ class Client:
         The key goes along only where the link is on the API's own origin. Redirects are followed, each time with
         that question asked anew.
 
-        :raises ConnectionFailedError: the host cannot be reached.
+        :raises ConnectionFailedError: the host cannot be reached; while the file is read: it stops sending, or has sent
+            less than 16 KiB a second once ten read timeouts are over.
         :raises TransferError: the link is not one that can be followed.
         """
+        started = clock.ticks()
         for _ in range(MAX_HOPS):
             _check_link(url)
             response = self._get_file(url)
@@ -141,7 +151,8 @@ class Client:
         else:
             raise TransferError(f"The file's link is redirected more than {MAX_HOPS} times.")
         with contextlib.closing(response):
-            yield Download(response.status_code, _lower(response.headers), _chunks(response))
+            chunks = _chunks(response, started, SLOWEST_REPLY * self.site.read_timeout)
+            yield Download(response.status_code, _lower(response.headers), chunks)
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -478,10 +489,19 @@ def _next_hop(url: str, location: str) -> str:
     return target
 
 
-def _chunks(response: requests.Response) -> Iterator[bytes]:
+def _chunks(response: requests.Response, started: float, patience: float) -> Iterator[bytes]:
+    size = 0
     try:
-        yield from response.iter_content(CHUNK_BYTES)
-    except (requests.RequestException, OSError) as error:
+        # One read of the socket at a time: `iter_content` waits for whole chunks, as long as something drips.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            size += len(chunk)
+            spent = clock.ticks() - started
+            if spent > patience + size / SLOWEST_FILE:
+                raise ConnectionFailedError(
+                    f"The file's host sends too slowly to be waited for: {size} bytes in {spent:.0f} s."
+                )
+            yield chunk
+    except (HTTPError, OSError) as error:
         raise ConnectionFailedError(f"The file's host stopped sending ({_name(error)}).") from None
 
 
