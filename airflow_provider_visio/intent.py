@@ -25,6 +25,9 @@ OnExisting = Literal["reuse", "replace", "fail"]
 TASK_KEY = "airflow_task"
 INPUT_KEY = "airflow_input"
 
+# No clock tells a later time, in seconds since 1970: it is in the year 5138.
+LATEST = 1e11
+
 
 @dataclass(frozen=True)
 class Intent:
@@ -87,6 +90,8 @@ class Record:
         words = [intent.get("task"), intent.get("input")]
         if not all(isinstance(word, str) for word in words) or not isinstance(asked_at, int | float):
             return None
+        if not 0 <= asked_at < LATEST:
+            return None
         known = found if isinstance(found, str) and found else None
         return cls(
             Intent(*words), float(asked_at), value.get("sent") is not False, known, value.get("over") is True
@@ -135,5 +140,7 @@ def check_on_existing(on_existing: object) -> None:
 
 
 def _fingerprint(value: object, length: int) -> str:
-    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    # Read back first, which makes all keys text: others cannot be sorted.
+    plain = json.loads(json.dumps(value, default=str, skipkeys=True))
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]

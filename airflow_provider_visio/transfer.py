@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
 import json
 import logging
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.destination import safe_name
+from airflow_provider_visio.destination import mark_of, safe_name
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     TransferError,
@@ -384,12 +383,8 @@ def _check_stored(path: ObjectStoragePath, size: int) -> None:
 
 def _stem(file: RemoteFile) -> str:
     key = safe_name(file.key)
-    # Two ids that differ only in what a name cannot hold must stay two files.
-    mark = (
-        ""
-        if key == file.key
-        else f"-{hashlib.sha256(file.key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-    )
+    # Two ids must stay two files: those that differ in what a name cannot hold, and one that a title seems to go on in.
+    mark = "" if key == file.key and "-" not in key else f"-{mark_of(file.key)}"
     return f"{safe_name(file.title, limit=50)}-{key}{mark}"
 
 
