@@ -57,8 +57,10 @@ log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 64 * 2**20
 CHUNK_BYTES = 256 * 1024
-# Of a file, so much must come within the time that a whole reply may take.
+# Of a file, so much must come within the time that a whole reply may take,
 PIECE_BYTES = 16 * 1024
+# and so many bytes a second on average once that time is over.
+SLOWEST_FILE = 16 * 1024
 MAX_HOPS = 5
 # Calls that one event loop has under way at once.
 CONCURRENCY = 10
@@ -139,9 +141,11 @@ class Client:
         The key goes along only where the link is on the API's own origin. Redirects are followed, each time with
         that question asked anew.
 
-        :raises ConnectionFailedError: the host cannot be reached.
+        :raises ConnectionFailedError: the host cannot be reached; while the file is read: it stops sending, or has sent
+            less than 16 KiB a second once ten read timeouts are over.
         :raises TransferError: the link is not one that can be followed.
         """
+        started = clock.ticks()
         for _ in range(MAX_HOPS):
             _check_link(url)
             response = self._get_file(url)
@@ -153,7 +157,8 @@ class Client:
         else:
             raise TransferError(f"The file's link is redirected more than {MAX_HOPS} times.")
         with contextlib.closing(response):
-            yield Download(response.status_code, _lower(response.headers), _chunks(response))
+            chunks = _chunks(response, started, SLOWEST_REPLY * self.site.read_timeout)
+            yield Download(response.status_code, _lower(response.headers), chunks)
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -520,9 +525,22 @@ def _next_hop(url: str, location: str) -> str:
     return target
 
 
-def _chunks(response: requests.Response) -> Iterator[bytes]:
+def _chunks(response: requests.Response, started: float, patience: float) -> Iterator[bytes]:
+    size = 0
+    while chunk := _next_chunk(response):
+        size += len(chunk)
+        spent = clock.ticks() - started
+        if spent > patience + size / SLOWEST_FILE:
+            raise ConnectionFailedError(
+                f"The file's host sends too slowly to be waited for: {size} bytes in {spent:.0f} s."
+            )
+        yield chunk
+
+
+def _next_chunk(response: requests.Response) -> bytes:
     try:
-        yield from response.iter_content(CHUNK_BYTES)
+        # One read of the socket at a time: `iter_content` waits for whole chunks, as long as something drips.
+        return bytes(response.raw.read1(CHUNK_BYTES, decode_content=True))
     except Exception as error:  # noqa: BLE001 - as in _exchange
         raise ConnectionFailedError(f"The file's host stopped sending ({_name(error)}).") from None
 
