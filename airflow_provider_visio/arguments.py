@@ -11,6 +11,9 @@ from typing import Any
 from airflow_provider_visio.api.ids import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 
+# Seconds before a task's execution_timeout at which a wait ends itself.
+LEAD = 5.0
+
 
 def is_literal(value: object) -> bool:
     """Return whether a value is what it will be at run time: no template, no output of another task."""
@@ -120,14 +123,21 @@ def seconds(value: float | timedelta | None, name: str) -> float | None:
     return float(value)
 
 
-def earliest_deadline(since: float, *limits: float | timedelta | None) -> float | None:
+def earliest_deadline(
+    since: float, timeout: float | timedelta | None, execution_timeout: timedelta | None
+) -> float | None:
     """
     Return when a wait gives up, in seconds since 1970, or None for never.
 
     :param since: when it began.
-    :param limits: seconds or timedeltas that it may take; None for no limit.
+    :param timeout: seconds or a timedelta that it may take.
+    :param execution_timeout: that of the task, which Airflow counts on a worker only; a little earlier than Airflow, so
+        that the wait ends in its own words.
     """
-    spans = [limit.total_seconds() if isinstance(limit, timedelta) else limit for limit in limits]
+    spans = [timeout.total_seconds() if isinstance(timeout, timedelta) else timeout]
+    if execution_timeout is not None:
+        whole = execution_timeout.total_seconds()
+        spans.append(whole - min(LEAD, whole / 10))
     return min((since + span for span in spans if span is not None), default=None)
 
 

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.intent import run_of
+from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-log = logging.getLogger(__name__)
 
 STORE_KEY = "visio_wait"
 
 
 def began(context: Context) -> float:
-    """Return when the wait began, in seconds since 1970: now, or in an earlier try."""
-    store: Any = context.get("task_state_store")
-    kept = store.get(STORE_KEY) if store is not None else None
-    if isinstance(kept, int | float) and not isinstance(kept, bool) and 0 < kept <= clock.now():
-        return float(kept)
-    now = clock.now()
-    if store is not None:
-        store.set(STORE_KEY, now)
+    """Return when the wait began, in seconds since 1970: now, or in an earlier try. A cleared task begins anew."""
+    store, now, run = StateStore(context), clock.now(), run_of(context)
+    kept = store.get(STORE_KEY)
+    if isinstance(kept, dict) and kept.get("run") == run:
+        at = kept.get("at")
+        if isinstance(at, int | float) and not isinstance(at, bool) and 0 < at <= now:
+            return float(at)
+    store.set(STORE_KEY, {"at": now, "run": run})
     return now
-
-
-def ended(context: Context) -> None:
-    """Forget it: when the task is run again, another wait begins."""
-    store: Any = context.get("task_state_store")
-    if store is None:
-        return
-    try:
-        store.delete(STORE_KEY)
-    except Exception:
-        log.warning("Airflow could not note that the wait has ended.", exc_info=True)

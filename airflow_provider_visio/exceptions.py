@@ -24,6 +24,7 @@ twice. No error text carries an API key, a signed link or a recipient's address.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowException
@@ -58,6 +59,13 @@ class VisioProviderError(AirflowException):
         self.request_id = request_id
         self.conn_id = conn_id
         self.ambiguous = ambiguous
+
+    def saying(self, more: str, *, instead_of: str = "") -> Self:
+        """Return the same error with more to say, instead of a part of what it said."""
+        error = copy.copy(self)
+        before = str(self).replace(f" {instead_of}", "") if instead_of else str(self)
+        error.args = (f"{before} {more}",)
+        return error
 
 
 class AuthenticationError(VisioProviderError):

@@ -4,14 +4,17 @@ What a task means to ask for, so that a later try finds what an earlier one has 
 Neither service documents an idempotency key. So a task writes down what it is about to ask before it asks, and the id
 of what was made after that (Airflow's task state store, 3.3 and later); and the request itself carries a tag, by which
 it is found in the service's list when the record is missing or ends before the answer.
+
+A *retry* is another try that Airflow makes by itself. A *clear* is a person who wants the task to be run again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -24,6 +27,11 @@ OnExisting = Literal["reuse", "replace", "fail"]
 # Keys of the tag in a request's metadata.
 TASK_KEY = "airflow_task"
 INPUT_KEY = "airflow_input"
+ASK_KEY = "airflow_ask"
+
+# Seconds for which a call that got no answer may still be on its way before the service lists what it made: a minute
+# for its turn within the rate limit, and one for the service.
+IN_FLIGHT = 120.0
 
 
 @dataclass(frozen=True)
@@ -45,16 +53,6 @@ class Intent:
         place = [ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1)]
         return cls(_fingerprint(place, 32), _fingerprint(asked, 16))
 
-    @property
-    def tag(self) -> dict[str, str]:
-        """The metadata by which its request is found again."""
-        return {TASK_KEY: self.task, INPUT_KEY: self.input}
-
-    @property
-    def mark(self) -> dict[str, str]:
-        """The part of the tag that says whose a request is, whatever was asked for."""
-        return {TASK_KEY: self.task}
-
 
 @dataclass(frozen=True)
 class Record:
@@ -63,6 +61,9 @@ class Record:
 
     :param intent: what it meant to ask for.
     :param asked_at: when it was about to ask, in seconds since 1970.
+    :param wait_from: from when its wait counts; later than that where the task was cleared meanwhile.
+    :param run: what tells a retry from a clear, see :func:`run_of`.
+    :param ask: mark of this one request: another Airflow with the same DAG and run has another.
     :param sent: whether it may have been asked; False once the service has said no.
     :param id: id of what was made, or None while that is not known.
     :param over: whether the task has got what it wanted.
@@ -70,9 +71,22 @@ class Record:
 
     intent: Intent
     asked_at: float
+    wait_from: float
+    run: int | None = None
+    ask: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
     sent: bool = True
     id: str | None = None
     over: bool = False
+
+    @property
+    def tag(self) -> dict[str, str]:
+        """The metadata by which its request is found again."""
+        return {TASK_KEY: self.intent.task, INPUT_KEY: self.intent.input, ASK_KEY: self.ask}
+
+    @property
+    def mark(self) -> dict[str, str]:
+        """The part of the tag that says which request it is, whatever was asked for."""
+        return {TASK_KEY: self.intent.task, ASK_KEY: self.ask}
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -83,21 +97,46 @@ class Record:
         """Return a record that was written as JSON, or None for what is not one."""
         if not isinstance(value, Mapping) or not isinstance(value.get("intent"), Mapping):
             return None
-        intent, asked_at, found = value["intent"], value.get("asked_at"), value.get("id")
-        words = [intent.get("task"), intent.get("input")]
-        if not all(isinstance(word, str) for word in words) or not isinstance(asked_at, int | float):
+        intent, found, run = value["intent"], value.get("id"), value.get("run")
+        words = [intent.get("task"), intent.get("input"), value.get("ask")]
+        times = [value.get("asked_at"), value.get("wait_from")]
+        if not all(isinstance(word, str) and word for word in words) or not all(map(_is_time, times)):
             return None
-        known = found if isinstance(found, str) and found else None
         return cls(
-            Intent(*words), float(asked_at), value.get("sent") is not False, known, value.get("over") is True
+            Intent(words[0], words[1]),
+            asked_at=float(times[0]),  # type: ignore[arg-type]
+            wait_from=float(times[1]),  # type: ignore[arg-type]
+            run=run if isinstance(run, int) else None,
+            ask=words[2],
+            sent=value.get("sent") is not False,
+            id=found if isinstance(found, str) and found else None,
+            over=value.get("over") is True,
         )
+
+
+def run_of(context: Mapping[str, Any]) -> int | None:
+    """
+    Return a number that stays for all retries of a task instance, and is another one after it was cleared.
+
+    Clearing raises ``max_tries`` to allow for as many retries again; nothing else changes it.
+    """
+    found = getattr(context["ti"], "max_tries", None)
+    return found if isinstance(found, int) else None
+
+
+def is_first_try(context: Mapping[str, Any]) -> bool:
+    """Return whether this is the first try of a task instance, or the first after it was cleared."""
+    retries = getattr(context.get("task"), "retries", None)
+    run = run_of(context)
+    number = getattr(context["ti"], "try_number", None) or 1
+    return number == 1 or (run is not None and isinstance(retries, int) and number == run - retries + 1)
 
 
 def first_step(record: Record | None, *, tried_before: bool) -> Literal["ask", "look up", "look at"]:
     """
     Decide what a task that is about to ask does first.
 
-    :param record: what an earlier run of it has written down.
+    :param record: what an earlier try of it has written down.
     :param tried_before: whether there was an earlier try.
     :return: ask; or look up in the service's list whether an earlier try has asked; or look at what it has made.
     """
@@ -109,19 +148,36 @@ def first_step(record: Record | None, *, tried_before: bool) -> Literal["ask", "
 
 
 def existing_step(
-    phase: Phase | None, on_existing: OnExisting, *, over: bool
+    phase: Phase | None,
+    on_existing: OnExisting,
+    *,
+    cleared: bool,
+    over: bool,
+    final: Collection[Phase],
+    foreign: bool = False,
 ) -> Literal["reuse", "replace", "fail", "ask"]:
     """
-    Decide what becomes of what an earlier run has made.
+    Decide what becomes of what an earlier try has made.
 
-    :param phase: how it is doing.
-    :param on_existing: what the user wants to become of one that is still open.
-    :param over: whether that run got what it wanted.
+    :param phase: how it is doing; None for a status word that we do not know, which counts as open.
+    :param on_existing: what a user who clears the task wants to become of one that is open.
+    :param cleared: whether the task was cleared since; otherwise this is a retry.
+    :param over: whether that try got what it wanted.
+    :param final: the ends that a retry has to live with.
+    :param foreign: whether it may have been asked of somebody else: the index of a mapped task stands for another entry
+        once the list that it is mapped over has changed.
     """
-    if phase in {None, "open"}:
+    is_open = phase in {None, "open"}
+    if not cleared:
+        return "reuse" if is_open or phase == "arrived" or phase in final else "ask"
+    if not is_open and (phase != "arrived" or over):
+        return "ask"
+    if foreign and on_existing != "replace":
+        return "fail"
+    if is_open:
         return on_existing
     # What has arrived and was not fetched yet would be lost, were it asked for again.
-    return "reuse" if phase == "arrived" and not over else "ask"
+    return "ask" if foreign else "reuse"
 
 
 def check_on_existing(on_existing: object) -> None:
@@ -130,10 +186,25 @@ def check_on_existing(on_existing: object) -> None:
 
     :raises InvalidRequestError: it is none of them.
     """
-    if on_existing not in {"reuse", "replace", "fail"}:
+    if on_existing not in ("reuse", "replace", "fail"):
         raise InvalidRequestError.of("on_existing", f"give 'reuse', 'replace' or 'fail', not {on_existing!r}")
 
 
+def _is_time(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Up to the year 9999, which is as far as a time can be told.
+    return is_number and 0 < value < 253_402_300_800  # type: ignore[operator]
+
+
 def _fingerprint(value: object, length: int) -> str:
-    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    text = json.dumps(_plain(value), sort_keys=True, default=str, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+def _plain(value: object) -> object:
+    """Return a value whose dicts have text for keys, which JSON can sort."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

@@ -25,6 +25,8 @@ from airflow_provider_visio.waiting import (
     MAX_POLL_FAILURES,
     Goal,
     Verdict,
+    decide_exports,
+    decide_photo_requests,
     error_of_exports,
     error_of_photo_requests,
     growing,
@@ -32,7 +34,7 @@ from airflow_provider_visio.waiting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import BaseOperator
     from airflow.triggers.base import BaseTrigger
@@ -129,6 +131,25 @@ class TaskWait(ABC):
         last = self._last or Verdict("timeout", waiting=tuple(ids))
         return self._error_of(replace(last, outcome="timeout"))
 
+    def begin(
+        self, task: BaseOperator, made: Mapping[str, Any], deadline: float | None, *, deferrable: bool
+    ) -> Verdict:
+        """
+        Wait for what the task has just made, or found: not at all where it has ended already.
+
+        :param made: what the service says of it.
+        :param deferrable: give the worker back meanwhile.
+        :raises VisioProviderError: the wait has ended otherwise.
+        """
+        ids = [str(made["id"])]
+        self.states = {ids[0]: made}
+        verdict = self._decide(ids, deadline)
+        if verdict.outcome != "wait":
+            return self.settle(verdict)
+        if deferrable:
+            self.defer(task, ids, deadline)
+        return self.block(ids, deadline)
+
     def block(self, ids: Sequence[str], deadline: float | None) -> Verdict:
         """Wait here, holding the worker, until the wait is over."""
         rounds = 0
@@ -206,6 +227,10 @@ class TaskWait(ABC):
         """Ask the service and decide."""
 
     @abstractmethod
+    def _decide(self, ids: Sequence[str], deadline: float | None) -> Verdict:
+        """Decide by what is known."""
+
+    @abstractmethod
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
         """Return the error that a verdict means."""
 
@@ -237,6 +262,9 @@ class PhotoRequestWait(TaskWait):
 
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
         return self._hook.judge(ids, deadline=deadline, goal=self.goal)
+
+    def _decide(self, ids: Sequence[str], deadline: float | None) -> Verdict:
+        return decide_photo_requests(ids, self.states, now=clock.now(), deadline=deadline, goal=self.goal)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
         return error_of_photo_requests(verdict, self.conn_id, self.goal)
@@ -279,6 +307,9 @@ class ExportWait(TaskWait):
 
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
         return self._hook.judge(ids, deadline=deadline)
+
+    def _decide(self, ids: Sequence[str], deadline: float | None) -> Verdict:
+        return decide_exports(ids, self.states, self._hook.contract, now=clock.now(), deadline=deadline)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
         reasons = {i: str(state.get("error") or "") for i, state in self.states.items()}

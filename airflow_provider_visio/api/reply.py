@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -9,8 +10,9 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -33,6 +35,11 @@ MAX_FIELDS = 10
 # A reset further away than this is a header we misread, not a limit.
 MAX_RESET = 2 * 3600.0
 
+# A shorter key could by chance be a part of an honest word of the data; error texts never have it.
+LEAST_KEY = 16
+
+# What JSON can write and UTF-8 cannot: one half of a pair.
+_HALF = re.compile("[\ud800-\udfff]")
 # As it is, or as a part of a URL. The look-behind, and that few apostrophes count, keep it linear on long runs.
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+(?:'[\w.+%-]+){0,2}(?:@|%40)[\w-]+(\.[\w-]+)+", re.IGNORECASE)
 _URL_QUERY = re.compile(r"(https?:\\?/\\?/[^\s?\"'<>]+)\?[^\s\"'<>]+")
@@ -72,7 +79,7 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
         raise error_from(call, reply, site, now=now)
     if reply.status == 204 or (not reply.body.strip() and call.method == "DELETE"):
         return {"data": None, "meta": {}, "links": {}}
-    body = _json(reply)
+    body = _json(reply, site)
     if not isinstance(body, dict | list):
         raise unexpected(
             call, site, f"answered {reply.status} with {_describe(reply, site)} instead of JSON", reply
@@ -88,21 +95,21 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
 
 def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
-    # A redirect says where to ask instead: nothing was done.
-    redirected = reply is not None and 300 <= reply.status < 400
-    ambiguous = call.changes and not redirected
+    # A redirect says where to ask instead, and a refusal refuses: nothing was done.
+    refused = reply is not None and 300 <= reply.status < 500
+    ambiguous = call.changes and not refused
     return UnexpectedReplyError(
         _sentence(
             call,
             site,
             what,
-            request_id=request_id_of(reply),
+            request_id=request_id_of(reply, site),
             advice="Check that the connection's Host is the API's base URL, and that no proxy answers in its place."
-            if call.repeatable or redirected
+            if call.repeatable or refused
             else AMBIGUOUS_ADVICE,
         ),
         status=reply.status if reply else None,
-        request_id=request_id_of(reply),
+        request_id=request_id_of(reply, site),
         conn_id=site.conn_id,
         ambiguous=ambiguous,
     )
@@ -116,9 +123,12 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
         return unexpected(
             call, site, f"answered {status}, a redirect{target}, which is not followed with an API key", reply
         )
-    words, fields = _problem(reply)
+    if status in {404, 410} and _is_page(reply):
+        # Not the service's word that there is no such thing: a proxy answers so for everything, or for a while.
+        return unexpected(call, site, f"answered {status} with {_describe(reply, site)}", reply)
+    words, fields = _problem(reply, site)
     fields = {said(n, site): [said(p, site) for p in ps] for n, ps in fields.items()}
-    request_id = request_id_of(reply)
+    request_id = request_id_of(reply, site)
     ambiguous = call.changes and (status >= 500 or status == 408)
     what = (
         f"answered {status}: {said(words, site)}"
@@ -176,11 +186,9 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     if value:
         seconds = _number(value)
         if seconds is None:
-            try:
+            # A date that no calendar has overflows.
+            with contextlib.suppress(ValueError, OverflowError):
                 moment = parsedate_to_datetime(value)
-            except ValueError:
-                moment = None
-            if moment is not None:
                 seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
         if seconds is not None and seconds >= 0:
             return seconds
@@ -190,25 +198,23 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     return None
 
 
-def request_id_of(reply: Reply | None) -> str | None:
+def request_id_of(reply: Reply | None, site: Site) -> str | None:
     """Return the service's own id of a call: ``meta.request_id`` (seed), or an ``X-Request-Id`` header."""
     if reply is None:
         return None
-    body = _json(reply)
+    body = _json(reply, site)
     meta = body.get("meta") if isinstance(body, dict) else None
     found = meta.get("request_id") if isinstance(meta, dict) else None
     found = found or reply.headers.get("x-request-id")
-    return str(found)[:100] if found else None
+    return _quiet(str(found), site)[:100] if found else None
 
 
 def site_of(url: str) -> str:
     """Return " to <host>" for a URL, without its user, path and query, which may be secret."""
-    try:
-        parts = urlsplit(url)
-        place = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
-    except ValueError:
+    parts = http_url(url)
+    if parts is None:
         return ""
-    return f" to {parts.scheme}://{place}" if parts.scheme in {"http", "https"} and place else ""
+    return f" to {parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
 
 
 def _error_class(status: int) -> type[VisioProviderError]:
@@ -250,9 +256,9 @@ def _sentence(call: Call, site: Site, what: str, *, request_id: str | None, advi
     return " ".join(part for part in (f"{site.service.name} {what}", advice, where) if part)
 
 
-def _problem(reply: Reply) -> tuple[str, dict[str, list[str]]]:
+def _problem(reply: Reply, site: Site) -> tuple[str, dict[str, list[str]]]:
     """Read both error shapes of the Visiono reference, which are also Laravel's and Vizdom's."""
-    body = _json(reply)
+    body = _json(reply, site)
     if not isinstance(body, dict):
         return "", {}
     error = body.get("error")
@@ -291,7 +297,8 @@ def _cut(text: str) -> str:
 
 
 def _quiet(text: str, site: Site) -> str:
-    """Take out what must not reach a log: the key, signed links, people's addresses."""
+    """Take out what must not reach a log (the key, signed links, people's addresses), or cannot: half characters."""
+    text = _HALF.sub("\ufffd", text)
     for form in _forms(site.key) if site.key else ():
         text = text.replace(form, "***")
     return _EMAIL.sub("<address>", _SIGNED.sub(r"\1=...", _URL_QUERY.sub(r"\1?...", text)))
@@ -308,20 +315,39 @@ def _describe(reply: Reply, site: Site) -> str:
     if not body:
         return "an empty body"
     text = body[:4096].decode("utf-8", "replace")
-    if text.lstrip().startswith("<"):
+    if _is_page(reply):
         title = _TITLE.search(text)
         named = _quiet(" ".join(title.group(1).split()), site)[:80] if title else ""
         return f'an HTML page titled "{named}"' if named else "an HTML page"
     if text[:1] in {"{", "["}:
-        return "JSON without a message" if _json(reply) is not None else "JSON that is cut off or broken"
+        return (
+            "JSON without a message" if _json(reply, site) is not None else "JSON that is cut off or broken"
+        )
     return f"{len(body)} bytes that are not JSON"
 
 
-def _json(reply: Reply) -> Any:
+def _is_page(reply: Reply) -> bool:
+    return reply.body.lstrip().startswith(b"<")
+
+
+def _json(reply: Reply, site: Site) -> Any:
     try:
-        return json.loads(reply.body)
+        return _clean(json.loads(reply.body), site.key if len(site.key) >= LEAST_KEY else None)
     except (ValueError, RecursionError):
         return None
+
+
+def _clean(value: Any, key: str | None) -> Any:
+    """Take out of all texts what must not be passed on, the key, or cannot be written: half characters."""
+    if isinstance(value, str):
+        if not value.isascii():
+            value = _HALF.sub("\ufffd", value)
+        return value.replace(key, "***") if key else value
+    if isinstance(value, list):
+        return [_clean(part, key) for part in value]
+    if isinstance(value, dict):
+        return {_clean(name, key): _clean(part, key) for name, part in value.items()}
+    return value
 
 
 def _number(value: str) -> float | None:

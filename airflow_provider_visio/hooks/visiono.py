@@ -142,6 +142,25 @@ class VisionoHook(VisioBaseHook):
         """
         return cast("PhotoRequest", self._object(api.get_photo_request(request_id)))
 
+    def get_or_gone(self, request_id: str, *, since: float | None = None) -> Mapping[str, Any]:
+        """
+        Return one photo request; for one that is gone, ``{"id", "status": "deleted"}``.
+
+        A 404 alone does not say so, for a proxy can send one, too: the list must work, and not have it.
+
+        :param request_id: its id.
+        :param since: a time after which it was made, in seconds since 1970, which spares pages of the list.
+        :raises VisioProviderError: it is not known whether it is gone.
+        """
+        try:
+            return self.get_photo_request(request_id)
+        except NotFoundError:
+            moment = None if since is None else pendulum.from_timestamp(since)
+            listed = self.list_photo_requests(created_after=moment, page_size=LIST_PAGE)
+            return next(
+                (one for one in listed if one["id"] == request_id), {"id": request_id, "status": "deleted"}
+            )
+
     def find_photo_requests(
         self, tag: Mapping[str, str], *, since: float | None = None
     ) -> list[PhotoRequest]:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
-from airflow_provider_visio.intent import Intent, OnExisting, Record, existing_step, first_step
+from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE
+from airflow_provider_visio.exceptions import VisioProviderError
+from airflow_provider_visio.intent import (
+    IN_FLIGHT,
+    INPUT_KEY,
+    TASK_KEY,
+    Intent,
+    OnExisting,
+    Record,
+    existing_step,
+    first_step,
+    is_first_try,
+    run_of,
+)
+from airflow_provider_visio.state_store import StateStore
 from airflow_provider_visio.waiting import epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from airflow.sdk import Context
 
@@ -23,10 +36,40 @@ log = logging.getLogger(__name__)
 
 STORE_KEY = "visio_intent"
 
-# How far clocks may be apart, and a run may begin after it was due.
+# Seconds by which clocks may be apart, and a run may begin before it was due.
 SLACK = 3600.0
 
+# Seconds to the second look for something that may still be on its way; each next pause is twice as long.
+FIRST_PAUSE = 5.0
+
 Made = TypeVar("Made", bound=Mapping[str, Any])
+
+_CHANGED = "This task asks for something else than when it made %s. %s"
+_STANDS = (
+    "What was asked for then still stands; clear the task with on_existing='replace', or delete that one and clear it, "
+    "to ask anew."
+)
+
+
+@dataclass(frozen=True)
+class Calls(Generic[Made]):
+    """
+    The calls of a service that :class:`Once` needs.
+
+    :param ask: makes what is asked for, with the metadata by which it can be found again.
+    :param look_at: gets one by its id and the time after which it was made; one that is gone has a status that says so.
+    :param look_up: finds those with some metadata that were made after a time; None where the service has no list.
+    :param phase_of: tells how one is doing.
+    :param discard: takes one back; None where the service cannot.
+    :param final: the ends that a retry has to live with; after any other it asks anew.
+    """
+
+    ask: Callable[[dict[str, str]], Made]
+    look_at: Callable[[str, float], Made]
+    look_up: Callable[[dict[str, str], float | None], Sequence[Made]] | None
+    phase_of: Callable[[Made], Phase | None]
+    discard: Callable[[str], None] | None
+    final: Collection[Phase] = ()
 
 
 class Once:
@@ -35,148 +78,184 @@ class Once:
 
     :param context: the task's context; without a ``task_state_store`` (before Airflow 3.3) nothing is written down.
     :param asked: what it asks for.
-    :param on_existing: what becomes of what an earlier run has made and is still open.
+    :param on_existing: what becomes of what was made before the task was cleared, and is still open.
     """
 
     def __init__(self, context: Context, asked: Mapping[str, Any], on_existing: OnExisting) -> None:
-        self._ti = context["ti"]
         self._context = context
-        self._store: Any = context.get("task_state_store")
+        self._store = StateStore(context)
         self._on_existing = on_existing
         self.intent = Intent.of(context, asked)
-        self.record = Record.from_json(self._store.get(STORE_KEY)) if self._store is not None else None
+        self.record = Record.from_json(self._store.get(STORE_KEY))
 
     @property
     def since(self) -> float:
-        """When the task first asked, or meant to, in seconds since 1970."""
-        return self.record.asked_at if self.record else clock.now()
+        """From when the task's wait counts, in seconds since 1970."""
+        return self.record.wait_from if self.record else clock.now()
 
-    def get(
-        self,
-        *,
-        ask: Callable[[dict[str, str]], Made],
-        look_at: Callable[[str], Made],
-        look_up: Callable[[Intent, float | None], Sequence[Made]] | None,
-        phase_of: Callable[[Made], Phase | None],
-        discard: Callable[[str], None] | None,
-    ) -> Made:
+    def get(self, calls: Calls[Made]) -> Made:
         """
         Return what the task asks for: made now, or found.
 
-        :param ask: makes it, with the metadata by which it can be found again.
-        :param look_at: gets one by its id.
-        :param look_up: finds those of an intent that were made after a moment; None where the service cannot tell.
-        :param phase_of: tells how one is doing.
-        :param discard: takes one back; None where the service cannot.
+        :param calls: how to make it, and how to find it.
         :raises VisioProviderError: it cannot be made, or nobody can tell whether it was made before.
         """
-        found = self._existing(look_at, look_up, phase_of)
+        cleared = self._cleared
+        found = self._existing(calls)
         if found is not None:
-            over = self.record is not None and self.record.over and self.record.id == found["id"]
-            step = existing_step(phase_of(found), self._on_existing, over=over)
+            changed = self._intent_behind(found).input != self.intent.input
+            foreign = changed and getattr(self._context["ti"], "map_index", -1) >= 0
+            step = existing_step(
+                calls.phase_of(found),
+                self._on_existing,
+                cleared=cleared,
+                over=self.record is not None and self.record.over,
+                final=calls.final,
+                foreign=foreign,
+            )
             if step == "fail":
-                raise VisioProviderError(
-                    f"{found['id']}, which an earlier run of this task has made, is still open, and on_existing is "
-                    "'fail'. Wait for it, delete it, or use on_existing='reuse' or 'replace'."
-                )
+                raise VisioProviderError(_why_not(found["id"], foreign=foreign))
+            if changed:
+                log.warning(_CHANGED, found["id"], "Another is asked for." if step != "reuse" else _STANDS)
             if step == "reuse":
-                return self._take_up(found)
+                return self._take_up(found, cleared=cleared)
             if step == "replace":
-                self._replace(found, discard)
-        return self._ask(ask, look_up, phase_of)
+                self._replace(found, calls)
+        return self._ask(calls)
 
     def close(self) -> None:
         """Write down that the task has got what it wanted."""
         if self.record is not None:
             self._write(replace(self.record, over=True), at_all_costs=False)
 
-    def _existing(
-        self,
-        look_at: Callable[[str], Made],
-        look_up: Callable[[Intent, float | None], Sequence[Made]] | None,
-        phase_of: Callable[[Made], Phase | None],
-    ) -> Made | None:
-        step = first_step(self.record, tried_before=(getattr(self._ti, "try_number", 1) or 1) > 1)
-        if step == "look at" and self.record is not None and self.record.id:
-            try:
-                return look_at(self.record.id)
-            except NotFoundError:
-                log.info("%s, which an earlier run has made, is no longer there.", self.record.id)
-                return None
+    @property
+    def _cleared(self) -> bool:
+        """Whether the task was cleared since the record was written."""
+        if self.record is not None and self.record.run is not None:
+            return self.record.run != run_of(self._context)
+        return is_first_try(self._context)
+
+    def _existing(self, calls: Calls[Made]) -> Made | None:
+        tried_before = (getattr(self._context["ti"], "try_number", None) or 1) > 1
+        step = first_step(self.record, tried_before=tried_before)
+        record = self.record
+        if step == "look at" and record is not None and record.id:
+            return calls.look_at(record.id, record.asked_at - SLACK)
         if step == "look up":
-            if look_up is None:
-                log.warning(
-                    "An earlier try may have started this already; the service has no way to tell. It is started again."
-                )
-                return None
-            return self._found(look_up, phase_of)
+            return self._looked_up(calls)
         return None
 
-    def _found(
-        self,
-        look_up: Callable[[Intent, float | None], Sequence[Made]],
-        phase_of: Callable[[Made], Phase | None],
-    ) -> Made | None:
-        made = list(look_up(self.intent, self._earliest()))
-        ranks = {None: 0, "open": 0, "arrived": 1}
-        return min(made, key=lambda one: ranks.get(phase_of(one), 2), default=None)
+    def _looked_up(self, calls: Calls[Made]) -> Made | None:
+        if calls.look_up is None:
+            log.warning(
+                "An earlier try may have started this already; the service has no way to tell. It is started again."
+            )
+            return None
+        record = self.record
+        if record is not None:
+            mark, until = record.mark, record.asked_at + IN_FLIGHT
+            since: float | None = record.asked_at - SLACK
+        else:
+            # With a store, whatever was asked was written down first; without, it may have been asked just now.
+            mark, since = {TASK_KEY: self.intent.task}, self._due()
+            until = clock.now() + (0.0 if self._store else IN_FLIGHT)
+        try:
+            return self._found(calls, mark, since, until)
+        except VisioProviderError as error:
+            raise error.saying(
+                "So it is not known whether an earlier try of this task has asked already, and nothing was made; run "
+                "the task again once the service can be asked."
+            ) from error
 
-    def _earliest(self) -> float | None:
-        if self.record is not None:
-            return self.record.asked_at - SLACK
+    def _found(
+        self, calls: Calls[Made], mark: dict[str, str], since: float | None, until: float
+    ) -> Made | None:
+        """Look for what was made, until what is not there by then was never made."""
+        pause = FIRST_PAUSE
+        while True:
+            now = clock.now()
+            made = list(calls.look_up(mark, since)) if calls.look_up else []
+            if made or now >= until:
+                ranks = {None: 0, "open": 0, "arrived": 1}
+                return min(made, key=lambda one: ranks.get(calls.phase_of(one), 2), default=None)
+            log.info(
+                "Not in the service's list; a call of an earlier moment may still be on its way. Looking again for "
+                "%.0f s.",
+                until - now,
+            )
+            clock.sleep(min(pause, until - now))
+            pause *= 2
+
+    def _due(self) -> float | None:
         # Not the run's start, which is another one after the run was cleared.
         due = epoch(getattr(self._context.get("dag_run"), "run_after", None))
         return None if due is None else due - SLACK
 
-    def _take_up(self, found: Made) -> Made:
-        log.info("%s was made by an earlier run of this task; it is not asked for again.", found["id"])
-        before = self.record.intent if self.record else None
-        metadata = found.get("metadata")
-        told = metadata.get("airflow_input") if isinstance(metadata, Mapping) else None
-        if (before.input if before else told or self.intent.input) != self.intent.input:
-            log.warning(
-                "This task asks for something else than the run that made %s. What was asked for then still stands; "
-                "use on_existing='replace', or delete it, to ask anew.",
-                found["id"],
-            )
-        asked_at = self.record.asked_at if self.record else epoch(found.get("created_at")) or clock.now()
-        intent = before or replace(self.intent, input=str(told or self.intent.input))
-        self._write(Record(intent, asked_at, id=str(found["id"])), at_all_costs=False)
+    def _take_up(self, found: Made, *, cleared: bool) -> Made:
+        log.info("%s was made by an earlier try of this task; it is not asked for again.", found["id"])
+        now = clock.now()
+        record = self.record
+        if record is None:
+            asked_at = epoch(found.get("created_at")) or now
+            record = Record(self._intent_behind(found), asked_at, asked_at, run_of(self._context))
+        if cleared:
+            # A person wants it to be waited for once more.
+            record = replace(record, run=run_of(self._context), wait_from=now)
+        self._write(replace(record, id=str(found["id"])), at_all_costs=False)
         return found
 
-    def _replace(self, found: Made, discard: Callable[[str], None] | None) -> None:
-        if discard is None:
+    def _intent_behind(self, found: Made) -> Intent:
+        """Return what something was meant to be when it was made."""
+        if self.record is not None:
+            return self.record.intent
+        metadata = found.get("metadata")
+        told = metadata.get(INPUT_KEY) if isinstance(metadata, Mapping) else None
+        return replace(self.intent, input=str(told)) if told else self.intent
+
+    def _replace(self, found: Made, calls: Calls[Made]) -> None:
+        if calls.discard is None:
             log.info("%s goes on, for the service cannot take it back; another is started.", found["id"])
             return
         log.info("%s is replaced, as on_existing says.", found["id"])
-        discard(str(found["id"]))
+        calls.discard(str(found["id"]))
 
-    def _ask(
-        self,
-        ask: Callable[[dict[str, str]], Made],
-        look_up: Callable[[Intent, float | None], Sequence[Made]] | None,
-        phase_of: Callable[[Made], Phase | None],
-    ) -> Made:
-        record = Record(self.intent, clock.now())
+    def _ask(self, calls: Calls[Made]) -> Made:
+        now = clock.now()
+        record = Record(self.intent, now, now, run_of(self._context))
         self._write(record, at_all_costs=True)
         try:
-            made = ask(self.intent.tag)
+            made = calls.ask(record.tag)
         except VisioProviderError as error:
             if not error.ambiguous:
                 self._write(replace(record, sent=False), at_all_costs=False)
                 raise
-            found = self._found(look_up, phase_of) if look_up else None
-            if found is None:
-                raise
-            log.warning("%s It was made all the same: %s.", error, found["id"])
-            made = found
+            made = self._after_silence(record, error, calls)
         self._write(replace(record, id=str(made["id"])), at_all_costs=False)
         return made
 
+    def _after_silence(self, record: Record, error: VisioProviderError, calls: Calls[Made]) -> Made:
+        """Return what a call has made whose reply was lost."""
+        if calls.look_up is None:
+            raise error
+        log.warning("%s Looking now whether it was.", error)
+        try:
+            found = self._found(calls, record.mark, record.asked_at - SLACK, clock.now() + IN_FLIGHT)
+        except VisioProviderError as problem:
+            raise problem.saying(
+                f"So it is not known whether the call before it was carried out ({error}) The next try looks first, "
+                "and asks only if it was not."
+            ) from error
+        if found is None:
+            self._write(replace(record, sent=False), at_all_costs=False)
+            raise error.saying(
+                "It is not in the service's list, so it was not made; the next try asks again.",
+                instead_of=AMBIGUOUS_ADVICE,
+            ) from error
+        log.warning("It was made: %s.", found["id"])
+        return found
+
     def _write(self, record: Record, *, at_all_costs: bool) -> None:
         self.record = record
-        if self._store is None:
-            return
         try:
             self._store.set(STORE_KEY, record.as_json())
         except Exception:
@@ -184,3 +263,16 @@ class Once:
                 raise  # nothing was asked yet
             # The request carries its tag, so a later try will find it even so.
             log.warning("What this task has made could not be written down.", exc_info=True)
+
+
+def _why_not(found: str, *, foreign: bool) -> str:
+    if foreign:
+        return (
+            f"{found}, which this mapped task made before it was cleared, was asked for with other words or of "
+            "somebody else: the list that it is mapped over may have changed. So it is neither taken up nor asked for "
+            "again. Clear the task with on_existing='replace' to ask anew, or give it the input that it had."
+        )
+    return (
+        f"{found}, which this task made before it was cleared, is still open, and on_existing is 'fail', so nothing is "
+        "asked for. Wait for it, delete it, or use on_existing='reuse' or 'replace'."
+    )

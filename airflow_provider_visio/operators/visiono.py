@@ -17,10 +17,11 @@ from airflow_provider_visio.arguments import (
     seconds,
 )
 from airflow_provider_visio.destination import check_destination, check_reachable, folder_at
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
+from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.operators.base import VisioOperator
+from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.operators.once import Once
     from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.transfer import Manifest
+    from airflow_provider_visio.waiting import Phase
 
 # What of a request later tasks need; its recipient's address stays with the service.
 _OUTPUT = (
@@ -45,6 +47,10 @@ _OUTPUT = (
     "created_at",
     "expires_at",
 )
+
+
+# Key, in the task's state store, of the ids that it began to delete.
+DELETING = "visio_deleting"
 
 
 class _VisionoOperator(VisioOperator):
@@ -85,9 +91,9 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
     :param timeout: seconds or timedelta to wait for the photos at most, from when they were asked for; None for as long
         as the request is open. ``execution_timeout`` counts likewise.
     :param poke_interval: seconds or timedelta between two looks while waiting.
-    :param on_existing: what becomes of a request that an earlier try, or an earlier run of this task that was cleared,
-        has made and that is still open: ``"reuse"`` goes on waiting for it, ``"replace"`` deletes it and asks anew,
-        ``"fail"`` fails. One that has ended is asked for anew, unless its photos were not fetched yet.
+    :param on_existing: what becomes, when the task is cleared, of the request that it made and that is still open:
+        ``"reuse"`` waits for it once more, ``"replace"`` deletes it and asks anew, ``"fail"`` fails. After one that has
+        ended, a cleared task asks anew, unless its photos were not fetched yet. A retry never asks a person again.
     :param cancel_on_kill: whether the request is deleted when its task is killed, marked or cleared by somebody.
     :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
         the service's rate limit.
@@ -95,6 +101,7 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
     :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
     :raises PhotoRequestFailedError: the request expired, was cancelled or was deleted.
     :raises WaitTimeoutError: ``timeout`` passed; the request stays open.
+    :raises VisioProviderError: it cannot be looked up whether an earlier try has asked already; nothing is made.
     """
 
     template_fields: Sequence[str] = (
@@ -193,11 +200,7 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
             once.close()
             return _output(request)
         deadline = earliest_deadline(once.since, self.timeout, self.execution_timeout)
-        wait = self._wait()
-        wait.states = {request["id"]: request}
-        if self.deferrable:
-            wait.defer(self, [request["id"]], deadline)
-        wait.block([request["id"]], deadline)
+        self._wait().begin(self, request, deadline, deferrable=self.deferrable)
         return self._finish(context, request["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
@@ -230,14 +233,18 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
 
     def _request(self, once: Once) -> Mapping[str, Any]:
         """Return the request that this task asks for: made now, or found."""
+        from airflow_provider_visio.operators.once import Calls
         from airflow_provider_visio.waiting import photo_request_phase
 
         hook = self.hook
 
         def ask(tag: dict[str, str]) -> Mapping[str, Any]:
-            made = hook.create_photo_request(
-                **{**self._asked(), "metadata": {**(self.metadata or {}), **tag}}
-            )
+            metadata = {**tag, **(self.metadata or {})}
+            if any(metadata[name] != word for name, word in tag.items()):
+                raise InvalidRequestError.of(
+                    "metadata", f"leave out {', '.join(tag)}: these are the provider's own"
+                )
+            made = hook.create_photo_request(**{**self._asked(), "metadata": metadata})
             self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
             return made
 
@@ -245,12 +252,17 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
             with contextlib.suppress(NotFoundError):
                 hook.delete_photo_request(request_id)
 
+        # No person is asked again because Airflow retries. One that is gone may have been deleted by our own on_kill.
+        final: set[Phase] = {"expired", "cancelled"}
         return once.get(
-            ask=ask,
-            look_at=hook.get_photo_request,
-            look_up=lambda intent, since: hook.find_photo_requests(intent.mark, since=since),
-            phase_of=lambda request: photo_request_phase(request, now=clock.now()),
-            discard=discard,
+            Calls(
+                ask=ask,
+                look_at=lambda request_id, since: hook.get_or_gone(request_id, since=since),
+                look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
+                phase_of=lambda request: photo_request_phase(request, now=clock.now()),
+                discard=discard,
+                final=final if self.cancel_on_kill else {*final, "deleted"},
+            )
         )
 
     def _wait(self) -> PhotoRequestWait:
@@ -332,20 +344,29 @@ class _VisionoDeleteOperator(_VisionoOperator):
     operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
     ignore_missing: bool
 
-    def _delete_all(self, given_ids: Any, name: str, delete: Callable[[str], None]) -> Any:
+    def _delete_all(self, context: Context, given_ids: Any, name: str, delete: Callable[[str], None]) -> Any:
         ids = ids_of(given_ids, name)
+        store = StateStore(context)
         for found in ids:
             if found not in self._done:
-                self._done[found] = self._delete(found, delete)
+                self._done[found] = self._delete(found, delete, store)
         results = [self._done[found] for found in ids]
         self.multiple_outputs = not is_many(given_ids)
         return results[0] if self.multiple_outputs else results
 
-    def _delete(self, found: str, delete: Callable[[str], None]) -> dict[str, Any]:
+    def _delete(self, found: str, delete: Callable[[str], None], store: StateStore) -> dict[str, Any]:
+        # What an earlier try began to delete and is gone was deleted by it, though it did not live to say so.
+        begun = store.get(DELETING) or []
+        store.set(DELETING, [*begun, found])
         try:
             delete(found)
-        except NotFoundError:
-            if not self.ignore_missing:
+        except VisioProviderError as error:
+            missing = isinstance(error, NotFoundError)
+            if missing and found in begun:
+                return {"id": found, "deleted": True}
+            if not error.ambiguous:
+                store.set(DELETING, begun)
+            if not (missing and self.ignore_missing):
                 raise
             self.log.info("%s was not there.", found)
             return {"id": found, "deleted": False}
@@ -381,9 +402,9 @@ class VisionoDeletePhotoRequestOperator(_VisionoDeleteOperator):
         self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
 
-    def _run(self, context: Context) -> Any:  # noqa: ARG002
+    def _run(self, context: Context) -> Any:
         """Delete the requests."""
-        return self._delete_all(self.request_id, "request_id", self.hook.delete_photo_request)
+        return self._delete_all(context, self.request_id, "request_id", self.hook.delete_photo_request)
 
 
 class VisionoCreatePermanentLinkOperator(_VisionoOperator):
@@ -506,9 +527,9 @@ class VisionoDeletePermanentLinkOperator(_VisionoDeleteOperator):
         self.visiono_conn_id = visiono_conn_id
         known_ids(link_id, "link_id")
 
-    def _run(self, context: Context) -> Any:  # noqa: ARG002
+    def _run(self, context: Context) -> Any:
         """Delete the links."""
-        return self._delete_all(self.link_id, "link_id", self.hook.delete_permanent_link)
+        return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:

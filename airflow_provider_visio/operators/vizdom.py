@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.export_format import check_format
 from airflow_provider_visio.arguments import (
@@ -15,7 +15,7 @@ from airflow_provider_visio.arguments import (
     seconds,
 )
 from airflow_provider_visio.destination import check_destination, check_reachable
-from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.operators.base import VisioOperator
@@ -67,9 +67,10 @@ class VizdomExportDashboardOperator(_VizdomOperator):
     :param timeout: seconds or timedelta to wait for the file at most, from when it was asked for; None for no limit.
         ``execution_timeout`` counts likewise.
     :param poke_interval: seconds or timedelta between the first two looks; later ones come up to 30 s apart.
-    :param on_existing: what becomes of an export that an earlier try, or an earlier run of this task that was cleared,
-        has started and that is still being made: ``"reuse"``, ``"replace"`` (start another; no call to cancel one is
-        known) or ``"fail"``. Where the reply to the start was lost, another is started, for Vizdom has no list of them.
+    :param on_existing: what becomes, when the task is cleared, of the export that it started and that is still being
+        made: ``"reuse"`` waits for it once more, ``"replace"`` starts another (no call to cancel one is known),
+        ``"fail"`` fails. A retry goes on waiting for it, and starts another only after one that has failed, or where
+        the reply to the start was lost: Vizdom has no list to find it in.
     :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
         the service's rate limit.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
@@ -119,24 +120,14 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         """Start the export; wait for its file and store it if asked to."""
         if self.destination is not None:
             check_reachable(self.destination)
-        from airflow_provider_visio.waiting import Verdict, export_phase
-
-        hook = self.hook
-        remember_link(context, hook.dashboard_url(self.dashboard_id))
+        remember_link(context, self.hook.dashboard_url(self.dashboard_id))
         once = self._once(context)
         export = self._export(once)
         if not self.wait_for_completion:
             once.close()
             return _output(export)
         deadline = earliest_deadline(once.since, self.timeout, self.execution_timeout)
-        wait = self._wait()
-        # An export may be ready at once, from a cache; a deferral would then only cost time.
-        if export_phase(export, hook.contract) == "arrived":
-            done = Verdict("done", arrived=(export["id"],)).as_event()
-            return cast("dict[str, Any]", self.execute_complete(context, done))
-        if self.deferrable:
-            wait.defer(self, [export["id"]], deadline)
-        wait.block([export["id"]], deadline)
+        self._wait().begin(self, export, deadline, deferrable=self.deferrable)
         return self._finish(context, export["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
@@ -150,7 +141,8 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         return Once(context, asked, self.on_existing)
 
     def _export(self, once: Once) -> Mapping[str, Any]:
-        """Return the export that this task asks for: started now, or by an earlier run."""
+        """Return the export that this task asks for: started now, or by an earlier try."""
+        from airflow_provider_visio.operators.once import Calls
         from airflow_provider_visio.waiting import export_phase
 
         hook = self.hook
@@ -160,12 +152,21 @@ class VizdomExportDashboardOperator(_VizdomOperator):
             self.log.info("Export %s of dashboard %s is started.", made["id"], self.dashboard_id)
             return made
 
+        def look_at(export_id: str, _: float) -> Mapping[str, Any]:
+            try:
+                return hook.get_export(export_id)
+            except NotFoundError:
+                return {"id": export_id, "status": "deleted"}
+
+        # No list of exports and no call to cancel one is known. One that has failed is started again by a retry.
         return once.get(
-            ask=ask,
-            look_at=hook.get_export,
-            look_up=None,
-            phase_of=lambda export: export_phase(export, hook.contract),
-            discard=None,
+            Calls(
+                ask=ask,
+                look_at=look_at,
+                look_up=None,
+                phase_of=lambda export: export_phase(export, hook.contract),
+                discard=None,
+            )
         )
 
     def _wait(self) -> ExportWait:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many, seconds
-from airflow_provider_visio.began import began, ended
+from airflow_provider_visio.began import began
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     RateLimitedError,
@@ -47,11 +46,15 @@ class VisioSensor(BaseSensorOperator):
         self.deferrable = mode is None if deferrable is None else deferrable
         super().__init__(mode=mode or "poke", **kwargs)
         seconds(self.poke_interval, "poke_interval")
+        self._deadline: float | None = None
         self.multiple_outputs = True  # so that `output["arrived"]` works in later tasks
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait in whichever mode was chosen."""
+        # From when the wait first began: neither a retry nor a restart of the triggerer starts the clock again.
+        since = began(context)
         if not self.deferrable:
+            self._deadline = earliest_deadline(since, self.timeout, None)
             try:
                 result: dict[str, Any] = super().execute(context)
             except SensorWaitTimeoutError:
@@ -65,9 +68,8 @@ class VisioSensor(BaseSensorOperator):
                     raise
                 raise self._timed_out() from error
             return result
-        with self._softly(), self._over(context):
-            # From when the wait first began: neither a retry nor a restart of the triggerer starts the clock again.
-            deadline = earliest_deadline(began(context), self.timeout, self.execution_timeout)
+        with self._softly():
+            deadline = earliest_deadline(since, self.timeout, self.execution_timeout)
             ids, wait = self._ids(), self._wait
             try:
                 verdict = wait.look(ids, deadline)
@@ -85,8 +87,9 @@ class VisioSensor(BaseSensorOperator):
         with self._softly():
             wait = self._wait
             # Each look in reschedule mode is a process of its own, which cannot count failures in a row.
+            look = wait.look if self.reschedule else wait.look_patiently
             try:
-                verdict = (wait.look if self.reschedule else wait.look_patiently)(self._ids())
+                verdict = look(self._ids(), self._deadline)
             except (ConnectionFailedError, RateLimitedError, ServiceError, UnexpectedReplyError) as error:
                 # What goes on with whatever has come by the deadline need not fail before it.
                 if not wait.goal.proceed and not isinstance(error, RateLimitedError):
@@ -98,21 +101,10 @@ class VisioSensor(BaseSensorOperator):
                 return False
             return PokeReturnValue(is_done=True, xcom_value=self._result(wait.settle(verdict)))
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
         """Go on after a deferred wait."""
-        with self._softly(), self._over(context):
+        with self._softly():
             return self._result(self._wait.resume(self, event))
-
-    @contextlib.contextmanager
-    def _over(self, context: Context) -> Iterator[None]:
-        """Have the wait end with what follows: well, or at its deadline, but not with trouble that a retry may mend."""
-        try:
-            yield
-        except WaitTimeoutError:
-            ended(context)
-            raise
-        else:
-            ended(context)
 
     @contextlib.contextmanager
     def _softly(self) -> Iterator[None]:

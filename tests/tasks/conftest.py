@@ -33,24 +33,34 @@ class Task:
     """
     One run of one operator or sensor.
 
-    :param earlier: the try of the same task instance before this one; with ``store=None``, an Airflow before 3.3.
+    :param earlier: the try of the same task instance before this one.
+    :param cleared: whether somebody has cleared the task since; otherwise this is a retry.
+    :param store: the task's state store; None for an Airflow before 3.3.
     """
 
     dag_id, run_id, map_index = "claims", "manual__1", -1
 
     def __init__(
-        self, operator: BaseOperator, earlier: Task | None = None, store: Store | None | bool = True
+        self,
+        operator: BaseOperator,
+        earlier: Task | None = None,
+        *,
+        cleared: bool = False,
+        store: Store | bool | None = True,
     ) -> None:
         self.operator = operator
         self.task_id = operator.task_id
         self.try_number = earlier.try_number + 1 if earlier else 1
+        # As Airflow counts: retries leave it alone, and clearing allows for as many retries again.
+        tried = earlier.try_number if earlier and cleared else 0
+        self.max_tries = earlier.max_tries if earlier and not cleared else tried + operator.retries
         self.store = earlier.store if earlier else Store() if store is True else None
         self.xcom: dict[str, Any] = {}
         self.deferrals: list[TaskDeferred] = []
         self.events: list[dict[str, Any]] = []
         self.reschedules = 0
         self.first_reschedule: datetime | None = None
-        self.context: Any = {"ti": self}
+        self.context: Any = {"ti": self, "task": operator}
         if self.store is not None:
             self.context["task_state_store"] = self.store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -11,6 +12,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
+    NotFoundError,
     PhotoRequestFailedError,
     ServiceError,
     UnexpectedReplyError,
@@ -18,7 +20,10 @@ from airflow_provider_visio.exceptions import (
     WaitTimeoutError,
 )
 from airflow_provider_visio.hooks.visiono import VisionoHook
-from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
+from airflow_provider_visio.operators.visiono import (
+    VisionoCreatePhotoRequestOperator,
+    VisionoDeletePhotoRequestOperator,
+)
 from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
 
 
@@ -34,6 +39,14 @@ def defer(task: Any) -> str:
         task.operator.execute(task.context)
     (request_id,) = caught.value.trigger.ids
     return request_id
+
+
+def dies(task: Any, monkeypatch: pytest.MonkeyPatch, create: Any) -> None:
+    """Run a task whose worker dies in the call, by an error that nothing of ours sees, as with kill -9."""
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "create_photo_request", create)
+        with pytest.raises(KeyboardInterrupt):
+            task.operator.execute(task.context)
 
 
 def made(sandbox: Any) -> list[str]:
@@ -58,12 +71,10 @@ def test_a_try_that_died_before_it_knew_the_id_is_found_by_its_tag(sandbox, firs
 
     def die(self, *args, **kwargs):
         real(self, *args, **kwargs)
-        raise KeyboardInterrupt  # nothing of ours sees it, as with kill -9
+        raise KeyboardInterrupt
 
     real = VisionoHook.create_photo_request
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(VisionoHook, "create_photo_request", die)
-        task.operator.execute(task.context)
+    dies(task, monkeypatch, die)
     (request_id,) = made(sandbox)
     assert defer(run_task(ask(), task)) == request_id
     assert made(sandbox) == [request_id]
@@ -87,7 +98,9 @@ def test_a_call_that_never_arrived_is_made_by_the_next_try(sandbox, first, run_t
 
 
 @pytest.mark.parametrize(
-    ("kind", "more"), [("status", {"status": 500}), ("html", {}), ("drop_before", {})], ids=["500", "html", "drop"]
+    ("kind", "more"),
+    [("status", {"status": 500}), ("html", {}), ("drop_before", {})],
+    ids=["500", "html", "drop"],
 )
 def test_could_not_look_is_never_not_there(sandbox, first, run_task, kind, more):
     sandbox.fault("visiono", "drop_after", method="POST", times=1)
@@ -125,7 +138,9 @@ def test_others_requests_are_not_taken_for_ours(sandbox, first, run_task):
     assert len(made(sandbox)) == 4
 
 
-def test_photos_that_came_before_a_failed_download_are_not_asked_for_again(sandbox, first, run_task, tmp_path):
+def test_photos_that_came_before_a_failed_download_are_not_asked_for_again(
+    sandbox, first, run_task, tmp_path
+):
     blocked = tmp_path / "photos"
     sandbox.person("submit", open_after=1, photo_every=1)
     task = first(ask(destination=str(blocked)))
@@ -142,32 +157,128 @@ def test_a_task_that_got_its_photos_asks_anew_when_it_is_cleared(sandbox, run_ta
     sandbox.person("submit", open_after=1, photo_every=1)
     task = run_task(ask())
     earlier = task.run()["id"]
-    later = run_task(ask(), task).run()["id"]
+    later = run_task(ask(), task, cleared=True).run()["id"]
     assert earlier != later
     assert made(sandbox) == [earlier, later]
 
 
+@pytest.mark.parametrize("wait", [True, False], ids=["waits", "only asks"])
+def test_a_success_that_airflow_never_heard_of_is_no_reason_to_ask_again(sandbox, first, run_task, wait):
+    sandbox.person("submit", open_after=1, photo_every=1)
+    task = first(ask(wait_for_photos=wait))
+    request_id = task.run()["id"]
+    assert run_task(ask(wait_for_photos=wait), task).run()["id"] == request_id
+    assert made(sandbox) == [request_id]
+
+
 @pytest.mark.parametrize("end", ["expire", "cancel", "delete"])
-def test_a_request_that_ended_otherwise_is_asked_for_anew(sandbox, first, run_task, end):
+def test_a_request_that_ended_otherwise_is_asked_for_anew_by_a_clear_only(sandbox, first, run_task, end):
     task = first(ask())
     request_id = defer(task)
     sandbox.act(request_id, end)
-    assert defer(run_task(ask(), task)) != request_id
+    for _ in range(2):
+        if end == "delete" and task.store is None:
+            break  # nobody knows of it any more
+        task = run_task(ask(), task)
+        with pytest.raises(PhotoRequestFailedError, match=f"{request_id}.*retry does not ask again: clear"):
+            task.run()
+    assert defer(run_task(ask(), task, cleared=True)) != request_id
 
 
-def test_replace_deletes_what_is_open_and_asks_anew(sandbox, first, run_task):
-    task = first(ask())
+def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_task):
+    task = run_task(ask(cancel_on_kill=True))
     request_id = defer(task)
-    assert defer(run_task(ask(on_existing="replace"), task)) != request_id
+    task.operator.on_kill()  # a worker that is shut down ends its tasks so, and Airflow retries them
     assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 1
+    assert defer(run_task(ask(cancel_on_kill=True), task)) != request_id
 
 
-def test_fail_says_what_is_open(sandbox, first, run_task):
-    task = first(ask())
+@pytest.mark.parametrize("page", [True, False], ids=["a page", "the service's own form"])
+def test_a_404_that_a_proxy_sends_for_a_while_is_not_taken_for_deleted(sandbox, run_task, page):
+    task = run_task(ask())
     request_id = defer(task)
-    with pytest.raises(VisioProviderError, match=f"{request_id}.*still open"):
-        defer(run_task(ask(on_existing="fail"), task))
+    how = {"kind": "html", "status": 404} if page else {"kind": "status", "status": 404}
+    sandbox.fault("visiono", how.pop("kind"), method="GET", path="^/photo-requests/", times=9, **how)
+    again = run_task(ask(), task)
+    if page:
+        with pytest.raises(UnexpectedReplyError):
+            again.operator.execute(again.context)
+        sandbox.clear_faults()
+        again = run_task(ask(), again)
+    assert defer(again) == request_id
     assert made(sandbox) == [request_id]
+
+
+def test_replace_deletes_what_is_open_and_asks_anew_when_the_task_is_cleared(sandbox, first, run_task):
+    task = first(ask(on_existing="replace"))
+    request_id = defer(task)
+    task = run_task(ask(on_existing="replace"), task)
+    assert defer(task) == request_id
+    task = run_task(ask(on_existing="replace"), task, cleared=True)
+    replaced = defer(task)
+    assert made(sandbox) == [request_id, replaced]
+    assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 1
+    assert defer(run_task(ask(on_existing="replace"), task)) == replaced
+
+
+def test_fail_says_what_is_open_when_the_task_is_cleared(sandbox, first, run_task):
+    task = first(ask(on_existing="fail"))
+    request_id = defer(task)
+    task = run_task(ask(on_existing="fail"), task)
+    assert defer(task) == request_id
+    with pytest.raises(VisioProviderError, match=f"{request_id}.*still open"):
+        defer(run_task(ask(on_existing="fail"), task, cleared=True))
+    assert made(sandbox) == [request_id]
+
+
+@pytest.mark.parametrize("after", [30, 100])
+def test_a_call_that_was_on_its_way_when_its_worker_died_is_waited_for(
+    sandbox, first, run_task, monkeypatch, later, after
+):
+    task = first(ask())
+    real = VisionoHook.create_photo_request
+
+    def die(self, *args, **kwargs):
+        later(after, lambda: real(self, *args, **kwargs))
+        raise KeyboardInterrupt
+
+    dies(task, monkeypatch, die)
+    assert [defer(run_task(ask(), task))] == made(sandbox)
+
+
+def test_a_call_that_the_service_carries_out_after_we_gave_up_on_it_is_waited_for(
+    sandbox, first, monkeypatch, later
+):
+    real = VisionoHook.create_photo_request
+
+    def late(self, *args, **kwargs):
+        later(40, lambda: real(self, *args, **kwargs))
+        raise ConnectionFailedError("Visiono gave no reply.", ambiguous=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "create_photo_request", late)
+        request_id = defer(first(ask()))
+    assert made(sandbox) == [request_id]
+
+
+def test_an_intent_of_long_ago_costs_one_look(sandbox, run_task, monkeypatch, clock):
+    task = run_task(ask())
+    dies(task, monkeypatch, Mock(side_effect=KeyboardInterrupt))
+    clock.sleep(300)
+    before = clock.now()
+    defer(run_task(ask(), task))
+    assert clock.now() - before < 5
+    assert sandbox.count("visiono", "GET /photo-requests") == 1
+
+
+def test_another_airflow_with_the_same_dag_and_run_does_not_share_a_request(sandbox, run_task):
+    here, there = run_task(ask()), run_task(ask())
+    theirs = defer(there)
+    sandbox.fault("visiono", "drop_before", method="POST", times=9)
+    with pytest.raises(ConnectionFailedError):
+        here.operator.execute(here.context)
+    sandbox.clear_faults()
+    assert defer(run_task(ask(), here)) != theirs
 
 
 def test_changed_input_is_noticed_and_said(sandbox, first, run_task, caplog):
@@ -181,11 +292,27 @@ def test_changed_input_is_noticed_and_said(sandbox, first, run_task, caplog):
     assert "asks for something else" not in caplog.text
 
 
+def test_a_mapped_task_whose_list_has_changed_takes_nobody_else_s_request(sandbox, first, run_task):
+    task = first(ask(instructions="Photograph the dent, Ann"))
+    task.map_index = 3
+    hers = defer(task)
+
+    def bob(**more: Any) -> Any:
+        again = run_task(ask(instructions="Photograph the dent, Bob", **more), task, cleared=True)
+        again.map_index = 3
+        return again
+
+    with pytest.raises(VisioProviderError, match=f"{hers}.*of somebody else.*on_existing='replace'"):
+        defer(bob())
+    assert made(sandbox) == [hers]
+    assert defer(bob(on_existing="replace")) != hers
+
+
 def test_the_user_s_metadata_is_kept_beside_the_tag(sandbox, run_task):
     request_id = defer(run_task(ask(metadata={"claim": "C-1"})))
     metadata = sandbox.control("GET", f"/photo-requests/{request_id}")["metadata"]
     assert metadata["claim"] == "C-1"
-    assert set(metadata) == {"claim", "airflow_task", "airflow_input"}
+    assert set(metadata) == {"claim", "airflow_task", "airflow_input", "airflow_ask"}
 
 
 def test_a_service_that_tells_no_metadata_cannot_be_asked_twice(sandbox, run_task, monkeypatch):
@@ -213,16 +340,34 @@ def test_the_deadline_counts_from_when_the_person_was_asked(sandbox, first, run_
     task = first(ask(timeout=timedelta(hours=1)))
     defer(task)
     clock.sleep(1800)
+    again = run_task(ask(timeout=timedelta(hours=1)), task)
     with pytest.raises(TaskDeferred) as caught:
-        again = run_task(ask(timeout=timedelta(hours=1)), task)
         again.operator.execute(again.context)
+    assert caught.value.trigger.deadline == pytest.approx(started + 3600, abs=2)
+
+
+def test_clearing_begins_the_wait_anew(sandbox, first, run_task, clock):
+    task = first(ask(timeout=timedelta(hours=1)))
+    request_id = defer(task)
+    clock.sleep(4000)
+    task = run_task(ask(timeout=timedelta(hours=1)), task)
+    with pytest.raises(WaitTimeoutError, match="A retry does not ask again, and has no more time"):
+        task.operator.execute(task.context)
+    task = run_task(ask(timeout=timedelta(hours=1)), task, cleared=True)
+    started = clock.now()
+    with pytest.raises(TaskDeferred) as caught:
+        task.operator.execute(task.context)
+    assert caught.value.trigger.ids == [request_id]
     assert caught.value.trigger.deadline == pytest.approx(started + 3600, abs=2)
 
 
 def test_execution_timeout_ends_a_deferred_wait_in_our_words(sandbox, run_task, clock):
     task = run_task(ask(execution_timeout=timedelta(minutes=10), timeout=timedelta(hours=1)))
-    with pytest.raises(WaitTimeoutError, match="does not ask again"):
+    started = clock.now()
+    with pytest.raises(WaitTimeoutError, match="A retry does not ask again"):
         task.run()
+    assert 590 <= clock.now() - started < 600  # before Airflow's own
+    assert task.deferrals[0].timeout > timedelta(minutes=10)
     assert len(made(sandbox)) == 1
 
 
@@ -240,5 +385,57 @@ def test_an_export_is_started_once_and_anew_when_it_was_fetched(sandbox, run_tas
     first_id = defer(task)
     again = run_task(export(), task)
     assert again.run()["id"] == first_id
-    assert run_task(export(), again).run()["id"] != first_id
+    assert run_task(export(), again).run()["id"] == first_id
+    assert run_task(export(), again, cleared=True).run()["id"] != first_id
     assert sandbox.count("vizdom", "POST /exports") == 2
+
+
+def test_an_export_that_failed_is_started_again_by_a_retry(sandbox, run_task):
+    def export() -> VizdomExportDashboardOperator:
+        return VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123")
+
+    task = run_task(export())
+    first_id = defer(task)
+    sandbox.control("POST", f"/exports/{first_id}/fail")
+    task = run_task(export(), task)
+    assert task.run()["id"] != first_id
+    assert sandbox.count("vizdom", "POST /exports") == 2
+
+
+def test_an_export_whose_reply_was_lost_may_be_started_twice(sandbox, run_task):
+    """No list of exports is known, so nobody can tell; the docs say so."""
+    sandbox.fault("vizdom", "drop_after", method="POST", times=1)
+    task = run_task(VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123"))
+    with pytest.raises(ConnectionFailedError) as caught:
+        task.operator.execute(task.context)
+    assert caught.value.ambiguous
+    defer(run_task(VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123"), task))
+    assert sandbox.count("vizdom", "POST /exports") == 2
+
+
+def delete(*ids: str) -> VisionoDeletePhotoRequestOperator:
+    return VisionoDeletePhotoRequestOperator(task_id="d", request_id=list(ids))
+
+
+def test_a_deletion_whose_worker_died_is_done(sandbox, run_task, monkeypatch):
+    ids = [VisionoHook().create_photo_request("Photograph the dent")["id"] for _ in range(2)]
+    task = run_task(delete(*ids))
+    real = VisionoHook.delete_photo_request
+
+    def die(self, request_id):
+        real(self, request_id)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "delete_photo_request", die)
+        with pytest.raises(KeyboardInterrupt):
+            task.run()
+    assert run_task(delete(*ids), task).run() == [{"id": i, "deleted": True} for i in ids]
+
+
+def test_a_retry_does_not_hide_that_an_id_was_wrong(sandbox, run_task):
+    task = run_task(delete("req_unknown"))
+    for _ in range(3):
+        with pytest.raises(NotFoundError):
+            task.run()
+        task = run_task(delete("req_unknown"), task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -258,14 +257,14 @@ def test_calls_of_somebody_else_with_the_same_key_count(sandbox, run_task, clock
 
 
 @pytest.mark.parametrize("slots", [1, 16, 150])
-def test_a_fan_out_finishes_at_the_speed_of_the_limit(sandbox, clock, monkeypatch, slots):
+def test_a_fan_out_finishes_at_the_speed_of_the_limit(sandbox, run_task, clock, monkeypatch, slots):
     """150 creates, 60 a minute: the last 30 can go after two minutes, and none is refused."""
     sandbox.settings(rate_headers=False)  # by its own count alone
     workers = Workers(clock, slots)
     monkeypatch.setattr(provider_clock, "sleep", workers.sleep)
     started = clock.now()
     operators = [create(task_id=f"ask_{n}") for n in range(150)]
-    outputs = workers.run(operators, lambda: {"ti": SimpleNamespace(xcom_push=lambda **_: None)})
+    outputs = workers.run(operators, lambda operator: run_task(operator).context)
     assert [output["status"] for output in outputs] == ["pending"] * 150
     assert made(sandbox) == 150
     assert sandbox.counters()["refused_429"]["visiono"] == 0

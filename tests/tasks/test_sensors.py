@@ -99,10 +99,38 @@ def test_soft_fail_skips_after_a_deferral(sandbox, request_id, run_task):
 @each_mode
 def test_a_timeout_is_final_and_says_what_to_do(sandbox, request_id, run_task, mode):
     timeout = {"poke_interval": 0.01, "timeout": 0.02} if mode.get("mode") == "poke" else {"timeout": 90}
-    with pytest.raises(WaitTimeoutError, match=r"link still works.*raise its timeout") as error:
+    with pytest.raises(WaitTimeoutError, match=r"link still works.*A retry does not ask again") as error:
         run_task(photos(request_id, **mode, **timeout)).run()
     assert isinstance(error.value, AirflowSensorTimeout), "Airflow does not retry these"
     assert error.value.waiting == [request_id]
+
+
+@each_mode
+def test_a_retry_does_not_start_the_clock_again_and_a_clear_does(
+    sandbox, request_id, run_task, clock, monkeypatch, mode
+):
+    class KilledError(Exception):
+        """The worker is lost."""
+
+    def kill(*_: Any) -> None:
+        raise KilledError
+
+    def wait() -> VisionoPhotoRequestSensor:
+        return photos(request_id, timeout=3600, **mode)
+
+    started, first = clock.now(), run_task(wait())
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow.sdk.bases.sensor.time.sleep", kill)
+        with pytest.raises(KilledError):
+            first.run(meanwhile=kill)
+    clock.sleep(3700)
+    again = run_task(wait(), first)
+    with pytest.raises(WaitTimeoutError):
+        again.run()
+    assert clock.now() - started < 3720
+    cleared = run_task(wait(), again, cleared=True)
+    monkeypatch.setattr("airflow.sdk.bases.sensor.time.sleep", lambda _: sandbox.act(request_id, "submit"))
+    assert cleared.run(meanwhile=lambda: sandbox.act(request_id, "submit"))["arrived"] == [request_id]
 
 
 @each_mode

@@ -186,12 +186,12 @@ def test_a_number_that_can_no_longer_be_reached_fails_at_once(wait, at, clock, a
     assert clock.now() - before < 120
 
 
-def test_more_wanted_than_are_known_at_run_time_are_refused(wait, sandbox):
+def test_more_wanted_than_are_known_at_run_time_are_refused(wait, sandbox, run_task):
     operator_output = SimpleNamespace(resolve=lambda: None)
     operator = sensor(operator_output, min_submitted=4)
     operator.request_id = [{"id": i} for i in ask(3)]
     with pytest.raises(InvalidRequestError, match="4 can never arrive, for there are 3"):
-        operator.execute({})
+        run_task(operator).run()
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,13 @@ class Workers:
         self.longest_hold = max(self.longest_hold, seconds)
         self._sleep_until(self._clock.now() + seconds)
 
-    def run(self, operators: list[Any], context: Callable[[], Any]) -> list[Any]:
+    def run(self, operators: list[Any], context: Callable[[Any], Any]) -> list[Any]:
         """Return the tasks' results, or errors."""
         results: list[Any] = [None] * len(operators)
 
         def task(number: int, operator: Any) -> None:
             try:
-                results[number] = self._run(operator, context())
+                results[number] = self._run(operator, context(operator))
             except Exception as error:  # noqa: BLE001
                 results[number] = error
 
