@@ -86,5 +86,7 @@ def _reply(api: AirflowApi, path: str, **params: object) -> tuple[str, bytes]:
     try:
         found = api.get(path, **params)
     except requests.HTTPError as error:
-        found = str(error)
+        if error.response is None or error.response.status_code != requests.codes.not_found:
+            raise
+        return f"api{path}", b""  # such as the log of a try that never ran
     return f"api{path}", json.dumps(found, ensure_ascii=False).encode()

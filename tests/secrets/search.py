@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 if TYPE_CHECKING:
     from markers import Secret
@@ -127,26 +125,3 @@ def _forms(core: str) -> Iterator[tuple[str, bytes]]:
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             # The first group and the last also hold bits of what stands before and behind.
             yield "base64", encode(b"\0" * shift + core.encode())[4:28]
-
-
-def packed(value: str) -> dict[str, bytes]:
-    """Return a value in the forms in which it must be found; for the test of the search itself."""
-    raw = value.encode()
-    return {
-        "as it is": raw,
-        "in capitals": raw.upper(),
-        "its first part": raw[:PART],
-        "its last part": raw[-PART:],
-        "in a URL": f"https://a.test/?q={quote('<' + value + '>')}".encode(),
-        "in JSON": b'{"a": "\\"' + raw + b'\\""}',
-        "in base64": base64.b64encode(raw),
-        "in base64, behind a name": base64.b64encode(b"user:" + raw),
-        "in base64, behind a longer name": base64.b64encode(b"users:" + raw + b":more"),
-        "in base64 for URLs": base64.urlsafe_b64encode(b"\xff\xfeuser:" + raw),
-        "in hex": raw.hex().encode(),
-        "in UTF-16": value.encode("utf-16"),
-        "in gzip": gzip.compress(raw * 2),
-        "in zlib, with something before": b"\x00\x01\x02" + zlib.compress(b"{..." + raw + b"...}"),
-        "in zlib in base64": b'{"x": "' + base64.b64encode(zlib.compress(b"...." + raw)) + b'"}',
-        "in gzip in zlib": zlib.compress(gzip.compress(b"...." + raw)),
-    }

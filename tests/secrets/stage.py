@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import kept
+import requests
 from hostile import Hostile
 from mailbox_server import MailboxServer
 from markers import Markers, Secret
@@ -57,6 +58,8 @@ LIMITS = {"calls_per_minute": 1000, "calls_per_hour": 10_000}
 TIMEOUT = 300
 LOOK_EVERY = 0.7
 
+T = TypeVar("T")
+
 
 @dataclass
 class Stage:
@@ -72,6 +75,7 @@ class Stage:
     seen: list[tuple[str, bytes]] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
     signatures: list[Secret] = field(default_factory=list)
+    faults: list[dict[str, Any]] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)
 
     def play(self) -> None:
@@ -83,7 +87,7 @@ class Stage:
             conf = {"destination": f"file://{self.home / 'output' / dag_id}", **EXAMPLES.get(dag_id, {})}
             if dag_id == "secrets_addresses":
                 conf["email"] = self.markers.conf_address.text
-            run_id = self.stack.api.trigger(dag_id, conf)
+            run_id = insist(lambda i=dag_id, c=conf: self.stack.api.trigger(i, c))
             self.runs[dag_id] = RunWatcher(self.stack.api, dag_id, run_id, links=True)
         self._test_connections()
         until = time.monotonic() + TIMEOUT
@@ -113,8 +117,6 @@ class Stage:
         return [hit for hit in self.hits if hit.secret in secrets]
 
     def _search(self) -> None:
-        given = self.sandbox.control("GET", "/signatures")
-        self.signatures = [Secret("a signature of the sandbox", text, text) for text in given]
         searches = (Search(self.markers.everything), Search(self.signatures, plain=True))
         self.hits = [
             hit for place, content in self.seen for search in searches for hit in search.look(place, content)
@@ -198,9 +200,12 @@ class Stage:
         return quote(self.runs["secrets_people"].run_id)
 
     def _change(self, scene: str, method: str, path: str, body: dict[str, Any]) -> None:
-        self.replies[scene] = json.dumps(
-            self.stack.api.call(method, f"/dags/secrets_people/{path}", body=body)
-        )
+        self._call(scene, method, f"/dags/secrets_people/{path}", body)
+
+    def _call(self, name: str, method: str, path: str, body: dict[str, Any]) -> Any:
+        reply = insist(lambda: self.stack.api.call(method, path, body=body))
+        self.replies[name] = json.dumps(reply)
+        return reply
 
     def _submit(self, request_id: str) -> None:
         self.sandbox.control("PUT", f"/photo-requests/{request_id}/person", SUBMIT)
@@ -214,14 +219,13 @@ class Stage:
         for kind, scenes in (("visiono", TESTED), ("vizdom", ("default", "echo_401"))):
             for scene in scenes:
                 name = f"{kind}_{scene}"
-                body = self._body(name)
-                self.replies[name] = json.dumps(self.stack.api.call("POST", "/connections/test", body=body))
-        api = self.stack.api
-        queued = api.call("POST", "/connections/enqueue-test", body=self._body("visiono_echo_422"))
+                self._call(name, "POST", "/connections/test", self._body(name))
+        api, path = self.stack.api, "/connections/enqueue-test"
+        queued = self._call("a queued test", "POST", path, self._body("visiono_echo_422"))
         token = {"Airflow-Connection-Test-Token": queued["token"]}
 
         def look() -> bool:
-            found = api.call("GET", "/connections/enqueue-test", headers=token)
+            found = api.call("GET", path, headers=token)
             self.replies["test on a worker"] = json.dumps(found)
             return found["state"] in {"success", "failed"}
 
@@ -232,13 +236,32 @@ class Stage:
         return {"connection_id": f"{name}_tried", **fields, "extra": json.dumps(fields["extra"])}
 
     def _take_in(self) -> None:
-        home = self.stack.home
+        given = self.sandbox.control("GET", "/signatures")
+        self.signatures = [Secret("a signature of the sandbox", text, text) for text in given]
+        self.faults = self.sandbox.control("GET", "/faults")
         self.seen += kept.replies(self.stack.api)
         self.seen += [(f"api, reply to {name}", reply.encode()) for name, reply in self.replies.items()]
+        # What Airflow writes in the end belongs to it.
+        self.stack.stop_all()
+        home = self.stack.home
         self.seen += kept.database(home / "airflow.db", "database")
         self.seen += kept.files(home, "home")
         self.seen += kept.files(self.home / "tmp", "temporary")
         self.seen += kept.files(self.home / "output", "output")
+
+
+def insist(what: Callable[[], T]) -> T:
+    """Do something over the API, again where the database was busy with something else: it is SQLite."""
+
+    def attempt() -> T | None:
+        try:
+            return what()
+        except requests.HTTPError as error:
+            if error.response is None or error.response.status_code < 500:
+                raise
+            return None
+
+    return wait_for("an answer of the API server", attempt, timeout=60, every=1)
 
 
 @contextmanager

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import zlib
+from urllib.parse import quote
+
 import pytest
 from markers import made
-from search import Search, packed
+from search import PART, Search
 
 SECRET = made("a value")
+
+
+def packed(value: str) -> dict[str, bytes]:
+    raw = value.encode()
+    return {
+        "as it is": raw,
+        "in capitals": raw.upper(),
+        "its first part": raw[:PART],
+        "its last part": raw[-PART:],
+        "in a URL": f"https://a.test/?q={quote('<' + value + '>')}".encode(),
+        "in JSON": b'{"a": "\\"' + raw + b'\\""}',
+        "in base64": base64.b64encode(raw),
+        "in base64, behind a name": base64.b64encode(b"user:" + raw),
+        "in base64, behind a longer name": base64.b64encode(b"users:" + raw + b":more"),
+        "in base64 for URLs": base64.urlsafe_b64encode(b"\xff\xfeuser:" + raw),
+        "in hex": raw.hex().encode(),
+        "in UTF-16": value.encode("utf-16"),
+        "in gzip": gzip.compress(raw * 2),
+        "in zlib, with something before": b"\x00\x01\x02" + zlib.compress(b"{..." + raw + b"...}"),
+        "in zlib in base64": b'{"x": "' + base64.b64encode(zlib.compress(b"...." + raw)) + b'"}',
+        "in gzip in zlib": zlib.compress(gzip.compress(b"...." + raw)),
+    }
 
 
 @pytest.mark.parametrize("form", packed(SECRET.core))

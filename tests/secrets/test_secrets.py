@@ -62,6 +62,22 @@ STATES = {
     "exported": "success",
     "failed_export": "failed",
 }
+# What must have been searched, among other.
+SEARCHED = (
+    *(rf"home/logs/{name}\.log" for name in ("api-server", "dag-processor", "scheduler", "triggerer")),
+    *(r"home/logs/dag_processor/.*", r"home/logs/dag_id=secrets_people/.*\.trigger\.\d+\.log"),
+    *(
+        r"temporary/airflow-provider-visio-\d+/.*\.json",
+        r"output/.*/manifest\.json",
+        r"output/.*\.(jpg|pdf|csv)",
+    ),
+    *(
+        r"database/task_instance\.next_kwargs",
+        r"database/log\.extra",
+        r"database/connection_test_request\..*",
+    ),
+    *(r"api/connections/visiono_default", r"api/.*/links", r"api/.*/tries", r"api/eventLogs/post_connection"),
+)
 # Where a planted value must be found.
 PLACES = {
     "log": (r"home/logs/dag_id=secrets_planted/.*attempt=1\.log", r"api/.*/logs/1"),
@@ -128,6 +144,15 @@ def test_the_rest_succeeded(stage: Stage, dag_id: str) -> None:
     assert stage.runs[dag_id].state == "success"
 
 
+def test_the_sandbox_misbehaved(stage: Stage) -> None:
+    assert [fault["times"] - fault["fired"] for fault in stage.faults] == [0] * 4
+
+
+def test_a_failed_task_was_tried_again(stage: Stage) -> None:
+    tries = {task["task_id"]: task["try_number"] for task in stage.runs["secrets_hostile"].tasks}
+    assert tries["echo_401"] == 2
+
+
 def test_waits_are_left_for_the_search(stage: Stage) -> None:
     assert {stage.state("secrets_left", task_id) for task_id in ("echo_429", "stays")} == {"deferred"}
     assert "Poll failed (1 of 5 in a row)" in (stage.stack.logs / "triggerer.log").read_text()
@@ -139,6 +164,19 @@ def test_connections_were_tested(stage: Stage) -> None:
     assert "answered 401" in stage.replies["visiono_echo_401"]
     assert "gave no reply" in stage.replies["visiono_drop"]
     assert "answered 422" in stage.replies["test on a worker"]
+
+
+@pytest.mark.parametrize("place", SEARCHED)
+def test_it_was_searched(stage: Stage, place: str) -> None:
+    assert [name for name, content in stage.seen if content and re.fullmatch(place, name)]
+
+
+@pytest.mark.parametrize("column", ["connection.password", "connection.extra", "variable.val"])
+def test_what_is_secret_is_encrypted(stage: Stage, column: str) -> None:
+    values = dict(stage.seen)[f"database/{column}"].splitlines()
+    assert values
+    # What Fernet makes begins so.
+    assert all(value.startswith(b"gAAAAA") for value in values)
 
 
 @pytest.mark.parametrize("kind", PLACES)
