@@ -34,7 +34,7 @@ up: $(READY) ## Airflow and the sandbox, left running until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## the tests that need no running Airflow
-	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties
+	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties --ignore tests/secrets
 
 # The same seed makes the same cases; ONLY=<name> runs one property.
 SEED ?= 4
@@ -48,6 +48,10 @@ properties: $(READY) ## the tests over thousands of cases made at random
 .PHONY: live
 live: $(READY) ## the tests with a real scheduler and triggerer
 	@$(BIN)/python -m pytest -q -m live tests/live
+
+.PHONY: secrets
+secrets: $(READY) ## a search of all that a real Airflow keeps for keys, signed links and addresses
+	@$(BIN)/python -m pytest -q -m secrets tests/secrets
 
 .PHONY: bench
 bench: $(READY) ## what things cost, beside peers (half an hour)

@@ -402,7 +402,7 @@ class Body:
 
 
 class _CutSignatures(logging.Filter):
-    """Takes signatures of links out of urllib3's debug lines."""
+    """Takes signatures of links out of what urllib3 logs: each call, and headers that it cannot read."""
 
     _SIGNED = re.compile(r"\?[^\s\"]*(?:sig|token|credential)[^\s\"]*", re.IGNORECASE)
 
@@ -414,7 +414,8 @@ class _CutSignatures(logging.Filter):
         return True
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_CutSignatures())
+for _logger in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_logger).addFilter(_CutSignatures())
 
 
 class _Session(requests.Session):

@@ -8,7 +8,9 @@ import math
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (
@@ -38,9 +40,11 @@ LEAST_KEY = 16
 
 # What JSON can write and UTF-8 cannot: one half of a pair.
 _HALF = re.compile("[\ud800-\udfff]")
-# The look-behind keeps it linear on a long run of letters.
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(\.[\w-]+)+")
-_URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+# As it is, or as a part of a URL. The look-behind, and that few apostrophes count, keep it linear on long runs.
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+(?:'[\w.+%-]+){0,2}(?:@|%40)[\w-]+(\.[\w-]+)+", re.IGNORECASE)
+_URL_QUERY = re.compile(r"(https?:\\?/\\?/[^\s?\"'<>]+)\?[^\s\"'<>]+")
+# What is left of a signed link that is no whole URL.
+_SIGNED = re.compile(r"(?<![\w-])([\w-]*(?:sig|signature|token|credential))=[^\s&\"'<>]+", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 _ADVICE = {
@@ -295,9 +299,15 @@ def _cut(text: str) -> str:
 def _quiet(text: str, site: Site) -> str:
     """Take out what must not reach a log (the key, signed links, people's addresses), or cannot: half characters."""
     text = _HALF.sub("\ufffd", text)
-    if site.key:
-        text = text.replace(site.key, "***")
-    return _EMAIL.sub("<address>", _URL_QUERY.sub(r"\1?...", text))
+    for form in _forms(site.key) if site.key else ():
+        text = text.replace(form, "***")
+    return _EMAIL.sub("<address>", _SIGNED.sub(r"\1=...", _URL_QUERY.sub(r"\1?...", text)))
+
+
+@lru_cache(maxsize=16)
+def _forms(key: str) -> tuple[str, ...]:
+    """Return a key as it is, as it stands in a URL, and as it stands in JSON."""
+    return (key, quote(key), quote(key, safe=""), json.dumps(key)[1:-1])
 
 
 def _describe(reply: Reply, site: Site) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -82,6 +83,34 @@ def test_a_secret_in_the_name_of_a_field_is_taken_out():
     text = text_of(422, {"message": "No.", "errors": {f"recipients.{MAIL}": ["is bad"], KEY: ["x"]}})
     assert MAIL not in text
     assert KEY not in text
+
+
+@pytest.mark.parametrize("as_written", [str, quote, quote_plus, lambda key: json.dumps(key)[1:-1]])
+def test_a_key_that_is_written_otherwise_is_taken_out(as_written):
+    key = 'vzd+"core"/=='
+    site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", key)
+    body = {"message": f"No good: {as_written(key)}."}
+    text = str(error_from(POST, Reply(401, {}, json.dumps(body).encode()), site, now=0.0))
+    assert "No good: ***." in text
+    assert "core" not in text
+
+
+@pytest.mark.parametrize("address", [quote(MAIL), "o'neil@mail.example", quote("o'neil+x@mail.example")])
+def test_an_address_that_is_written_otherwise_is_taken_out(address):
+    assert "'<address>' is bad" in text_of(422, {"message": f"No good: '{address}' is bad"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        r'{"url": "https:\/\/storage.test\/a.jpg?expires=1&signature=abcdef"}',
+        "Resource /photos/a.jpg?expires=1&signature=abcdef",
+        "canonical query: X-Amz-Expires=60&X-Amz-Security-Token=abcdef&X-Amz-Signature=abcdef",
+        "sv=2024&sig=abcdef%3D",
+    ],
+)
+def test_the_signature_of_a_link_that_is_no_url_is_taken_out(words):
+    assert "abcdef" not in text_of(422, {"message": words})
 
 
 def test_a_password_in_a_redirect_is_taken_out():
