@@ -12,6 +12,8 @@ from airflow_provider_visio.exceptions import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# What would end a path, and what no URL can hold.
+_NOT_IN_PATH = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
 
 
@@ -90,6 +92,11 @@ def base_url_from(service: Service, host: str | None, port: int | None, schema: 
     schema = (schema or "").strip()
     scheme = schema.lower() if schema.lower() in {"http", "https"} else ""
     path = "" if scheme else schema.strip("/")
+    if _NOT_IN_PATH.search(path):
+        raise InvalidRequestError.of(
+            "schema",
+            "the connection's Schema must be http, https or a path such as 'v1'; leave it empty for the usual",
+        )
     if host.count(":") > 1 and "/" not in host and not host.startswith("["):
         host = f"[{host}]"  # Airflow hands over an IPv6 address without its brackets
     if "://" not in host:

@@ -87,6 +87,16 @@ def test_a_host_that_cannot_be_called_is_refused_with_a_good_example(host):
     assert "secret" not in text
 
 
+@pytest.mark.parametrize(
+    "schema", ["?0", "#0", "v1?a=b", "https://h/x?sig=abc", "v 1", "v\x001", "\ud800"], ids=ascii
+)
+@pytest.mark.parametrize("host", ["api.visio.now", "https://api.visio.now/base"])
+def test_a_schema_that_is_no_path_is_refused_with_what_to_write(host, schema):
+    with pytest.raises(InvalidRequestError, match="must be http, https or a path") as caught:
+        base_url_from(VISIONO, host, None, schema)
+    assert list(caught.value.fields) == ["schema"]
+
+
 @pytest.mark.parametrize("port", [65536, -1, 10**30, "x", True, 1.5], ids=str)
 def test_a_port_that_is_none_is_refused_with_what_to_write(port):
     with pytest.raises(InvalidRequestError, match="a whole number from 1 to 65535") as caught:
