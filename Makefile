@@ -34,7 +34,7 @@ up: $(READY) ## Airflow and the sandbox, left running until Ctrl-C
 
 .PHONY: test
 test: $(READY) ## the tests that need no running Airflow
-	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties --ignore tests/chaos
+	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties --ignore tests/chaos --ignore tests/secrets
 
 # The same seed makes the same cases; ONLY=<name> runs one property, or one scene of chaos.
 SEED ?= 4
@@ -53,6 +53,10 @@ chaos: $(READY) ## a real Airflow on PostgreSQL, broken in every way; ONLY=<name
 .PHONY: live
 live: $(READY) ## the tests with a real scheduler and triggerer
 	@$(BIN)/python -m pytest -q -m live tests/live
+
+.PHONY: secrets
+secrets: $(READY) ## a search of all that a real Airflow keeps for keys, signed links and addresses
+	@$(BIN)/python -m pytest -q -m secrets tests/secrets
 
 .PHONY: bench
 bench: $(READY) ## what things cost, beside peers (half an hour)

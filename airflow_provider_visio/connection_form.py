@@ -172,9 +172,16 @@ def _metadata_of(field: Field) -> dict[str, Any]:
     return {"label": field.label, "description": field.description, "schema": schema}
 
 
+# A socket cannot be told to wait for centuries, and nobody means more than this.
+_DAY = 86_400
+
 _TRANSPORT = (
-    Field("timeout", "Read timeout (s)", "Seconds to wait for each part of a reply.", "number", 30, 0.1),
-    Field("connect_timeout", "Connect timeout (s)", "Seconds to wait for a connection.", "number", 10, 0.1),
+    Field(
+        "timeout", "Read timeout (s)", "Seconds to wait for each part of a reply.", "number", 30, 0.1, _DAY
+    ),
+    Field(
+        "connect_timeout", "Connect timeout (s)", "Seconds to wait for a connection.", "number", 10, 0.1, _DAY
+    ),
     Field("verify", "Verify TLS", "Whether to check the service's certificate.", "boolean", default=True),
     Field("ca_bundle", "CA bundle", "Path of a file with the certificates to trust, for a private proxy."),
     Field(

@@ -86,12 +86,23 @@ def folder_at(destination: ObjectStoragePath | str, name: str) -> ObjectStorageP
     try:
         path = path or ObjectStoragePath(f"file://{text}" if text.startswith("/") else text)
         path.fs  # noqa: B018 - asks for the filesystem, which fails for a scheme nobody registered
-        return path / safe_name(name, limit=120)
+        return path / distinct_name(name, limit=120)
     except (ValueError, ImportError, KeyError) as error:
         raise TransferError(
             f"Airflow cannot write to {text!r}: {error}. Install the provider that has this filesystem, for example "
             "apache-airflow-providers-amazon[s3fs] for s3://."
         ) from error
+
+
+def distinct_name(text: str, *, limit: int) -> str:
+    """Return :func:`safe_name`, with a mark where that is not the text itself: two that differ must stay two."""
+    name = safe_name(text, limit=limit)
+    return name if name == text else f"{safe_name(text, limit=limit - 9)}-{mark_of(text)}"
+
+
+def mark_of(text: str) -> str:
+    """Return eight signs that tell a text from others."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def safe_name(text: str, *, limit: int = 60) -> str:

@@ -38,6 +38,7 @@ class Inspection:
         self._tail = b""
         self._digest = hashlib.sha256()
         self._jpeg = JpegEnd()
+        self._boxes = BoxEnd()
 
     def add(self, chunk: bytes) -> None:
         """Take the next bytes."""
@@ -47,6 +48,7 @@ class Inspection:
         self.size += len(chunk)
         self._digest.update(chunk)
         self._jpeg.add(chunk)
+        self._boxes.add(chunk)
 
     @property
     def sha256(self) -> str:
@@ -69,6 +71,8 @@ class Inspection:
             return "it is a web page, not a file"
         if found == "image/jpeg" and not self._jpeg.reached:
             return "the JPEG is cut off"
+        if found == "image/heic" and self._boxes.cut:
+            return "the HEIC is cut off"
         if found == "image/png" and b"IEND\xaeB`\x82" not in self._tail:
             return "the PNG is cut off"
         if found == "image/webp" and int.from_bytes(self._head[4:8], "little") + 8 > self.size:
@@ -136,6 +140,42 @@ class JpegEnd:
         self._skip = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         self._in_scan = kind == 0xDA
         return at
+
+
+class BoxEnd:
+    """Follows the boxes of an HEIF picture (ISO/IEC 14496-12, 4.2), each of which tells its length in front."""
+
+    def __init__(self) -> None:
+        self._to_the_end = False
+        self._skip = 0
+        self._rest = b""
+
+    @property
+    def cut(self) -> bool:
+        """Whether the last box has not all of its bytes."""
+        return not self._to_the_end and bool(self._skip or self._rest)
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        if self._to_the_end:
+            return
+        if self._skip >= len(chunk):
+            self._skip -= len(chunk)
+            return
+        data = self._rest + chunk[self._skip :]
+        at = self._skip = 0
+        while not self._skip and len(data) - at >= 8:
+            size = int.from_bytes(data[at : at + 4], "big")
+            if size == 1:
+                if len(data) - at < 16:
+                    break
+                size = int.from_bytes(data[at + 8 : at + 16], "big")
+            if size < 8:  # 0 is a box up to the end; less than a header, and what follows is none
+                self._to_the_end = True
+                return
+            self._skip = max(0, size - (len(data) - at))
+            at = min(at + size, len(data))
+        self._rest = data[at:]
 
 
 def media_type(declared: str | None) -> str | None:

@@ -3,32 +3,32 @@ From signed links to verified files in an object store.
 
 A file appears under its final name only when all of its bytes were checked. Where the store can rename, they are
 written beside it and renamed; where it cannot (object stores, which show an object only once it is complete), they are
-checked in a local temporary file and uploaded from there. The manifest is written last, so that it tells of a finished
-job, and a re-run takes what is already whole from there.
+checked in a local temporary file and uploaded from there. The manifest is written last, and taken away before anything
+is fetched again, so that it tells of a finished job; a re-run takes what is already whole from there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
+import io
 import json
 import logging
 import os
 import tempfile
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.destination import safe_name
+from airflow_provider_visio.destination import mark_of, safe_name
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     TransferError,
     VisioProviderError,
 )
 from airflow_provider_visio.filetypes import EXTENSIONS, Inspection, media_type
+from airflow_provider_visio.parts import local_part, part_name, remove_dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,6 +49,10 @@ _WHOLE_OBJECT_STORES = {
     "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "oci", "memory",
 }  # fmt: skip
 _LAPSED = {401, 403, 404, 410}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LOCAL = {"file", "local", ""}
+# Files on their way to an object store, in the temporary folder of the machine.
+_SPOOL = "visio"
 
 
 StoredFile = dict[str, Any]
@@ -123,8 +127,14 @@ def store(
         if folder.protocol not in _WHOLE_OBJECT_STORES:
             # An object store has no folders; making one there could make a bucket that nobody asked for.
             folder.mkdir(parents=True, exist_ok=True)
+        if folder.protocol in _LOCAL:
+            remove_dead(Path(folder.path))
+        elif folder.protocol in _WHOLE_OBJECT_STORES:
+            remove_dead(Path(tempfile.gettempdir()), _SPOOL)
         for file in files:
             kept = _already_whole(file, folder, earlier)
+            if kept is None and earlier:
+                (folder / MANIFEST).unlink(missing_ok=True)
             stored.append(kept or _fetch_into(file, folder, links_now, fetch))
             log.info(
                 "%s %s (%d bytes)",
@@ -132,6 +142,8 @@ def store(
                 stored[-1]["path"],
                 stored[-1]["bytes"],
             )
+        if gone := len(stored) - len(_still_there(folder, stored)):
+            raise TransferError(f"{gone} files have vanished from {folder} while others were being stored.")
         path = folder / MANIFEST
         manifest: Manifest = {
             "version": 1,
@@ -144,11 +156,11 @@ def store(
         }
         _put(path, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
     except TransferError as error:
-        raise _with_count(error, stored, len(files), conn_id) from error
+        raise _with_count(error, folder, stored, len(files), conn_id) from error
     except VisioProviderError:
         raise
     except Exception as error:
-        raise _with_count(_storing_failed(folder, error), stored, len(files), conn_id) from error
+        raise _with_count(_storing_failed(folder, error), folder, stored, len(files), conn_id) from error
     return manifest
 
 
@@ -214,14 +226,15 @@ def _fetch_into(
                 f"{file.key} could not be fetched in {tries} tries: {problem.rstrip('.')}.", status=status
             )
         fresh = status in _LAPSED
-        log.warning("%s: %s. Trying again%s.", file.key, problem, " with a new link" if fresh else "")
+        log.warning(
+            "%s: %s. Trying again%s.", file.key, problem.rstrip("."), " with a new link" if fresh else ""
+        )
         clock.sleep(0.5 * 2**tries)
 
 
 def _receive(file: RemoteFile, folder: ObjectStoragePath, download: Download) -> StoredFile:
     if folder.protocol in _WHOLE_OBJECT_STORES:
-        with tempfile.TemporaryDirectory(prefix="visio-") as spool:
-            part = Path(spool) / "part"
+        with _spooled() as part:
             found = _copy(file, download, part)
             path = folder / _name(file, found.mime_type)
             path.fs.put_file(str(part), path.path)
@@ -244,6 +257,7 @@ def _copy(file: RemoteFile, download: Download, part: Path | ObjectStoragePath) 
         for chunk in download.chunks:
             target.write(chunk)
             found.add(chunk)
+        _flush(target)
     expected = download.headers.get("content-length", "")
     if expected.isdigit() and "content-encoding" not in download.headers and found.size != int(expected):
         raise _BadBytesError(f"{found.size} of {expected} bytes came")
@@ -260,7 +274,7 @@ def _already_whole(
     if entry is not None:
         path = folder / entry["path"].rsplit("/", 1)[-1]
         found = _inspect(path, entry.get("mime_type"))
-        whole = found is not None and found.sha256 == entry.get("sha256")
+        whole = found is not None and found.sha256 == entry.get("sha256") and not _retaken(file, entry)
         return {**entry, "path": str(path), **file.about} if whole else None
     # No manifest: that run did not finish, but a file under its final name is one that was verified.
     for extension in dict.fromkeys(
@@ -271,6 +285,11 @@ def _already_whole(
         if found is not None:
             return None if found.problem() else _entry(file, path, found)
     return None
+
+
+def _retaken(file: RemoteFile, entry: StoredFile) -> bool:
+    before, now = entry.get("submitted_at"), file.about.get("submitted_at")
+    return before is not None and now is not None and before != now
 
 
 def _inspect(path: ObjectStoragePath, declared: str | None) -> Inspection | None:
@@ -303,15 +322,20 @@ def _put(path: ObjectStoragePath, content: bytes) -> None:
         _check_stored(path, len(content))
         return
     with _temporary(path.parent, path.name) as temporary:
-        with temporary.open("wb") as target:  # type: ignore[no-untyped-call]
+        with temporary.open("wb") as target:
             target.write(content)
+            _flush(target)
         _rename(temporary, path)
 
 
 @contextlib.contextmanager
-def _temporary(folder: ObjectStoragePath, name: str) -> Iterator[ObjectStoragePath]:
+def _temporary(folder: ObjectStoragePath, name: str) -> Iterator[Path | ObjectStoragePath]:
     """Give a hidden name of this task's own, and leave nothing under it."""
-    path = folder / f".{name}.{uuid.uuid4().hex[:8]}.part"
+    if folder.protocol in _LOCAL:
+        with local_part(Path(folder.path), name) as part:
+            yield part
+        return
+    path = folder / part_name(name)
     try:
         yield path
     finally:
@@ -319,9 +343,29 @@ def _temporary(folder: ObjectStoragePath, name: str) -> Iterator[ObjectStoragePa
             path.unlink(missing_ok=True)
 
 
-def _rename(temporary: ObjectStoragePath, path: ObjectStoragePath) -> None:
-    if path.protocol in {"file", "local", ""}:
-        os.replace(temporary.path, path.path)  # noqa: PTH105 - the one rename that is atomic over an older file
+@contextlib.contextmanager
+def _spooled() -> Iterator[Path]:
+    """Give a name in the temporary folder of this machine, and leave nothing under it."""
+    folder = Path(tempfile.gettempdir())
+    try:
+        with local_part(folder, _SPOOL, mode=0o600) as part:
+            yield part
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            error.filename = str(folder)  # a write does not say where it failed
+        raise
+
+
+def _flush(target: Any) -> None:
+    """Have a local file's bytes on the disk before its name is there, for the machine itself may fail."""
+    target.flush()
+    with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # a file of another kind of store
+        os.fsync(target.fileno())
+
+
+def _rename(temporary: Path | ObjectStoragePath, path: ObjectStoragePath) -> None:
+    if isinstance(temporary, Path):
+        temporary.replace(path.path)  # the one rename that is atomic over an older file
     else:
         try:
             path.fs.mv(temporary.path, path.path)
@@ -339,12 +383,8 @@ def _check_stored(path: ObjectStoragePath, size: int) -> None:
 
 def _stem(file: RemoteFile) -> str:
     key = safe_name(file.key)
-    # Two ids that differ only in what a name cannot hold must stay two files.
-    mark = (
-        ""
-        if key == file.key
-        else f"-{hashlib.sha256(file.key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-    )
+    # Two ids must stay two files: those that differ in what a name cannot hold, and one that a title seems to go on in.
+    mark = "" if key == file.key and "-" not in key else f"-{mark_of(file.key)}"
     return f"{safe_name(file.title, limit=50)}-{key}{mark}"
 
 
@@ -364,10 +404,9 @@ def _entry(file: RemoteFile, path: ObjectStoragePath, found: Inspection) -> Stor
 
 
 def _storing_failed(folder: ObjectStoragePath, error: Exception) -> TransferError:
-    number = getattr(error, "errno", None)
-    if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    if getattr(error, "errno", None) in _FULL:
         what = "the disk is full; make room"
-    elif isinstance(error, PermissionError):
+    elif isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
         what = "this worker may not write there; change the permissions or the destination"
     elif isinstance(error, FileExistsError | NotADirectoryError):
         what = "a part of that path is a file, not a folder; change the destination"
@@ -377,9 +416,28 @@ def _storing_failed(folder: ObjectStoragePath, error: Exception) -> TransferErro
     return TransferError(f"Cannot store at {place}: {what}.")
 
 
+def _still_there(folder: ObjectStoragePath, stored: Sequence[StoredFile]) -> list[StoredFile]:
+    """Return those of some stored files that are in the store with all their bytes."""
+    if not stored:
+        return []
+    folder.fs.invalidate_cache(folder.path)
+    try:
+        listed = folder.fs.ls(folder.path, detail=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    sizes = {str(entry["name"]).rsplit("/", 1)[-1]: entry.get("size") for entry in listed}
+
+    def size(file: StoredFile) -> Any:
+        return sizes.get(file["path"].rsplit("/", 1)[-1], "not there")
+
+    return [file for file in stored if size(file) in {file["bytes"], None}]  # some stores list no sizes
+
+
 def _with_count(
-    error: TransferError, stored: Sequence[StoredFile], total: int, conn_id: str
+    error: TransferError, folder: ObjectStoragePath, stored: Sequence[StoredFile], total: int, conn_id: str
 ) -> TransferError:
+    with contextlib.suppress(Exception):  # a store that lists nothing now has no better word than ours
+        stored = _still_there(folder, stored)
     remedy = (
         f"{len(stored)} of {total} files are stored and stay; run the task again for the rest."
         if total > 1

@@ -8,11 +8,12 @@ No I/O, and the clock is an argument. A *state* is what the service says of one 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from airflow_provider_visio.exceptions import (
     ExportFailedError,
@@ -49,6 +50,11 @@ EXPIRY_GRACE = 300.0
 # Polls in a row that may fail before a wait gives up on the service.
 MAX_POLL_FAILURES = 5
 
+# What a status word may look like, to be repeated in logs and errors; the service could say anything.
+_WORD = re.compile(r"[a-z]+([ _-]+[a-z]+)*[ _-]*\d{0,2}", re.IGNORECASE)
+LONGEST_WORD = 40
+NO_WORD = "<not a word>"
+
 # Ids that an error text names; the others it counts.
 MAX_NAMED = 5
 
@@ -62,6 +68,8 @@ LONGEST_POLL_INTERVAL = 300.0
 # Below this part of the calls that polls may make, they go further and further apart.
 SCARCE = 0.2
 LONGEST_SCARCE_INTERVAL = 900.0
+
+_ENDINGS = [phase for phase in get_args(Phase) if phase not in {"open", "arrived"}]
 
 _ENDED: Mapping[Phase, str] = {
     "expired": "expired before the photos were submitted; a retry does not ask again: clear the task that made it to "
@@ -189,8 +197,13 @@ class Verdict:
         if isinstance(event, Mapping) and event.get("outcome") in ("done", "failed", "timeout", "trouble"):
             lists = [event.get(name) or [] for name in ("arrived", "waiting")]
             dicts = [event.get(name) or {} for name in ("ended", "unknown")]
+            trouble = event.get("trouble")
             whole = all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in lists)
             whole = whole and all(isinstance(words, dict) for words in dicts)
+            whole = whole and all(isinstance(i, str) for words in dicts for i in words)
+            whole = whole and all(phase in _ENDINGS for phase in dicts[0].values())
+            whole = whole and all(isinstance(word, str) for word in dicts[1].values())
+            whole = whole and isinstance(trouble, str | None)
             count = sum(map(len, [*lists, dicts[0]])) if whole else 0
             good = count > 0 and (goal.proceed or goal.of_all(count) <= len(lists[0]))
             if whole and (event["outcome"] != "done" or good):
@@ -199,8 +212,8 @@ class Verdict:
                     arrived=tuple(lists[0]),
                     ended=dicts[0],
                     waiting=tuple(lists[1]),
-                    unknown=dicts[1],
-                    trouble=event.get("trouble"),
+                    unknown={i: told(word) for i, word in dicts[1].items()},
+                    trouble=trouble,
                     fatal=event.get("fatal") is True,
                 )
         raise UnexpectedReplyError(
@@ -276,7 +289,7 @@ def decide(
         if (phase := phases[i]) not in {None, "open", "arrived"} and phase is not None
     }
     waiting = tuple(i for i in states if phases[i] in {None, "open"})
-    unknown = {i: str(states[i]["status"]) for i in states if phases[i] is None and states[i].get("status")}
+    unknown = {i: told(states[i]["status"]) for i in states if phases[i] is None and states[i].get("status")}
     needed = goal.of_all(len(states))
     late = deadline is not None and now >= deadline
     outcome: Outcome = "wait"
@@ -338,6 +351,12 @@ def error_of_exports(
 def normal(word: object) -> str:
     """Return a status word in the form that is compared: the dialects differ in case and separators."""
     return str(word or "").strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def told(word: object) -> str:
+    """Return a status word that we do not know as it may be told: as it is, if it looks like a word."""
+    text = str(word).strip()
+    return text if len(text) <= LONGEST_WORD and _WORD.fullmatch(text) else NO_WORD
 
 
 def epoch(moment: object) -> float | None:

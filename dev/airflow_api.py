@@ -21,12 +21,20 @@ class AirflowApi:
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy has no part in talk on the loopback interface
 
-    def call(self, method: str, path: str, *, params: Json | None = None, body: Any = None) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Json | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
         """Call and return the reply's JSON; an error status raises `requests.HTTPError` with the reply's text."""
         if "Authorization" not in self._session.headers:
             self._log_in()
         reply = self._session.request(
-            method, f"{self.url}/api/v2{path}", params=params, json=body, timeout=TIMEOUT
+            method, f"{self.url}/api/v2{path}", params=params, json=body, headers=headers, timeout=TIMEOUT
         )
         if not reply.ok:
             text = f"{method} {path}: {reply.status_code} {reply.text[:500]}"

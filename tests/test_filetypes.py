@@ -53,6 +53,19 @@ XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 HEIC = b"\x00\x00\x00\x18ftypheic" + bytes(200)
 
 
+def box(kind, content):
+    return struct.pack(">I", len(content) + 8) + kind + content
+
+
+# As a phone writes it: what it is, where its parts are, and the picture, with a length in 64 bits.
+PHONE_HEIC = (
+    box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    + box(b"meta", bytes(700))
+    + struct.pack(">I4sQ", 1, b"mdat", 3016)
+    + bytes(3000)
+)
+
+
 def inspected(content, declared=None, step=0):
     found = Inspection(declared)
     for start in range(0, len(content), step or len(content) or 1):
@@ -240,3 +253,17 @@ def test_the_first_bytes_may_come_one_by_one():
     found = inspected(b"%PDF-", step=1)
     assert found.mime_type == "application/pdf"
     assert sniff(b"") is None
+
+
+@pytest.mark.parametrize("step", [0, 1, 5, 64, 1021])
+def test_an_heic_picture_is_whole_with_its_last_byte(step):
+    assert inspected(PHONE_HEIC, "image/heic", step).problem() is None
+    edges = {24, 24 + 708}  # between two boxes nothing shows that there should be another
+    for cut in range(12, len(PHONE_HEIC), 1 if step == 0 else 97):
+        expected = None if cut in edges else "the HEIC is cut off"
+        assert inspected(PHONE_HEIC[:cut], "image/heic", step).problem() == expected, cut
+
+
+@pytest.mark.parametrize("end", [box(b"free", b""), struct.pack(">I4s", 0, b"mdat") + bytes(50), bytes(40)])
+def test_an_heic_picture_may_end_in_any_way_that_the_format_allows(end):
+    assert inspected(PHONE_HEIC + end, "image/heic", 7).problem() is None

@@ -141,6 +141,20 @@ def test_the_order_of_fields_is_no_part_of_the_input():
 
 
 @pytest.mark.parametrize(
+    ("metadata", "same"),
+    [
+        ({1: "a", "b": "c"}, {"b": "c", 1: "a"}),
+        ({None: 1, True: 2, 1.5: 3, "x": 4}, {"x": 4, 1.5: 3, True: 2, None: 1}),
+        ({"deep": [{2: "a", "1": "b"}]}, {"deep": [{"1": "b", 2: "a"}]}),
+    ],
+    ids=str,
+)
+def test_keys_of_several_kinds_have_a_fingerprint(metadata, same):
+    assert Intent.of(context(), metadata) == Intent.of(context(), same)
+    assert Intent.of(context(), metadata).input != Intent.of(context(), {**metadata, "more": 1}).input
+
+
+@pytest.mark.parametrize(
     "record", [RECORD, replace(RECORD, id="req_1", over=True), replace(RECORD, sent=False)]
 )
 def test_a_record_survives_its_way_through_json(record):

@@ -502,6 +502,7 @@ def names(manifest):
         (".hidden", "ps_1", "hidden-ps_1.bin"),
         ("line\nbreak\x00", "ps_1", "line-break-ps_1.bin"),
         ("x" * 500, "ps_1", f"{'x' * 50}-ps_1.bin"),
+        ("Front", "a-b", "Front-a-b-d44362d6.bin"),
     ],
 )
 def test_names_are_safe_and_readable(fetch_from, destination, title, key, name):
@@ -526,6 +527,7 @@ def test_a_title_with_nothing_to_keep_still_makes_a_name(fetch_from, destination
         ("x" * 300, "x" * 301),
         ("a", "a."),
         ("é", "e"),
+        ("a-b", "a_b"),
     ],
 )
 def test_two_ids_stay_two_files(fetch_from, destination, keys):
@@ -533,6 +535,29 @@ def test_two_ids_stay_two_files(fetch_from, destination, keys):
     assert len(set(found)) == len(keys)
     assert all(len(name) < 200 and "/" not in name for name in found)
     assert len(stored(destination)) == len(keys) + 1
+
+
+@pytest.mark.parametrize(
+    "photos", [{"b": "a-a", "a-b": "a"}, {"a-b": "a", "b": "a-a"}, {"c": "a-b", "b-c": "a", "a-b-c": ""}]
+)
+def test_an_id_that_a_title_seems_to_go_on_in_stays_a_file_of_its_own(fetch_from, destination, photos):
+    found = names(fetch_from(destination, *(RemoteFile(key, title) for key, title in photos.items())))
+    assert len(set(found)) == len(photos)
+    assert len(stored(destination)) == len(photos) + 1
+
+
+@pytest.mark.parametrize("request_id", ["req_abc123", "a-b", "A.b_c-1", "x" * 120])
+def test_a_folder_is_called_as_its_request(tmp_path, request_id):
+    assert Path(folder_at(str(tmp_path), request_id).path).name == request_id
+
+
+@pytest.mark.parametrize("other", ["a-", "_a", "-a", "a.", "a~", "~a"])
+def test_two_requests_whose_ids_differ_in_a_sign_have_two_folders(tmp_path, other):
+    assert folder_at(str(tmp_path), other).path != folder_at(str(tmp_path), "a").path
+
+
+def test_two_requests_whose_ids_differ_in_their_end_have_two_folders(tmp_path):
+    assert folder_at(str(tmp_path), "x" * 130).path != folder_at(str(tmp_path), "x" * 131).path
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "", "日本", "x" * 500, "a\nb", "-rf", "..\\.."])

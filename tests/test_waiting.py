@@ -18,6 +18,7 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.waiting import (
     ALL,
     EXPIRY_GRACE,
+    NO_WORD,
     Goal,
     Verdict,
     decide_exports,
@@ -171,6 +172,30 @@ def test_a_verdict_says_what_became_of_each_id():
     )
 
 
+@pytest.mark.parametrize(
+    ("word", "as_told"),
+    [
+        ("reviewing", "reviewing"),
+        (" In Review-2 ", "In Review-2"),
+        ("vsk_live_marker_1f9c", NO_WORD),
+        ("https://storage.test/x?sig=1", NO_WORD),
+        ("mary@example.com", NO_WORD),
+        ("cut \ud83d", NO_WORD),
+        ("two\nlines", NO_WORD),
+        ("x" * 41, NO_WORD),
+        (["reviewing"], NO_WORD),
+        (5, NO_WORD),
+    ],
+    ids=str,
+)
+def test_of_a_status_we_do_not_know_only_what_looks_like_a_word_is_told(word, as_told):
+    verdict = outcome({"a": {"status": word}}, deadline=NOW)
+    assert verdict.unknown == {"a": as_told}
+    assert f"unknown to this provider: {as_told})" in str(error_of_photo_requests(verdict, "my_visiono"))
+    told_by_event = Verdict.from_event({"outcome": "timeout", "waiting": ["a"], "unknown": {"a": str(word)}})
+    assert told_by_event.unknown == {"a": as_told}
+
+
 def test_what_nobody_waits_for_does_not_count():
     assert outcome({"a": SUBMITTED, "b": CANCELLED}, ids=["a"]).outcome == "done"
 
@@ -227,6 +252,13 @@ def test_a_verdict_survives_as_an_event(verdict):
         {"outcome": "failed", "ended": ["a"]},
         {"outcome": "failed", "ended": "a"},
         {"outcome": "timeout", "waiting": 5},
+        {"outcome": "failed", "ended": {"a": []}},
+        {"outcome": "failed", "ended": {"a": None}},
+        {"outcome": "failed", "ended": {"a": "arrived"}},
+        {"outcome": "failed", "ended": {"a": "vanished"}},
+        {"outcome": "timeout", "waiting": ["a"], "unknown": {"a": None}},
+        {"outcome": "timeout", "waiting": ["a"], "unknown": {"a": ["x"]}},
+        {"outcome": "trouble", "waiting": ["a"], "trouble": {"text": "x"}},
     ],
     ids=str,
 )

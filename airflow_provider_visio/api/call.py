@@ -45,10 +45,18 @@ class Call:
         return not self.changes or self.method == "DELETE"
 
     def url(self, base_url: str) -> str:
-        """Return the whole URL under a base URL."""
-        query = urlencode(
-            {name: _as_query(value) for name, value in self.params.items() if value is not None}
-        )
+        """
+        Return the whole URL under a base URL.
+
+        :raises InvalidRequestError: it has text that UTF-8 cannot carry.
+        """
+        try:
+            query = urlencode(
+                {name: _as_query(value) for name, value in self.params.items() if value is not None}
+            )
+            self.path.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequestError.of("params", "the path or a parameter has half a character") from None
         return f"{base_url.rstrip('/')}{self.path}{'?' if query else ''}{query}"
 
     def content(self) -> bytes | None:
@@ -64,7 +72,7 @@ class Call:
         except (TypeError, ValueError) as error:
             raise InvalidRequestError.of("body", f"it has a value that JSON cannot carry ({error})") from None
 
-    def with_params(self, **params: Any) -> Call:
+    def with_params(self, /, **params: Any) -> Call:
         """Return the same call with some query parameters added or replaced."""
         return Call(self.method, self.path, self.route, {**self.params, **params}, self.body, self.evidence)
 

@@ -1,8 +1,8 @@
 """
 Two thin drivers over the pure parts: :class:`Client` (requests) and :class:`AsyncClient` (httpx).
 
-The only module that knows an HTTP library. Requests, replies, errors, retry and paging are decided elsewhere, so the
-two can differ in nothing but how bytes are moved.
+The only module, with :mod:`.deadline`, that knows an HTTP library. Requests, replies, errors, retry and paging are
+decided elsewhere, so the two can differ in nothing but how bytes are moved.
 """
 
 from __future__ import annotations
@@ -12,25 +12,32 @@ import contextlib
 import logging
 import re
 import ssl
-import time
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import certifi
 import httpx
 import requests
 from tenacity import AsyncRetrying, Retrying
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    SSLError,
+)
 
 from airflow_provider_visio import __version__, clock
 from airflow_provider_visio.api.budget import STARVED
 from airflow_provider_visio.api.call import Reply
+from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
 from airflow_provider_visio.api.ledger import Ledger
 from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE, out_of_turn, read, site_of, unexpected
 from airflow_provider_visio.api.retry import Retry
+from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
@@ -49,15 +56,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 64 * 2**20
-# How many read timeouts one whole reply may take, for a reply that drips has no timeout of its own.
-SLOWEST_REPLY = 10
 CHUNK_BYTES = 256 * 1024
+# Of a file, so much must come within the time that a whole reply may take,
+PIECE_BYTES = 16 * 1024
+# and so many bytes a second on average once that time is over.
+SLOWEST_FILE = 16 * 1024
 MAX_HOPS = 5
 # Calls that one event loop has under way at once.
 CONCURRENCY = 10
 
 _NOTHING: dict[str, Any] = {"data": None, "meta": {}, "links": {}}
-_NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
+# What is raised before a byte was sent: the library could not connect, or not make a request of the URL.
+_NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError, LocationValueError)
+_BAD_URL = (requests.exceptions.InvalidURL, httpx.InvalidURL, httpx.UnsupportedProtocol, LocationValueError)
 
 
 class Client:
@@ -73,7 +84,8 @@ class Client:
         self.site = site
         self._reload = reload
         self._ledger = Ledger(site)
-        self._session = requests.Session()
+        self._session = _Session()
+        self._files = _Session(PIECE_BYTES)
 
     def send(self, call: Call) -> dict[str, Any]:
         """
@@ -106,6 +118,8 @@ class Client:
             if not isinstance(envelope["data"], list | None):
                 raise unexpected(call, self.site, "answered with something else than a list in `data`")
             yield from pages.take(envelope)
+        if pages.cut:
+            raise unexpected(call, self.site, pages.cut)
 
     def sweep(self, sweep: Sweep) -> None:
         """Carry out a sweep; see :mod:`airflow_provider_visio.api.sweep`."""
@@ -127,9 +141,11 @@ class Client:
         The key goes along only where the link is on the API's own origin. Redirects are followed, each time with
         that question asked anew.
 
-        :raises ConnectionFailedError: the host cannot be reached.
+        :raises ConnectionFailedError: the host cannot be reached; while the file is read: it stops sending, or has sent
+            less than 16 KiB a second once ten read timeouts are over.
         :raises TransferError: the link is not one that can be followed.
         """
+        started = clock.ticks()
         for _ in range(MAX_HOPS):
             _check_link(url)
             response = self._get_file(url)
@@ -141,11 +157,13 @@ class Client:
         else:
             raise TransferError(f"The file's link is redirected more than {MAX_HOPS} times.")
         with contextlib.closing(response):
-            yield Download(response.status_code, _lower(response.headers), _chunks(response))
+            chunks = _chunks(response, started, SLOWEST_REPLY * self.site.read_timeout)
+            yield Download(response.status_code, _lower(response.headers), chunks)
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._session.close()
+        self._files.close()
 
     def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
         if retry.reload:
@@ -168,13 +186,14 @@ class Client:
 
     def _exchange(self, call: Call) -> Reply:
         site = self.site
+        url, content = call.url(site.base_url), call.content()
         # A kept connection that the server is just closing loses the reply: what must not be repeated gets its own.
-        session = self._session if call.repeatable else requests.Session()
+        session = self._session if call.repeatable else _Session()
         try:
             with session.request(
                 call.method,
-                call.url(site.base_url),
-                data=call.content(),
+                url,
+                data=content,
                 headers=_headers(call),
                 auth=_Headers(site.auth),
                 timeout=(site.connect_timeout, site.read_timeout),
@@ -184,11 +203,13 @@ class Client:
             ) as response:
                 body = Body(call, site)
                 for chunk in response.iter_content(CHUNK_BYTES):
-                    body.add(chunk, now=time.monotonic())
+                    body.add(chunk)
                 return Reply(response.status_code, _lower(response.headers), body.bytes())
-        except (requests.RequestException, OSError) as error:
-            reached = not _never_reached(error)
-            raise _no_reply(call, site, error, reached=reached) from error
+        except VisioProviderError:
+            raise
+        except Exception as error:
+            # Not only the library's own errors: bytes that nobody expected come out as any other.
+            raise _no_reply(call, site, error, reached=not _never_reached(error)) from error
         finally:
             if session is not self._session:
                 session.close()
@@ -196,7 +217,7 @@ class Client:
     def _get_file(self, url: str) -> requests.Response:
         site = self.site
         try:
-            return self._session.get(
+            return self._files.get(
                 url,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 auth=_Headers(site.auth if site.owns(url) else {}),
@@ -205,7 +226,7 @@ class Client:
                 allow_redirects=False,
                 stream=True,
             )
-        except (requests.RequestException, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as in _exchange
             # Not "from error": its text has the link with its signature.
             raise ConnectionFailedError(
                 f"The file's host{site_of(url)} did not answer ({_name(error)}).", conn_id=site.conn_id
@@ -232,7 +253,9 @@ class AsyncClient:
         self._queue = asyncio.Lock()
         self._slots = asyncio.Semaphore(CONCURRENCY)
         # One TLS context for the process: making one costs some 20 ms in which the event loop stands still.
-        self._http = httpx.AsyncClient(verify=_tls(_trusted(site)), follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            verify=_tls(_trusted(site)), follow_redirects=False, event_hooks={"response": [_set_aside]}
+        )
 
     async def send(self, call: Call) -> dict[str, Any]:
         """
@@ -266,6 +289,8 @@ class AsyncClient:
                 raise unexpected(call, self.site, "answered with something else than a list in `data`")
             for item in pages.take(envelope):
                 yield item
+        if pages.cut:
+            raise unexpected(call, self.site, pages.cut)
 
     async def sweep(self, sweep: Sweep) -> None:
         """Carry out a sweep; see :mod:`airflow_provider_visio.api.sweep`."""
@@ -316,24 +341,28 @@ class AsyncClient:
 
     async def _exchange(self, call: Call) -> Reply:
         site = self.site
+        url, content = call.url(site.base_url), call.content()
         try:
-            async with self._http.stream(
-                call.method,
-                call.url(site.base_url),
-                content=call.content(),
-                headers=_headers(call),
-                auth=_set_headers(site.auth),
-                timeout=httpx.Timeout(site.read_timeout, connect=site.connect_timeout),
-            ) as response:
+            async with (
+                asyncio.timeout(site.connect_timeout + SLOWEST_REPLY * site.read_timeout),
+                self._http.stream(
+                    call.method,
+                    url,
+                    content=content,
+                    headers=_headers(call),
+                    auth=_set_headers(site.auth),
+                    timeout=httpx.Timeout(site.read_timeout, connect=site.connect_timeout),
+                ) as response,
+            ):
                 body = Body(call, site)
                 async for chunk in response.aiter_bytes(CHUNK_BYTES):
-                    body.add(chunk, now=time.monotonic())
-                return Reply(response.status_code, _lower(response.headers), body.bytes())
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            reached = not isinstance(
-                error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError
-            )
-            raise _no_reply(call, site, error, reached=reached) from error
+                    body.add(chunk)
+                headers = {**_lower(response.headers), **response.extensions[_ASIDE]}
+                return Reply(response.status_code, headers, body.bytes())
+        except VisioProviderError:
+            raise
+        except Exception as error:
+            raise _no_reply(call, site, error, reached=not _never_reached(error)) from error
 
 
 class Download:
@@ -352,25 +381,20 @@ class Download:
 
 
 class Body:
-    """A reply's body as it comes in, bounded in size and in time."""
+    """A reply's body as it comes in, bounded in size."""
 
     def __init__(self, call: Call, site: Site) -> None:
         self._call = call
         self._site = site
         self._parts: list[bytes] = []
         self._size = 0
-        self._deadline: float | None = None
 
-    def add(self, chunk: bytes, *, now: float) -> None:
-        """Take one more piece, at a time of a monotonic clock."""
-        if self._deadline is None:
-            self._deadline = now + SLOWEST_REPLY * self._site.read_timeout
+    def add(self, chunk: bytes) -> None:
+        """Take one more piece."""
         self._parts.append(chunk)
         self._size += len(chunk)
         if self._size > MAX_REPLY_BYTES:
             raise unexpected(self._call, self._site, f"answered with more than {MAX_REPLY_BYTES >> 20} MiB")
-        if now > self._deadline:
-            raise unexpected(self._call, self._site, "sent its reply too slowly to be waited for")
 
     def bytes(self) -> bytes:
         """Return the whole body."""
@@ -378,7 +402,7 @@ class Body:
 
 
 class _CutSignatures(logging.Filter):
-    """Takes signatures of links out of urllib3's debug lines."""
+    """Takes signatures of links out of what urllib3 logs: each call, and headers that it cannot read."""
 
     _SIGNED = re.compile(r"\?[^\s\"]*(?:sig|token|credential)[^\s\"]*", re.IGNORECASE)
 
@@ -390,7 +414,21 @@ class _CutSignatures(logging.Filter):
         return True
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_CutSignatures())
+for _logger in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_logger).addFilter(_CutSignatures())
+
+
+class _Session(requests.Session):
+    """Follows no redirect, not even in thought, and waits for no reply for ever."""
+
+    def __init__(self, piece: int | None = None) -> None:
+        super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, InTime(piece))
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """Return None: requests would read the body and parse the target, and fail where that is nonsense."""
+        return None
 
 
 class _Headers(requests.auth.AuthBase):
@@ -412,6 +450,15 @@ def _set_headers(headers: Mapping[str, str]) -> Callable[[httpx.Request], httpx.
     return auth
 
 
+_ASIDE = "redirect"
+
+
+async def _set_aside(response: httpx.Response) -> None:
+    """Hide where a redirect leads from httpx, which would parse it and fail where that is nonsense."""
+    location = response.headers.pop("location", None)
+    response.extensions[_ASIDE] = {} if location is None else {"location": location}
+
+
 USER_AGENT = f"airflow-provider-visio/{__version__}"
 
 
@@ -431,7 +478,9 @@ def _name(error: BaseException) -> str:
 
 
 def _never_reached(error: BaseException) -> bool:
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError, *_BAD_URL)):
+        return True
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         return True
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
@@ -443,7 +492,7 @@ def _never_reached(error: BaseException) -> bool:
 
 def _no_reply(call: Call, site: Site, error: BaseException, *, reached: bool) -> VisioProviderError:
     ambiguous = reached and call.changes
-    if isinstance(error, requests.exceptions.InvalidURL | httpx.InvalidURL | httpx.UnsupportedProtocol):
+    if isinstance(error, _BAD_URL):
         advice = "The connection's Host is not a URL that can be called."
     elif not reached:
         advice = (
@@ -462,26 +511,38 @@ def _no_reply(call: Call, site: Site, error: BaseException, *, reached: bool) ->
 
 
 def _check_link(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
+    if http_url(url) is None:
         raise TransferError("The service gave a link to a file that is not an http(s) URL.")
 
 
 def _next_hop(url: str, location: str) -> str:
-    target = urljoin(url, location)
-    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+    try:
+        target = urljoin(url, location)
+    except ValueError:
+        raise TransferError("The file's link is redirected to something that is not a URL.") from None
+    before, after = http_url(url), http_url(target)
+    if before and after and (before.scheme, after.scheme) == ("https", "http"):
         raise TransferError(f"The file's link is redirected{site_of(target)} without TLS, which is refused.")
     return target
 
 
-def _chunks(response: requests.Response) -> Iterator[bytes]:
+def _chunks(response: requests.Response, started: float, patience: float) -> Iterator[bytes]:
+    size = 0
+    while chunk := _next_chunk(response):
+        size += len(chunk)
+        spent = clock.ticks() - started
+        if spent > patience + size / SLOWEST_FILE:
+            raise ConnectionFailedError(
+                f"The file's host sends too slowly to be waited for: {size} bytes in {spent:.0f} s."
+            )
+        yield chunk
+
+
+def _next_chunk(response: requests.Response) -> bytes:
     try:
-        yield from response.iter_content(CHUNK_BYTES)
-    except (requests.RequestException, OSError) as error:
+        # One read of the socket at a time: `iter_content` waits for whole chunks, as long as something drips.
+        return bytes(response.raw.read1(CHUNK_BYTES, decode_content=True))
+    except Exception as error:  # noqa: BLE001 - as in _exchange
         raise ConnectionFailedError(f"The file's host stopped sending ({_name(error)}).") from None
 
 

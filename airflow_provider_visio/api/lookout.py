@@ -36,6 +36,8 @@ MOST_SINGLY = 20
 # Creation times are rounded down to so much, so that the filter, and with it what the total counts, seldom changes.
 SINCE_STEP = 3600.0
 SINCE_SLACK = 60.0
+# The last hour that a date can be written for: in the year 9999.
+LAST_HOUR = datetime.max.replace(tzinfo=UTC).timestamp() - SINCE_STEP
 
 
 class Lookout:
@@ -312,7 +314,7 @@ class Lookout:
             return None
         created = [epoch(self._states.get(i, {}).get("created_at")) for i in waiting]
         known = [moment for moment in created if moment is not None]
-        if not known or len(known) < len(created) or min(known) < 2 * SINCE_STEP:
+        if not known or len(known) < len(created) or not 2 * SINCE_STEP <= min(known) <= LAST_HOUR:
             return None
         return min(known) // SINCE_STEP * SINCE_STEP - SINCE_SLACK
 

@@ -28,6 +28,8 @@ class Pages:
 
     :param first: the call for the first page.
     :param limit: the most items to take, or None for all.
+
+    Where it has ended before the list did, :attr:`whole` is False and :attr:`cut` says why.
     """
 
     def __init__(self, first: Call, limit: int | None = None) -> None:
@@ -40,6 +42,7 @@ class Pages:
         self.guessing = False
         self.numbered = False
         self.whole = True
+        self.cut = ""
 
     @property
     def asked(self) -> int:
@@ -58,16 +61,21 @@ class Pages:
         self.guessing = False
         self.next = self._after(envelope) if fresh else None
         if self.next is not None and self._asked >= MAX_PAGES:
-            log.warning("GET %s goes on after %d pages; the rest is left out.", self._first.route, MAX_PAGES)
-            self.next, self.whole = None, False
+            self.next = None
+            self._end(f"has a list that goes on after {MAX_PAGES} pages")
         self._asked += 1
         if self._left is None:
             return fresh
         fresh = fresh[: self._left]
         self._left -= len(fresh)
         if not self._left:
-            self.next = None
+            self.next, self.whole, self.cut = None, True, ""
         return fresh
+
+    def _end(self, cut: str) -> None:
+        """End a list that is longer, which it must not pass over in silence: what is not shown could be there."""
+        log.warning("GET %s: the service %s; the rest is left out.", self._first.route, cut)
+        self.whole, self.cut = False, cut
 
     def _is_new(self, item: dict[str, Any]) -> bool:
         found = item.get("id")
@@ -82,12 +90,9 @@ class Pages:
         page, last = meta.get("current_page"), meta.get("last_page")
         self.numbered = isinstance(page, int) and isinstance(last, int)
         if "next" in links:
-            # Only the query is used: a link must not lead the key to another host or path.
-            query = parse_qsl(urlsplit(str(links["next"] or "")).query)
-            return self._first.with_params(**dict(query)) if query else None
+            return self._with(_query_of(links["next"])) if links["next"] else None
         if "next_cursor" in meta:
-            cursor = meta["next_cursor"]
-            return self._first.with_params(cursor=cursor) if cursor else None
+            return self._with({"cursor": meta["next_cursor"]}) if meta["next_cursor"] else None
         if isinstance(page, int) and isinstance(last, int):
             return self._first.with_params(page=page + 1) if page < last else None
         total = meta.get("total")
@@ -96,3 +101,25 @@ class Pages:
         self.guessing = True
         self._page += 1
         return self._first.with_params(page=self._page)
+
+    def _with(self, params: dict[str, Any]) -> Call | None:
+        words = [*params, *params.values()]
+        if params and all(isinstance(part, str | int) and _is_text(str(part)) for part in words):
+            return self._first.with_params(**params)
+        self._end("says how to go on with a list in a way that cannot be followed")
+        return None
+
+
+def _query_of(link: object) -> dict[str, str]:
+    """Return a link's query, which alone is used: a link must not lead the key to another host or path."""
+    try:
+        return dict(parse_qsl(urlsplit(str(link)).query))
+    except ValueError:
+        return {}
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return bool(value.encode())
+    except UnicodeEncodeError:
+        return False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
+from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -32,9 +35,16 @@ MAX_FIELDS = 10
 # A reset further away than this is a header we misread, not a limit.
 MAX_RESET = 2 * 3600.0
 
-# The look-behind keeps it linear on a long run of letters.
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(\.[\w-]+)+")
-_URL_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+# A shorter key could by chance be a part of an honest word of the data; error texts never have it.
+LEAST_KEY = 16
+
+# What JSON can write and UTF-8 cannot: one half of a pair.
+_HALF = re.compile("[\ud800-\udfff]")
+# As it is, or as a part of a URL. The look-behind, and that few apostrophes count, keep it linear on long runs.
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+(?:'[\w.+%-]+){0,2}(?:@|%40)[\w-]+(\.[\w-]+)+", re.IGNORECASE)
+_URL_QUERY = re.compile(r"(https?:\\?/\\?/[^\s?\"'<>]+)\?[^\s\"'<>]+")
+# What is left of a signed link that is no whole URL.
+_SIGNED = re.compile(r"(?<![\w-])([\w-]*(?:sig|signature|token|credential))=[^\s&\"'<>]+", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 _ADVICE = {
@@ -69,7 +79,7 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
         raise error_from(call, reply, site, now=now)
     if reply.status == 204 or (not reply.body.strip() and call.method == "DELETE"):
         return {"data": None, "meta": {}, "links": {}}
-    body = _json(reply)
+    body = _json(reply, site)
     if not isinstance(body, dict | list):
         raise unexpected(
             call, site, f"answered {reply.status} with {_describe(reply, site)} instead of JSON", reply
@@ -93,13 +103,13 @@ def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) ->
             call,
             site,
             what,
-            request_id=request_id_of(reply),
+            request_id=request_id_of(reply, site),
             advice="Check that the connection's Host is the API's base URL, and that no proxy answers in its place."
             if call.repeatable or refused
             else AMBIGUOUS_ADVICE,
         ),
         status=reply.status if reply else None,
-        request_id=request_id_of(reply),
+        request_id=request_id_of(reply, site),
         conn_id=site.conn_id,
         ambiguous=ambiguous,
     )
@@ -116,9 +126,9 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
     if status in {404, 410} and _is_page(reply):
         # Not the service's word that there is no such thing: a proxy answers so for everything, or for a while.
         return unexpected(call, site, f"answered {status} with {_describe(reply, site)}", reply)
-    words, fields = _problem(reply)
+    words, fields = _problem(reply, site)
     fields = {said(n, site): [said(p, site) for p in ps] for n, ps in fields.items()}
-    request_id = request_id_of(reply)
+    request_id = request_id_of(reply, site)
     ambiguous = call.changes and (status >= 500 or status == 408)
     what = (
         f"answered {status}: {said(words, site)}"
@@ -176,11 +186,9 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     if value:
         seconds = _number(value)
         if seconds is None:
-            try:
+            # A date that no calendar has overflows.
+            with contextlib.suppress(ValueError, OverflowError):
                 moment = parsedate_to_datetime(value)
-            except ValueError:
-                moment = None
-            if moment is not None:
                 seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
         if seconds is not None and seconds >= 0:
             return seconds
@@ -190,25 +198,23 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     return None
 
 
-def request_id_of(reply: Reply | None) -> str | None:
+def request_id_of(reply: Reply | None, site: Site) -> str | None:
     """Return the service's own id of a call: ``meta.request_id`` (seed), or an ``X-Request-Id`` header."""
     if reply is None:
         return None
-    body = _json(reply)
+    body = _json(reply, site)
     meta = body.get("meta") if isinstance(body, dict) else None
     found = meta.get("request_id") if isinstance(meta, dict) else None
     found = found or reply.headers.get("x-request-id")
-    return str(found)[:100] if found else None
+    return _quiet(str(found), site)[:100] if found else None
 
 
 def site_of(url: str) -> str:
     """Return " to <host>" for a URL, without its user, path and query, which may be secret."""
-    try:
-        parts = urlsplit(url)
-        place = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
-    except ValueError:
+    parts = http_url(url)
+    if parts is None:
         return ""
-    return f" to {parts.scheme}://{place}" if parts.scheme in {"http", "https"} and place else ""
+    return f" to {parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
 
 
 def _error_class(status: int) -> type[VisioProviderError]:
@@ -250,9 +256,9 @@ def _sentence(call: Call, site: Site, what: str, *, request_id: str | None, advi
     return " ".join(part for part in (f"{site.service.name} {what}", advice, where) if part)
 
 
-def _problem(reply: Reply) -> tuple[str, dict[str, list[str]]]:
+def _problem(reply: Reply, site: Site) -> tuple[str, dict[str, list[str]]]:
     """Read both error shapes of the Visiono reference, which are also Laravel's and Vizdom's."""
-    body = _json(reply)
+    body = _json(reply, site)
     if not isinstance(body, dict):
         return "", {}
     error = body.get("error")
@@ -291,10 +297,17 @@ def _cut(text: str) -> str:
 
 
 def _quiet(text: str, site: Site) -> str:
-    """Take out what must not reach a log: the key, signed links, people's addresses."""
-    if site.key:
-        text = text.replace(site.key, "***")
-    return _EMAIL.sub("<address>", _URL_QUERY.sub(r"\1?...", text))
+    """Take out what must not reach a log (the key, signed links, people's addresses), or cannot: half characters."""
+    text = _HALF.sub("\ufffd", text)
+    for form in _forms(site.key) if site.key else ():
+        text = text.replace(form, "***")
+    return _EMAIL.sub("<address>", _SIGNED.sub(r"\1=...", _URL_QUERY.sub(r"\1?...", text)))
+
+
+@lru_cache(maxsize=16)
+def _forms(key: str) -> tuple[str, ...]:
+    """Return a key as it is, as it stands in a URL, and as it stands in JSON."""
+    return (key, quote(key), quote(key, safe=""), json.dumps(key)[1:-1])
 
 
 def _describe(reply: Reply, site: Site) -> str:
@@ -307,7 +320,9 @@ def _describe(reply: Reply, site: Site) -> str:
         named = _quiet(" ".join(title.group(1).split()), site)[:80] if title else ""
         return f'an HTML page titled "{named}"' if named else "an HTML page"
     if text[:1] in {"{", "["}:
-        return "JSON without a message" if _json(reply) is not None else "JSON that is cut off or broken"
+        return (
+            "JSON without a message" if _json(reply, site) is not None else "JSON that is cut off or broken"
+        )
     return f"{len(body)} bytes that are not JSON"
 
 
@@ -315,11 +330,24 @@ def _is_page(reply: Reply) -> bool:
     return reply.body.lstrip().startswith(b"<")
 
 
-def _json(reply: Reply) -> Any:
+def _json(reply: Reply, site: Site) -> Any:
     try:
-        return json.loads(reply.body)
+        return _clean(json.loads(reply.body), site.key if len(site.key) >= LEAST_KEY else None)
     except (ValueError, RecursionError):
         return None
+
+
+def _clean(value: Any, key: str | None) -> Any:
+    """Take out of all texts what must not be passed on, the key, or cannot be written: half characters."""
+    if isinstance(value, str):
+        if not value.isascii():
+            value = _HALF.sub("\ufffd", value)
+        return value.replace(key, "***") if key else value
+    if isinstance(value, list):
+        return [_clean(part, key) for part in value]
+    if isinstance(value, dict):
+        return {_clean(name, key): _clean(part, key) for name, part in value.items()}
+    return value
 
 
 def _number(value: str) -> float | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# What would end a path, and what no URL can hold.
+_NOT_IN_PATH = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
 
 
@@ -90,25 +92,55 @@ def base_url_from(service: Service, host: str | None, port: int | None, schema: 
     schema = (schema or "").strip()
     scheme = schema.lower() if schema.lower() in {"http", "https"} else ""
     path = "" if scheme else schema.strip("/")
+    if _NOT_IN_PATH.search(path):
+        raise InvalidRequestError.of(
+            "schema",
+            "the connection's Schema must be http, https or a path such as 'v1'; leave it empty for the usual",
+        )
     if host.count(":") > 1 and "/" not in host and not host.startswith("["):
         host = f"[{host}]"  # Airflow hands over an IPv6 address without its brackets
     if "://" not in host:
         host = f"{scheme or ('http' if _LOOPBACK.match(host) else 'https')}://{host}"
-    try:
-        parts = urlsplit(host)
-        netloc = parts.netloc if parts.port or not port else f"{parts.netloc}:{port}"
-    except ValueError:
-        parts, netloc = urlsplit(""), ""
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in netloc or re.search(r"\s", host):
+    parts = http_url(host)
+    if parts is None or "@" in parts.netloc or re.search(r"\s", host):
         raise InvalidRequestError.of(
             "host",
             f"the base URL in the {service.name} connection's Host cannot be used; give one such as "
             f"{service.default_base_url}, or leave Host empty for that one",
         )
+    netloc = parts.netloc.rstrip(":")
+    if port and not parts.port:
+        netloc = f"{netloc}:{_checked_port(port)}"
     given_path = "/".join(part for part in (parts.path.strip("/"), path) if part)
     if not given_path:
         given_path = urlsplit(service.default_base_url).path.strip("/")
     return f"{parts.scheme}://{netloc}/{given_path}".rstrip("/")
+
+
+def http_url(url: str) -> SplitResult | None:
+    """Return the parts of an http(s) URL, or None where it is not one that can be called."""
+    try:
+        url.encode()
+        parts = urlsplit(url)
+        # A host name that no name server can be asked for, such as "a..b", has no such form.
+        (parts.hostname or "").encode("idna")
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if good else None
+
+
+def _checked_port(port: object) -> int:
+    try:
+        number = int(str(port))
+    except ValueError:
+        number = 0
+    if not 0 < number < 2**16:
+        raise InvalidRequestError.of(
+            "port",
+            "the connection's Port must be a whole number from 1 to 65535; leave it empty for the usual one",
+        )
+    return number
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

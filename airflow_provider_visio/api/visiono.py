@@ -238,7 +238,7 @@ def _photo(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
 def _gps(latitude: Any, longitude: Any) -> Gps | None:
     try:
         place: Gps = {"latitude": float(latitude), "longitude": float(longitude)}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return place if math.isfinite(place["latitude"]) and math.isfinite(place["longitude"]) else None
 

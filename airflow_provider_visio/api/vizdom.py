@@ -118,10 +118,12 @@ class ExportContract:
 
 def _check_path(name: str, path: str, *, may_hold: set[str], must_hold: Collection[str] = ()) -> None:
     try:
-        held = {field for _, field, _, _ in Formatter().parse(path) if field is not None}
+        parts = [part[1:] for part in Formatter().parse(path) if part[1] is not None]
     except ValueError:
-        held = {path}
-    if not path.startswith("/") or not set(must_hold) <= held <= may_hold:
+        parts = [(path, "", None)]
+    held = {field for field, _, _ in parts}
+    plain = all((spec, conversion) == ("", None) for _, spec, conversion in parts)
+    if not path.startswith("/") or not plain or not set(must_hold) <= held <= may_hold:
         example = "".join(f"/.../{{{field}}}" for field in sorted(may_hold))
         raise InvalidRequestError.of(
             "contract", f"{name} must be a path below the base URL, such as '{example}'"

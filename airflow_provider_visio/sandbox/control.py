@@ -183,6 +183,10 @@ def _add_observation(app: FastAPI, world: World) -> None:
         world.catch_up()
         return Answer(journal().events(after))
 
+    @app.get("/signatures")
+    async def signatures() -> Answer:
+        return Answer(world.ground.signer.given_out)
+
     @app.get("/photo-requests")
     async def requests() -> Answer:
         world.catch_up()

@@ -82,6 +82,11 @@ def test_a_change_that_cannot_be_made_is_refused(changes, advice):
     [
         {"export_path": "/exports/{id}"},
         {"export_path": "/exports"},
+        {"export_path": "/{export_id:d}"},
+        {"export_path": "/{export_id!x}"},
+        {"export_path": "/{export_id!r}"},
+        {"export_path": "/{export_id:{x}}"},
+        {"start_path": "/{dashboard_id:d}"},
         {"start_path": "/dashboards/{id}/export"},
         {"start_path": "/dashboards/{}/export"},
         {"start_path": "/dashboards/{dashboard_id"},

@@ -146,3 +146,21 @@ def test_a_list_that_is_none_is_not_an_empty_one(driver, serve, site_at, data):
     server = serve(Answer(200, {"data": data}))
     with pytest.raises(UnexpectedReplyError):
         driver.items(site_at(server.url, max_attempts=1), api.list_photo_requests())
+
+
+@pytest.mark.parametrize(
+    "more", [{"links": {"next": "http://["}}, {"meta": {"next_cursor": ["x"]}}], ids=["link", "cursor"]
+)
+def test_a_list_that_cannot_be_gone_on_with_is_an_error_and_not_an_end(driver, serve, site_at, more):
+    server = serve(Answer(200, {"data": [{"id": "req_1"}], **more}))
+    with pytest.raises(UnexpectedReplyError, match="cannot be followed") as caught:
+        driver.items(site_at(server.url), api.list_photo_requests())
+    assert caught.value.conn_id == "my_visiono"
+    assert len(server.received) == 1
+
+
+def test_a_status_that_no_url_can_hold_is_refused_as_input(driver, serve, site_at):
+    server = serve(Answer(200, {"data": []}))
+    with pytest.raises(InvalidRequestError):
+        driver.items(site_at(server.url), api.list_photo_requests(status="\ud800"))
+    assert server.received == []

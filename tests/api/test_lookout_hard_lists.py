@@ -219,11 +219,20 @@ def test_an_item_without_a_status_tells_nothing_of_its_request():
     assert poll.rounds_until(known_as(poll, poll.ids[:1], "arrived"), most=30)
 
 
-def test_a_creation_time_of_the_year_one_ends_no_wait():
-    """Go's zero time; a little earlier, as the list is asked for, there is no date."""
+@pytest.mark.parametrize(
+    ("which", "created_at"),
+    [
+        # Go's zero time; a little earlier, as the list is asked for, there is no date.
+        (slice(0, 1), "0001-01-01T00:00:00Z"),
+        # Past the end of the year 9999, there is none either.
+        (slice(None), "9999-12-31T23:59:59-23:59"),
+    ],
+)
+def test_a_creation_time_that_no_date_is_before_or_after_ends_no_wait(which, created_at):
     service = FakeService()
     poll = Poll(service, service.make(20))
-    poll.states[poll.ids[0]]["created_at"] = "0001-01-01T00:00:00Z"
+    for found in poll.ids[which]:
+        poll.states[found]["created_at"] = created_at
     poll.round()
     service.submit(poll.ids[0], poll.ids[5])
     poll.round()

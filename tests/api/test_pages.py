@@ -201,3 +201,45 @@ def test_a_list_without_end_ends():
     numbers = iter(range(10**9))
     _, asked = walk(lambda query: {"data": [item(next(numbers))]}, most=MAX_PAGES * 2)
     assert len(asked) == MAX_PAGES
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"links": {"next": "http://["}},
+        {"links": {"next": "?page=\ud800"}},
+        {"links": {"next": "https://api.visio.now/v1/photo-requests/page/2"}},
+        {"links": {"next": {"page": 2}}},
+        {"meta": {"next_cursor": "\ud800"}},
+        {"meta": {"next_cursor": ["x"]}},
+        {"meta": {"next_cursor": 1.5}},
+    ],
+    ids=str,
+)
+def test_a_list_that_cannot_be_gone_on_with_does_not_end_as_if_it_were_whole(more):
+    pages = Pages(FIRST)
+    assert pages.take({"data": [item(1)], "meta": {}, "links": {}, **more}) == [item(1)]
+    assert pages.next is None
+    assert not pages.whole
+    assert "cannot be followed" in pages.cut
+
+
+def test_a_list_without_end_is_not_whole_where_it_is_left():
+    pages = Pages(FIRST)
+    while pages.next is not None:
+        pages.take({"data": [item(pages.asked)], "meta": {}, "links": {}})
+    assert not pages.whole
+    assert f"after {MAX_PAGES} pages" in pages.cut
+
+
+def test_what_comes_after_the_limit_does_not_matter():
+    pages = Pages(FIRST, limit=1)
+    pages.take({"data": [item(1)], "meta": {}, "links": {"next": "http://["}})
+    assert (pages.next, pages.whole, pages.cut) == (None, True, "")
+
+
+def test_a_parameter_of_a_link_may_have_any_name():
+    pages = Pages(FIRST)
+    pages.take({"data": [item(1)], "meta": {}, "links": {"next": "?self=1"}})
+    assert pages.next is not None
+    assert pages.next.params["self"] == "1"

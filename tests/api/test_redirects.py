@@ -87,7 +87,7 @@ def test_a_file_s_redirects_end(serve, site_at):
 @pytest.mark.parametrize(
     "link",
     ["file:///etc/passwd", "ftp://storage.test/x", "/photos/1", "", "http://", "http://[::1/x", "http://host:port/x",
-     "javascript:alert(1)"],
+     "javascript:alert(1)", "http://a..b/photo", "http://host:0/x", "http://host/\ud800"],
 )  # fmt: skip
 def test_a_link_that_cannot_be_followed_is_refused(site_at, link):
     with pytest.raises(TransferError, match="not an http"):
@@ -97,4 +97,25 @@ def test_a_link_that_cannot_be_followed_is_refused(site_at, link):
 def test_a_redirect_to_something_that_cannot_be_followed_is_refused(serve, site_at):
     storage = serve(Answer(302, headers={"Location": "file:///etc/passwd"}))
     with pytest.raises(TransferError):
+        open_file(site_at("http://127.0.0.1:1"), f"{storage.url}/x")
+
+
+@pytest.mark.parametrize("location", ["http://[", "/caf\xe9", "http://a..b/", "//"])
+@pytest.mark.parametrize(
+    "request_", [api.get_status(), api.create_photo_request("x")], ids=lambda r: r.method
+)
+def test_a_redirect_to_nowhere_is_told_as_any_other(driver, serve, site_at, location, request_):
+    server = serve(Answer(301, b"", {"Location": location}))
+    with pytest.raises(
+        UnexpectedReplyError, match="answered 301, a redirect, which is not followed"
+    ) as caught:
+        driver.send(site_at(server.url), request_)
+    assert not caught.value.ambiguous
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("location", ["http://[", "http://h:x/", "http://a..b/x", "https://h:0/"])
+def test_a_file_that_is_redirected_to_nowhere_is_refused(serve, site_at, location):
+    storage = serve(Answer(302, headers={"Location": location}))
+    with pytest.raises(TransferError, match="not a"):
         open_file(site_at("http://127.0.0.1:1"), f"{storage.url}/x")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from airflow_provider_visio.api.call import Reply, call
-from airflow_provider_visio.api.reply import error_from
+from airflow_provider_visio.api.reply import error_from, read
 from airflow_provider_visio.api.site import Site
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -16,6 +17,7 @@ KEY = "vsk_live_secret_1"
 MAIL = "mary.o-neil+photos@mail.example.co.uk"
 LINK = "https://storage.test/photos/a.jpg?expires=1&signature=abcdef"
 SITE = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY)
+GET = call("GET", "/photo-requests")
 POST = call("POST", "/photo-requests")
 
 
@@ -83,5 +85,80 @@ def test_a_secret_in_the_name_of_a_field_is_taken_out():
     assert KEY not in text
 
 
+@pytest.mark.parametrize("as_written", [str, quote, quote_plus, lambda key: json.dumps(key)[1:-1]])
+def test_a_key_that_is_written_otherwise_is_taken_out(as_written):
+    key = 'vzd+"core"/=='
+    site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", key)
+    body = {"message": f"No good: {as_written(key)}."}
+    text = str(error_from(POST, Reply(401, {}, json.dumps(body).encode()), site, now=0.0))
+    assert "No good: ***." in text
+    assert "core" not in text
+
+
+@pytest.mark.parametrize("address", [quote(MAIL), "o'neil@mail.example", quote("o'neil+x@mail.example")])
+def test_an_address_that_is_written_otherwise_is_taken_out(address):
+    assert "'<address>' is bad" in text_of(422, {"message": f"No good: '{address}' is bad"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        r'{"url": "https:\/\/storage.test\/a.jpg?expires=1&signature=abcdef"}',
+        "Resource /photos/a.jpg?expires=1&signature=abcdef",
+        "canonical query: X-Amz-Expires=60&X-Amz-Security-Token=abcdef&X-Amz-Signature=abcdef",
+        "sv=2024&sig=abcdef%3D",
+    ],
+)
+def test_the_signature_of_a_link_that_is_no_url_is_taken_out(words):
+    assert "abcdef" not in text_of(422, {"message": words})
+
+
 def test_a_password_in_a_redirect_is_taken_out():
     assert "pass" not in text_of(302, b"", location="https://user:pass@login.test/")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ({"meta": {"request_id": KEY}}, {}),
+        ({}, {"x-request-id": f"for {KEY}"}),
+        ({}, {"x-request-id": "x" * 95 + KEY}),
+    ],
+)
+def test_an_id_of_a_call_has_no_key(body, headers):
+    error = error_from(POST, Reply(500, headers, json.dumps(body).encode()), SITE, now=0.0)
+    assert error.request_id
+    assert "vsk_l" not in f"{error} {error.request_id}"
+
+
+@pytest.mark.parametrize(
+    "body", [rb'{"message": "cut \ud83d"}', rb'{"message": "No.", "errors": {"\udc00": ["\ud83d"]}}']
+)
+def test_words_cut_in_the_middle_of_an_emoji_can_be_logged(body):
+    error = error_from(POST, Reply(422, {"x-request-id": "\ud83d"}, body), SITE, now=0.0)
+    assert isinstance(error, InvalidRequestError)
+    assert "\ufffd".encode() in f"{error} {error.fields}".encode()
+
+
+def data_of(data):
+    return read(GET, Reply(200, {}, json.dumps({"data": data}).encode()), SITE, now=0.0)["data"]
+
+
+@pytest.mark.parametrize(
+    ("told", "passed_on"),
+    [
+        ({"status": KEY}, {"status": "***"}),
+        ([{"url": f"https://x.test/?key={KEY}"}], [{"url": "https://x.test/?key=***"}]),
+        ({"metadata": {KEY: [KEY, 5, None]}}, {"metadata": {"***": ["***", 5, None]}}),
+        ({"notes": "cut \ud83d"}, {"notes": "cut \ufffd"}),
+        ({"notes": "whole \U0001f697, é"}, {"notes": "whole \U0001f697, é"}),
+    ],
+)
+def test_data_has_no_key_and_can_be_written(told, passed_on):
+    assert data_of(told) == passed_on
+
+
+def test_a_short_key_does_not_spoil_the_data():
+    site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", "test")
+    reply = Reply(200, {}, b'{"data": {"id": "req_test_1"}}')
+    assert read(GET, reply, site, now=0.0)["data"] == {"id": "req_test_1"}

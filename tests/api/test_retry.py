@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import pytest
@@ -244,3 +245,14 @@ def test_the_log_says_why_and_when_it_is_sent_again(driver, serve, site_at, capl
     driver.send(site_at(server.url), GET)
     assert "Down for maintenance" in caplog.text
     assert "Trying again in 0." in caplog.text
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "*"], ids=["empty label", "long label", "star"])
+def test_a_host_that_no_name_server_can_be_asked_for_was_not_reached(driver, site_at, monkeypatch, host):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ConnectionFailedError) as caught:
+        driver.send(site_at(f"https://{host}/v1", max_attempts=1), POST)
+    assert not caught.value.ambiguous

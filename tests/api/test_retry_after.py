@@ -30,6 +30,8 @@ NOW = 1767225600.0
         ("1e999", None),
         ("", None),
         ("Thu, 99 Jan 2026 00:00:30 GMT", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2026 00:00:00 -9999999999999999", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header, seconds):

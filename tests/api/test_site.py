@@ -26,6 +26,11 @@ from airflow_provider_visio.exceptions import InvalidRequestError
         ("api.visio.now", 8443, None, "https://api.visio.now:8443/v1"),
         ("api.visio.now/v2", 8443, None, "https://api.visio.now:8443/v2"),
         ("api.visio.now:9000", 8443, None, "https://api.visio.now:9000/v1"),
+        ("api.visio.now:", 8443, None, "https://api.visio.now:8443/v1"),
+        ("api.visio.now:", None, None, "https://api.visio.now/v1"),
+        ("api.visio.now", "8443", None, "https://api.visio.now:8443/v1"),
+        ("api.visio.now", 65535, None, "https://api.visio.now:65535/v1"),
+        ("api.visio.now", 0, None, "https://api.visio.now/v1"),
         ("api.visio.now", None, "https", "https://api.visio.now/v1"),
         ("gateway.internal", None, "http", "http://gateway.internal/v1"),
         ("gateway.internal", 80, "HTTP", "http://gateway.internal:80/v1"),
@@ -67,6 +72,10 @@ def test_no_host_means_the_documented_base_url_of_each_service():
         "https://api.visio.now:port/v1",
         "https://api.visio.now:99999/v1",
         "https://[::1/v1",
+        "https://api.visio.now:0/v1",
+        "api..visio.now",
+        f"{'a' * 64}.visio.now",
+        "h\ud800",
     ],
 )
 def test_a_host_that_cannot_be_called_is_refused_with_a_good_example(host):
@@ -76,6 +85,23 @@ def test_a_host_that_cannot_be_called_is_refused_with_a_good_example(host):
     assert "https://api.visio.now/v1" in text
     assert "leave Host empty" in text
     assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    "schema", ["?0", "#0", "v1?a=b", "https://h/x?sig=abc", "v 1", "v\x001", "\ud800"], ids=ascii
+)
+@pytest.mark.parametrize("host", ["api.visio.now", "https://api.visio.now/base"])
+def test_a_schema_that_is_no_path_is_refused_with_what_to_write(host, schema):
+    with pytest.raises(InvalidRequestError, match="must be http, https or a path") as caught:
+        base_url_from(VISIONO, host, None, schema)
+    assert list(caught.value.fields) == ["schema"]
+
+
+@pytest.mark.parametrize("port", [65536, -1, 10**30, "x", True, 1.5], ids=str)
+def test_a_port_that_is_none_is_refused_with_what_to_write(port):
+    with pytest.raises(InvalidRequestError, match="a whole number from 1 to 65535") as caught:
+        base_url_from(VISIONO, "api.visio.now", port, None)
+    assert list(caught.value.fields) == ["port"]
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,9 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(define, key):
         ({"timeout": "nan"}, "timeout must be a number"),
         ({"timeout": "inf"}, "timeout must be a number"),
         ({"timeout": [5]}, "timeout must be a number"),
+        ({"timeout": 86_401}, "timeout must be a number of at least 0.1 and at most 86400"),
         ({"connect_timeout": 0}, "connect_timeout must be a number of at least 0.1"),
+        ({"connect_timeout": 1e10}, "connect_timeout must be a number of at least 0.1 and at most 86400"),
         ({"max_attempts": 0}, "max_attempts must be a whole number of at least 1"),
         ({"max_attempts": 2.5}, "max_attempts must be a whole number"),
         ({"rate_limit_wait": -1}, "rate_limit_wait must be a number of at least 0"),
@@ -231,6 +233,16 @@ def test_extras_that_are_no_json_object_are_not_passed_over(define, extra):
     )
     with pytest.raises(InvalidRequestError, match="JSON object"):
         VisionoHook(conn_id).get_conn()
+
+
+@pytest.mark.parametrize("port", [65536, -1])
+def test_a_bad_port_says_what_to_give(define, port):
+    fields = {"conn_type": "visiono", "password": "key12345", "host": "api.visio.now", "port": port}
+    with pytest.raises(
+        InvalidRequestError, match=r"'my_visiono' cannot be used: port: .* 1 to 65535"
+    ) as caught:
+        VisionoHook(define("my_visiono", json.dumps(fields))).get_conn()
+    assert caught.value.conn_id == "my_visiono"
 
 
 @pytest.mark.parametrize("host", ["ftp://x", "api visio now", "https://user:secret@api.visio.now/v1"])

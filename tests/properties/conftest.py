@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from properties.cases import SEED, held, met_known_faults
+from properties.cases import SEED, held
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,10 +36,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(
         f"{held.total():7,}  cases in {len(held)} properties held{short}, seed {SEED}"
     )
-    if met_known_faults:
-        terminalreporter.write_line(
-            f"{met_known_faults.total():7,}  more met a fault that is known and not mended: see faults.py"
-        )
     terminalreporter.write_line(
         f"Again: make properties SEED={SEED}    One alone: make properties SEED={SEED} ONLY=<name>"
     )

@@ -20,10 +20,16 @@ from properties.values import NUMBERS, json_value, leaf, text
 NOW = 1767225600.0
 LIMITS = ((60.0, 60), (3600.0, 1000))
 
+moment = st.sampled_from(NUMBERS) | leaf
 record = st.fixed_dictionaries(
-    {"intent": st.fixed_dictionaries({"task": text, "input": text}) | json_value},
+    {
+        "intent": st.fixed_dictionaries({"task": text, "input": text}) | json_value,
+        "asked_at": moment,
+        "wait_from": moment,
+        "ask": text,
+    },
     optional={
-        "asked_at": st.sampled_from(NUMBERS) | leaf,
+        "run": leaf,
         "sent": json_value,
         "id": json_value,
         "over": json_value,
@@ -49,8 +55,8 @@ asked = st.dictionaries(
 
 
 def check_moment(moment: float) -> None:
-    # Any later one is none that a clock could have told.
-    assert 0 <= moment < 1e11
+    # Any later one is none that a date could be written for.
+    assert 0 < moment < 253_402_300_800
 
 
 @cases(800, value=record | json_value)
@@ -59,6 +65,8 @@ def test_any_record_is_taken_up_or_passed_over(value):
     if found is None:
         return
     check_moment(found.asked_at)
+    check_moment(found.wait_from)
+    assert found.ask
     assert found.id is None or found.id
     assert Record.from_json(json.loads(json.dumps(found.as_json()))) == found
 
@@ -74,7 +82,8 @@ def test_an_intent_is_the_same_again_and_another_at_another_place(place, other, 
     assert intent == intent_at(place, dict(reversed(asked.items())))
     assert (intent_at(other, asked).task == intent.task) == (place == other)
     assert intent_at(other, asked).input == intent.input
-    assert json.loads(json.dumps(intent.tag)) == intent.tag
+    tag = Record(intent, NOW, NOW).tag
+    assert json.loads(json.dumps(tag)) == tag
 
 
 @cases(800, state=budget_state | json_value, later=st.sampled_from([0.0, 30.0, 5000.0, -5000.0]))
@@ -107,10 +116,10 @@ def test_any_book_on_disk_is_read_and_written_again(content):
     assert isinstance(json.loads(ledger._path.read_bytes()), dict)
 
 
-@cases(200, kept=leaf, now=st.just(NOW))
-def test_a_wait_began_in_the_past_whatever_was_kept(kept, now):
-    store = SimpleNamespace(get=lambda _: kept, set=lambda _, __: None)
+@cases(200, kept=leaf | st.fixed_dictionaries({"at": moment, "run": st.just(2) | leaf}))
+def test_a_wait_began_in_the_past_whatever_was_kept(kept):
+    store = SimpleNamespace(get=lambda _: kept, set=lambda *_, **__: None)
     from airflow_provider_visio import clock
 
-    since = began({"task_state_store": store})
+    since = began({"ti": SimpleNamespace(max_tries=2), "task_state_store": store})
     assert 0 < since <= clock.now()

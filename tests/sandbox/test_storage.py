@@ -22,6 +22,10 @@ def test_link_opens_without_a_key(sandbox, link):
     assert reply.content == sandbox.session.get(link).content
 
 
+def test_signatures_that_were_given_out_are_known(sandbox, link):
+    assert re.search("signature=([^&]+)", link)[1] in sandbox.control("GET", "/signatures")
+
+
 def test_thumbnail(sandbox):
     made = sandbox.ask()
     sandbox.act(made, "upload")

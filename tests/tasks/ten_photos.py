@@ -1,0 +1,146 @@
+"""A request of ten photos whose bytes are known, and what a folder may hold of it at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from airflow.sdk import ObjectStoragePath
+from conftest import Sandbox
+from hooks.recipient import picture
+from PIL import Image
+
+from airflow_provider_visio.api.client import Client
+from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.operators.visiono import VisionoDownloadPhotosOperator
+
+COUNT = 10
+ITEMS = [f"View {number}" for number in range(1, COUNT + 1)]
+HIDDEN = re.compile(r"\..+\.part")
+
+
+def answer(sandbox: Sandbox, request: dict[str, Any], pictures: Iterable[bytes]) -> None:
+    """Send the ten photos as the recipient, and submit."""
+    for item, content in zip(request["items"], pictures, strict=True):
+        files = {"photo": ("photo.jpg", content, "image/jpeg")}
+        reply = requests.post(
+            f"{request['request_url']}/photos", data={"item": item["id"]}, files=files, timeout=10
+        )
+        assert reply.status_code == 201, reply.text
+    sandbox.act(request["id"], "submit")
+
+
+class TenPhotos:
+    """
+    :param destination: URL of the place where they are stored.
+    :param pictures: their bytes, in order.
+    :param request_id: a request that was answered with them; made and answered by default.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        destination: str,
+        pictures: list[bytes] | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self.sandbox = sandbox
+        self.destination = destination
+        self.pictures = pictures or [picture(seed) for seed in range(COUNT)]
+        self.id = request_id or self._answered()
+        self.folder = ObjectStoragePath(f"{destination}/{self.id}")
+        self.ids = [photo["id"] for photo in VisionoHook().list_photos(self.id)]
+        sandbox.control("DELETE", "/counters")
+
+    def _answered(self) -> str:
+        request = VisionoHook().create_photo_request("The car", items=ITEMS)
+        answer(self.sandbox, request, self.pictures)
+        return request["id"]
+
+    @property
+    def operator(self) -> VisionoDownloadPhotosOperator:
+        return VisionoDownloadPhotosOperator(
+            task_id="download", request_id=self.id, destination=self.destination
+        )
+
+    def fetched(self) -> int:
+        """Return how often a photo was asked for since the last time."""
+        count = self.sandbox.count("storage", "GET /photos/{name}")
+        self.sandbox.control("DELETE", "/counters")
+        return count
+
+    def minted(self) -> int:
+        return self.sandbox.count("visiono", "GET /photo-requests/{id}/download-urls")
+
+    def content(self) -> dict[str, bytes]:
+        """Return what is in the folder, by name, hidden names too."""
+        fs, root = self.folder.fs, self.folder.path
+        return (
+            {path.rsplit("/", 1)[-1]: fs.cat_file(path) for path in fs.find(root)} if fs.isdir(root) else {}
+        )
+
+    def hidden(self) -> list[str]:
+        return [name for name in self.content() if HIDDEN.fullmatch(name)]
+
+    def check(self, stored: int | Iterable[int], *, hidden: int = 0) -> None:
+        """
+        Final names hold the whole bytes of these photos (numbers from 0, or the first so many) and of no other.
+
+        With all ten there must be a manifest that agrees; with fewer there must be none.
+        """
+        numbers = set(range(stored) if isinstance(stored, int) else stored)
+        content = self.content()
+        found = {name: data for name, data in content.items() if not HIDDEN.fullmatch(name)}
+        manifest = found.pop("manifest.json", None)
+        for data in found.values():
+            with Image.open(io.BytesIO(data)) as shown:
+                shown.load()
+        expected = {self._name(number): self.pictures[number] for number in numbers}
+        assert {name: _digest(data) for name, data in found.items()} == {
+            name: _digest(data) for name, data in expected.items()
+        }
+        assert len(self.hidden()) == hidden
+        if len(numbers) < COUNT:
+            assert manifest is None
+        else:
+            assert manifest is not None
+            self._check_manifest(json.loads(manifest))
+
+    def _check_manifest(self, manifest: dict[str, Any]) -> None:
+        assert manifest["id"] == self.id
+        assert [entry["key"] for entry in manifest["files"]] == self.ids
+        for number, entry in enumerate(manifest["files"]):
+            assert entry["path"] == f"{self.folder}/{self._name(number)}"
+            assert entry["item"] == ITEMS[number]
+            assert (entry["bytes"], entry["sha256"]) == (
+                len(self.pictures[number]),
+                _digest(self.pictures[number]),
+            )
+
+    def _name(self, number: int) -> str:
+        return f"{ITEMS[number].replace(' ', '-')}-{self.ids[number]}.jpg"
+
+    def file(self, number: int) -> Path:
+        return Path(self.folder.path) / self._name(number)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def before_each_fetch(monkeypatch: pytest.MonkeyPatch, action: Callable[[int], Any]) -> None:
+    """Have something happen before each file is asked for; it is told the how-manieth, from 1."""
+    opened, count = Client.open, iter(range(1, 1000))
+
+    def first(self: Client, url: str) -> Any:
+        action(next(count))
+        return opened(self, url)
+
+    monkeypatch.setattr(Client, "open", first)
