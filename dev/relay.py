@@ -71,6 +71,9 @@ class Relay:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:  # it was accepted at the very moment of the cut
+            writer.transport.abort()
+            return
         self._writers.add(writer)
         try:
             if self._hangs:
