@@ -32,9 +32,11 @@ demo: $(READY) ## the flagship example on a real Airflow, start to finish, files
 up: $(READY) ## Airflow and the sandbox, left running until Ctrl-C
 	@$(BIN)/python -m dev.up
 
+AT_ONCE := -n auto --maxprocesses 4
+
 .PHONY: test
 test: $(READY) ## the tests that need no running Airflow
-	@$(BIN)/python -m pytest -q -m "not live" --ignore tests/live --ignore tests/properties --ignore tests/chaos --ignore tests/secrets
+	@$(BIN)/python -m pytest -q $(AT_ONCE) tests $(foreach suite,live properties chaos secrets,--ignore tests/$(suite))
 
 # The same seed makes the same cases; ONLY=<name> runs one property, or one scene of chaos.
 SEED ?= 4
@@ -42,7 +44,7 @@ ONLY ?=
 
 .PHONY: properties
 properties: $(READY) ## the tests over thousands of cases made at random
-	@PROPERTIES_SEED=$(SEED) $(BIN)/python -m pytest -q --tb=short --show-capture=no tests/properties \
+	@PROPERTIES_SEED=$(SEED) $(BIN)/python -m pytest -q $(AT_ONCE) --tb=short --show-capture=no tests/properties \
 		$(if $(ONLY),-k $(ONLY),--least-cases 10000)
 
 .PHONY: chaos

@@ -179,7 +179,8 @@ class VisioBaseHook(BaseHook):
         return AirflowNotFoundException(
             f"The connection {self.conn_id!r} is not defined. Make it in Admin > Connections with type "
             f"{self.service.name} and the API key as its password, or with: airflow connections add "
-            f"{self.conn_id} --conn-type {self.form.conn_type} --conn-password <API key>"
+            f"{self.conn_id} --conn-type {self.form.conn_type} --conn-password <API key>. (Airflow says so "
+            "too while its API server is away; the next try then finds it.)"
         )
 
     def _site_from(self, connection: Connection, extra: Any) -> Site:

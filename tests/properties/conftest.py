@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.properties)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what another process of the same run has counted."""
+    held.update(getattr(node, "workeroutput", {}).get("held", {}))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["held"] = dict(held)
+        return
     if exitstatus == pytest.ExitCode.OK and held.total() < session.config.getoption("least_cases", 0):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
