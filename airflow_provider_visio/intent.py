@@ -51,7 +51,9 @@ class Intent:
         """Return the intent of a running task that asks for something."""
         ti = context["ti"]
         place = [ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1)]
-        return cls(_fingerprint(place, 32), _fingerprint(asked, 16))
+        # What is left out counts for nothing, so that a field of a later version changes no fingerprint.
+        given = {name: value for name, value in asked.items() if value is not None}
+        return cls(_fingerprint(place, 32), _fingerprint(given, 16))
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Record:
     :param sent: whether it may have been asked; False once the service has said no.
     :param id: id of what was made, or None while that is not known.
     :param over: whether the task has got what it wanted.
+    :param ended: whether the task was told that it ended otherwise.
     """
 
     intent: Intent
@@ -77,6 +80,7 @@ class Record:
     sent: bool = True
     id: str | None = None
     over: bool = False
+    ended: bool = False
 
     @property
     def tag(self) -> dict[str, str]:
@@ -111,6 +115,7 @@ class Record:
             sent=value.get("sent") is not False,
             id=found if isinstance(found, str) and found else None,
             over=value.get("over") is True,
+            ended=value.get("ended") is True,
         )
 
 
@@ -169,6 +174,8 @@ def existing_step(
     """
     is_open = phase in {None, "open"}
     if not cleared:
+        if foreign and (is_open or phase == "arrived"):
+            return "fail"
         return "reuse" if is_open or phase == "arrived" or phase in final else "ask"
     if not is_open and (phase != "arrived" or over):
         return "ask"

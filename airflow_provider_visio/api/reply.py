@@ -95,8 +95,8 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
 
 def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
-    # A redirect says where to ask instead, and a refusal refuses: nothing was done.
-    refused = reply is not None and 300 <= reply.status < 500
+    # Most redirects say where to ask instead, and a refusal refuses: nothing was done. These two may show a result.
+    refused = reply is not None and 300 <= reply.status < 500 and reply.status not in {302, 303}
     ambiguous = call.changes and not refused
     return UnexpectedReplyError(
         _sentence(

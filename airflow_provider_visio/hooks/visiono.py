@@ -20,7 +20,7 @@ from airflow_provider_visio.exceptions import (
     UnexpectedReplyError,
 )
 from airflow_provider_visio.hooks.base import VisioBaseHook
-from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, epoch, photo_request_phase
+from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, photo_request_phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -168,35 +168,31 @@ class VisionoHook(VisioBaseHook):
         Return the photo requests that carry some metadata (source: seed; ``metadata``: plugin).
 
         :param tag: the metadata that they must have, among other.
-        :param since: leave out those made earlier, in seconds since 1970; None for all.
+        :param since: a time before which none was made, in seconds since 1970, where the service filters; None for all.
         :raises UnexpectedReplyError: the service does not tell the metadata of its requests, so nobody can say.
         """
         moment = None if since is None else pendulum.from_timestamp(since)
         found: list[PhotoRequest] = []
-        silent = 0
-        for request in self.list_photo_requests(created_after=moment, page_size=LIST_PAGE):
-            made = epoch(request.get("created_at"))
-            if since is not None and made is not None and made < since:
-                continue
-            whole = request
-            if "metadata" not in request:
-                silent += 1
-                if silent > MOST_SILENT:
-                    break
-                whole = self.get_photo_request(request["id"])
-            if "metadata" not in whole:
-                silent += MOST_SILENT
-                break
-            metadata = whole["metadata"]
-            if isinstance(metadata, Mapping) and all(
-                metadata.get(name) == word for name, word in tag.items()
-            ):
-                found.append(whole)
-        if silent > MOST_SILENT and not found:
+        asked = silent = told_in_list = told_singly = 0
+        for listed in self.list_photo_requests(created_after=moment, page_size=LIST_PAGE):
+            request = listed
+            if "metadata" in listed:
+                told_in_list += isinstance(listed["metadata"], Mapping)
+            elif asked < MOST_SILENT:
+                asked += 1
+                request = self.get_photo_request(listed["id"])
+                told_singly += isinstance(request.get("metadata"), Mapping)
+            silent += "metadata" not in request
+            metadata: Any = request.get("metadata")
+            if isinstance(metadata, Mapping) and all(metadata.get(name) == tag[name] for name in tag):
+                found.append(request)
+        # Who tells the metadata of some leaves out what is empty; who tells none of them may keep ours from us.
+        known = told_in_list or (told_singly and asked < MOST_SILENT)
+        if silent and not found and not known:
             raise UnexpectedReplyError(
                 "Visiono does not tell the metadata of its photo requests, so it cannot be known whether this one was "
-                "made before. Look in its dashboard; to ask again all the same, clear the task after deleting its "
-                f"entry in the task state store. [connection {self.conn_id}]",
+                "made before. Look in its dashboard; to ask again all the same, start another run of the DAG. "
+                f"[connection {self.conn_id}]",
                 conn_id=self.conn_id,
             )
         return found

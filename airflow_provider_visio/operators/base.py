@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.arguments import min_dwell
+from airflow_provider_visio.arguments import earliest_deadline, min_dwell
 from airflow_provider_visio.exceptions import RateLimitedError
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ class VisioOperator(BaseOperator):
         self.deferrable = deferrable
         # What is done already when the task defers for the rate limit; plain JSON.
         self._done: dict[str, Any] = {}
+        self._started = 0.0
 
     def execute(self, context: Context) -> Any:
         """Do the task's work."""
-        self._done = {}
+        self._done, self._started = {}, clock.now()
         return self._paced("execute", context)
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
@@ -60,6 +61,19 @@ class VisioOperator(BaseOperator):
     def _resume(self, context: Context, event: Any) -> Any:
         """Go on after a deferred wait."""
         raise NotImplementedError
+
+    def _deadline(self, since: float, timeout: float | None) -> float | None:
+        """
+        Return when this task's wait gives up, in seconds since 1970, or None for never.
+
+        :param since: from when it counts.
+        :param timeout: seconds that it may take.
+        """
+        limits = [earliest_deadline(since, timeout, self.execution_timeout)]
+        if not self.deferrable:
+            # Airflow counts from the start of each try, which may be earlier.
+            limits.append(earliest_deadline(self._started or since, None, self.execution_timeout))
+        return min((limit for limit in limits if limit is not None), default=None)
 
     @property
     def _longest_wait(self) -> float | None:

@@ -62,6 +62,7 @@ class Calls(Generic[Made]):
     :param phase_of: tells how one is doing.
     :param discard: takes one back; None where the service cannot.
     :param final: the ends that a retry has to live with; after any other it asks anew.
+    :param turn: seconds for which a call may wait for its turn within the rate limit.
     """
 
     ask: Callable[[dict[str, str]], Made]
@@ -70,6 +71,12 @@ class Calls(Generic[Made]):
     phase_of: Callable[[Made], Phase | None]
     discard: Callable[[str], None] | None
     final: Collection[Phase] = ()
+    turn: float = 60.0
+
+    @property
+    def in_flight(self) -> float:
+        """Seconds after which a call is listed that was meant to be made, if it ever is."""
+        return IN_FLIGHT + max(0.0, self.turn - 60.0)
 
 
 class Once:
@@ -123,6 +130,11 @@ class Once:
                 self._replace(found, calls)
         return self._ask(calls)
 
+    def told_of_end(self) -> None:
+        """Write down that the task was told how what it asked for ended: that it is gone is no work of ours."""
+        if self.record is not None:
+            self._write(replace(self.record, ended=True), at_all_costs=False)
+
     def close(self) -> None:
         """Write down that the task has got what it wanted."""
         if self.record is not None:
@@ -153,12 +165,12 @@ class Once:
             return None
         record = self.record
         if record is not None:
-            mark, until = record.mark, record.asked_at + IN_FLIGHT
+            mark, until = record.mark, record.asked_at + calls.in_flight
             since: float | None = record.asked_at - SLACK
         else:
             # With a store, whatever was asked was written down first; without, it may have been asked just now.
             mark, since = {TASK_KEY: self.intent.task}, self._due()
-            until = clock.now() + (0.0 if self._store else IN_FLIGHT)
+            until = clock.now() + (0.0 if self._store else calls.in_flight)
         try:
             return self._found(calls, mark, since, until)
         except VisioProviderError as error:
@@ -200,7 +212,7 @@ class Once:
             record = Record(self._intent_behind(found), asked_at, asked_at, run_of(self._context))
         if cleared:
             # A person wants it to be waited for once more.
-            record = replace(record, run=run_of(self._context), wait_from=now)
+            record = replace(record, run=run_of(self._context), wait_from=now, over=False, ended=False)
         self._write(replace(record, id=str(found["id"])), at_all_costs=False)
         return found
 
@@ -236,7 +248,10 @@ class Once:
     def _after_silence(self, record: Record, error: VisioProviderError, calls: Calls[Made]) -> Made:
         """Return what a call has made whose reply was lost."""
         if calls.look_up is None:
-            raise error
+            raise error.saying(
+                "It may have been done all the same: a retry does it again, for nobody can look it up.",
+                instead_of=AMBIGUOUS_ADVICE,
+            ) from error
         log.warning("%s Looking now whether it was.", error)
         try:
             found = self._found(calls, record.mark, record.asked_at - SLACK, clock.now() + IN_FLIGHT)
@@ -268,11 +283,11 @@ class Once:
 def _why_not(found: str, *, foreign: bool) -> str:
     if foreign:
         return (
-            f"{found}, which this mapped task made before it was cleared, was asked for with other words or of "
+            f"{found}, which an earlier try of this mapped task made, was asked for with other words or of "
             "somebody else: the list that it is mapped over may have changed. So it is neither taken up nor asked for "
             "again. Clear the task with on_existing='replace' to ask anew, or give it the input that it had."
         )
     return (
         f"{found}, which this task made before it was cleared, is still open, and on_existing is 'fail', so nothing is "
-        "asked for. Wait for it, delete it, or use on_existing='reuse' or 'replace'."
+        "asked for. Let it end, or use on_existing='reuse' or 'replace'."
     )

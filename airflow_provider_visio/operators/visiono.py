@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.photo_request import check_photo_request
 from airflow_provider_visio.arguments import (
     check_if_known,
-    earliest_deadline,
     given,
     ids_of,
     is_many,
@@ -17,14 +19,19 @@ from airflow_provider_visio.arguments import (
     seconds,
 )
 from airflow_provider_visio.destination import check_destination, check_reachable, folder_at
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
+from airflow_provider_visio.exceptions import (
+    InvalidRequestError,
+    NotFoundError,
+    PhotoRequestFailedError,
+    VisioProviderError,
+)
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import BaseOperatorLink, Context, ObjectStoragePath
@@ -93,8 +100,10 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
     :param poke_interval: seconds or timedelta between two looks while waiting.
     :param on_existing: what becomes, when the task is cleared, of the request that it made and that is still open:
         ``"reuse"`` waits for it once more, ``"replace"`` deletes it and asks anew, ``"fail"`` fails. After one that has
-        ended, a cleared task asks anew, unless its photos were not fetched yet. A retry never asks a person again.
-    :param cancel_on_kill: whether the request is deleted when its task is killed, marked or cleared by somebody.
+        ended, a cleared task asks anew, unless its photos were not fetched yet. A retry asks nobody again; what cannot
+        be excluded is in docs/reliability.md.
+    :param cancel_on_kill: whether the request, while it is open, is deleted when its task is killed on its worker or
+        marked as failed or success by somebody. A retry after the loss of a worker that was shut down then asks anew.
     :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
         the service's rate limit.
     :param visiono_conn_id: id of the Airflow connection. (templated)
@@ -199,19 +208,29 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
         if not self.wait_for_photos:
             once.close()
             return _output(request)
-        deadline = earliest_deadline(once.since, self.timeout, self.execution_timeout)
-        self._wait().begin(self, request, deadline, deferrable=self.deferrable)
+        deadline = self._deadline(once.since, self.timeout)
+        with _told(once):
+            self._wait().begin(self, request, deadline, deferrable=self.deferrable)
         return self._finish(context, request["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on when the photos are there, or will not come."""
-        return self._finish(context, self._wait().resume(self, event).arrived[0])
+        with _told(self._once(context)):
+            arrived = self._wait().resume(self, event).arrived
+        return self._finish(context, arrived[0])
 
     def on_kill(self) -> None:
-        """Delete the request with ``cancel_on_kill``; for a deferred wait its trigger does."""
-        if self.cancel_on_kill and self._open_id:
-            self.hook.delete_photo_request(self._open_id)
-            self.log.info("Photo request %s is deleted, for its task was killed.", self._open_id)
+        """Delete the request with ``cancel_on_kill``, if it is open; for a deferred wait its trigger does."""
+        from airflow_provider_visio.waiting import photo_request_phase
+
+        # Airflow calls it at the execution_timeout, too, by which nobody says that the photos are not wanted.
+        if not self.cancel_on_kill or not self._open_id or isinstance(sys.exception(), AirflowTaskTimeout):
+            return
+        with contextlib.suppress(NotFoundError):
+            request = self.hook.get_photo_request(self._open_id)
+            if photo_request_phase(request, now=clock.now()) in {None, "open"}:
+                self.hook.delete_photo_request(self._open_id)
+                self.log.info("Photo request %s is deleted, for its task was killed.", self._open_id)
 
     def _once(self, context: Context) -> Once:
         from airflow_provider_visio.operators.once import Once
@@ -245,6 +264,7 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
                     "metadata", f"leave out {', '.join(tag)}: these are the provider's own"
                 )
             made = hook.create_photo_request(**{**self._asked(), "metadata": metadata})
+            self._open_id = made["id"]
             self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
             return made
 
@@ -252,8 +272,10 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
             with contextlib.suppress(NotFoundError):
                 hook.delete_photo_request(request_id)
 
-        # No person is asked again because Airflow retries. One that is gone may have been deleted by our own on_kill.
-        final: set[Phase] = {"expired", "cancelled"}
+        # No person is asked again because Airflow retries. One that is gone in silence may be our on_kill's work.
+        final: set[Phase] = {"expired", "cancelled", "deleted"}
+        if self.cancel_on_kill and not (once.record and once.record.ended):
+            final.remove("deleted")
         return once.get(
             Calls(
                 ask=ask,
@@ -261,7 +283,8 @@ class VisionoCreatePhotoRequestOperator(_VisionoOperator):
                 look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
                 phase_of=lambda request: photo_request_phase(request, now=clock.now()),
                 discard=discard,
-                final=final if self.cancel_on_kill else {*final, "deleted"},
+                final=final,
+                turn=hook.get_conn().site.rate_limit_wait,
             )
         )
 
@@ -530,6 +553,16 @@ class VisionoDeletePermanentLinkOperator(_VisionoDeleteOperator):
     def _run(self, context: Context) -> Any:
         """Delete the links."""
         return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
+
+
+@contextlib.contextmanager
+def _told(once: Once) -> Iterator[None]:
+    """Write down that a task was told of its request's end."""
+    try:
+        yield
+    except PhotoRequestFailedError:
+        once.told_of_end()
+        raise
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio.api.export_format import check_format
 from airflow_provider_visio.arguments import (
     check_if_known,
-    earliest_deadline,
     given,
     ids_of,
     is_many,
@@ -126,7 +125,7 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         if not self.wait_for_completion:
             once.close()
             return _output(export)
-        deadline = earliest_deadline(once.since, self.timeout, self.execution_timeout)
+        deadline = self._deadline(once.since, self.timeout)
         self._wait().begin(self, export, deadline, deferrable=self.deferrable)
         return self._finish(context, export["id"])
 

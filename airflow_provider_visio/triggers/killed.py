@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# States that somebody has put a task into for good.
+_ENDED = {"failed", "success", "skipped", "upstream_failed", "removed"}
+
 # The event loop alone would forget work that nobody waits for.
 _under_way: set[asyncio.Task[None]] = set()
 
@@ -29,12 +32,12 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     await asyncio.shield(task)
 
 
-async def still_deferred(task_instance: Any) -> bool:
+async def goes_on(task_instance: Any) -> bool:
     """
-    Return whether a task still waits in a triggerer, so that nothing it waits for may be cancelled.
+    Return whether a task goes on, so that nothing it waits for may be cancelled.
 
-    Airflow 3.3 calls ``on_kill`` also when a trigger moves to another triggerer (apache/airflow#73454), and a task that
-    was cleared may wait anew already. True where nobody can tell.
+    Airflow 3.3 calls ``on_kill`` also when a trigger moves to another triggerer (apache/airflow#73454), and for a task
+    that was cleared, whose next try takes up what this one has made. True where nobody can tell.
     """
     if task_instance is None:
         return True
@@ -51,4 +54,4 @@ async def still_deferred(task_instance: Any) -> bool:
         log.exception("Airflow cannot tell what became of the task, so nothing is cancelled.")
         return True
     found = [getattr(state, "value", state) for state in states.get(task_instance.run_id, {}).values()]
-    return not found or "deferred" in found
+    return not found or not _ENDED.issuperset(found)

@@ -13,7 +13,7 @@ from airflow_provider_visio.api.lookout import Lookout
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.triggers.base import Wait
 from airflow_provider_visio.triggers.board import Board, board_of
-from airflow_provider_visio.triggers.killed import still_deferred, to_the_end
+from airflow_provider_visio.triggers.killed import goes_on, to_the_end
 from airflow_provider_visio.triggers.poll import beside, poll
 from airflow_provider_visio.waiting import (
     EXPIRY_GRACE,
@@ -135,7 +135,7 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
             await to_the_end(self._take_back())
 
     async def _take_back(self) -> None:
-        if await still_deferred(self.task_instance):
+        if await goes_on(self.task_instance):
             return
         from airflow_provider_visio.api import visiono as api
         from airflow_provider_visio.hooks.visiono import VisionoHook

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -32,6 +31,7 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
     tries: int = 0
     why: str = ""
+    extra: int = 0
     broke_off: str = ""
     deeds: list[str] = field(default_factory=list)
 
@@ -43,7 +43,7 @@ class Outcome:
 def judge(the: Field, scene: Scene, marked: Mapping[int, str] | None = None) -> Outcome:
     """Count what came of a scene, some of whose tasks were marked by somebody."""
     marked = marked or {}
-    found = Outcome(scene.name, scene.what, why=scene.why)
+    found = Outcome(scene.name, scene.what, why=scene.why, extra=scene.extra)
     tasks = the.tasks(scene.name)
     found.tasks, found.tries = len(tasks), sum(task.tries for task in tasks)
     if found.tasks != scene.tasks * scene.runs:
@@ -86,8 +86,7 @@ def _judge_exports(the: Field, scene: Scene, found: Outcome) -> None:
     made = the.exports(scene.export_format or "")
     stored = list((the.folder / "stored" / scene.name).glob("*/manifest.json"))
     found.made = len(made)
-    # Nothing says which task an export is for; one that has none cannot have ended well.
-    found.most = math.ceil(len(made) / found.tasks)
+    # Nothing says which task an export is for, so nobody can say how many were started for one.
     extra = len(made) - found.tasks
     found.asked_again = [f"{extra} of {found.tasks} started again"] if extra > 0 else []
     found.not_asked = [f"{-extra} not started"] if extra < 0 else []

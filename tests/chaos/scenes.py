@@ -28,6 +28,7 @@ class Scene:
     :param ends: how its tasks must end.
     :param left: the status that requests must have in the end; None: submitted, and stored.
     :param why: why something may be asked for twice all the same; empty where it may not.
+    :param extra: how many more than its tasks may then be asked for.
     :param through_relay: whether the service can be cut off.
     :param timeout: seconds that a call waits for its reply.
     """
@@ -42,6 +43,7 @@ class Scene:
     ends: str = "success"
     left: str | None = None
     why: str = ""
+    extra: int = 0
     through_relay: bool = False
     timeout: float = 30
 
@@ -256,7 +258,13 @@ def scenes(seed: int) -> list[Scene]:
             through_relay=True,
         ),
         Scene("key_rotated", "key refused mid-wait, the connection changed 8 s later", 6, key_rotated),
-        Scene("cleared", "task cleared while deferred", 6, cleared),
+        Scene(
+            "cleared",
+            "task cleared while deferred, also with `cancel_on_kill=True`: the request goes on",
+            6,
+            cleared,
+            {"cancel_on_kill": True},
+        ),
         Scene(
             "marked_failed",
             "task marked failed while deferred: the request stays",
@@ -296,12 +304,14 @@ def scenes(seed: int) -> list[Scene]:
             export_reply_dropped,
             {"export_format": "csv"},
             why=CANNOT_TELL,
+            extra=4,
         ),
         Scene(
             "triggerer_killed",
-            "triggerer killed -9 while 200 wait, another started",
+            "triggerer killed -9 while 200 wait (`cancel_on_kill=True`), another started: the requests go on",
             200,
             triggerer_killed,
+            {"cancel_on_kill": True},
             phase=2,
         ),
         Scene(
@@ -335,5 +345,6 @@ def scenes(seed: int) -> list[Scene]:
             {"export_format": "png"},
             phase=3,
             why=CANNOT_TELL,
+            extra=EXPORTS,
         ),
     ]

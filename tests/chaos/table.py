@@ -33,7 +33,7 @@ def table(result: Mapping[str, Any]) -> str:
             scene["tasks"],
             scene["tries"],
             f"{scene['made']}{mark}",
-            scene["most"],
+            scene["most"] or "-",
             wrong,
             lost,
         ]

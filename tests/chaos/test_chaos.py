@@ -13,5 +13,6 @@ def test_scene(outcome: Outcome) -> None:
     assert outcome.tasks > 0
     assert not outcome.not_asked
     assert outcome.why or not outcome.asked_again
+    assert outcome.made <= outcome.tasks + outcome.extra
     assert not outcome.ended_wrong
     assert not outcome.lost

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger
 
@@ -44,7 +45,7 @@ def kill(ids: list[str], *, cancel_on_kill: bool = True, task_instance: Any = TA
     asyncio.run(trigger.on_kill())
 
 
-@pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed", "scheduled", None])
+@pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed"])
 def test_a_killed_wait_takes_its_open_requests_back(sandbox, airflow_says, state):
     ids = ask(2)
     airflow_says({"r": {"t": state}})
@@ -56,6 +57,9 @@ def test_a_killed_wait_takes_its_open_requests_back(sandbox, airflow_says, state
     "states",
     [
         {"r": {"t": "deferred"}},  # the trigger only moves to another triggerer
+        *(
+            {"r": {"t": state}} for state in (None, "scheduled", "queued", "running", "up_for_retry")
+        ),  # cleared
         {"r": {"t": SimpleNamespace(value="deferred")}},
         {"r": {}},
         {},
@@ -134,6 +138,36 @@ def test_a_task_that_is_killed_on_its_worker(sandbox, run_task, clock, monkeypat
     with pytest.raises(SystemExit):
         run_task(operator).run()
     assert sandbox.count("visiono", DELETE) == int(cancel_on_kill)
+
+
+def test_photos_that_have_arrived_between_two_looks_stay(sandbox, run_task, clock, monkeypatch):
+    operator = create(cancel_on_kill=True)
+
+    def killed(_: float) -> None:
+        (request,) = sandbox.control("GET", "/photo-requests")
+        sandbox.act(request["id"], "submit")
+        operator.on_kill()
+        raise SystemExit
+
+    monkeypatch.setattr("airflow_provider_visio.clock.sleep", killed)
+    with pytest.raises(SystemExit):
+        run_task(operator).run()
+    assert sandbox.count("visiono", DELETE) == 0
+
+
+def test_a_timeout_on_the_worker_takes_nothing_back(sandbox, run_task, monkeypatch):
+    operator = create(cancel_on_kill=True)
+
+    def timed_out(_: float) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr("airflow_provider_visio.clock.sleep", timed_out)
+    try:
+        run_task(operator).run()
+    except AirflowTaskTimeout:
+        operator.on_kill()  # as Airflow's task runner does
+    assert sandbox.count("visiono", "POST /photo-requests") == 1
+    assert sandbox.count("visiono", DELETE) == 0
 
 
 def test_a_task_that_has_its_photos_takes_nothing_back(sandbox, run_task):

@@ -138,8 +138,9 @@ def test_others_requests_are_not_taken_for_ours(sandbox, first, run_task):
     assert len(made(sandbox)) == 4
 
 
+@pytest.mark.parametrize("cleared", [True, False], ids=["clear", "retry"])
 def test_photos_that_came_before_a_failed_download_are_not_asked_for_again(
-    sandbox, first, run_task, tmp_path
+    sandbox, first, run_task, tmp_path, cleared
 ):
     blocked = tmp_path / "photos"
     sandbox.person("submit", open_after=1, photo_every=1)
@@ -148,9 +149,18 @@ def test_photos_that_came_before_a_failed_download_are_not_asked_for_again(
     with pytest.raises(VisioProviderError):
         task.run()
     sandbox.clear_faults()
-    result = run_task(ask(destination=str(blocked)), task).run()
+    result = run_task(ask(destination=str(blocked)), task, cleared=cleared).run()
     assert len(result["photos"]["files"]) == 3
     assert made(sandbox) == [result["id"]]
+
+
+def test_what_a_cleared_task_waits_for_once_more_is_wanted_again(sandbox, run_task, tmp_path):
+    task = run_task(ask(wait_for_photos=False))
+    request_id = task.run()["id"]
+    task = run_task(ask(), task, cleared=True)
+    assert defer(task) == request_id
+    sandbox.act(request_id, "submit")
+    assert run_task(ask(), task, cleared=True).run()["id"] == request_id
 
 
 def test_a_task_that_got_its_photos_asks_anew_when_it_is_cleared(sandbox, run_task):
@@ -191,6 +201,15 @@ def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_
     task.operator.on_kill()  # a worker that is shut down ends its tasks so, and Airflow retries them
     assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 1
     assert defer(run_task(ask(cancel_on_kill=True), task)) != request_id
+
+
+def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, run_task):
+    task = run_task(ask(cancel_on_kill=True))
+    with pytest.raises(PhotoRequestFailedError):
+        task.run(lambda: sandbox.act(made(sandbox)[0], "delete"))
+    with pytest.raises(PhotoRequestFailedError, match="A retry does not ask again"):
+        run_task(ask(cancel_on_kill=True), task).run()
+    assert len(made(sandbox)) == 1
 
 
 @pytest.mark.parametrize("page", [True, False], ids=["a page", "the service's own form"])
@@ -261,6 +280,33 @@ def test_a_call_that_the_service_carries_out_after_we_gave_up_on_it_is_waited_fo
     assert made(sandbox) == [request_id]
 
 
+def test_a_call_that_had_to_wait_for_its_turn_is_waited_for_longer(
+    sandbox, run_task, monkeypatch, later, connection
+):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, rate_limit_wait=600)
+    task = run_task(ask(deferrable=False, timeout=1))
+    real = VisionoHook.create_photo_request
+
+    def die(self, *args, **kwargs):
+        later(500, lambda: real(self, *args, **kwargs))
+        raise KeyboardInterrupt
+
+    dies(task, monkeypatch, die)
+    with pytest.raises(WaitTimeoutError):
+        run_task(ask(deferrable=False, timeout=1), task).run()
+    assert len(made(sandbox)) == 1
+
+
+def test_execution_timeout_of_a_blocking_wait_counts_from_the_start_of_the_try(sandbox, run_task, clock):
+    task = run_task(ask(deferrable=False))
+    sandbox.fault("visiono", "rate_limit", method="POST", retry_after=60, times=1)
+    again = run_task(ask(deferrable=False, execution_timeout=timedelta(minutes=10)), task)
+    started = clock.now()
+    with pytest.raises(WaitTimeoutError):
+        again.run()
+    assert 590 <= clock.now() - started < 600
+
+
 def test_an_intent_of_long_ago_costs_one_look(sandbox, run_task, monkeypatch, clock):
     task = run_task(ask())
     dies(task, monkeypatch, Mock(side_effect=KeyboardInterrupt))
@@ -297,13 +343,14 @@ def test_a_mapped_task_whose_list_has_changed_takes_nobody_else_s_request(sandbo
     task.map_index = 3
     hers = defer(task)
 
-    def bob(**more: Any) -> Any:
-        again = run_task(ask(instructions="Photograph the dent, Bob", **more), task, cleared=True)
+    def bob(*, cleared: bool = True, **more: Any) -> Any:
+        again = run_task(ask(instructions="Photograph the dent, Bob", **more), task, cleared=cleared)
         again.map_index = 3
         return again
 
-    with pytest.raises(VisioProviderError, match=f"{hers}.*of somebody else.*on_existing='replace'"):
-        defer(bob())
+    for cleared in (True, False):  # a person's wish, and the retry after it
+        with pytest.raises(VisioProviderError, match=f"{hers}.*of somebody else.*on_existing='replace'"):
+            defer(bob(cleared=cleared))
     assert made(sandbox) == [hers]
     assert defer(bob(on_existing="replace")) != hers
 
@@ -409,6 +456,8 @@ def test_an_export_whose_reply_was_lost_may_be_started_twice(sandbox, run_task):
     with pytest.raises(ConnectionFailedError) as caught:
         task.operator.execute(task.context)
     assert caught.value.ambiguous
+    assert "a retry does it again, for nobody can look it up" in str(caught.value)
+    assert "may or may not" not in str(caught.value)
     defer(run_task(VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123"), task))
     assert sandbox.count("vizdom", "POST /exports") == 2
 
