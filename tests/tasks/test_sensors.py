@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -131,6 +132,15 @@ def test_a_retry_does_not_start_the_clock_again_and_a_clear_does(
     cleared = run_task(wait(), again, cleared=True)
     monkeypatch.setattr("airflow.sdk.bases.sensor.time.sleep", lambda _: sandbox.act(request_id, "submit"))
     assert cleared.run(meanwhile=lambda: sandbox.act(request_id, "submit"))["arrived"] == [request_id]
+
+
+def test_execution_timeout_ends_a_deferred_wait_in_our_words(sandbox, request_id, run_task, clock):
+    task = run_task(photos(request_id, execution_timeout=timedelta(minutes=10), timeout=3600))
+    started = clock.now()
+    with pytest.raises(WaitTimeoutError, match=request_id):
+        task.run()
+    assert 590 <= clock.now() - started < 600  # before Airflow's own
+    assert task.events[0]["outcome"] == "timeout"
 
 
 @each_mode
