@@ -26,7 +26,8 @@ with DAG("secrets_addresses", schedule=None, start_date=FROM, catchup=False, par
         return [{"recipient_email": Variable.get("told_recipient")}]
 
     found = addresses()
-    create(task_id="from_xcom", recipient_email="{{ ti.xcom_pull(task_ids='addresses')[0] }}", **ASK)
+    pulled = "{{ ti.xcom_pull(task_ids='addresses')[0] }}"
+    found >> create(task_id="from_xcom", recipient_email=pulled, **ASK)
     create.partial(task_id="mapped_from_xcom", **ASK).expand(recipient_email=found)
     create.partial(task_id="rows_from_xcom", **ASK).expand_kwargs(rows())
     create.partial(task_id="mapped_template", **ASK).expand(recipient_email=["{{ var.value.recipient }}"])
