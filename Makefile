@@ -41,6 +41,8 @@ test: $(READY) ## the tests that need no running Airflow
 # The same seed makes the same cases; ONLY=<name> runs one property, or one scene of chaos.
 SEED ?= 4
 ONLY ?=
+# How many tasks wait in the triggerer that is killed.
+WAITS ?= 200
 
 .PHONY: properties
 properties: $(READY) ## the tests over thousands of cases made at random
@@ -49,7 +51,7 @@ properties: $(READY) ## the tests over thousands of cases made at random
 
 .PHONY: chaos
 chaos: $(READY) ## a real Airflow on PostgreSQL, broken in every way; ONLY=<name>, WRITE=1 for docs/reliability.md
-	@CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -q --tb=short --show-capture=no \
+	@CHAOS_SEED=$(SEED) CHAOS_WAITS=$(WAITS) $(BIN)/python -m pytest -q --tb=short --show-capture=no \
 		'tests/chaos$(if $(ONLY),/test_chaos.py::test_scene[$(ONLY)])' $(if $(WRITE),--write docs/reliability.md)
 
 .PHONY: live

@@ -18,6 +18,8 @@ SECONDS = 75
 # Seconds within which people answer.
 SLOWEST = 50
 MOST_MARKED = 4
+# Seconds after which a mark is there to stay.
+SETTLES = 3
 
 
 @dataclass
@@ -119,6 +121,11 @@ class Storm:
         for task in tasks:
             self.marked[task.number] = state
             self.the.mark(self.scene.name, task, state)
+            pause(SETTLES)
+            if not self.the.is_so(self.scene.name, task, state):
+                # Its wait ended in the same moment, and of the two Airflow kept that.
+                del self.marked[task.number]
+                return f"a task marked {state}, which Airflow forgot"
         return f"a task marked {state}" if tasks else ""
 
     def rotate_key(self) -> str:

@@ -37,8 +37,9 @@ RETRIES = 10
 EXPORT_SECONDS = 20.0
 DIES_AFTER = 4.0
 PHOTOS = 2
-LOOK_EVERY = 0.5
-PEOPLE_EVERY = 1.0
+LOOK_EVERY = 1.0
+# Each look at all requests costs the sandbox time that the tasks need.
+PEOPLE_EVERY = 3.0
 # Minutes of Airflow's own patience are seconds here.
 IMPATIENT: dict[str, dict[str, object]] = {
     "scheduler": {
@@ -235,6 +236,12 @@ class Field:
         """Mark a task instance, as a user does in the UI."""
         path = f"/dags/{name}/dagRuns/{quote(task.run_id)}/taskInstances/task/{task.number}"
         self.api.call("PATCH", path, body={"new_state": state})
+
+    def is_so(self, name: str, task: Task, state: str) -> bool:
+        """Whether a task instance is in a state."""
+        return (task.run_id, task.number, state) in {
+            (one.run_id, one.number, one.state) for one in self.tasks(name)
+        }
 
     def clear(self, name: str, task: Task) -> None:
         """Clear a task instance, as a user does in the UI."""
