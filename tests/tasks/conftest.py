@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import BaseOperator, timezone
+from airflow.sdk.execution_time import context as execution_context
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowRescheduleException
+
+# Airflow before 3.3 has none.
+HAS_STORE = hasattr(execution_context, "NEVER_EXPIRE")
 
 
 class Store(dict[str, Any]):
@@ -54,7 +58,7 @@ class Task:
         # As Airflow counts: retries leave it alone, and clearing allows for as many retries again.
         tried = earlier.try_number if earlier and cleared else 0
         self.max_tries = earlier.max_tries if earlier and not cleared else tried + operator.retries
-        self.store = earlier.store if earlier else Store() if store is True else None
+        self.store = earlier.store if earlier else Store() if store is True and HAS_STORE else None
         self.xcom: dict[str, Any] = {}
         self.deferrals: list[TaskDeferred] = []
         self.events: list[dict[str, Any]] = []
