@@ -262,3 +262,18 @@ def serve() -> Iterator[Callable[..., LocalServer]]:
     yield start
     for server in running:
         server.close()
+
+
+@pytest.fixture(params=["file", "memory"])
+def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A folder to store in, by its URL, on each kind of store: one that renames, and one that does not."""
+    from airflow.sdk.io import attach
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    if request.param == "file":
+        yield f"file://{tmp_path}/out"
+        return
+    MemoryFileSystem.store.clear()
+    attach("memory", fs=MemoryFileSystem())
+    yield "memory://out/photos"
+    MemoryFileSystem.store.clear()

@@ -42,18 +42,6 @@ FETCH = "GET /photos/{name}"
 SIGNATURE = secrets.token_hex(16)
 
 
-@pytest.fixture(params=["file", "memory"])
-def destination(request, tmp_path):
-    """A folder to store in, by its URL, on each kind of store: one that renames, and one that does not."""
-    if request.param == "file":
-        yield f"file://{tmp_path}/out"
-    else:
-        MemoryFileSystem.store.clear()
-        attach("memory", fs=MemoryFileSystem())
-        yield "memory://out/photos"
-        MemoryFileSystem.store.clear()
-
-
 def stored(destination):
     """Every file below a destination, by its path there; also those that are hidden."""
     root = ObjectStoragePath(destination)

@@ -155,11 +155,8 @@ class VisionoHook(VisioBaseHook):
         try:
             return self.get_photo_request(request_id)
         except NotFoundError:
-            moment = None if since is None else pendulum.from_timestamp(since)
-            listed = self.list_photo_requests(created_after=moment, page_size=LIST_PAGE)
-            return next(
-                (one for one in listed if one["id"] == request_id), {"id": request_id, "status": "deleted"}
-            )
+            gone = {"id": request_id, "status": "deleted"}
+            return next((one for one in self._made_since(since) if one["id"] == request_id), gone)
 
     def find_photo_requests(
         self, tag: Mapping[str, str], *, since: float | None = None
@@ -171,10 +168,9 @@ class VisionoHook(VisioBaseHook):
         :param since: a time before which none was made, in seconds since 1970, where the service filters; None for all.
         :raises UnexpectedReplyError: the service does not tell the metadata of its requests, so nobody can say.
         """
-        moment = None if since is None else pendulum.from_timestamp(since)
         found: list[PhotoRequest] = []
         asked = silent = told_in_list = told_singly = 0
-        for listed in self.list_photo_requests(created_after=moment, page_size=LIST_PAGE):
+        for listed in self._made_since(since):
             request = listed
             if "metadata" in listed:
                 told_in_list += isinstance(listed["metadata"], Mapping)
@@ -196,6 +192,10 @@ class VisionoHook(VisioBaseHook):
                 conn_id=self.conn_id,
             )
         return found
+
+    def _made_since(self, since: float | None) -> Iterator[PhotoRequest]:
+        moment = None if since is None else pendulum.from_timestamp(since)
+        return self.list_photo_requests(created_after=moment, page_size=LIST_PAGE)
 
     def delete_photo_request(self, request_id: str) -> None:
         """

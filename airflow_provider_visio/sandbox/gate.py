@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .faults import FaultSpec
 from .limits import Verdict
-from .misbehave import answer, misbehave
+from .misbehave import answer, misbehave, replay
 from .pictures import ToolMissingError
 from .vendor import Refusal, Vendor
 from .world import World
@@ -121,7 +121,7 @@ class ApiGate(Gate):
         except Refusal as refusal:
             await refusal.response()(scope, receive, with_headers)
             return
-        await self.app(scope, _replay(body, receive), with_headers)
+        await self.app(scope, replay(body, receive), with_headers)
 
     async def refuse_by_fault(self, spec: FaultSpec, send: Send) -> None:
         """Send the service's own 429, with headers as ordered."""
@@ -235,19 +235,6 @@ def _allowed(app: FastAPI, scope: Scope) -> list[str]:
         if isinstance(route, APIRoute) and route.matches(scope)[0] is not Match.NONE:
             found |= route.methods
     return sorted(found)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    sent = False
-
-    async def replayed() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replayed
 
 
 def _set_content_type(scope: MutableMapping[str, object]) -> None:

@@ -100,16 +100,21 @@ async def _whole(receive: Receive) -> Receive:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
+    return replay(body, receive)
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Give a body that was read already, and then what else comes."""
     sent = False
 
-    async def again() -> Message:
+    async def replayed() -> Message:
         nonlocal sent
         if sent:
             return await receive()
         sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return again
+    return replayed
 
 
 class _Kept:

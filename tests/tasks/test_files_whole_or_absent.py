@@ -5,14 +5,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from airflow.sdk import ObjectStoragePath
-from airflow.sdk.io import attach
-from fsspec.implementations.memory import MemoryFileSystem
 from hooks.recipient import picture
 from PIL import Image
 
@@ -67,18 +64,6 @@ LAPSED = {"403", "404", "410"}
 # No other try would get anything else.
 FINAL = {"part of a file"}
 PASSING = [*(name for name in CANNED if name not in FINAL), *RAW]
-
-
-@pytest.fixture(params=["file", "memory"])
-def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A store that can rename, and one that shows whole objects only."""
-    if request.param == "file":
-        yield f"file://{tmp_path}/out"
-    else:
-        MemoryFileSystem.store.clear()
-        attach("memory", fs=MemoryFileSystem())
-        yield "memory://out/photos"
-        MemoryFileSystem.store.clear()
 
 
 @pytest.fixture
