@@ -24,6 +24,7 @@ class World:
     dashboards: dict[str, Dashboard]
     faults: Faults
     keys: dict[str, list[str]]
+    inactive_keys: dict[str, list[str]]
     person: Person
     throttles: dict[str, Throttle]
 
@@ -45,6 +46,7 @@ class World:
             self.faults.clear()
         self.faults = Faults()
         self.keys = {"visiono": [options.visiono_key], "vizdom": [options.vizdom_key]}
+        self.inactive_keys = {"visiono": [], "vizdom": []}
         self.person = options.person
         self.throttles = {}
 
