@@ -13,15 +13,18 @@ Evidence = Literal["seed", "docs", "plugin", "inferred", "assumed"]
 
 
 def known(
-    level: Evidence, source: str, *, assumed: str = "", scope: str = "", status: int = 200
+    level: Evidence, source: str, *, assumed: str = "", scope: str = "", role: str = "", status: int = 200
 ) -> dict[str, Any]:
     """Keyword arguments for a route decorator: its evidence, source, and what about it is assumed.
 
-    `scope` is the key scope that the vendor's plugin names for the call.
+    `scope` is the key scope that the vendor's plugin names for the call, `role` the least role that Vizdom's help pages
+    ask for.
     """
     extra = {"x-evidence": level, "x-source": source}
     if assumed:
         extra["x-assumed"] = assumed
     if scope:
         extra["x-scope"] = scope
+    if role:
+        extra["x-role"] = role
     return {"openapi_extra": extra, "status_code": status}
