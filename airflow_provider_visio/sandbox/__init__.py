@@ -15,8 +15,9 @@ What it does not do, and what to keep in mind:
 * By default both of Visiono's dialects are spoken at once: permanent links and smart links are the same records.
   `--dialect reference` or `plugin` speaks one alone: the calls, times, ids, headers and errors that its pages
   show. Bodies keep the fields of both, as either source shows examples only; how its lists are paged is assumed.
-* Assumed for Vizdom: all but `GET /dashboards` and the 404 body. Its dashboards are fixed, and so are the
-  numbers in them. Creating dashboards, data sources and members is not there.
+* Assumed for Vizdom: all but `GET /dashboards` and the 404 body. The numbers in its
+  dashboards are fixed; a data source changes none of them, and its test fails for the host `unreachable.example`
+  only. Invites are kept, never mailed, and nobody takes one up.
 * Webhooks are signed and recorded (`/control/deliveries`), never sent. Both header sets are on each delivery,
   and what the documentation's own signature covers is not known.
 * Workflow mode (set at `/control/permanent-links/{id}/workflow`) has the plugin's parameters and signatures; what

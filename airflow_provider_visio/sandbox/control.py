@@ -33,6 +33,7 @@ from .options import Person, Strict
 from .people import next_photo, place, wanted_photos
 from .photo_requests import NotPossibleError, PhotoRequest
 from .photos import drawn, new_photo_id
+from .team import Role
 from .visiono_views import items_view
 from .workflow import Workflow
 from .world import World
@@ -55,6 +56,7 @@ class KeysBody(Strict):
 
     visiono: list[str] | None = None
     vizdom: list[str] | None = None
+    vizdom_roles: dict[str, Role] | None = None
 
 
 class LetGoBody(Strict):
@@ -150,7 +152,9 @@ def _add_settings(app: FastAPI, world: World) -> None:
 
     @app.put("/keys")
     async def keys(body: KeysBody) -> Answer:
-        world.keys.update(body.model_dump(exclude_none=True))
+        world.keys.update(body.model_dump(exclude_none=True, exclude={"vizdom_roles"}))
+        if body.vizdom_roles is not None:
+            world.vizdom_roles = body.vizdom_roles
         return Answer(world.keys)
 
     @app.post("/keys/{service}/{action}")
@@ -380,10 +384,12 @@ def _change_key(world: World, service: Service, action: KeyAction, key: str) -> 
     of = active if key in active else inactive
     of.remove(key)
     if action == "regenerate":
-        key = key[: key.rfind("_") + 1] + ids.token(24)
-        of.append(key)
-    else:
-        (active if action == "activate" else inactive).append(key)
+        new = key[: key.rfind("_") + 1] + ids.token(24)
+        if key in world.vizdom_roles:
+            world.vizdom_roles[new] = world.vizdom_roles.pop(key)
+        of.append(new)
+        return new
+    (active if action == "activate" else inactive).append(key)
     return key
 
 
