@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -25,6 +25,7 @@ class Call:
     :param params: query parameters; None values are left out.
     :param body: the JSON body, or None for no body.
     :param evidence: where the call is known from: seed, docs, plugin, inferred or assumed.
+    :param secrets: texts of the body that no error may repeat, whatever the service answers.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     evidence: str = "seed"
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def changes(self) -> bool:
@@ -74,7 +76,7 @@ class Call:
 
     def with_params(self, /, **params: Any) -> Call:
         """Return the same call with some query parameters added or replaced."""
-        return Call(self.method, self.path, self.route, {**self.params, **params}, self.body, self.evidence)
+        return replace(self, params={**self.params, **params})
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def call(
     params: Mapping[str, Any] | None = None,
     body: Mapping[str, Any] | None = None,
     evidence: str = "seed",
+    secrets: tuple[str, ...] = (),
     **ids: str,
 ) -> Call:
     """
@@ -101,7 +104,7 @@ def call(
     :raises InvalidRequestError: an id is empty or cannot be one.
     """
     escaped = {name: quote(check_id(value, name), safe="") for name, value in ids.items()}
-    return Call(method, route.format(**escaped), route, params or {}, body, evidence)
+    return Call(method, route.format(**escaped), route, params or {}, body, evidence, secrets)
 
 
 def _as_query(value: Any) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import re
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -75,6 +76,8 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
     :param now: the time, in seconds since 1970, that ``Retry-After`` and ``X-RateLimit-Reset`` count from.
     :raises VisioProviderError: the typed error that the reply means.
     """
+    if call.secrets:
+        site = replace(site, hidden=call.secrets)
     if not 200 <= reply.status < 300:
         raise error_from(call, reply, site, now=now)
     if reply.status == 204 or (not reply.body.strip() and call.method == "DELETE"):
@@ -140,7 +143,7 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
     if len(fields) > MAX_FIELDS:
         what = f"{what.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
     pause = retry_after(reply.headers, now=now) if status == 429 else None
-    advice = _limit_advice(pause) if pause is not None else _advice(call, status, fields)
+    advice = _limit_advice(pause) if pause is not None else _advice(call, site, status, fields)
     text = _sentence(call, site, what, request_id=request_id, advice=advice)
     if status in {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}:
         return InvalidRequestError(
@@ -229,7 +232,7 @@ def _error_class(status: int) -> type[VisioProviderError]:
     }.get(status, InvalidRequestError)
 
 
-def _advice(call: Call, status: int, fields: Mapping[str, list[str]]) -> str:
+def _advice(call: Call, site: Site, status: int, fields: Mapping[str, list[str]]) -> str:
     if not call.repeatable and (status >= 500 or status == 408):
         return AMBIGUOUS_ADVICE
     mail = [problem for name in ("recipient_email", "send_email") for problem in fields.get(name, [])]
@@ -237,6 +240,8 @@ def _advice(call: Call, status: int, fields: Mapping[str, list[str]]) -> str:
         return _FREE_PLAN_ADVICE
     if status >= 500:
         return _SERVER_ADVICE
+    if status == 403 and site.service.denied_advice:
+        return site.service.denied_advice
     return _ADVICE.get(status, "")
 
 
@@ -299,8 +304,9 @@ def _cut(text: str) -> str:
 def _quiet(text: str, site: Site) -> str:
     """Take out what must not reach a log (the key, signed links, people's addresses), or cannot: half characters."""
     text = _HALF.sub("\ufffd", text)
-    for form in _forms(site.key) if site.key else ():
-        text = text.replace(form, "***")
+    for secret in sorted((site.key, *site.hidden), key=len, reverse=True):
+        for form in _forms(secret) if secret else ():
+            text = text.replace(form, "***")
     return _EMAIL.sub("<address>", _SIGNED.sub(r"\1=...", _URL_QUERY.sub(r"\1?...", text)))
 
 

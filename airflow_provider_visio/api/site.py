@@ -26,12 +26,14 @@ class Service:
     :param default_base_url: the documented base URL.
     :param auth_header: header that carries the key.
     :param auth_prefix: what stands before the key in that header.
+    :param denied_advice: what to do about a 403, where it can be told better than in general.
     """
 
     name: str
     default_base_url: str
     auth_header: str
     auth_prefix: str = ""
+    denied_advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Site:
     :param limits: ``(seconds, calls)`` that the service allows, the shortest window first.
     :param reserve: part of the limits, from 0 to 1, that polls leave to other calls.
     :param extra: the connection's other extras, by name.
+    :param hidden: other texts than the key that no error may have.
     """
 
     service: Service
@@ -65,6 +68,7 @@ class Site:
     limits: tuple[tuple[float, int], ...] = ()
     reserve: float = 0.25
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def auth(self) -> dict[str, str]:
