@@ -54,7 +54,7 @@ class VizdomExportDashboardOperator(_VizdomOperator):
     """
     Export a dashboard; wait for the file, and with ``destination`` also store it.
 
-    The calls behind this are **assumed**, see :class:`airflow_provider_visio.api.vizdom.ExportContract`.
+    The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`.
 
     The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the service
     gives them, and ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest`` where it was stored.
