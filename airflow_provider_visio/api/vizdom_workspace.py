@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
 from airflow_provider_visio.api.reply import said
-from airflow_provider_visio.api.vizdom import check_filled
+from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -152,8 +152,11 @@ def connection_settings(
     return {name: value for name, value in found.items() if value not in (None, "")}
 
 
-def secrets_in(settings: Mapping[str, Any], contract: VizdomContract) -> Iterator[str]:
+def secrets_in(settings: object, contract: VizdomContract = DEFAULTS) -> Iterator[str]:
     """Iterate over the texts of a data source's settings that nobody must see: all but those known to be harmless."""
+    if not isinstance(settings, Mapping):
+        yield from _texts(settings)
+        return
     for name, value in settings.items():
         if not _is_open(name, contract):
             yield from _texts(value)
