@@ -26,6 +26,7 @@ class Service:
     :param default_base_url: the documented base URL.
     :param auth_header: header that carries the key.
     :param auth_prefix: what stands before the key in that header.
+    :param key_page: where people see and change their keys, for messages.
     :param denied_advice: what to do about a 403, where it can be told better than in general.
     """
 
@@ -33,6 +34,7 @@ class Service:
     default_base_url: str
     auth_header: str
     auth_prefix: str = ""
+    key_page: str = ""
     denied_advice: str = ""
 
 
@@ -74,6 +76,12 @@ class Site:
     def auth(self) -> dict[str, str]:
         """The header that carries the key."""
         return {self.service.auth_header: f"{self.service.auth_prefix}{self.key}"}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown, also where the service says it."""
+        others = (str(self.extra.get(name) or "") for name in ("workflow_secret", "webhook_secret"))
+        return tuple(secret for secret in (self.key, *others, *self.hidden) if secret)
 
     def owns(self, url: str) -> bool:
         """Whether a URL is on the API's own origin, the only one that may see the key."""

@@ -28,6 +28,7 @@ class World:
     team: Team
     faults: Faults
     keys: dict[str, list[str]]
+    inactive_keys: dict[str, list[str]]
     vizdom_roles: dict[str, Role]
     person: Person
     throttles: dict[str, Throttle]
@@ -52,6 +53,7 @@ class World:
             self.faults.clear()
         self.faults = Faults()
         self.keys = {"visiono": [options.visiono_key], "vizdom": [options.vizdom_key]}
+        self.inactive_keys = {"visiono": [], "vizdom": []}
         self.vizdom_roles = {}
         self.person = options.person
         self.throttles = {}
@@ -77,7 +79,7 @@ class World:
 
     def set_settings(self, **changes: object) -> None:
         """Replace settings; the result is checked as a whole."""
-        merged = {**self.ground.settings.model_dump(), **changes}
+        merged = {**self.ground.settings.model_dump(exclude_unset=True), **changes}
         self.ground.settings = type(self.ground.settings).model_validate(merged)
 
     def vizdom_role(self, key: str) -> Role:
