@@ -258,7 +258,9 @@ def test_a_key_whose_maker_is_demoted_stops_in_the_middle(sandbox, vizdom):
 def test_a_key_that_is_revoked_in_the_middle_says_what_to_do(sandbox, vizdom):
     source = vizdom.create_data_source("Shop", "postgresql", DATABASE)
     sandbox.keys(vizdom=[])
-    with pytest.raises(AuthenticationError, match=r"Check the API key .* revoked or regenerated"):
+    with pytest.raises(
+        AuthenticationError, match=r"Check the API key .* revoked or regenerated.*Settings > API Keys"
+    ):
         vizdom.test_data_source(source["id"])
     with pytest.raises(AuthenticationError):
         vizdom.create_dashboard("Claims")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.hooks.vizdom import VizdomHook
+from airflow_provider_visio.operators.named import Named
 from airflow_provider_visio.operators.vizdom import (
     VizdomCreateDashboardOperator,
     VizdomCreateDataSourceOperator,
@@ -199,6 +202,39 @@ def test_a_cleared_task_does_as_on_existing_says(sandbox, run_task, make, on_exi
     assert len(claims(make)) == (1 if make is source else made)
 
 
+@MAKES
+def test_one_that_was_to_be_replaced_is_not_taken_for_the_other(sandbox, run_task, monkeypatch, make):
+    task = run_task(make(on_existing="replace"))
+    before = task.run()["id"]
+    again = run_task(make(on_existing="replace"), task, cleared=True)
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # After it has written down that it asks anew, and before it did.
+        patch.setattr(VizdomHook, "delete_data_source", lambda *_: None)
+        patch.setattr(Named, "_called", die)
+        with pytest.raises(KeyboardInterrupt):
+            again.run()
+    assert run_task(make(on_existing="replace"), again).run()["id"] != before
+
+
+@MAKES
+def test_without_a_store_one_from_before_the_run_is_not_taken_for_ours(
+    sandbox, run_task, monkeypatch, clock, make
+):
+    theirs = run_task(make()).run()["id"]
+    clock.sleep(3 * 3600)
+    due = SimpleNamespace(run_after=datetime.fromtimestamp(clock.now(), UTC))
+    task = run_task(make(), store=None)
+    task.context["dag_run"] = due
+    dies_after_the_call(task, make, monkeypatch)
+    again = run_task(make(), task)
+    again.context["dag_run"] = due
+    assert claims(make) == [theirs, again.run()["id"]]
+
+
 def test_one_that_was_deleted_is_made_again(sandbox, run_task):
     task = run_task(source())
     before = task.run()["id"]
@@ -347,6 +383,7 @@ def test_what_is_secret_is_masked_once_it_is_rendered(sandbox, run_task):
     [
         lambda: board(name=" "),
         lambda: board(on_existing="keep"),
+        lambda: board(fields={"name": "Another"}),
         lambda: source(name=""),
         lambda: source(source_type=""),
         lambda: source(settings=None),
