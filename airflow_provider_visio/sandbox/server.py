@@ -164,6 +164,7 @@ def _announce(world: World, info_file: Path | None, *, as_json: bool) -> None:
         "storage_url": storage,
         "visiono_key": options.visiono_key,
         "vizdom_key": options.vizdom_key,
+        "dialect": options.settings.dialect,
     }
     if info_file is not None:
         partial = info_file.with_name(f".{info_file.name}.{os.getpid()}")

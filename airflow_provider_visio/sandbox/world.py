@@ -69,7 +69,7 @@ class World:
 
     def set_settings(self, **changes: object) -> None:
         """Replace settings; the result is checked as a whole."""
-        merged = {**self.ground.settings.model_dump(), **changes}
+        merged = {**self.ground.settings.model_dump(exclude_unset=True), **changes}
         self.ground.settings = type(self.ground.settings).model_validate(merged)
 
     def throttle(self, name: str) -> Throttle:
