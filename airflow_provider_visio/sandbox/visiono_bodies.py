@@ -6,12 +6,12 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from .options import Strict
 from .webhooks import EVENTS
 
-_EMAIL = re.compile(r"[^@\s]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _METADATA_BYTES = 64 * 1024
 
 
@@ -31,6 +31,11 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(value).encode()) > _METADATA_BYTES:
         raise ValueError("The {field} field must not be greater than 64 kilobytes.")
     return value
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 24.0 is 24."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _public_https(value: str) -> str:
@@ -60,6 +65,7 @@ Instructions = Annotated[str, Field(max_length=5000), AfterValidator(_filled)]
 Note = Annotated[str, Field(max_length=5000)]
 Label = Annotated[str, Field(min_length=1, max_length=255)]
 Email = Annotated[str, Field(max_length=255), AfterValidator(_email)]
+Hours = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=8760)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 Slug = Annotated[str, Field(min_length=3, max_length=30, pattern="^[a-z0-9-]+$")]
 Tags = Annotated[list[Label], Field(max_length=50)]
@@ -81,7 +87,7 @@ class CreatePhotoRequest(Strict):
     """POST /photo-requests."""
 
     instructions: Instructions
-    expires_in_hours: Annotated[int, Field(ge=1, le=8760)] = 0
+    expires_in_hours: Hours = 0
     recipient_email: Email = ""
     send_email: bool = False
     require_gps: bool = False
