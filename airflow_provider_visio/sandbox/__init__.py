@@ -13,8 +13,9 @@ What it does not do, and what to keep in mind:
   `expires_in_hours` 1 to 8760 with 72 as default); that unknown body fields are refused; the body and the
   all-or-nothing of batches; the names of counters in /stats; what happens when a free plan's photos are used up.
 * Both of Visiono's dialects are spoken at once: permanent links and smart links are the same records.
-* Assumed for Vizdom: all but `GET /dashboards` and the 404 body. Its dashboards are fixed, and so are the
-  numbers in them. Creating dashboards, data sources and members is not there.
+* Assumed for Vizdom: all but `GET /dashboards` and the 404 body. The numbers in its
+  dashboards are fixed; a data source changes none of them, and its test fails for the host `unreachable.example`
+  only. Invites are kept, never mailed, and nobody takes one up.
 * Webhooks are signed and recorded (`/control/deliveries`), never sent. Both header sets are on each delivery,
   and what the documentation's own signature covers is not known.
 * Workflow mode, custom domains, CAPTCHAs on codes, Dropbox, ZIP and PDF reports of photos are not there.

@@ -17,6 +17,7 @@ from .options import Person, Strict
 from .people import next_photo, place, wanted_photos
 from .photo_requests import NotPossibleError, PhotoRequest
 from .photos import drawn, new_photo_id
+from .team import Role
 from .visiono_views import items_view
 from .world import World
 
@@ -36,6 +37,7 @@ class KeysBody(Strict):
 
     visiono: list[str] | None = None
     vizdom: list[str] | None = None
+    vizdom_roles: dict[str, Role] | None = None
 
 
 class LetGoBody(Strict):
@@ -115,7 +117,9 @@ def _add_settings(app: FastAPI, world: World) -> None:
 
     @app.put("/keys")
     async def keys(body: KeysBody) -> Answer:
-        world.keys.update(body.model_dump(exclude_none=True))
+        world.keys.update(body.model_dump(exclude_none=True, exclude={"vizdom_roles"}))
+        if body.vizdom_roles is not None:
+            world.vizdom_roles = body.vizdom_roles
         return Answer(world.keys)
 
     @app.put("/person")

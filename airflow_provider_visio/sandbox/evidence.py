@@ -23,12 +23,13 @@ def known(
     also: Evidence | None = None,
     assumed: str = "",
     scope: str = "",
+    role: str = "",
     status: int = 200,
 ) -> dict[str, Any]:
     """Keyword arguments for a route decorator: its evidence, source, and what about it is assumed.
 
-    `also` is a lesser source that names the call too; `scope` is the key scope that the vendor's plugin names
-    for the call.
+    `also` is a lesser source that names the call too; `scope` is the key scope that Visiono's plugin names for the
+    call, `role` the least role that Vizdom's help pages ask for.
     """
     extra = {"x-evidence": level, "x-source": source}
     if also:
@@ -37,6 +38,8 @@ def known(
         extra["x-assumed"] = assumed
     if scope:
         extra["x-scope"] = scope
+    if role:
+        extra["x-role"] = role
     return {"openapi_extra": extra, "status_code": status}
 
 

@@ -171,13 +171,18 @@ class ApiGate(Gate):
             raise self.vendor.unauthenticated()
         settings = self.world.ground.settings
         if self.service == "vizdom":
-            if settings.vizdom_role == "viewer":
-                raise self.vendor.forbidden("Viewers have no API access.")
+            self._check_role(self.world.vizdom_role(key), route)
             return key
         wanted = (route.openapi_extra or {}).get("x-scope")
         if wanted and settings.visiono_scopes is not None and wanted not in settings.visiono_scopes:
             raise self.vendor.forbidden(f"This API key lacks the scope {wanted}.")
         return key
+
+    def _check_role(self, role: str, route: APIRoute) -> None:
+        if role == "viewer":
+            raise self.vendor.forbidden("Viewers have no API access.")
+        if role != "admin" and (route.openapi_extra or {}).get("x-role") == "admin":
+            raise self.vendor.forbidden("Only Admins may do this.")
 
     def _take(self, key: str) -> Verdict:
         settings, now = self.world.ground.settings, self.world.now()
