@@ -28,8 +28,8 @@ def known(
 ) -> dict[str, Any]:
     """Keyword arguments for a route decorator: its evidence, source, and what about it is assumed.
 
-    `also` is a lesser source that names the call too; `scope` is the key scope that Visiono's plugin names for the
-    call, `role` the least role that Vizdom's help pages ask for.
+    `also` is a lesser source that names the call too; `scope` is the key scope that the vendor's plugin names for it,
+    `role` the least role that Vizdom's help pages ask for.
     """
     extra = {"x-evidence": level, "x-source": source}
     if also:

@@ -51,7 +51,7 @@ async def stats(world: Here) -> Response:
     data = {
         "plan": {"name": "Developer Free Plan" if free else "Professional", "email_enabled": not free},
         "usage": {
-            "photos_used": world.requests.photos_taken,
+            "photos_used": world.requests.photos_taken + world.links.photos_taken,
             "photos_limit": FREE_PLAN_PHOTOS if free else 1000,
             "is_lifetime_quota": free,
             "billing_period_start": None if free else stamp(today.timestamp()),

@@ -28,6 +28,7 @@ class World:
     team: Team
     faults: Faults
     keys: dict[str, list[str]]
+    inactive_keys: dict[str, list[str]]
     vizdom_roles: dict[str, Role]
     person: Person
     throttles: dict[str, Throttle]
@@ -52,6 +53,7 @@ class World:
             self.faults.clear()
         self.faults = Faults()
         self.keys = {"visiono": [options.visiono_key], "vizdom": [options.vizdom_key]}
+        self.inactive_keys = {"visiono": [], "vizdom": []}
         self.vizdom_roles = {}
         self.person = options.person
         self.throttles = {}
