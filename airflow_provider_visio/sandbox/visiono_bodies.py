@@ -6,17 +6,18 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from .options import Strict
+from .options import Strict, WholeNumber
 from .webhooks import EVENTS
 
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+_INK = re.compile(r"[^\s\ufeff]")
 _METADATA_BYTES = 64 * 1024
 
 
 def _filled(value: str) -> str:
-    if not value.strip():
+    if not _INK.search(value):
         raise ValueError("The {field} field is required.")
     return value
 
@@ -31,11 +32,6 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(value).encode()) > _METADATA_BYTES:
         raise ValueError("The {field} field must not be greater than 64 kilobytes.")
     return value
-
-
-def _whole(value: object) -> object:
-    """JSON has one kind of number: 24.0 is 24."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _public_https(value: str) -> str:
@@ -65,7 +61,7 @@ Instructions = Annotated[str, Field(max_length=5000), AfterValidator(_filled)]
 Note = Annotated[str, Field(max_length=5000)]
 Label = Annotated[str, Field(min_length=1, max_length=255)]
 Email = Annotated[str, Field(max_length=255), AfterValidator(_email)]
-Hours = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=8760)]
+Hours = Annotated[WholeNumber, Field(ge=1, le=8760)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 Slug = Annotated[str, Field(min_length=3, max_length=30, pattern="^[a-z0-9-]+$")]
 Tags = Annotated[list[Label], Field(max_length=50)]
