@@ -4,7 +4,6 @@ import ipaddress
 import json
 import re
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -13,6 +12,8 @@ from .webhooks import EVENTS
 
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _INK = re.compile(r"[^\s\ufeff]")
+_URL = re.compile(r"https://([A-Za-z0-9.-]+)(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?(?:[/?#][!-~]*)?")
+_PUBLIC_NAME = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _METADATA_BYTES = 64 * 1024
 
 
@@ -35,17 +36,14 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _public_https(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-    except ValueError:
-        raise ValueError("The {field} field must be a valid URL.") from None
-    if parts.scheme != "https" or not host:
+    parts = _URL.fullmatch(value)
+    if parts is None:
         raise ValueError("The {field} field must be a valid HTTPS URL.")
+    host = parts[1]
     try:
         private = not ipaddress.ip_address(host).is_global
     except ValueError:
-        private = host == "localhost" or "." not in host
+        private = not _PUBLIC_NAME.fullmatch(host)
     if private:
         raise ValueError("The {field} field must be reachable from the public internet.")
     return value

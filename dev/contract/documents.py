@@ -119,6 +119,13 @@ def spoken_in(document: Json, dialect: str) -> Json:
     document["paths"] = {
         path: item for path, item in document["paths"].items() if any(m in item for m in METHODS)
     }
+    for schema in document["components"]["schemas"].values():
+        if "properties" in schema:
+            schema["properties"] = {
+                name: one
+                for name, one in schema["properties"].items()
+                if one.get("x-dialect", dialect) == dialect
+            }
     left = {one.id for one in operations(document)}
     for reply in document["components"]["responses"].values():
         links = reply.get("links", {})

@@ -27,8 +27,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     slug, address = body.get("custom_slug"), body.get("email")
     if isinstance(slug, str) and SLUG.fullmatch(slug):
         case.body = {**body, "custom_slug": _another(len(slug))}
-    elif isinstance(address, str) and len(address) <= 250 and (parts := ADDRESS.fullmatch(address)):
-        case.body = {**body, "email": _another(min(64, max(5, len(parts[1])))) + parts[2]}
+    elif isinstance(address, str) and (parts := ADDRESS.fullmatch(address)):
+        case.body = {**body, "email": (_another(max(5, len(parts[1]))) + parts[2])[: max(255, len(address))]}
 
 
 def _another(length: int) -> str:
