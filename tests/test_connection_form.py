@@ -142,6 +142,7 @@ NUMBER = Field("timeout", "", "", "number", 30, 0.1)
 WHOLE = Field("max_attempts", "", "", "integer", 5, 1)
 YES = Field("verify", "", "", "boolean", default=True)
 TEXT = Field("ca_bundle", "", "")
+WORD = Field("dialect", "", "", default="reference", choices=("reference", "plugin"))
 DATA = Field("contract", "", "", "json")
 
 
@@ -163,6 +164,8 @@ DATA = Field("contract", "", "", "json")
         (YES, 1, True),
         (TEXT, " /etc/ca.pem ", "/etc/ca.pem"),
         (TEXT, "", None),
+        (WORD, " Plugin", "plugin"),
+        (WORD, None, "reference"),
         (DATA, '{"a": [1]}', {"a": [1]}),
         (DATA, {"a": [1]}, {"a": [1]}),
         (DATA, "", None),
@@ -185,9 +188,24 @@ def test_a_field_is_read_from_numbers_and_from_text(field, value, expected):
         (WHOLE, "0", "max_attempts must be a whole number of at least 1"),
         (YES, "maybe", "verify must be true or false"),
         (YES, 2, "verify must be true or false"),
+        (WORD, "both", "dialect must be reference or plugin"),
+        (WORD, True, "dialect must be reference or plugin"),
         (DATA, "{", "contract must be JSON"),
     ],
 )
 def test_a_field_that_cannot_be_read_says_what_it_must_be(field, value, problem):
     with pytest.raises(ValueError, match=problem):
         field.read({field.name: value})
+
+
+def test_the_form_offers_both_dialects_and_hides_the_secrets():
+    fields = VISIONO_FORM.metadata()["conn-fields"]
+    assert fields["dialect"]["schema"] == {
+        "type": ["string", "null"],
+        "default": "reference",
+        "enum": ["reference", "plugin", None],
+    }
+    assert {name for name, field in fields.items() if field["schema"].get("format") == "password"} == {
+        "webhook_secret",
+        "workflow_secret",
+    }

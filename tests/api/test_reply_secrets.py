@@ -162,3 +162,16 @@ def test_a_short_key_does_not_spoil_the_data():
     site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", "test")
     reply = Reply(200, {}, b'{"data": {"id": "req_test_1"}}')
     assert read(GET, reply, site, now=0.0)["data"] == {"id": "req_test_1"}
+
+
+@pytest.mark.parametrize("name", ["workflow_secret", "webhook_secret"])
+def test_a_connection_s_other_secrets_are_taken_out_as_well(name):
+    secret = "5f2b/+ " * 5 + "x"
+    site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY, extra={name: secret})
+    told = json.dumps({"message": f"No {KEY}, {secret}, {quote(secret)}", "errors": {"a": [secret]}}).encode()
+    error = error_from(POST, Reply(422, {}, told), site, now=0.0)
+    assert "No ***, ***, ***" in str(error)
+    assert error.fields == {"a": ["***"]}
+    assert secret not in repr(site)
+    data = Reply(200, {}, json.dumps({"data": [{"notes": f"a {secret}"}]}).encode())
+    assert read(GET, data, site, now=0.0)["data"] == [{"notes": "a ***"}]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from contract.validity import problems
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
+from contract.validity import problems
 from dev.contract.documents import SERVICES, every_operation, follow, load, operations
 
 LIMITS = {"minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "pattern", "enum", "format"}
