@@ -131,7 +131,7 @@ def photos_of_link(links: Mapping[str, Any], link: Mapping[str, Any] | None = No
         inner = _photos_in(entry)
         owner = _id(entry) if inner else _owner(entry)
         found.extend(
-            {**photo_from(photo, words), "submission_id": _owner(photo) or owner}
+            {**photo_from(photo, words), "submission_id": owner}
             for photo in inner or [entry]
             if photo.get("id") is not None
         )
