@@ -63,6 +63,7 @@ class Calls(Generic[Made]):
     :param discard: takes one back; None where the service cannot.
     :param final: the ends that a retry has to live with; after any other it asks anew.
     :param turn: seconds for which a call may wait for its turn within the rate limit.
+    :param change: brings one that is taken up to what is asked for now; None where that cannot be changed.
     """
 
     ask: Callable[[dict[str, str]], Made]
@@ -72,6 +73,7 @@ class Calls(Generic[Made]):
     discard: Callable[[str], None] | None
     final: Collection[Phase] = ()
     turn: float = 60.0
+    change: Callable[[Made], Made] | None = None
 
     @property
     def in_flight(self) -> float:
@@ -122,9 +124,12 @@ class Once:
             )
             if step == "fail":
                 raise VisioProviderError(_why_not(found["id"], foreign=foreign))
-            if changed:
+            if changed and (step != "reuse" or calls.change is None):
                 log.warning(_CHANGED, found["id"], "Another is asked for." if step != "reuse" else _STANDS)
             if step == "reuse":
+                if changed and calls.change is not None:
+                    log.info(_CHANGED, found["id"], "That one is changed accordingly.")
+                    return self._take_up(calls.change(found), cleared=cleared, intent=self.intent)
                 return self._take_up(found, cleared=cleared)
             if step == "replace":
                 self._replace(found, calls)
@@ -203,7 +208,7 @@ class Once:
         due = epoch(getattr(self._context.get("dag_run"), "run_after", None))
         return None if due is None else due - SLACK
 
-    def _take_up(self, found: Made, *, cleared: bool) -> Made:
+    def _take_up(self, found: Made, *, cleared: bool, intent: Intent | None = None) -> Made:
         log.info("%s was made by an earlier try of this task; it is not asked for again.", found["id"])
         now = clock.now()
         record = self.record
@@ -213,7 +218,7 @@ class Once:
         if cleared:
             # A person wants it to be waited for once more.
             record = replace(record, run=run_of(self._context), wait_from=now, over=False, ended=False)
-        self._write(replace(record, id=str(found["id"])), at_all_costs=False)
+        self._write(replace(record, id=str(found["id"]), intent=intent or record.intent), at_all_costs=False)
         return found
 
     def _intent_behind(self, found: Made) -> Intent:
