@@ -19,8 +19,8 @@ from airflow_provider_visio.intent import (
     Record,
     existing_step,
     first_step,
-    is_first_try,
     run_of,
+    was_cleared,
 )
 from airflow_provider_visio.state_store import StateStore
 from airflow_provider_visio.waiting import epoch
@@ -148,9 +148,7 @@ class Once:
     @property
     def _cleared(self) -> bool:
         """Whether the task was cleared since the record was written."""
-        if self.record is not None and self.record.run is not None:
-            return self.record.run != run_of(self._context)
-        return is_first_try(self._context)
+        return was_cleared(self._context, self.record.run if self.record else None)
 
     def _existing(self, calls: Calls[Made]) -> Made | None:
         tried_before = (getattr(self._context["ti"], "try_number", None) or 1) > 1
@@ -174,7 +172,7 @@ class Once:
             since: float | None = record.asked_at - SLACK
         else:
             # With a store, whatever was asked was written down first; without, it may have been asked just now.
-            mark, since = {TASK_KEY: self.intent.task}, self._due()
+            mark, since = {TASK_KEY: self.intent.task}, due(self._context)
             until = clock.now() + (0.0 if self._store else calls.in_flight)
         try:
             return self._found(calls, mark, since, until)
@@ -202,11 +200,6 @@ class Once:
             )
             clock.sleep(min(pause, until - now))
             pause *= 2
-
-    def _due(self) -> float | None:
-        # Not the run's start, which is another one after the run was cleared.
-        due = epoch(getattr(self._context.get("dag_run"), "run_after", None))
-        return None if due is None else due - SLACK
 
     def _take_up(self, found: Made, *, cleared: bool, intent: Intent | None = None) -> Made:
         log.info("%s was made by an earlier try of this task; it is not asked for again.", found["id"])
@@ -296,3 +289,10 @@ def _why_not(found: str, *, foreign: bool) -> str:
         f"{found}, which this task made before it was cleared, is still open, and on_existing is 'fail', so nothing is "
         "asked for. Let it end, or use on_existing='reuse' or 'replace'."
     )
+
+
+def due(context: Context) -> float | None:
+    """Return when a task can have asked at the earliest, in seconds since 1970, or None where Airflow does not say."""
+    # Not the run's start, which is another one after the run was cleared.
+    moment = epoch(getattr(context.get("dag_run"), "run_after", None))
+    return None if moment is None else moment - SLACK

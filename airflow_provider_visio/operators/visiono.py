@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_visio.operators.visiono_batch import VisionoCreatePhotoRequestBatchOperator
 from airflow_provider_visio.operators.visiono_links import (
     VisionoCreatePermanentLinkOperator,
     VisionoDeletePermanentLinkOperator,
@@ -15,6 +16,7 @@ from airflow_provider_visio.operators.visiono_requests import (
 
 __all__ = [
     "VisionoCreatePermanentLinkOperator",
+    "VisionoCreatePhotoRequestBatchOperator",
     "VisionoCreatePhotoRequestOperator",
     "VisionoDeletePermanentLinkOperator",
     "VisionoDeletePhotoRequestOperator",
