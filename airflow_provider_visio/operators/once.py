@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
 from airflow_provider_visio.exceptions import VisioProviderError
 from airflow_provider_visio.intent import (
     IN_FLIGHT,
