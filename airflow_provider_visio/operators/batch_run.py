@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
 from airflow_provider_visio.batch import by_key, check_fields, dropped, groups, matched, reason_of, refused
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
+from airflow_provider_visio.exceptions import (
+    InvalidRequestError,
+    NotFoundError,
+    UnexpectedReplyError,
+    VisioProviderError,
+)
 from airflow_provider_visio.intent import (
     ASK_KEY,
     IN_FLIGHT,
@@ -70,8 +75,7 @@ class BatchRun:
         self._refused: dict[str, str] = done.setdefault("refused", {})
         site = hook.get_conn().site
         self._in_flight = IN_FLIGHT + max(0.0, site.rate_limit_wait - 60.0)
-        plugin = site.extra.get("dialect") == "plugin"
-        self._together = (plugin if batch is None else batch) and not done.get("singly")
+        self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
 
     def make(self) -> tuple[dict[str, tuple[str, str | None]], dict[str, str]]:
         """
@@ -126,14 +130,14 @@ class BatchRun:
             made = self._post(group)
         except VisioProviderError as error:
             if error.ambiguous:
-                self._after_silence(error)
+                self._after_silence(group, error)
                 return
             book.rest()
             self._after_refusal(group, error)
             return
         book.note(matched(group, made))
         if book.pending:
-            self._after_silence(None)
+            self._after_silence(group, None)
 
     def _post(self, group: Sequence[Item]) -> Sequence[Mapping[str, Any]]:
         bodies = [
@@ -166,7 +170,7 @@ class BatchRun:
         else:
             raise self._saying(error)
 
-    def _after_silence(self, error: VisioProviderError | None) -> None:
+    def _after_silence(self, group: Sequence[Item], error: VisioProviderError | None) -> None:
         """Find out what a call has made of which there was no, or not the whole, reply."""
         book = self._book
         log.warning("%s Looking now what was made.", error or "The reply does not tell of all requests.")
@@ -181,9 +185,10 @@ class BatchRun:
         book.rest()
         if not missing:
             return
-        if error is not None:
+        if error is not None and not (isinstance(error, UnexpectedReplyError) and len(group) > 1):
             raise self._saying(error, "It is not in the service's list, so it was not done.") from error
-        for item in self._items:
+        # A reply that does not tell of them: each by itself gets one of its own.
+        for item in group:
             if item.key in missing:
                 self._send([item])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
 from airflow_provider_visio.api.photo_request import check_photo_request
-from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE
 from airflow_provider_visio.arguments import (
     check_if_known,
     given,
