@@ -56,15 +56,23 @@ def mailbox() -> Iterator[MailboxServer]:
 
 
 @pytest.fixture(scope="session")
+def written_dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for DAGs that are written while Airflow runs."""
+    return tmp_path_factory.mktemp("written")
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    tmp_path_factory: pytest.TempPathFactory, mailbox: MailboxServer
+    tmp_path_factory: pytest.TempPathFactory, mailbox: MailboxServer, written_dags: Path
 ) -> Iterator[tuple[Sandbox, Stack]]:
     home = tmp_path_factory.mktemp("live")
+    written = {"path": str(written_dags), "refresh_interval": 2}
+    bundles = [*BUNDLES, {**BUNDLES[0], "name": "written", "kwargs": written}]
     shutil.copytree(HERE / "config", home / "airflow" / "config")
     options: dict[str, Any] = {
         "parallelism": 8,
         "cache": WORK,
-        "config": {"dag_processor": {"dag_bundle_config_list": json.dumps(BUNDLES)}},
+        "config": {"dag_processor": {"dag_bundle_config_list": json.dumps(bundles)}},
     }
     with airflow_and_sandbox(home, EXAMPLE_DAGS, person=NOBODY, **options) as (sandbox, stack):
         stack.add_connections({"smtp_default": mailbox.connection()})
