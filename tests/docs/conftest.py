@@ -11,6 +11,8 @@ from conftest import Sandbox
 from .bucket import bucket
 from .stage import Stage
 
+pytest.register_assert_rewrite("docs.connections", "docs.scenes", "docs.shell")
+
 
 @pytest.fixture
 def stage(

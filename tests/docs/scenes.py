@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
 
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
@@ -49,3 +53,83 @@ def a_permanent_link(stage: Stage) -> Iterator[None]:
 def a_dashboard(stage: Stage) -> Iterator[None]:
     stage.given["dashboard_id"] = next(VizdomHook().list_dashboards())["id"]
     yield
+
+
+HOUR = 3600.0
+
+
+def texts(stage: Stage) -> list[Any]:
+    """Return what the gateway was sent."""
+    return [json.loads(sent.body) for sent in stage.gateway.received]
+
+
+def gateway(stage: Stage, conn_id: str) -> None:
+    value = {"conn_type": "http", "host": stage.gateway.url, "password": "token"}
+    stage.monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+
+
+@scene
+def answers_a_text(stage: Stage) -> Iterator[None]:
+    stage.sandbox.settings(plan="free")
+    stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
+    gateway(stage, "sms_gateway")
+    stage.conf["phone"] = "+39123"
+    yield
+    assert set(stage.states().values()) == {"success"}
+    (request,) = stage.asked()
+    assert texts(stage) == [
+        {"to": "+39123", "text": f"Please take the photos here: {request['request_url']}"}
+    ]
+    assert len(stage.stored(".jpg")) == 2
+
+
+@scene
+def posts_to_a_chat(stage: Stage) -> Iterator[None]:
+    gateway(stage, "chat")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    (request,) = stage.asked()
+    assert texts(stage) == [{"text": f"Photos, please: {request['request_url']}"}]
+    assert stage.gateway.received[0].path == "/services/T000/B000/XXXX"
+
+
+@scene
+def answers_on_the_second_day(stage: Stage) -> Iterator[None]:
+    stage.sandbox.person("submit", open_after=30 * HOUR, photo_every=60)
+    gateway(stage, "sms_gateway")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    first, second = texts(stage)
+    assert first["text"].startswith("Please photograph")
+    assert second["text"].startswith("We still need")
+    # Nobody is asked twice: both lead to the one request.
+    (request,) = stage.asked()
+    assert first["text"].endswith(f" {request['request_url']}")
+    assert second["text"].endswith(f" {request['request_url']}")
+    assert len(stage.stored(".jpg")) == 1
+
+
+@scene
+def answers_at_once(stage: Stage) -> Iterator[None]:
+    stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
+    gateway(stage, "sms_gateway")
+    yield
+    assert {name for name, state in stage.states().items() if state != "success"} == {"remind"}
+    assert stage.states()["remind"] == "skipped"
+    assert len(texts(stage)) == 1
+    assert len(stage.stored(".jpg")) == 1
+
+
+@scene
+def a_table_of_customers(stage: Stage) -> Iterator[None]:
+    stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
+    file = stage.folder / "customers.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE customers (id, name, photo)")
+        rows = [("K-1", "Ada", None), ("K-2", "Bea", "there"), ("K-3", "Cem", None)]
+        database.executemany("INSERT INTO customers VALUES (?, ?, ?)", rows)
+    stage.conf["database"] = str(file)
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert {request["metadata"]["customer"] for request in stage.asked()} == {"K-1", "K-3"}
+    assert len(stage.stored(".jpg")) == 2

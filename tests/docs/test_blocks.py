@@ -3,7 +3,7 @@ Every block of code on every page is run.
 
 A comment right before a block says how, where that does not go without saying:
 
-* ``<!-- test: scene=nobody_answers -->`` runs it in that scene of ``scenes.py``;
+* ``<!-- test: scene=answers_late,answers_at_once -->`` runs it in these scenes of ``scenes.py``;
 * ``<!-- test: in=after_ask -->`` puts it into ``frames/after_ask.py``, of which it is a part;
 * ``<!-- test: live=approval -->`` leaves it to ``tests/live``, for it needs a real scheduler;
 * ``<!-- test: file=connections.yaml -->`` is a file that a command on the same page reads.
@@ -45,12 +45,22 @@ def is_live(block: Block) -> bool:
     return "live" in words_of(block)
 
 
-@pytest.mark.parametrize(
-    "block", [block for block in BLOCKS if block.language not in DRAWINGS and not is_live(block)], ids=str
-)
-def test_a_block_runs(block: Block, stage: Stage) -> None:
+def scenes_of(block: Block) -> list[str]:
+    return words_of(block).get("scene", "everybody_answers").split(",")
+
+
+TO_RUN = [
+    pytest.param(block, scene, id=f"{block}-{scene}")
+    for block in BLOCKS
+    if block.language not in DRAWINGS and not is_live(block)
+    for scene in scenes_of(block)
+]
+
+
+@pytest.mark.parametrize(("block", "scene"), TO_RUN)
+def test_a_block_runs(block: Block, scene: str, stage: Stage) -> None:
     assert block.language in RUNNERS, f"nothing runs a block of {block.language or 'no language'!r}"
-    play = SCENES[words_of(block).get("scene", "everybody_answers")](stage)
+    play = SCENES[scene](stage)
     next(play)
     RUNNERS[block.language](block, stage)
     with pytest.raises(StopIteration):
@@ -136,5 +146,5 @@ def test_each_block_is_run_by_something():
 
 def test_no_scene_and_no_frame_is_without_a_block():
     named = [words_of(block) for block in BLOCKS]
-    assert set(SCENES) == {words.get("scene", "everybody_answers") for words in named}
+    assert set(SCENES) == {scene for block in BLOCKS for scene in scenes_of(block)}
     assert {path.stem for path in FRAMES.glob("*.py")} == {words["in"] for words in named if "in" in words}

@@ -18,7 +18,8 @@ from examples import EXAMPLES, NEVER_ANSWER  # noqa: E402
 from mailbox_server import MailboxServer  # noqa: E402
 
 from dev.both import airflow_and_sandbox  # noqa: E402
-from dev.checkout import EXAMPLE_DAGS, WORK  # noqa: E402
+from dev.checkout import EXAMPLE_DAGS, ROOT, WORK  # noqa: E402
+from dev.docs.markdown import pages  # noqa: E402
 from dev.run_watcher import RunWatcher  # noqa: E402
 
 if TYPE_CHECKING:
@@ -31,16 +32,30 @@ if TYPE_CHECKING:
 NOBODY = {"behaviour": "manual"}
 EVERYBODY = {"behaviour": "submit", "open_after": 1, "photo_every": 0.5}
 RUN_TIMEOUT = 240
-# The examples, and the DAGs that only these tests need.
-BUNDLES = [
-    {
-        "name": name,
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(folder)},
-    }
-    for name, folder in (("examples", EXAMPLE_DAGS), ("live-tests", HERE / "dags"))
-]
 LOOK_EVERY = 0.7
+
+
+def bundles(recipes: Path) -> str:
+    """Return where DAGs are: the examples, those that only these tests need, and those from the pages in docs/."""
+    recipes.mkdir()
+    for page in pages(ROOT):
+        for block in page.blocks():
+            if "live" in block.words:
+                (recipes / f"{block.words['live']}.py").write_text(block.text)
+    return json.dumps(
+        [
+            {
+                "name": name,
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": {"path": str(folder)},
+            }
+            for name, folder in (
+                ("examples", EXAMPLE_DAGS),
+                ("live-tests", HERE / "dags"),
+                ("recipes", recipes),
+            )
+        ]
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,7 +79,7 @@ def airflow(
     options: dict[str, Any] = {
         "parallelism": 8,
         "cache": WORK,
-        "config": {"dag_processor": {"dag_bundle_config_list": json.dumps(BUNDLES)}},
+        "config": {"dag_processor": {"dag_bundle_config_list": bundles(home / "recipes")}},
     }
     with airflow_and_sandbox(home, EXAMPLE_DAGS, person=NOBODY, **options) as (sandbox, stack):
         stack.add_connections({"smtp_default": mailbox.connection()})
