@@ -36,12 +36,6 @@ def a_submitted_request(stage: Stage) -> Iterator[None]:
 
 
 @scene
-def an_open_request(stage: Stage) -> Iterator[None]:
-    stage.given["request_id"] = VisionoHook().create_photo_request("Please photograph your meter.")["id"]
-    yield
-
-
-@scene
 def a_permanent_link(stage: Stage) -> Iterator[None]:
     stage.given["link_id"] = VisionoHook().create_permanent_link("Please photograph the meter.")["id"]
     stage.conf["link_id"] = stage.given["link_id"]
@@ -50,8 +44,10 @@ def a_permanent_link(stage: Stage) -> Iterator[None]:
 
 
 @scene
-def a_dashboard(stage: Stage) -> Iterator[None]:
-    stage.given["dashboard_id"] = next(VizdomHook().list_dashboards())["id"]
+def a_started_export(stage: Stage) -> Iterator[None]:
+    hook = VizdomHook()
+    dashboard = next(hook.list_dashboards())
+    stage.given["export_id"] = hook.create_export(dashboard["id"], "pdf")["id"]
     yield
 
 
