@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+from conftest import connect
+
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 
@@ -27,6 +29,14 @@ def everybody_answers(stage: Stage) -> Iterator[None]:
     stage.sandbox.person("submit", open_after=5, photo_every=5)
     yield
     assert {run.state for run in stage.runs.values()} <= {"success"}
+
+
+@scene
+def two_workspaces(stage: Stage) -> Iterator[None]:
+    connect(stage.monkeypatch, "visiono_eu", stage.sandbox.visiono_url, stage.sandbox.visiono_key)
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert len(stage.asked()) == 2
 
 
 @scene
