@@ -64,7 +64,8 @@ def ids_of(value: object, name: str) -> list[str]:
     """
     Return the ids in what a user passes on: an id, the output of the task that made it, or a list of either.
 
-    A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived.
+    A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived, a batch's
+    (``{"ids": [...]}``) for those that were made.
 
     :param value: the id or ids.
     :param name: the parameter's name, for the error.
@@ -77,6 +78,8 @@ def ids_of(value: object, name: str) -> list[str]:
         found = ids_of(value["id"], name)
     elif isinstance(value, Mapping) and value.get("arrived"):
         found = ids_of(value["arrived"], name)
+    elif isinstance(value, Mapping) and value.get("ids"):
+        found = ids_of(value["ids"], name)
     elif value is not None and not isinstance(value, Mapping | bytes | int | float):
         try:
             entries = list(value)  # type: ignore[call-overload]

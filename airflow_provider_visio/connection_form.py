@@ -28,6 +28,7 @@ class Field:
     :param default: what applies where it is left out.
     :param minimum: the least it may be.
     :param maximum: the most it may be.
+    :param choices: the words it may be; any where there are none.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Field:
     default: Any = None
     minimum: float | None = None
     maximum: float | None = None
+    choices: tuple[str, ...] = ()
 
     def read(self, extra: Mapping[str, Any]) -> Any:
         """
@@ -53,7 +55,10 @@ class Field:
             return self._boolean(value)
         if self.kind == "json":
             return self._json(value)
-        return str(value).strip()
+        text = str(value).strip()
+        if self.choices and text.lower() not in self.choices:
+            raise ValueError(f"{self.name} must be {' or '.join(self.choices)}")
+        return text.lower() if self.choices else text
 
     def _number(self, value: Any) -> float | int:
         try:
@@ -165,6 +170,8 @@ def _metadata_of(field: Field) -> dict[str, Any]:
         schema["format"] = "multiline"
     if field.default is not None:
         schema["default"] = field.default
+    if field.choices:
+        schema["enum"] = [*field.choices, None]
     if field.minimum is not None:
         schema["minimum"] = field.minimum
     if field.maximum is not None:
@@ -237,7 +244,21 @@ VISIONO_FORM = Form(
             1,
             20_000,
         ),
+        Field(
+            "dialect",
+            "Dialect",
+            "Which of the vendor's two descriptions is written: its API reference, or its plugin (/smart-links, PUT, "
+            "and https://www.visiono.io/api/v1 where no Base URL is given). Both are read.",
+            default="reference",
+            choices=("reference", "plugin"),
+        ),
         Field("webhook_secret", "Webhook secret", "Secret that signs the service's webhooks.", "secret"),
+        Field(
+            "workflow_secret",
+            "Workflow secret",
+            "Secret that signs the links of the workflow mode; a permanent link's page in the dashboard has it.",
+            "secret",
+        ),
     ),
 )
 

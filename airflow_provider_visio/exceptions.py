@@ -15,7 +15,8 @@ The errors this provider raises.
     ├── PhotoRequestFailedError    the request ended without photos: expired, cancelled, deleted
     ├── ExportFailedError          the export ended without a file
     ├── WaitTimeoutError           the wait's own deadline passed; `.waiting` ids that were still open
-    └── TransferError              a file could not be fetched, verified or stored
+    ├── TransferError              a file could not be fetched, verified or stored
+    └── SignatureError             what came back from a signed link is not what the service signed, or too old
 
 All carry `.status`, `.request_id` (the service's, for its support), `.conn_id` and `.ambiguous`: True when
 the service may have done what was asked although no good reply came back, so that asking again could do it
@@ -161,3 +162,7 @@ class WaitTimeoutError(VisioProviderError):
 
 class TransferError(VisioProviderError):
     """A file could not be fetched, verified or stored; no file under its final name is incomplete."""
+
+
+class SignatureError(VisioProviderError):
+    """A signature does not fit what it should sign, or is too old: do not believe the values."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
 
 from airflow_provider_visio.api.ids import check_id
@@ -12,6 +12,11 @@ from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+# The vendor describes its API twice, and the two differ.
+Dialect = Literal["reference", "plugin"]
+KnownTo = Literal["both", "reference", "plugin"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class Call:
     :param params: query parameters; None values are left out.
     :param body: the JSON body, or None for no body.
     :param evidence: where the call is known from: seed, docs, plugin, inferred or assumed.
+    :param known_to: which of the vendor's descriptions has the call; a service that follows the other may not have it.
+    :param needs: the right that a key needs for it, in words, such as "the scope photo_requests:write".
     """
 
     method: str
@@ -33,6 +40,8 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     evidence: str = "seed"
+    known_to: KnownTo = "both"
+    needs: str = ""
 
     @property
     def changes(self) -> bool:
@@ -74,7 +83,7 @@ class Call:
 
     def with_params(self, /, **params: Any) -> Call:
         """Return the same call with some query parameters added or replaced."""
-        return Call(self.method, self.path, self.route, {**self.params, **params}, self.body, self.evidence)
+        return replace(self, params={**self.params, **params})
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,8 @@ def call(
     params: Mapping[str, Any] | None = None,
     body: Mapping[str, Any] | None = None,
     evidence: str = "seed",
+    known_to: KnownTo = "both",
+    needs: str = "",
     **ids: str,
 ) -> Call:
     """
@@ -101,7 +112,7 @@ def call(
     :raises InvalidRequestError: an id is empty or cannot be one.
     """
     escaped = {name: quote(check_id(value, name), safe="") for name, value in ids.items()}
-    return Call(method, route.format(**escaped), route, params or {}, body, evidence)
+    return Call(method, route.format(**escaped), route, params or {}, body, evidence, known_to, needs)
 
 
 def _as_query(value: Any) -> str:

@@ -30,12 +30,13 @@ from urllib3.exceptions import (
 )
 
 from airflow_provider_visio import __version__, clock
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
 from airflow_provider_visio.api.budget import STARVED
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
 from airflow_provider_visio.api.ledger import Ledger
 from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.reply import AMBIGUOUS_ADVICE, out_of_turn, read, site_of, unexpected
+from airflow_provider_visio.api.reply import out_of_turn, read, site_of, unexpected
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (

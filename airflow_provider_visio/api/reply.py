@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, advice
 from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
@@ -45,24 +46,9 @@ _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+(?:'[\w.+%-]+){0,2}(?:@|%40)[\w-]+(\
 _URL_QUERY = re.compile(r"(https?:\\?/\\?/[^\s?\"'<>]+)\?[^\s\"'<>]+")
 # What is left of a signed link that is no whole URL.
 _SIGNED = re.compile(r"(?<![\w-])([\w-]*(?:sig|signature|token|credential))=[^\s&\"'<>]+", re.IGNORECASE)
+# Of a webhook that was just made: no connection has it (plugin: the prefix).
+_WEBHOOK_SECRET = re.compile(r"\bwhsec_[\w-]+")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-
-_ADVICE = {
-    401: "Check the API key in the connection's Password: it may be mistyped, revoked or regenerated.",
-    402: "The plan does not allow this; see the service's dashboard.",
-    403: "The key is known, but its plan, scope or role does not allow this call.",
-    404: "Check the id, and that the connection's Host is the API's base URL.",
-    410: "It existed once and is gone for good.",
-}
-_SERVER_ADVICE = "The fault is on the service's side; try again later."
-AMBIGUOUS_ADVICE = (
-    "The service may or may not have done it. Look in its dashboard before you run the task again, "
-    "or it may be done twice."
-)
-_FREE_PLAN_ADVICE = (
-    "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url "
-    "of the result yourself (by SMS, chat or your own mail)."
-)
 
 
 def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
@@ -140,8 +126,11 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
     if len(fields) > MAX_FIELDS:
         what = f"{what.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
     pause = retry_after(reply.headers, now=now) if status == 429 else None
-    advice = _limit_advice(pause) if pause is not None else _advice(call, status, fields)
-    text = _sentence(call, site, what, request_id=request_id, advice=advice)
+    hint = _limit_advice(pause) if pause is not None else advice(call, site, status, words, fields)
+    text = _sentence(call, site, what, request_id=request_id, advice=hint)
+    if status == 405 and call.known_to != "both":
+        # Laravel's word for a path that it has for other methods: /photo-requests/batch looks like an id.
+        return NotFoundError(text, status=status, request_id=request_id, conn_id=site.conn_id)
     if status in {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}:
         return InvalidRequestError(
             text, fields=fields, status=status, request_id=request_id, conn_id=site.conn_id
@@ -229,17 +218,6 @@ def _error_class(status: int) -> type[VisioProviderError]:
     }.get(status, InvalidRequestError)
 
 
-def _advice(call: Call, status: int, fields: Mapping[str, list[str]]) -> str:
-    if not call.repeatable and (status >= 500 or status == 408):
-        return AMBIGUOUS_ADVICE
-    mail = [problem for name in ("recipient_email", "send_email") for problem in fields.get(name, [])]
-    if any("prohibited" in problem or "upgrade" in problem.lower() for problem in mail):
-        return _FREE_PLAN_ADVICE
-    if status >= 500:
-        return _SERVER_ADVICE
-    return _ADVICE.get(status, "")
-
-
 def _limit_advice(pause: float) -> str:
     return (
         f"It accepts calls again in about {math.ceil(pause)} s. "
@@ -299,8 +277,10 @@ def _cut(text: str) -> str:
 def _quiet(text: str, site: Site) -> str:
     """Take out what must not reach a log (the key, signed links, people's addresses), or cannot: half characters."""
     text = _HALF.sub("\ufffd", text)
-    for form in _forms(site.key) if site.key else ():
-        text = text.replace(form, "***")
+    for secret in site.secrets:
+        for form in _forms(secret):
+            text = text.replace(form, "***")
+    text = _WEBHOOK_SECRET.sub("***", text)
     return _EMAIL.sub("<address>", _SIGNED.sub(r"\1=...", _URL_QUERY.sub(r"\1?...", text)))
 
 
@@ -332,21 +312,25 @@ def _is_page(reply: Reply) -> bool:
 
 def _json(reply: Reply, site: Site) -> Any:
     try:
-        return _clean(json.loads(reply.body), site.key if len(site.key) >= LEAST_KEY else None)
+        return _clean(
+            json.loads(reply.body), tuple(secret for secret in site.secrets if len(secret) >= LEAST_KEY)
+        )
     except (ValueError, RecursionError):
         return None
 
 
-def _clean(value: Any, key: str | None) -> Any:
-    """Take out of all texts what must not be passed on, the key, or cannot be written: half characters."""
+def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
+    """Take out of all texts what must not be passed on, our secrets, or cannot be written: half characters."""
     if isinstance(value, str):
         if not value.isascii():
             value = _HALF.sub("\ufffd", value)
-        return value.replace(key, "***") if key else value
+        for secret in secrets:
+            value = value.replace(secret, "***")
+        return value
     if isinstance(value, list):
-        return [_clean(part, key) for part in value]
+        return [_clean(part, secrets) for part in value]
     if isinstance(value, dict):
-        return {_clean(name, key): _clean(part, key) for name, part in value.items()}
+        return {_clean(name, secrets): _clean(part, secrets) for name, part in value.items()}
     return value
 
 

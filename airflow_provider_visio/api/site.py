@@ -26,12 +26,14 @@ class Service:
     :param default_base_url: the documented base URL.
     :param auth_header: header that carries the key.
     :param auth_prefix: what stands before the key in that header.
+    :param key_page: where people see and change their keys, for messages.
     """
 
     name: str
     default_base_url: str
     auth_header: str
     auth_prefix: str = ""
+    key_page: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,12 @@ class Site:
     def auth(self) -> dict[str, str]:
         """The header that carries the key."""
         return {self.service.auth_header: f"{self.service.auth_prefix}{self.key}"}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown, also where the service says it."""
+        others = (str(self.extra.get(name) or "") for name in ("workflow_secret", "webhook_secret"))
+        return tuple(secret for secret in (self.key, *others) if secret)
 
     def owns(self, url: str) -> bool:
         """Whether a URL is on the API's own origin, the only one that may see the key."""

@@ -3,18 +3,20 @@ Visiono's API: one function an endpoint makes the call, and the readers at the e
 
 Every call says where it is known from: ``seed`` (the vendor's API reference), ``docs`` (its other pages), ``plugin``
 (the vendor's own plugin, a second and possibly older dialect), ``inferred`` or ``assumed``. No source is complete.
+Permanent links and webhooks are in modules of their own beside this one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from inspect import signature
 from typing import Any, TypedDict, cast
 
 from airflow_provider_visio.api.call import Call, call
 from airflow_provider_visio.api.photo_request import (
-    check_instructions,
     check_photo_request,
     item_bodies,
     whole_hours,
@@ -26,7 +28,17 @@ VISIONO = Service(
     name="Visiono",
     default_base_url="https://api.visio.now/v1",  # seed
     auth_header="X-API-Key",  # seed
+    key_page="API Keys in Visiono's dashboard",  # docs
 )
+# The same service, where the vendor's plugin looks for it.
+VISIONO_OF_PLUGIN = replace(VISIONO, default_base_url="https://www.visiono.io/api/v1")
+
+READ_REQUESTS = "the scope photo_requests:read"  # this and the other scopes: plugin
+WRITE_REQUESTS = "the scope photo_requests:write"
+READ_SUBMISSIONS = "the scope submissions:read"
+READ_DOWNLOADS = "the scope download_urls:read"
+
+MOST_IN_BATCH = 10  # plugin
 
 
 class Item(TypedDict, total=False):
@@ -54,18 +66,31 @@ class PhotoRequest(TypedDict, total=False):
     items: list[Item]
 
 
-class PermanentLink(TypedDict, total=False):
-    """A permanent link; its fields are known from the plugin's smart-links only (inferred)."""
+class Plan(TypedDict, total=False):
+    """What the plan allows (seed); its other fields are not public."""
 
-    id: str
-    unique_code: str
-    instructions: str
-    custom_slug: str
-    is_active: bool
-    request_url: str
-    created_at: str
-    tags: list[str]
-    items: list[Item]
+    email_enabled: bool
+
+
+class Usage(TypedDict, total=False):
+    """What was used (seed); on the free plan the quota is for life, and the dates are None."""
+
+    is_lifetime_quota: bool
+    billing_period_start: str | None
+    billing_period_end: str | None
+
+
+class Stats(TypedDict, total=False):
+    """Usage and plan (seed); fields we do not know, such as the counters, are kept."""
+
+    plan: Plan
+    usage: Usage
+
+
+class QrCode(TypedDict, total=False):
+    """Where a picture of a link's QR code is (plugin)."""
+
+    qrcode_url: str
 
 
 class Gps(TypedDict):
@@ -91,12 +116,12 @@ class Photo(TypedDict):
 
 def get_status() -> Call:
     """Health check (seed)."""
-    return call("GET", "/status")
+    return call("GET", "/status", known_to="reference")
 
 
 def get_stats() -> Call:
     """Usage and plan (seed)."""
-    return call("GET", "/stats")
+    return call("GET", "/stats", known_to="reference")
 
 
 def list_photo_requests(
@@ -117,7 +142,7 @@ def list_photo_requests(
         "created_before": _moment(created_before, "created_before"),
         "per_page": page_size,
     }
-    return call("GET", "/photo-requests", params=params)
+    return call("GET", "/photo-requests", params=params, needs=READ_REQUESTS)
 
 
 def create_photo_request(
@@ -155,50 +180,95 @@ def create_photo_request(
         "internal_notes": internal_notes,
         "metadata": None if metadata is None else dict(metadata),
     }
-    return call("POST", "/photo-requests", body={k: v for k, v in body.items() if v is not None})
+    body = {name: value for name, value in body.items() if value is not None}
+    return call("POST", "/photo-requests", body=body, needs=WRITE_REQUESTS)
+
+
+def create_photo_requests(requests: Sequence[Mapping[str, Any]]) -> Call:
+    """
+    Make up to ten photo requests at once (plugin; the body's ``photo_requests`` and the reply are assumed).
+
+    :param requests: the parameters of :func:`create_photo_request`, a mapping for each request.
+    :raises InvalidRequestError: none or too many are given, or one of them cannot be; says which, counted from 0.
+    """
+    if isinstance(requests, str | Mapping) or not isinstance(requests, Sequence):
+        raise InvalidRequestError.of("requests", "give a list, with a dict for each photo request")
+    if not 1 <= len(requests) <= MOST_IN_BATCH:
+        raise InvalidRequestError.of(
+            "requests", f"give 1 to {MOST_IN_BATCH} at once, not {len(requests)}; make several calls for more"
+        )
+    bodies = [_body_in_batch(request, number) for number, request in enumerate(requests)]
+    return call(
+        "POST",
+        "/photo-requests/batch",
+        body={"photo_requests": bodies},
+        evidence="plugin",
+        known_to="plugin",
+        needs=WRITE_REQUESTS,
+    )
+
+
+def _body_in_batch(request: object, number: int) -> Mapping[str, Any]:
+    where = f"requests[{number}]"
+    if not isinstance(request, Mapping):
+        raise InvalidRequestError.of(where, f"give a dict, not {type(request).__name__}")
+    unknown = sorted(str(name) for name in request if name not in _REQUEST_FIELDS)
+    if unknown:
+        raise InvalidRequestError.of(
+            where, f"a photo request has no {', '.join(unknown)}; it has {', '.join(_REQUEST_FIELDS)}"
+        )
+    if "instructions" not in request:
+        raise InvalidRequestError.of(where, "it needs instructions")
+    try:
+        return create_photo_request(**request).body or {}
+    except InvalidRequestError as error:
+        fields = {f"{where}.{name}": problems for name, problems in error.fields.items()}
+        raise InvalidRequestError(f"{where}.{error}", fields=fields) from None
+
+
+_REQUEST_FIELDS = tuple(signature(create_photo_request).parameters)
 
 
 def get_photo_request(request_id: str) -> Call:
     """One photo request (seed), by id or code (plugin)."""
-    return call("GET", "/photo-requests/{request_id}", request_id=request_id)
+    return call("GET", "/photo-requests/{request_id}", request_id=request_id, needs=READ_REQUESTS)
 
 
 def delete_photo_request(request_id: str) -> Call:
     """Delete a photo request (seed); the plugin calls it cancelling."""
-    return call("DELETE", "/photo-requests/{request_id}", request_id=request_id)
+    return call("DELETE", "/photo-requests/{request_id}", request_id=request_id, needs=WRITE_REQUESTS)
+
+
+def list_submissions(request_id: str) -> Call:
+    """List what was submitted for a request, without links (plugin; the shape is assumed)."""
+    return _of_request(request_id, "submissions", READ_SUBMISSIONS)
 
 
 def get_download_urls(request_id: str) -> Call:
     """Signed links to the photos of a request, valid for 24 hours (plugin)."""
-    return call("GET", "/photo-requests/{request_id}/download-urls", request_id=request_id, evidence="plugin")
+    return _of_request(request_id, "download-urls", READ_DOWNLOADS)
 
 
-def list_permanent_links() -> Call:
-    """List permanent links (seed)."""
-    return call("GET", "/permanent-links")
+def get_qr_code(request_id: str) -> Call:
+    """Address of the QR code of a request's link (plugin)."""
+    return _of_request(request_id, "qrcode", READ_REQUESTS)
 
 
-def create_permanent_link(instructions: str, **fields: Any) -> Call:
-    """Make a permanent link (seed; its field names are the plugin's, inferred)."""
-    check_instructions(instructions)
-    return call("POST", "/permanent-links", body={"instructions": instructions, **_link_fields(fields)})
+def _of_request(request_id: str, part: str, needs: str) -> Call:
+    return call(
+        "GET",
+        f"/photo-requests/{{request_id}}/{part}",
+        request_id=request_id,
+        evidence="plugin",
+        known_to="plugin",
+        needs=needs,
+    )
 
 
-def get_permanent_link(link_id: str) -> Call:
-    """One permanent link (seed)."""
-    return call("GET", "/permanent-links/{link_id}", link_id=link_id)
-
-
-def update_permanent_link(link_id: str, **changes: Any) -> Call:
-    """Change a permanent link (seed: PATCH; the plugin has PUT)."""
-    if not changes:
-        raise InvalidRequestError.of("changes", "nothing to change was given")
-    return call("PATCH", "/permanent-links/{link_id}", link_id=link_id, body=_link_fields(changes))
-
-
-def delete_permanent_link(link_id: str) -> Call:
-    """Delete a permanent link (seed)."""
-    return call("DELETE", "/permanent-links/{link_id}", link_id=link_id)
+def with_items(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request or link with its ``items`` under that name; the docs call them ``photo_slots``, too."""
+    slots = data.get("photo_slots")
+    return {**data, "items": slots} if isinstance(slots, list) and not data.get("items") else dict(data)
 
 
 def photos_in(request: Mapping[str, Any], links: Mapping[str, Any] | None = None) -> list[Photo]:
@@ -211,11 +281,21 @@ def photos_in(request: Mapping[str, Any], links: Mapping[str, Any] | None = None
     found: Any = None
     for source in (links or {}, request):
         found = found or source.get("submissions") or source.get("photos")
-    words = {str(item.get("id")): item.get("instructions") for item in _dicts(request.get("items"))}
-    return [_photo(entry, words) for entry in _dicts(found) if entry.get("id") is not None]
+    words = instructions_by_item(request)
+    return [photo_from(entry, words) for entry in _dicts(found) if entry.get("id") is not None]
 
 
-def _photo(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
+def instructions_by_item(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the items of a request or link ask for, by their ids."""
+    return {str(item.get("id")): item.get("instructions") for item in _dicts(with_items(asked).get("items"))}
+
+
+def photo_from(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
+    """
+    Return one entry of a reply, which has an id, as a photo.
+
+    :param words: what the items ask for, by their ids.
+    """
     meta = entry.get("metadata") if isinstance(entry.get("metadata"), Mapping) else {}
     meta = cast("Mapping[str, Any]", meta)
     item_id = _text(entry.get("item_id"))
@@ -253,13 +333,6 @@ def _dicts(value: Any) -> list[Mapping[str, Any]]:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _link_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    body = dict(fields)
-    if body.get("items") is not None:
-        body["items"] = item_bodies(body["items"])
-    return body
 
 
 def _moment(value: datetime | str | None, name: str) -> str | None:

@@ -23,7 +23,7 @@ from airflow_provider_visio.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from airflow.sdk import Connection
 
@@ -130,10 +130,27 @@ class VisioBaseHook(BaseHook):
         :param body: the JSON body.
         :raises VisioProviderError: the typed error that the reply means.
         """
-        escaped = path.replace("{", "{{").replace("}", "}}")
-        return self._data(
-            call(method.upper(), "/" + escaped.lstrip("/"), params=params, body=body, evidence="assumed")
-        )
+        return self._data(_any_call(method, path, params, body))
+
+    def request_pages(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Iterate over the items of any list, through all pages, with this hook's authentication, retry and errors.
+
+        :param method: the HTTP method, ``GET`` for nearly every list.
+        :param path: the path below the base URL, such as ``/photo-requests``.
+        :param params: query parameters of the first page; the others get them, too.
+        :param limit: stop after so many items.
+        :raises VisioProviderError: the typed error that a reply means; as the items are taken, not before.
+        :raises UnexpectedReplyError: the reply's ``data`` is not a list.
+        """
+        return self.get_conn().pages(_any_call(method, path, params), limit=limit)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the service something small and say what came of it; used by the Test button of Airflow's UI."""
@@ -152,6 +169,10 @@ class VisioBaseHook(BaseHook):
             return False, str(error)
         return True, f"Reached {self.service.name} at {site.base_url}: the key is accepted. {found}"
 
+    def _service(self, extras: Mapping[str, Any]) -> Service:  # noqa: ARG002
+        """Return the service as a connection's extras say it is."""
+        return self.service
+
     @abstractmethod
     def _probe(self) -> str:
         """Make the call that tests a connection and say what it found."""
@@ -161,7 +182,9 @@ class VisioBaseHook(BaseHook):
 
     def _object(self, request: Call, *, needs: str | None = "id") -> dict[str, Any]:
         """Return a reply's data if it is an object with the field that it needs."""
-        data = self._data(request)
+        return self._with_field(self._data(request), request, needs)
+
+    def _with_field(self, data: Any, request: Call, needs: str | None) -> dict[str, Any]:
         if isinstance(data, dict):
             found = data.get(needs) if needs else None
             if needs is None or (isinstance(found, str) and found):
@@ -201,7 +224,8 @@ class VisioBaseHook(BaseHook):
             if connection.extra and connection.extra.strip() and not _is_object(connection.extra):
                 raise ValueError('its extras are not a JSON object; give one such as {"timeout": 60}')
             extras = read_extras(self.form, extra if isinstance(extra, dict) else {})
-            base_url = base_url_from(self.service, connection.host, connection.port, connection.schema)
+            service = self._service(extras)
+            base_url = base_url_from(service, connection.host, connection.port, connection.schema)
         except ValueError as error:
             raise InvalidRequestError(
                 f"The connection {self.conn_id!r} cannot be used: {error}.".replace("..", "."),
@@ -209,7 +233,7 @@ class VisioBaseHook(BaseHook):
                 conn_id=self.conn_id,
             ) from error
         return Site(
-            service=self.service,
+            service=service,
             conn_id=self.conn_id,
             base_url=base_url,
             key=key,
@@ -226,6 +250,13 @@ class VisioBaseHook(BaseHook):
             reserve=float(extras["polling_reserve"]) / 100,
             extra=extras,
         )
+
+
+def _any_call(
+    method: str, path: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None = None
+) -> Call:
+    escaped = path.replace("{", "{{").replace("}", "}}")
+    return call(method.upper(), "/" + escaped.lstrip("/"), params=params, body=body, evidence="assumed")
 
 
 def _is_object(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,8 +11,8 @@ import pendulum
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.lists import LIST_PAGE
+from airflow_provider_visio.api.reply import unexpected
 from airflow_provider_visio.api.sweep import sweep
-from airflow_provider_visio.connection_form import VISIONO_FORM
 from airflow_provider_visio.destination import folder_at
 from airflow_provider_visio.exceptions import (
     NotFoundError,
@@ -19,7 +20,10 @@ from airflow_provider_visio.exceptions import (
     PhotoRequestFailedError,
     UnexpectedReplyError,
 )
-from airflow_provider_visio.hooks.base import VisioBaseHook
+from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
+from airflow_provider_visio.hooks.visiono_links import VisionoLinksMixin
+from airflow_provider_visio.hooks.visiono_webhooks import VisionoWebhooksMixin
+from airflow_provider_visio.hooks.visiono_workflow import VisionoWorkflowMixin
 from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, photo_request_phase
 
 if TYPE_CHECKING:
@@ -28,17 +32,19 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.sweep import State
-    from airflow_provider_visio.api.visiono import PermanentLink, Photo, PhotoRequest
+    from airflow_provider_visio.api.visiono import Photo, PhotoRequest, QrCode, Stats
     from airflow_provider_visio.transfer import Manifest
     from airflow_provider_visio.waiting import States, Verdict
 
+log = logging.getLogger(__name__)
 
 # Requests without metadata in the list are asked for singly; more than so many are too many to.
 MOST_SILENT = 50
 
 
-class VisionoHook(VisioBaseHook):
+class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin, VisionoBaseHook):
     """
     Calls of the Visiono REST API.
 
@@ -49,24 +55,23 @@ class VisionoHook(VisioBaseHook):
     :param visiono_conn_id: id of the Airflow connection: ``host`` is the base URL (optional), ``password`` the API key.
     """
 
-    conn_name_attr = "visiono_conn_id"
-    default_conn_name = "visiono_default"
-    conn_type = VISIONO_FORM.conn_type
-    hook_name = VISIONO_FORM.hook_name
-    service = api.VISIONO
-    form = VISIONO_FORM
-
-    def __init__(self, visiono_conn_id: str = default_conn_name, **kwargs: Any) -> None:
-        super().__init__(visiono_conn_id, **kwargs)
-        self.visiono_conn_id = visiono_conn_id
-
     def get_status(self) -> dict[str, Any]:
-        """Return the service's health (source: seed; its fields are not public)."""
+        """
+        Return the service's health (source: seed; its fields are not public).
+
+        :raises NotFoundError: this service does not have the call: the vendor's plugin does not know it.
+        """
         return self._object(api.get_status(), needs=None)
 
-    def get_stats(self) -> dict[str, Any]:
-        """Return usage and plan (source: seed): ``{"plan": {"email_enabled", ...}, "usage": {...}, ...}``."""
-        return self._object(api.get_stats(), needs=None)
+    def get_stats(self) -> Stats:
+        """
+        Return usage and plan (source: seed): ``{"plan": {"email_enabled", ...}, "usage": {...}, ...}``.
+
+        On the free plan ``usage.is_lifetime_quota`` is true and both ``usage.billing_period_*`` are None.
+
+        :raises NotFoundError: this service does not have the call: the vendor's plugin does not know it.
+        """
+        return cast("Stats", self._object(api.get_stats(), needs=None))
 
     def list_photo_requests(
         self,
@@ -89,7 +94,10 @@ class VisionoHook(VisioBaseHook):
         request = api.list_photo_requests(
             status=status, created_after=created_after, created_before=created_before, page_size=page_size
         )
-        return cast("Iterator[PhotoRequest]", self.get_conn().pages(request, limit=limit))
+        return (
+            cast("PhotoRequest", api.with_items(found))
+            for found in self.get_conn().pages(request, limit=limit)
+        )
 
     def create_photo_request(
         self,
@@ -131,7 +139,33 @@ class VisionoHook(VisioBaseHook):
             internal_notes=internal_notes,
             metadata=metadata,
         )
-        return cast("PhotoRequest", self._object(request))
+        return self._photo_request(request, items)
+
+    def create_photo_requests(self, requests: Sequence[Mapping[str, Any]]) -> list[PhotoRequest]:
+        """
+        Make up to ten photo requests in one call (source: plugin; body and reply are assumed).
+
+        What the service does where it accepts a part of them only is not known; the sandbox makes all or none.
+
+        :param requests: 1 to 10 mappings, each with the parameters of :meth:`create_photo_request` by their names.
+        :return: the requests, in the same order.
+        :raises InvalidRequestError: a request is refused, by us (``.fields`` has ``requests[<index>].<name>``, counted
+            from 0) or by the service.
+        :raises NotFoundError: this service does not have the call: the vendor's reference does not know it.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, they may have been made all the same.
+        :raises UnexpectedReplyError: the reply does not have a request for each; some, or all, may have been made.
+        """
+        batch = api.create_photo_requests(requests)
+        data = self._data(batch)
+        made = data.get("photo_requests", data.get("items")) if isinstance(data, Mapping) else data
+        entries = [one for one in made if isinstance(one, Mapping)] if isinstance(made, list) else []
+        if len(entries) != len(requests) or not all(one.get("id") for one in entries):
+            what = f"answered without one of the {len(requests)} photo requests that were asked for"
+            raise unexpected(batch, self.get_conn().site, what)
+        return [
+            self._checked_items({**one, "id": str(one["id"])}, asked.get("items"))
+            for one, asked in zip(entries, requests, strict=True)
+        ]
 
     def get_photo_request(self, request_id: str) -> PhotoRequest:
         """
@@ -140,7 +174,7 @@ class VisionoHook(VisioBaseHook):
         :param request_id: its id, or its code (plugin).
         :raises NotFoundError: there is none, or it was deleted.
         """
-        return cast("PhotoRequest", self._object(api.get_photo_request(request_id)))
+        return self._photo_request(api.get_photo_request(request_id))
 
     def get_or_gone(self, request_id: str, *, since: float | None = None) -> Mapping[str, Any]:
         """
@@ -205,6 +239,37 @@ class VisionoHook(VisioBaseHook):
         """
         self._data(api.delete_photo_request(request_id))
 
+    def list_submissions(self, request_id: str) -> list[dict[str, Any]]:
+        """
+        Return what was submitted for a request so far, without links (source: plugin; the shape is assumed).
+
+        :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
+            does not know it.
+        """
+        return list(self.get_conn().pages(api.list_submissions(request_id)))
+
+    def get_download_urls(self, request_id: str) -> dict[str, Any]:
+        """
+        Return signed links to a request's photos as the service gives them (source: plugin).
+
+        They lapse after 24 hours, and whoever has one can fetch the photo: do not log or keep them. :meth:`list_photos`
+        reads the same in one shape, and :meth:`download_photos` stores the files.
+
+        :return: ``{"photo_request_id", "submissions": [{"id", "item_id", "download_url", ...}]}``.
+        :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
+            does not know it.
+        """
+        return self._object(api.get_download_urls(request_id), needs=None)
+
+    def get_qr_code(self, request_id: str) -> QrCode:
+        """
+        Return ``{"qrcode_url"}``: where a picture of the QR code of a request's link is (source: plugin).
+
+        :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
+            does not know it.
+        """
+        return cast("QrCode", self._object(api.get_qr_code(request_id), needs="qrcode_url"))
+
     def list_photos(self, request_id: str) -> list[Photo]:
         """
         Return the photos that were submitted for a request, each with a signed link that lapses.
@@ -227,7 +292,7 @@ class VisionoHook(VisioBaseHook):
         :raises PhotoRequestFailedError: it has no photos (yet).
         :raises TransferError: a file could not be fetched, verified or stored; the others stay.
         """
-        from airflow_provider_visio.transfer import RemoteFile, store
+        from airflow_provider_visio.transfer import store
 
         folder = folder_at(destination, request_id)
         request = self.get_photo_request(request_id)
@@ -241,17 +306,7 @@ class VisionoHook(VisioBaseHook):
             return {photo["id"]: photo["url"] or "" for photo in found}
 
         return store(
-            [
-                RemoteFile(
-                    key=photo["id"],
-                    title=photo["item"] or "photo",
-                    mime_type=photo["mime_type"],
-                    about={
-                        name: photo[name] for name in ("item", "item_id", "gps", "taken_at", "submitted_at")
-                    },
-                )
-                for photo in photos
-            ],
+            [remote_file(photo) for photo in photos],
             folder,
             service=self.service.name,
             conn_id=self.conn_id,
@@ -279,32 +334,6 @@ class VisionoHook(VisioBaseHook):
         self.get_conn().sweep(sweep(request_ids, states.__setitem__))
         verdict = decide_photo_requests(request_ids, states, now=clock.now(), deadline=deadline, goal=goal)
         return verdict, states
-
-    def list_permanent_links(self) -> Iterator[PermanentLink]:
-        """Iterate over permanent links, through all pages (source: seed)."""
-        return cast("Iterator[PermanentLink]", self.get_conn().pages(api.list_permanent_links()))
-
-    def create_permanent_link(self, instructions: str, **fields: Any) -> PermanentLink:
-        """
-        Make a permanent link (source: seed; field names: plugin, inferred).
-
-        :param instructions: what the recipient reads.
-        :param fields: ``custom_slug``, ``unique_field_label``, ``show_full_name_field``, ``full_name_required``,
-            ``require_gps``, ``tags``, ``items``.
-        """
-        return cast("PermanentLink", self._object(api.create_permanent_link(instructions, **fields)))
-
-    def get_permanent_link(self, link_id: str) -> PermanentLink:
-        """Return one permanent link (source: seed)."""
-        return cast("PermanentLink", self._object(api.get_permanent_link(link_id)))
-
-    def update_permanent_link(self, link_id: str, **changes: Any) -> PermanentLink:
-        """Change a permanent link (source: seed) and return it; ``changes`` as in :meth:`create_permanent_link`."""
-        return cast("PermanentLink", self._object(api.update_permanent_link(link_id, **changes)))
-
-    def delete_permanent_link(self, link_id: str) -> None:
-        """Delete a permanent link (source: seed)."""
-        self._data(api.delete_permanent_link(link_id))
 
     def _photos(self, request: Mapping[str, Any], request_id: str) -> list[Photo]:
         photos = api.photos_in(request)
@@ -339,6 +368,25 @@ class VisionoHook(VisioBaseHook):
             conn_id=self.conn_id,
         )
 
+    def _photo_request(self, request: Call, asked: object = None) -> PhotoRequest:
+        return self._checked_items(self._object(request), asked)
+
+    def _checked_items(self, data: Mapping[str, Any], asked: object) -> PhotoRequest:
+        """Return a request with its items, and warn where the service seems not to have understood those asked for."""
+        request = api.with_items(data)
+        if asked and request.get("items") == []:
+            log.warning(
+                "Photo request %s was made without its items: this service may not know them by that name. Say in the "
+                "instructions what to photograph. [connection %s]",
+                request["id"],
+                self.conn_id,
+            )
+        return cast("PhotoRequest", request)
+
     def _probe(self) -> str:
+        if self.dialect == "plugin":
+            # The plugin knows no /status.
+            seen = sum(1 for _ in self.list_photo_requests(page_size=1, limit=1))
+            return "GET /photo-requests answered" + ("." if seen else ", with none yet.")
         self.get_status()
         return "GET /status answered."

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             vizdom_key=given.vizdom_key,
             speed=given.speed,
             person=Person.model_validate_json(given.person),
-            settings=Settings(plan=given.plan, export_seconds=given.export_seconds),
+            settings=Settings(dialect=given.dialect, plan=given.plan, export_seconds=given.export_seconds),
         )
     except ValidationError as problem:
         first = problem.errors()[0]
@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--storage-port", type=int, default=0, help="port of the storage origin (default: a free one)")
     add("--visiono-key", default="vsk_live_sandbox", help="accepted X-API-Key (default: %(default)s)")
     add("--vizdom-key", default="vzd_sandbox", help="accepted bearer key (default: %(default)s)")
+    add(
+        "--dialect",
+        choices=("both", "reference", "plugin"),
+        default="both",
+        help="which of Visiono's sources to follow; both: all they know (default: %(default)s)",
+    )
     add("--plan", choices=("paid", "free"), default="paid", help="Visiono plan (default: %(default)s)")
     add("--person", default="{}", metavar="JSON", help='recipients, such as {"behaviour": "submit"}')
     add("--export-seconds", type=float, default=2.0, help="how long an export takes (default: %(default)s)")

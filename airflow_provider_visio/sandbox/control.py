@@ -1,5 +1,21 @@
-"""The control interface: people, time, faults and settings in; calls, counters and the story out."""
+"""The control interface: people, time, faults and settings in; calls, counters and the story out.
 
+Beside what a body's class says of itself:
+
+* `POST /control/permanent-links/{id}/submit` has somebody leave photos under a link (by id, code or slug): as many
+  as `photos` says, else one an item, else one. `unique_field_value`, `full_name`, `external_source` and
+  `external_reference` are kept with them. The answer has the submission's `id`, and as `return_url` the signed
+  address that a visitor in workflow mode is sent to.
+* `PUT /control/permanent-links/{id}/workflow` has a link open by signed addresses only, for `valid_seconds` from
+  their `ts`; visitors are then sent to `return_url`. In that, `{submission_id}`, `{unique_value}`, `{reference}`,
+  `{photo_count}`, `{timestamp}` and `{signature}` are filled in; without any of these, the plugin's `sub`, `uv`,
+  `ref`, `cnt`, `ts` and `sig` are added. The answer has the `secret`. `DELETE` there ends it.
+* `POST /control/keys/{service}/{action}` does what the dashboard does with a key, `{"key": ...}`: `deactivate` and
+  `activate` it, or `regenerate` it; the answer has its new value, and the old one is dead at once.
+  `PUT /control/keys` replaces all keys that are accepted.
+"""
+
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, Request
@@ -12,16 +28,20 @@ from .bulk import BulkBody, make_many
 from .exports import Export
 from .faults import FaultSpec
 from .journal import Journal
-from .links import Submission
+from .links import Link, Submission
 from .options import Person, Strict
 from .people import next_photo, place, wanted_photos
 from .photo_requests import NotPossibleError, PhotoRequest
 from .photos import drawn, new_photo_id
+from .team import Role
 from .visiono_views import items_view
+from .workflow import Workflow
 from .world import World
 
 Answer = JSONResponse
 Action = Literal["open", "upload", "submit", "expire", "cancel", "delete"]
+KeyAction = Literal["activate", "deactivate", "regenerate"]
+Service = Literal["visiono", "vizdom"]
 
 
 class TimeBody(Strict):
@@ -36,6 +56,7 @@ class KeysBody(Strict):
 
     visiono: list[str] | None = None
     vizdom: list[str] | None = None
+    vizdom_roles: dict[str, Role] | None = None
 
 
 class LetGoBody(Strict):
@@ -59,6 +80,22 @@ class LinkSubmissionBody(Strict):
     photos: Annotated[int, Field(ge=0, le=50)] | None = None
     unique_field_value: str | None = None
     full_name: str | None = None
+    external_source: str | None = None
+    external_reference: str | None = None
+
+
+class WorkflowBody(Strict):
+    """PUT /control/permanent-links/{id}/workflow; a secret is made up where none is given."""
+
+    secret: Annotated[str, Field(min_length=1)] | None = None
+    return_url: str | None = None
+    valid_seconds: Annotated[float, Field(gt=0, le=1e9)] = 3600.0
+
+
+class KeyBody(Strict):
+    """POST /control/keys/{service}/{action}."""
+
+    key: str
 
 
 class UnknownError(Exception):
@@ -115,8 +152,14 @@ def _add_settings(app: FastAPI, world: World) -> None:
 
     @app.put("/keys")
     async def keys(body: KeysBody) -> Answer:
-        world.keys.update(body.model_dump(exclude_none=True))
+        world.keys.update(body.model_dump(exclude_none=True, exclude={"vizdom_roles"}))
+        if body.vizdom_roles is not None:
+            world.vizdom_roles = body.vizdom_roles
         return Answer(world.keys)
+
+    @app.post("/keys/{service}/{action}")
+    async def change_key(service: Service, action: KeyAction, body: KeyBody) -> Answer:
+        return Answer({"key": _change_key(world, service, action, body.key)})
 
     @app.put("/person")
     async def person(body: Person) -> Answer:
@@ -236,6 +279,18 @@ def _add_actions(app: FastAPI, world: World) -> None:
     async def submit(id: str, body: LinkSubmissionBody | None = None) -> Answer:  # noqa: A002
         return Answer(_submit_link(world, id, body or LinkSubmissionBody()))
 
+    @app.put("/permanent-links/{id}/workflow")
+    async def workflow(id: str, body: WorkflowBody | None = None) -> Answer:  # noqa: A002
+        given = (body or WorkflowBody()).model_dump(exclude_none=True)
+        found = _find_link(world, id)
+        found.workflow = Workflow(**given)
+        return Answer({"request_url": world.links.url(found), **asdict(found.workflow)})
+
+    @app.delete("/permanent-links/{id}/workflow")
+    async def no_workflow(id: str) -> Answer:  # noqa: A002
+        _find_link(world, id).workflow = None
+        return Answer({"ok": True})
+
     @app.post("/exports/{id}/{action}")
     async def end_export(id: str, action: Literal["complete", "fail"]) -> Answer:  # noqa: A002
         moment = world.catch_up()
@@ -291,9 +346,9 @@ def _send_what_lacks(world: World, found: PhotoRequest, moment: float) -> None:
 
 def _submit_link(world: World, link_id: str, body: LinkSubmissionBody) -> dict[str, Any]:
     moment = world.catch_up()
-    link = world.links.get(link_id) or world.links.by_address(link_id)
-    if link is None:
-        raise UnknownError(f"There is no permanent link {link_id!r}.")
+    link = _find_link(world, link_id)
+    if not link.is_active:
+        raise NotPossibleError(f"{link.id} is switched off.")
     count = body.photos if body.photos is not None else len(link.items) or 1
     wanted = [link.items[n % len(link.items)] if link.items else None for n in range(count)]
     spot, submission_id = place(), f"pls_{ids.token(10)}"
@@ -309,9 +364,33 @@ def _submit_link(world: World, link_id: str, body: LinkSubmissionBody) -> dict[s
         )
         for item in wanted
     ]
-    submission = Submission(submission_id, moment, photos, body.unique_field_value, body.full_name)
-    world.links.submit(link, submission, moment)
-    return {"id": submission.id, "photos": len(photos), "submitted_at": moment}
+    told = body.model_dump(exclude={"photos"})
+    way_back = world.links.submit(link, Submission(submission_id, moment, photos, **told), moment)
+    return {"id": submission_id, "photos": count, "submitted_at": moment, "return_url": way_back}
+
+
+def _find_link(world: World, link_id: str) -> Link:
+    link = world.links.get(link_id) or world.links.by_address(link_id)
+    if link is None:
+        raise UnknownError(f"There is no permanent link {link_id!r}.")
+    return link
+
+
+def _change_key(world: World, service: Service, action: KeyAction, key: str) -> str:
+    """Do what the dashboard does with a key; returns the key that it has then."""
+    active, inactive = world.keys[service], world.inactive_keys[service]
+    if key not in active + inactive:
+        raise UnknownError(f"{service} has no key {key!r}.")
+    of = active if key in active else inactive
+    of.remove(key)
+    if action == "regenerate":
+        new = key[: key.rfind("_") + 1] + ids.token(24)
+        if key in world.vizdom_roles:
+            world.vizdom_roles[new] = world.vizdom_roles.pop(key)
+        of.append(new)
+        return new
+    (active if action == "activate" else inactive).append(key)
+    return key
 
 
 def _find(world: World, id_or_code: str) -> PhotoRequest:

@@ -24,6 +24,22 @@ class Dashboard:
         return [(first, second, third)[column] for _, first, second, third in self.rows]
 
 
+def blank(dashboard_id: str, name: str, description: str, created_at: str) -> Dashboard:
+    """Return a new dashboard: without a visualization, and with two days of numbers so that an export shows any."""
+    return Dashboard(
+        id=dashboard_id,
+        name=name,
+        description=description,
+        created_at=created_at,
+        updated_at=created_at,
+        visualization_count=0,
+        period="Day",
+        columns=("First", "Second", "Third"),
+        unit="things",
+        rows=(("2026-01-01", 1, 2, 3), ("2026-01-02", 2, 3, 4)),
+    )
+
+
 SEEDED = (
     Dashboard(
         id="dash_abc123",

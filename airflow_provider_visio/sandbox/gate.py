@@ -15,9 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .evidence import spoken
 from .faults import FaultSpec
 from .limits import Verdict
 from .misbehave import answer, misbehave, replay
+from .options import Settings
 from .pictures import ToolMissingError
 from .vendor import Refusal, Vendor
 from .world import World
@@ -93,16 +95,21 @@ class ApiGate(Gate):
         """Return the key in a call's headers."""
         return self.vendor.key(headers)
 
+    def route(self, scope: Scope) -> Route | APIRoute | None:
+        """Return the route that will answer, if the dialect has it."""
+        route = super().route(scope)
+        return route if self._spoken(route) else None
+
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for real; paths that do not exist are 404 before any key is looked at."""
         route = self.route(scope)
         if not isinstance(route, APIRoute):
-            await self.app(scope, receive, send)
+            await self._response(self._unroutable(scope))(scope, receive, send)
             return
         try:
             key = self._check_key(Headers(scope=scope), route)
         except Refusal as refusal:
-            await refusal.response()(scope, receive, send)
+            await self._response(refusal)(scope, receive, send)
             return
         verdict = self._take(key)
         headers = self._rate_headers(verdict)
@@ -114,12 +121,12 @@ class ApiGate(Gate):
 
         if not verdict.allowed:
             self.world.ground.journal.refused(self.service)
-            await self.vendor.too_many(headers).response()(scope, receive, send)
+            await self._response(self.vendor.too_many(headers))(scope, receive, send)
             return
         try:
             body = await self._checked_body(route, Request(scope, receive))
         except Refusal as refusal:
-            await refusal.response()(scope, receive, with_headers)
+            await self._response(refusal)(scope, receive, with_headers)
             return
         await self.app(scope, replay(body, receive), with_headers)
 
@@ -129,16 +136,34 @@ class ApiGate(Gate):
         settings, clock = self.world.ground.settings, self.world.ground.clock
         if self.service == "visiono" and settings.rate_headers:
             reset = self.world.ground.for_caller(clock.now() + 60) if spec.reset is None else spec.reset
-            headers = {
-                "X-RateLimit-Limit": str(settings.visiono_per_minute),
-                "X-RateLimit-Remaining": "0",
-                "X-RateLimit-Reset": _number(reset),
-            }
+            headers = _rate_headers(settings, settings.visiono_per_minute, 0, reset)
         if spec.retry_after is not None:
             headers["Retry-After"] = _number(spec.retry_after)
         refusal = self.vendor.too_many({**headers, **spec.headers})
         content = json.dumps(refusal.body).encode()
         await answer(send, 429, content, {"Content-Type": "application/json", **refusal.headers})
+
+    def _spoken(self, route: Route | APIRoute | None) -> bool:
+        if not isinstance(route, APIRoute) or self.service != "visiono":
+            return route is not None
+        return spoken(route, self.world.ground.settings.dialect)
+
+    def _unroutable(self, scope: Scope) -> Refusal:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        routes = [route for route in self.app.router.routes if route.matches(scope)[0] is not Match.NONE]
+        unspoken = any(route.matches(scope)[0] is Match.FULL for route in routes)
+        allowed = {
+            method
+            for route in routes
+            if isinstance(route, APIRoute) and self._spoken(route)
+            for method in route.methods
+        }
+        if unspoken or not allowed:
+            return self.vendor.no_such_route(path)
+        return self.vendor.wrong_method(scope["method"], path, sorted(allowed))
+
+    def _response(self, refusal: Refusal) -> Response:
+        return _response(self.world, self.vendor, refusal)
 
     def _check_key(self, headers: Mapping[str, str], route: APIRoute) -> str:
         key = self.vendor.key(headers)
@@ -146,13 +171,18 @@ class ApiGate(Gate):
             raise self.vendor.unauthenticated()
         settings = self.world.ground.settings
         if self.service == "vizdom":
-            if settings.vizdom_role == "viewer":
-                raise self.vendor.forbidden("Viewers have no API access.")
+            self._check_role(self.world.vizdom_role(key), route)
             return key
         wanted = (route.openapi_extra or {}).get("x-scope")
         if wanted and settings.visiono_scopes is not None and wanted not in settings.visiono_scopes:
             raise self.vendor.forbidden(f"This API key lacks the scope {wanted}.")
         return key
+
+    def _check_role(self, role: str, route: APIRoute) -> None:
+        if role == "viewer":
+            raise self.vendor.forbidden("Viewers have no API access.")
+        if role != "admin" and (route.openapi_extra or {}).get("x-role") == "admin":
+            raise self.vendor.forbidden("Only Admins may do this.")
 
     def _take(self, key: str) -> Verdict:
         settings, now = self.world.ground.settings, self.world.now()
@@ -165,11 +195,8 @@ class ApiGate(Gate):
         settings, clock = self.world.ground.settings, self.world.ground.clock
         headers = {}
         if self.service == "visiono" and settings.rate_headers:
-            headers = {
-                "X-RateLimit-Limit": str(verdict.limit),
-                "X-RateLimit-Remaining": str(verdict.remaining),
-                "X-RateLimit-Reset": str(math.ceil(self.world.ground.for_caller(verdict.resets_at))),
-            }
+            reset = self.world.ground.for_caller(verdict.resets_at)
+            headers = _rate_headers(settings, verdict.limit, verdict.remaining, reset)
         if settings.retry_after_header and not verdict.allowed:
             pace = 1.0 if settings.caller_clock == "virtual" else clock.speed or 1.0
             wait = (verdict.resets_at - clock.now()) / pace
@@ -204,37 +231,33 @@ def speak_as(vendor: Vendor, app: FastAPI) -> None:
 
     async def refused(_: Request, problem: Exception) -> Response:
         assert isinstance(problem, Refusal)  # noqa: S101  for mypy
-        return problem.response()
+        return _response(app.state.world, vendor, problem)
 
     async def invalid(_: Request, problem: Exception) -> Response:
         assert isinstance(problem, RequestValidationError)  # noqa: S101  for mypy
-        return vendor.invalid(problem.errors()).response()
+        return _response(app.state.world, vendor, vendor.invalid(problem.errors()))
 
-    async def unroutable(request: Request, problem: Exception) -> Response:
+    async def unreadable(_: Request, problem: Exception) -> Response:
         assert isinstance(problem, HTTPException)  # noqa: S101  for mypy
-        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-        if problem.status_code == 405:
-            return vendor.wrong_method(request.method, path, _allowed(app, request.scope)).response()
-        if problem.status_code == 404:
-            return vendor.no_such_route(path).response()
-        return vendor.bad_request(str(problem.detail)).response()
+        return _response(app.state.world, vendor, vendor.bad_request(str(problem.detail)))
 
     async def broken(_: Request, problem: Exception) -> Response:
         return vendor.broken(str(problem) if isinstance(problem, ToolMissingError) else None).response()
 
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, unroutable)
+    app.add_exception_handler(HTTPException, unreadable)
     app.add_exception_handler(ToolMissingError, broken)
     app.add_exception_handler(Exception, broken)
 
 
-def _allowed(app: FastAPI, scope: Scope) -> list[str]:
-    found: set[str] = set()
-    for route in app.router.routes:
-        if isinstance(route, APIRoute) and route.matches(scope)[0] is not Match.NONE:
-            found |= route.methods
-    return sorted(found)
+def _response(world: World, vendor: Vendor, refusal: Refusal) -> Response:
+    return refusal.response(flat=vendor.name == "visiono" and world.ground.settings.flat_errors)
+
+
+def _rate_headers(settings: Settings, limit: int, remaining: int, reset: float | str) -> dict[str, str]:
+    headers = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(remaining)}
+    return headers | ({"X-RateLimit-Reset": _number(reset)} if settings.rate_reset_header else {})
 
 
 def _set_content_type(scope: MutableMapping[str, object]) -> None:

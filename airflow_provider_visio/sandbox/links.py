@@ -7,6 +7,7 @@ from . import ids
 from .ground import Ground
 from .photo_requests import Item
 from .photos import Photo
+from .workflow import Origin, Workflow
 
 
 @dataclass
@@ -18,6 +19,16 @@ class Submission:
     photos: list[Photo]
     unique_field_value: str | None = None
     full_name: str | None = None
+    external_source: str | None = None
+    external_reference: str | None = None
+
+
+@dataclass
+class Draft:
+    """What somebody has sent under a link so far, and where a signed address says they come from."""
+
+    photos: list[Photo] = field(default_factory=list)
+    origin: Origin | None = None
 
 
 @dataclass
@@ -37,6 +48,7 @@ class Link:
     tags: list[str] = field(default_factory=list)
     is_active: bool = True
     submissions: list[Submission] = field(default_factory=list)
+    workflow: Workflow | None = None
 
     @property
     def photos(self) -> list[Photo]:
@@ -51,8 +63,9 @@ class Links:
         self._ground = ground
         self._live: dict[str, Link] = {}
         self._made = 0
-        # Photos uploaded on the page before its visitor submits.
-        self.drafts: dict[str, list[Photo]] = {}
+        self.photos_taken = 0
+        # By link and the token of the page that they are sent from.
+        self.drafts: dict[tuple[str, str], Draft] = {}
         # Old slugs keep leading to their link, as the help page says.
         self._former: dict[str, Link] = {}
 
@@ -100,9 +113,10 @@ class Links:
         """Return the address that people open."""
         return f"{self._ground.addresses.main}/p/{link.custom_slug or link.unique_code.lower()}"
 
-    def submit(self, link: Link, submission: Submission, moment: float) -> None:
-        """Take in what a visitor has left."""
+    def submit(self, link: Link, submission: Submission, moment: float) -> str | None:
+        """Take in what a visitor has left; returns where a link in workflow mode sends them."""
         link.submissions.append(submission)
+        self.photos_taken += len(submission.photos)
         for photo in submission.photos:
             photo.publish(self._ground.files)
         count = len(submission.photos)
@@ -117,11 +131,17 @@ class Links:
                 "permanent_link_submission": {
                     "id": submission.id,
                     "unique_field_value": submission.unique_field_value,
-                    "external_source": None,
-                    "external_reference": None,
+                    "external_source": submission.external_source,
+                    "external_reference": submission.external_reference,
                 }
             },
         )
+        if link.workflow is None:
+            return None
+        origin = Origin(
+            submission.unique_field_value, submission.external_source, submission.external_reference
+        )
+        return link.workflow.way_back(submission.id, origin, count, moment)
 
     def archive(self, link: Link) -> None:
         """Switch the link off; it can still be read."""

@@ -1,9 +1,25 @@
 """What can be set: on the command line, and later through the control interface."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Dialect = Literal["both", "reference", "plugin"]
+
+# How each of Visiono's sources shows what the settings leave open, where it shows it.
+_HABITS: Mapping[Dialect, Mapping[str, Any]] = {
+    "both": {},
+    "reference": {"photos_in_request": True, "list_filters": False, "find_by_code": False},
+    "plugin": {
+        "request_id_style": "pr",
+        "meta": False,
+        "rate_reset_header": False,
+        "flat_errors": True,
+        "photo_slots": False,
+    },
+}
 
 
 class Strict(BaseModel):
@@ -24,13 +40,18 @@ class Person(Strict):
 
 
 class Settings(Strict):
-    """Everything about the two services that differs between plans, or that their references leave open."""
+    """Everything about the two services that differs between plans, or that their references leave open.
 
+    A `dialect` chooses the calls that Visiono has, and sets what else differs; what is set by name goes before it.
+    """
+
+    dialect: Dialect = "both"
     plan: Literal["paid", "free"] = "paid"
     visiono_per_minute: int = Field(default=60, ge=0)
     visiono_per_hour: int = Field(default=1000, ge=0)
     vizdom_per_minute: int = Field(default=1000, ge=0)
     rate_headers: bool = True
+    rate_reset_header: bool = True
     retry_after_header: bool = False
     # Whose seconds the rate headers speak of: "virtual" is for a caller who lives on the sandbox's clock.
     caller_clock: Literal["real", "virtual"] = "real"
@@ -48,9 +69,19 @@ class Settings(Strict):
     default_expires_in_hours: int = Field(default=72, ge=1, le=8760)
     request_id_style: Literal["req", "pr"] = "req"
     meta: bool = True
+    flat_errors: bool = False
+    find_by_code: bool = True
+    photo_slots: bool = True
     delete_reply: Literal["empty", "body"] = "empty"
     visiono_scopes: list[str] | None = None
     vizdom_role: Literal["admin", "editor", "viewer"] = "admin"
+
+    @model_validator(mode="after")
+    def _follow_the_dialect(self) -> Self:
+        habits = _HABITS[self.dialect].items()
+        # Not as if they had been given: another dialect must be able to set them differently.
+        self.__dict__.update({name: value for name, value in habits if name not in self.model_fields_set})
+        return self
 
 
 @dataclass(frozen=True)

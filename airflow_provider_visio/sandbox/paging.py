@@ -32,7 +32,8 @@ def listing(
         part, links, meta = _by_cursor(query, len(ordered), size, address)
     else:
         part, links, meta = _by_number(query, len(ordered), size, address, total=settings.list_total)
-    return reply(ground, [view(one) for one in ordered[part]], meta=meta, links=links)
+    shown = meta if settings.meta else None
+    return reply(ground, [view(one) for one in ordered[part]], meta=shown, links=links)
 
 
 def _by_number(query: dict[str, str], count: int, size: int, address: str, *, total: bool) -> _Part:

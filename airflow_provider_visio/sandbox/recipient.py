@@ -1,6 +1,6 @@
 """The page behind a recipient's link: look, photograph, submit. Works without scripts too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.datastructures import FormData, UploadFile
@@ -9,9 +9,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from . import ids
-from .links import Link, Submission
+from .links import Draft, Link, Submission
 from .photo_requests import Item, NotPossibleError, PhotoRequest
 from .photos import Photo, new_photo_id, received
+from .workflow import Origin, Problem
 from .world import World
 
 _MOST_BYTES = 25 * 1024 * 1024
@@ -33,6 +34,13 @@ _CLOSED = {
     ),
 }
 
+# The plugin tells which of these pages there are; their words and statuses are assumed.
+_UNSIGNED = {
+    "missing": ("Missing parameters", "This link only works from within the application it belongs to.", 400),
+    "invalid": ("Invalid signature", "This link was changed on its way. Go back and open it again.", 403),
+    "expired": ("Link expired", "This link was valid for a short time only. Go back and open it again.", 410),
+}
+
 
 @dataclass
 class Sheet:
@@ -41,6 +49,7 @@ class Sheet:
     source: PhotoRequest | Link
     photos: list[Photo]
     draft: str = ""
+    origin: Origin | None = None
 
     @property
     def items(self) -> list[Item]:
@@ -62,7 +71,7 @@ class Sheet:
         if self.source.require_gps and _place(form) is None:
             return "Share your location, please: it is part of this request."
         if isinstance(self.source, Link):
-            if self.source.unique_field_label and not _text(form, "unique_field_value"):
+            if self.source.unique_field_label and not self.origin and not _text(form, "unique_field_value"):
                 return f"Fill in: {self.source.unique_field_label}"
             if self.source.full_name_required and not _text(form, "full_name"):
                 return "Fill in your name."
@@ -92,7 +101,7 @@ class Recipients:
     async def show(self, request: Request) -> Response:
         """Show what is asked for, and count the visit."""
         moment, code = self._world.catch_up(), request.path_params["code"]
-        sheet = self._sheet(code, "")
+        sheet = self._sheet(code, "", request.query_params)
         if isinstance(sheet, Sheet):
             if isinstance(sheet.source, PhotoRequest):
                 self._world.requests.open(sheet.source, moment)
@@ -155,23 +164,27 @@ class Recipients:
             place = _place(form)
             for photo in sheet.photos:
                 photo.gps = photo.gps or place
-            self._finish(sheet, form, moment)
-        return RedirectResponse(f"/p/{code}?thanks", 303)
+            way_back = self._finish(sheet, form, moment)
+        return RedirectResponse(way_back or f"/p/{code}?thanks", 303)
 
-    def _finish(self, sheet: Sheet, form: FormData, moment: float) -> None:
+    def _finish(self, sheet: Sheet, form: FormData, moment: float) -> str | None:
+        """Take everything in; returns where the visitor is sent, if that is set."""
         if isinstance(sheet.source, PhotoRequest):
             sheet.source.notes = _text(form, "notes") or None
             self._world.requests.submit(sheet.source, moment)
-            return
+            return None
+        origin = sheet.origin or Origin(_text(form, "unique_field_value") or None)
         submission = Submission(
             f"pls_{ids.token(10)}",
             moment,
             list(sheet.photos),
-            _text(form, "unique_field_value") or None,
+            origin.unique_value,
             _text(form, "full_name") or None,
+            origin.source,
+            origin.reference,
         )
-        self._world.links.drafts.pop(sheet.draft, None)
-        self._world.links.submit(sheet.source, submission, moment)
+        self._world.links.drafts.pop((sheet.source.id, sheet.draft), None)
+        return self._world.links.submit(sheet.source, submission, moment)
 
     async def _take(
         self, sheet: Sheet, file: UploadFile, item_id: str | None, gps: tuple[float, float] | None
@@ -225,7 +238,7 @@ class Recipients:
             address=f"/p/{source.unique_code.lower()}",
         )
 
-    def _sheet(self, code: str, draft: str) -> Sheet | HTMLResponse:
+    def _sheet(self, code: str, draft: str, query: Mapping[str, str] | None = None) -> Sheet | HTMLResponse:
         """Find what the code leads to: something to fill in, or a page that says why not."""
         request = self._world.requests.find(code)
         if request is not None:
@@ -237,8 +250,21 @@ class Recipients:
             )
         if not link.is_active:
             return self._message("This link is switched off", "Ask the sender for another one.", 410)
-        drafts, draft = self._world.links.drafts, draft or ids.token(16)
-        return Sheet(link, drafts.setdefault(draft, []), draft)
+        draft = draft or ids.token(16)
+        kept = self._draft(link, draft, query or {})
+        if not isinstance(kept, Draft):
+            return self._message(*_UNSIGNED[kept], kind="late")
+        return Sheet(link, kept.photos, draft, kept.origin)
+
+    def _draft(self, link: Link, draft: str, query: Mapping[str, str]) -> Draft | Problem:
+        """Return what was begun before, or begin; in workflow mode that takes a signed address."""
+        drafts, origin = self._world.links.drafts, None
+        if link.workflow is not None and (link.id, draft) not in drafts and "thanks" not in query:
+            problem = link.workflow.problem(query, self._world.now())
+            if problem is not None:
+                return problem
+            origin = Origin(query["uv"], query["src"], query["ref"])
+        return drafts.setdefault((link.id, draft), Draft(origin=origin))
 
     def _closed(self, status: str) -> HTMLResponse:
         title, text, code, kind = _CLOSED[status]

@@ -15,7 +15,14 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
-from . import visiono_link_routes, visiono_routes, visiono_webhook_routes, vizdom_routes
+from . import (
+    visiono_link_routes,
+    visiono_routes,
+    visiono_webhook_routes,
+    vizdom_routes,
+    vizdom_source_routes,
+    vizdom_team_routes,
+)
 from .control import control_app
 from .gate import ApiGate, Gate, Prefixes, speak_as
 from .options import Options
@@ -63,7 +70,8 @@ def vizdom_app(world: World) -> FastAPI:
     """Build the Vizdom API."""
     app = FastAPI(title="Vizdom", openapi_url=None, redirect_slashes=False)
     app.state.world = world
-    _add_routes(app, vizdom_routes.router)
+    for module in (vizdom_routes, vizdom_source_routes, vizdom_team_routes):
+        _add_routes(app, module.router)
     speak_as(Vizdom(), app)
     return app
 
@@ -164,6 +172,7 @@ def _announce(world: World, info_file: Path | None, *, as_json: bool) -> None:
         "storage_url": storage,
         "visiono_key": options.visiono_key,
         "vizdom_key": options.vizdom_key,
+        "dialect": options.settings.dialect,
     }
     if info_file is not None:
         partial = info_file.with_name(f".{info_file.name}.{os.getpid()}")

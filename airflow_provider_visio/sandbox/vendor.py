@@ -15,9 +15,14 @@ class Refusal(Exception):  # noqa: N818  it is a reply, not a fault of ours
         self.body = body
         self.headers = dict(headers or {})
 
-    def response(self) -> JSONResponse:
-        """As a response."""
-        return JSONResponse(self.body, self.status, headers=self.headers)
+    def response(self, *, flat: bool = False) -> JSONResponse:
+        """As a response; flat: `{message, errors}` instead of `{"error": {code, message, details}}`."""
+        body, error = self.body, self.body.get("error")
+        if flat and error is not None:
+            body = {"message": error["message"]} | (
+                {"errors": error["details"]} if "details" in error else {}
+            )
+        return JSONResponse(body, self.status, headers=self.headers)
 
 
 class Vendor(Protocol):

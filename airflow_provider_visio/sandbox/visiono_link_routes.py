@@ -6,6 +6,7 @@ from . import ids
 from .evidence import known
 from .links import Link
 from .paging import listing
+from .vendor import Refusal
 from .visiono_bodies import CreateLink, UpdateLink
 from .visiono_replies import not_found, reply, validation_error
 from .visiono_routes import PLUGIN, SEED, Here, draw, items_of
@@ -37,7 +38,10 @@ async def list_links(
 @router.post("/permanent-links", **known("seed", SEED, scope="smart_links:write", status=201, assumed=_NAMES))
 @router.post("/smart-links", **known("plugin", PLUGIN, scope="smart_links:write", status=201))
 async def create_link(world: Here, body: CreateLink) -> Response:
-    """Make a permanent link."""
+    """Make a permanent link; what a plan without any answers is assumed."""
+    if world.ground.settings.plan == "free":
+        text = "Permanent links are not available on the free plan. Please upgrade your plan."
+        raise Refusal(403, {"message": text})
     _check_slug(world, body.custom_slug, None)
     values = body.model_dump(exclude={"items"})
     for name in ("custom_slug", "unique_field_label"):

@@ -39,8 +39,9 @@ def reply(
 ) -> JSONResponse:
     """Reply `{"data": ..., "meta": {"request_id": ...}}`, with more in `meta` and beside it when given."""
     body: dict[str, Any] = {"data": data, **beside}
-    if ground.settings.meta:
-        body["meta"] = {**(meta or {}), "request_id": f"req_{ids.token(12)}"}
+    always = {"request_id": f"req_{ids.token(12)}"} if ground.settings.meta else {}
+    if meta or always:
+        body["meta"] = {**(meta or {}), **always}
     return JSONResponse(body, status)
 
 

@@ -51,7 +51,7 @@ async def stats(world: Here) -> Response:
     data = {
         "plan": {"name": "Developer Free Plan" if free else "Professional", "email_enabled": not free},
         "usage": {
-            "photos_used": world.requests.photos_taken,
+            "photos_used": world.requests.photos_taken + world.links.photos_taken,
             "photos_limit": FREE_PLAN_PHOTOS if free else 1000,
             "is_lifetime_quota": free,
             "billing_period_start": None if free else stamp(today.timestamp()),
@@ -66,6 +66,7 @@ async def stats(world: Here) -> Response:
     **known(
         "seed",
         SEED,
+        also="plugin",
         scope="photo_requests:read",
         assumed="pages and order (Laravel); filters are the plugin's, their formats assumed",
     ),
@@ -93,7 +94,14 @@ async def list_requests(
 
 @router.post(
     "/photo-requests",
-    **known("seed", SEED, scope="photo_requests:write", status=201, assumed="lengths, ranges and defaults"),
+    **known(
+        "seed",
+        SEED,
+        also="plugin",
+        scope="photo_requests:write",
+        status=201,
+        assumed="lengths, ranges and defaults",
+    ),
 )
 async def create_request(world: Here, body: CreatePhotoRequest) -> Response:
     """Make a photo request."""
@@ -121,7 +129,11 @@ async def create_batch(world: Here, body: CreatePhotoRequests) -> Response:
 @router.get(
     "/photo-requests/{id}",
     **known(
-        "seed", SEED, scope="photo_requests:read", assumed="the reply has the shape of a created request"
+        "seed",
+        SEED,
+        also="plugin",
+        scope="photo_requests:read",
+        assumed="the reply has the shape of a created request",
     ),
 )
 async def get_request(world: Here, id: str) -> Response:  # noqa: A002  the reference's name
@@ -132,7 +144,12 @@ async def get_request(world: Here, id: str) -> Response:  # noqa: A002  the refe
 @router.delete(
     "/photo-requests/{id}",
     **known(
-        "seed", SEED, scope="photo_requests:write", status=204, assumed="204 without a body; photos go too"
+        "seed",
+        SEED,
+        also="plugin",
+        scope="photo_requests:write",
+        status=204,
+        assumed="204 without a body; photos go too",
     ),
 )
 async def delete_request(world: Here, id: str) -> Response:  # noqa: A002
@@ -193,13 +210,15 @@ def items_of(bodies: list[ItemBody]) -> list[Item]:
 
 def _find(world: World, id_or_code: str) -> PhotoRequest:
     found = world.requests.find(id_or_code)
-    if found is None:
+    if found is None or (found.id != id_or_code and not world.ground.settings.find_by_code):
         raise not_found("Photo request")
     return found
 
 
 def _new_request(world: World, body: CreatePhotoRequest) -> PhotoRequest:
     given, settings, now = body.model_fields_set, world.ground.settings, world.now()
+    if "photo_slots" in given and not settings.photo_slots:
+        raise validation_error({"photo_slots": ["The photo slots field is prohibited."]})
     asked = body.photo_slots if "photo_slots" in given else body.items
     if {"items", "photo_slots"} <= given:
         raise validation_error({"items": ["The items field is prohibited when photo slots is present."]})

@@ -94,6 +94,8 @@ def link_submission_view(ground: Ground, submission: Submission) -> dict[str, An
     return {
         "id": submission.id,
         "unique_field_value": submission.unique_field_value,
+        "external_source": submission.external_source,
+        "external_reference": submission.external_reference,
         "full_name": submission.full_name,
         "photos": [photo.summary(ground.stamp) for photo in submission.photos],
         "submitted_at": ground.stamp(submission.submitted_at),

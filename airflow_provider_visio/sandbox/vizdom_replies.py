@@ -19,7 +19,7 @@ def reply(ground: Ground, data: object, status: int = 200, **meta: object) -> JS
 
 def not_found(kind: str, wanted: str) -> Refusal:
     """404 as the reference shows it for a dashboard."""
-    return _error(404, "not_found", f"{kind} with ID '{wanted}' does not exist.")
+    return error(404, "not_found", f"{kind} with ID '{wanted}' does not exist.")
 
 
 class Vizdom:
@@ -34,46 +34,47 @@ class Vizdom:
 
     def unauthenticated(self) -> Refusal:
         """401."""
-        return _error(401, "unauthorized", "The API key is missing or invalid.")
+        return error(401, "unauthorized", "The API key is missing or invalid.")
 
     def forbidden(self, text: str) -> Refusal:
         """403."""
-        return _error(403, "forbidden", text)
+        return error(403, "forbidden", text)
 
     def no_such_route(self, path: str) -> Refusal:
         """404."""
-        return _error(404, "not_found", f"No route matches '{path}'.")
+        return error(404, "not_found", f"No route matches '{path}'.")
 
     def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> Refusal:
         """405 (the reference does not list the status)."""
-        refusal = _error(405, "method_not_allowed", f"{method} is not supported for '{path}'.")
+        refusal = error(405, "method_not_allowed", f"{method} is not supported for '{path}'.")
         refusal.headers["Allow"] = ", ".join(allowed)
         return refusal
 
     def bad_request(self, text: str) -> Refusal:
         """400."""
-        return _error(400, "bad_request", text)
+        return error(400, "bad_request", text)
 
     def invalid(self, problems: Sequence[Any]) -> Refusal:
         """Answer 400 for a missing field and 422 for a bad value, by the letter of the reference's status table."""
         first = next((problem for problem in problems if problem["type"] == "missing"), problems[0])
         field = ".".join(str(part) for part in first["loc"][1:]) or "body"
         if first["type"] == "missing":
-            return _error(400, "bad_request", f"Field '{field}' is required.")
+            return error(400, "bad_request", f"Field '{field}' is required.")
         if first["type"] == "extra_forbidden":
-            return _error(422, "validation_failed", f"Field '{field}' is not known.")
-        return _error(422, "validation_failed", f"Field '{field}': {first['msg']}.")
+            return error(422, "validation_failed", f"Field '{field}' is not known.")
+        return error(422, "validation_failed", f"Field '{field}': {first['msg']}.")
 
     def too_many(self, headers: Mapping[str, str]) -> Refusal:
         """429."""
-        refusal = _error(429, "rate_limited", "Too many requests. Back off and try again.")
+        refusal = error(429, "rate_limited", "Too many requests. Back off and try again.")
         refusal.headers.update(headers)
         return refusal
 
     def broken(self, text: str | None) -> Refusal:
         """500."""
-        return _error(500, "internal_error", text or "Something went wrong on our side.")
+        return error(500, "internal_error", text or "Something went wrong on our side.")
 
 
-def _error(status: int, code: str, message: str) -> Refusal:
+def error(status: int, code: str, message: str) -> Refusal:
+    """Refuse in the one shape of the reference."""
     return Refusal(status, {"error": {"code": code, "message": message}})

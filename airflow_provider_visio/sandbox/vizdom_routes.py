@@ -3,10 +3,11 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
+from . import ids
 from .clock import iso
-from .dashboards import Dashboard
+from .dashboards import Dashboard, blank
 from .evidence import known
 from .exports import Export
 from .options import Strict
@@ -18,6 +19,13 @@ SEED = "docs.flowstatehq.com/api-reference/introduction"
 PROPOSAL = "this project's proposal, after what comparable products do"
 
 router = APIRouter()
+
+
+class CreateDashboard(Strict):
+    """POST /dashboards; of the fields of the documented list, those that a caller can know."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
+    description: Annotated[str, Field(max_length=5000)] = ""
 
 
 class CreateExport(Strict):
@@ -40,6 +48,16 @@ async def list_dashboards(world: Here) -> Response:
 async def get_dashboard(world: Here, id: str) -> Response:  # noqa: A002  the reference's name
     """One dashboard."""
     return reply(world.ground, _dashboard_view(_dashboard(world, id)))
+
+
+@router.post("/dashboards", **known("assumed", PROPOSAL, status=201, role="editor"))
+async def create_dashboard(world: Here, body: CreateDashboard) -> Response:
+    """Make an empty dashboard; names need not be unique."""
+    moment = world.now()
+    made = blank(f"dash_{ids.token(8)}", body.name, body.description, iso(moment))
+    world.dashboards[made.id] = made
+    world.ground.journal.tell(moment, "dashboard_created", made.id, f"{made.id}: {made.name!r} is made")
+    return reply(world.ground, _dashboard_view(made), 201)
 
 
 @router.post("/exports", **known("assumed", PROPOSAL, status=201))

@@ -2,6 +2,7 @@
 
 from .clock import Clock
 from .dashboards import SEEDED, Dashboard
+from .data_sources import DataSources
 from .exports import Exports
 from .faults import Faults
 from .ground import Addresses, Ground
@@ -10,6 +11,7 @@ from .links import Links
 from .options import Options, Person
 from .people import Visit
 from .photo_requests import PhotoRequest, PhotoRequests
+from .team import Role, Team
 from .webhooks import Webhooks
 
 
@@ -22,8 +24,12 @@ class World:
     webhooks: Webhooks
     exports: Exports
     dashboards: dict[str, Dashboard]
+    data_sources: DataSources
+    team: Team
     faults: Faults
     keys: dict[str, list[str]]
+    inactive_keys: dict[str, list[str]]
+    vizdom_roles: dict[str, Role]
     person: Person
     throttles: dict[str, Throttle]
 
@@ -41,10 +47,14 @@ class World:
         self.webhooks = Webhooks(self.ground)
         self.exports = Exports(self.ground)
         self.dashboards = {dashboard.id: dashboard for dashboard in SEEDED}
+        self.data_sources = DataSources(self.ground)
+        self.team = Team(self.ground)
         if hasattr(self, "faults"):
             self.faults.clear()
         self.faults = Faults()
         self.keys = {"visiono": [options.visiono_key], "vizdom": [options.vizdom_key]}
+        self.inactive_keys = {"visiono": [], "vizdom": []}
+        self.vizdom_roles = {}
         self.person = options.person
         self.throttles = {}
 
@@ -69,8 +79,12 @@ class World:
 
     def set_settings(self, **changes: object) -> None:
         """Replace settings; the result is checked as a whole."""
-        merged = {**self.ground.settings.model_dump(), **changes}
+        merged = {**self.ground.settings.model_dump(exclude_unset=True), **changes}
         self.ground.settings = type(self.ground.settings).model_validate(merged)
+
+    def vizdom_role(self, key: str) -> Role:
+        """Return the role of the user who made a key."""
+        return self.vizdom_roles.get(key, self.ground.settings.vizdom_role)
 
     def throttle(self, name: str) -> Throttle:
         """Return the call counts kept under a name."""

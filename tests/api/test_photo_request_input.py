@@ -7,12 +7,7 @@ import datetime as dt
 import pytest
 
 from airflow_provider_visio.api.photo_request import check_photo_request, item_body, whole_hours
-from airflow_provider_visio.api.visiono import (
-    create_permanent_link,
-    create_photo_request,
-    list_photo_requests,
-    update_permanent_link,
-)
+from airflow_provider_visio.api.visiono import create_photo_request, list_photo_requests
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 
@@ -144,18 +139,3 @@ def test_a_time_with_a_zone_is_sent_as_iso_8601():
     )
     assert made.params["created_after"] == "2026-01-01T00:00:00+00:00"
     assert made.params["created_before"] == "2026-02-01"
-
-
-def test_a_permanent_link_is_checked_as_well():
-    with pytest.raises(InvalidRequestError, match="what to photograph"):
-        create_permanent_link("")
-    with pytest.raises(InvalidRequestError, match="each item needs instructions"):
-        create_permanent_link("Each damage", items=[""])
-    with pytest.raises(InvalidRequestError, match="nothing to change"):
-        update_permanent_link("pl_1")
-
-
-@pytest.mark.parametrize("items", ["front", {"instructions": "front"}, 5])
-def test_a_permanent_link_s_items_are_a_list(items):
-    with pytest.raises(InvalidRequestError, match="items"):
-        create_permanent_link("Each damage", items=items)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_visio.api import visiono as api
+from airflow_provider_visio.api import visiono_links as links
 from airflow_provider_visio.api.call import call
 from airflow_provider_visio.api.client import Client
 from airflow_provider_visio.exceptions import (
@@ -75,10 +76,10 @@ def test_a_post_that_may_have_been_done_is_not_repeated(driver, sandbox, visiono
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_patch_that_may_have_been_done_is_not_repeated(driver, sandbox, visiono, fault):
-    link = driver.send(visiono, api.create_permanent_link("Each damage"))["data"]
+    link = driver.send(visiono, links.create_permanent_link("Each damage"))["data"]
     sandbox.fault("visiono", method="PATCH", times=1, **PASSING[fault])
     with pytest.raises(BROKEN.get(fault, UnexpectedReplyError)) as caught:
-        driver.send(visiono, api.update_permanent_link(link["id"], is_active=False))
+        driver.send(visiono, links.update_permanent_link(link["id"], {"is_active": False}))
     assert caught.value.ambiguous
     assert sandbox.count("visiono", "PATCH /permanent-links/{id}") == 1
 

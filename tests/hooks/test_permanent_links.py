@@ -83,10 +83,21 @@ def test_bad_input_makes_no_call(sandbox, visiono, call):
     assert sandbox.calls() == []
 
 
-def test_an_unknown_field_is_the_service_s_to_refuse(visiono):
-    with pytest.raises(InvalidRequestError, match="prohibited") as caught:
-        visiono.create_permanent_link("a", colour="red")
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda hook: hook.create_permanent_link("a", colour="red"),
+        lambda hook: hook.update_permanent_link("pl_1", colour="red"),
+    ],
+)
+def test_a_field_that_links_do_not_have_makes_no_call(sandbox, visiono, call):
+    """A service that ignores what it does not know would take a typing error in silence."""
+    with pytest.raises(
+        InvalidRequestError, match=r"it has .*custom_slug.*use the hook's request\(\)"
+    ) as caught:
+        call(visiono)
     assert list(caught.value.fields) == ["colour"]
+    assert sandbox.calls() == []
 
 
 @pytest.mark.parametrize("value", [float("nan"), object()], ids=["nan", "object"])

@@ -47,6 +47,36 @@ def test_keys_rotate(sandbox):
     assert sandbox.vizdom("GET", "/dashboards").status_code == 401
 
 
+def test_a_key_is_switched_off_and_on_again(sandbox):
+    key = {"key": "vsk_live_test"}
+    assert sandbox.control("POST", "/keys/visiono/deactivate", key) == key
+    assert sandbox.visiono("GET", "/status").status_code == 401
+    assert sandbox.control("POST", "/keys/visiono/activate", key) == key
+    assert sandbox.visiono("GET", "/status").status_code == 200
+
+
+@pytest.mark.parametrize(("service", "key"), [("visiono", "vsk_live_test"), ("vizdom", "vzd_test")])
+def test_a_key_is_made_anew_and_the_old_one_is_dead_at_once(sandbox, service, key):
+    new = sandbox.control("POST", f"/keys/{service}/regenerate", {"key": key})["key"]
+    assert new != key
+    assert new.startswith(key.removesuffix("test"))
+    call, path = (sandbox.visiono, "/status") if service == "visiono" else (sandbox.vizdom, "/dashboards")
+    assert (call("GET", path, key=key).status_code, call("GET", path, key=new).status_code) == (401, 200)
+
+
+def test_an_inactive_key_stays_so_when_it_is_made_anew(sandbox):
+    sandbox.control("POST", "/keys/visiono/deactivate", {"key": "vsk_live_test"})
+    new = sandbox.control("POST", "/keys/visiono/regenerate", {"key": "vsk_live_test"})["key"]
+    assert sandbox.visiono("GET", "/status", key=new).status_code == 401
+    sandbox.control("POST", "/keys/visiono/activate", {"key": new})
+    assert sandbox.visiono("GET", "/status", key=new).status_code == 200
+
+
+def test_a_key_that_is_none(sandbox):
+    reply = sandbox.call("control_url", "POST", "/keys/visiono/activate", json={"key": "other"})
+    assert reply.status_code == 404
+
+
 def test_clock(sandbox):
     start = sandbox.control("GET", "/time")
     assert start["speed"] == 0

@@ -67,8 +67,15 @@ def test_every_vizdom_call_is_labelled():
     assert found == {
         "GET /dashboards": "seed",
         "GET /dashboards/{id}": "inferred",
+        "POST /dashboards": "assumed",
         "POST /exports": "assumed",
         "GET /exports/{id}": "assumed",
+        "GET /data-sources": "assumed",
+        "POST /data-sources": "assumed",
+        "POST /data-sources/{id}/test": "assumed",
+        "DELETE /data-sources/{id}": "assumed",
+        "GET /members": "assumed",
+        "POST /invites": "assumed",
     }
 
 

@@ -126,3 +126,13 @@ def test_free_plan_has_a_hundred_photos_for_life(sandbox):
     assert (reply.status_code, list(reply.json())) == (403, ["message"])
     sandbox.visiono("DELETE", f"/photo-requests/{first['id']}")
     assert sandbox.get("/stats")["usage"]["photos_used"] == 100
+
+
+def test_free_plan_has_no_permanent_links(sandbox):
+    kept = sandbox.visiono("POST", "/permanent-links", {"instructions": "x"}).json()["data"]
+    sandbox.settings(plan="free")
+    for path in ("/permanent-links", "/smart-links"):
+        reply = sandbox.visiono("POST", path, {"instructions": "x"})
+        assert (reply.status_code, list(reply.json())) == (403, ["message"])
+        assert "free plan" in reply.json()["message"]
+    assert [link["id"] for link in sandbox.get("/permanent-links")] == [kept["id"]]

@@ -78,6 +78,28 @@ def test_link_submissions(sandbox):
         assert sandbox.get(f"{path}/{made['id']}/qrcode")["qrcode_url"].endswith(f"{made['unique_code']}.png")
 
 
+def test_what_is_told_of_a_submission_s_origin_is_kept(sandbox):
+    made = create(sandbox)
+    told = {"full_name": "Ada", "external_source": "crm", "external_reference": "4"}
+    hook = {"url": "https://hooks.example.com/", "events": ["photo_submission.created"]}
+    sandbox.visiono("POST", "/webhooks", hook)
+    sent = sandbox.control("POST", f"/permanent-links/{made['id']}/submit", told)
+    assert (sent["photos"], sent["return_url"]) == (1, None)
+    (listed,) = sandbox.get(f"/permanent-links/{made['id']}/submissions")
+    assert told.items() <= listed.items()
+    (delivery,) = sandbox.control("GET", "/deliveries")
+    in_hook = json.loads(delivery["body"])["data"]["permanent_link_submission"]
+    assert (in_hook["external_source"], in_hook["external_reference"]) == ("crm", "4")
+    assert sandbox.get("/stats")["usage"]["photos_used"] == 1
+
+
+def test_nothing_comes_through_a_link_that_is_switched_off(sandbox):
+    made = create(sandbox)
+    sandbox.visiono("PATCH", f"/permanent-links/{made['id']}", {"is_active": False})
+    reply = sandbox.call("control_url", "POST", f"/permanent-links/{made['id']}/submit", json={})
+    assert reply.status_code == 409
+
+
 def test_life_of_a_webhook(sandbox):
     body = {"url": "https://hooks.example.com/visiono", "events": ["photo_request.submitted"]}
     reply = sandbox.visiono("POST", "/webhooks", body)

@@ -1,0 +1,96 @@
+"""What to do about a refusal, in words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_visio.api.call import Call
+    from airflow_provider_visio.api.site import Site
+
+_ADVICE = {
+    402: "The plan does not allow this; see the service's dashboard.",
+    404: "Check the id, and that the connection's Host is the API's base URL.",
+    410: "It existed once and is gone for good.",
+}
+_SERVER = "The fault is on the service's side; try again later."
+AMBIGUOUS_ADVICE = (
+    "The service may or may not have done it. Look in its dashboard before you run the task again, "
+    "or it may be done twice."
+)
+_FREE_PLAN = (
+    "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url "
+    "of the result yourself (by SMS, chat or your own mail)."
+)
+# What the service says once a quota is used up is not known (facts: unknown), so its words are looked at.
+_QUOTA = re.compile(
+    r"\b(quotas?|used up|exceeded|exhausted|limit (was |is |has been )?reached)\b", re.IGNORECASE
+)
+_QUOTA_ADVICE = (
+    "The plan's quota is used up, and a retry will not help: get_stats() tells the usage and when a new period begins. "
+    "A free plan's quota is for life: upgrade the plan in the service's dashboard."
+)
+
+
+def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str, list[str]]) -> str:
+    """
+    Return what to do about a reply other than 2xx.
+
+    :param words: what the service says itself.
+    :param fields: what it says of each field.
+    """
+    if not call.repeatable and (status >= 500 or status == 408):
+        return AMBIGUOUS_ADVICE
+    mail = [problem for name in ("recipient_email", "send_email") for problem in fields.get(name, [])]
+    if any("prohibited" in problem or "upgrade" in problem.lower() for problem in mail):
+        return _FREE_PLAN
+    if status >= 500:
+        return _SERVER
+    if status in {402, 403, 422} and call.method == "POST" and _QUOTA.search(words):
+        return _QUOTA_ADVICE
+    if status == 401:
+        return _key_advice(site)
+    if status == 403:
+        return _right_advice(call, site)
+    if status in {404, 405} and call.known_to != "both":
+        return _dialect_advice(call, site)
+    return _ADVICE.get(status, "")
+
+
+def _key_advice(site: Site) -> str:
+    where = site.service.key_page
+    return "Check the API key in the connection's Password: it may be mistyped, revoked or regenerated." + (
+        f" See {where} whether it is active. A new key works as soon as it is in the connection."
+        if where
+        else ""
+    )
+
+
+def _right_advice(call: Call, site: Site) -> str:
+    words = "The key is known, but its plan, scope or role does not allow this call."
+    if call.needs:
+        words += f" The call needs {call.needs}"
+        words += f": see {site.service.key_page}, or use another key." if site.service.key_page else "."
+    return words
+
+
+def _dialect_advice(call: Call, site: Site) -> str:
+    """Say that the service may not have the call at all, for no page says which of the vendor's descriptions it is."""
+    written = site.extra.get("dialect") or "reference"
+    known, other = (
+        ("API reference", "plugin") if call.known_to == "reference" else ("plugin", "API reference")
+    )
+    if "{" in call.route:
+        doubt = "Check the id: there may be no such thing, or this service does not have the call"
+    else:
+        doubt = "This service may not have the call"
+    if written != call.known_to:
+        change = f"set the connection's extra `dialect` to `{call.known_to}`, with a Host that has it"
+    else:
+        change = "check that the connection's Host is the API's base URL"
+        if written == "reference":
+            change += ", or set its extra `dialect` to `plugin` for a key of the plugin's API"
+    return f"{doubt}, which the vendor's {known} has and its {other} has not: {change}."

@@ -1,0 +1,62 @@
+"""What the parts of the Visiono hook share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_visio.api import visiono as api
+from airflow_provider_visio.connection_form import VISIONO_FORM
+from airflow_provider_visio.hooks.base import VisioBaseHook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_visio.api.call import Dialect
+    from airflow_provider_visio.api.site import Service
+    from airflow_provider_visio.api.visiono import Photo
+    from airflow_provider_visio.transfer import RemoteFile
+
+
+class VisionoBaseHook(VisioBaseHook):
+    """
+    A Visiono connection.
+
+    :param visiono_conn_id: id of the Airflow connection: ``host`` is the base URL (optional), ``password`` the API key.
+    """
+
+    conn_name_attr = "visiono_conn_id"
+    default_conn_name = "visiono_default"
+    conn_type = VISIONO_FORM.conn_type
+    hook_name = VISIONO_FORM.hook_name
+    service = api.VISIONO
+    form = VISIONO_FORM
+
+    def __init__(self, visiono_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(visiono_conn_id, **kwargs)
+        self.visiono_conn_id = visiono_conn_id
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which of the vendor's two descriptions this connection writes."""
+        return cast("Dialect", self.get_conn().site.extra["dialect"])
+
+    def _service(self, extras: Mapping[str, Any]) -> Service:
+        return api.VISIONO_OF_PLUGIN if extras["dialect"] == "plugin" else self.service
+
+
+def remote_file(photo: Photo, **about: Any) -> RemoteFile:
+    """
+    Return a photo as a file to fetch.
+
+    :param about: what else the manifest shall say of it.
+    """
+    from airflow_provider_visio.transfer import RemoteFile
+
+    known: Mapping[str, Any] = photo
+    named = {name: known[name] for name in ("item", "item_id", "gps", "taken_at", "submitted_at")}
+    return RemoteFile(
+        key=photo["id"],
+        title=photo["item"] or "photo",
+        mime_type=photo["mime_type"],
+        about={**about, **named},
+    )

@@ -1,0 +1,100 @@
+"""The webhook endpoints of the Visiono hook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.providers.common.compat.sdk import mask_secret
+
+from airflow_provider_visio.api import visiono_webhooks as api
+from airflow_provider_visio.api.reply import unexpected
+from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_visio.api.call import Call
+    from airflow_provider_visio.api.visiono_webhooks import Webhook
+
+
+class VisionoWebhooksMixin(VisionoBaseHook):
+    """
+    Webhook endpoints (plugin: the reference has none of these calls).
+
+    Each method raises ``NotFoundError`` where this service does not have the call.
+    """
+
+    def list_webhooks(self) -> Iterator[Webhook]:
+        """Iterate over webhook endpoints, through all pages (source: plugin)."""
+        return cast("Iterator[Webhook]", self.get_conn().pages(api.list_webhooks()))
+
+    def create_webhook(self, url: str, events: Sequence[str]) -> Webhook:
+        """
+        Make a webhook endpoint (source: plugin).
+
+        The reply's ``secret`` is shown this once: put it into a connection or a secrets backend at once, and do not
+        return it from a task, for an XCom is not secret. It is masked in logs.
+
+        :param url: an ``https://`` address on the public internet.
+        :param events: names of the events wanted, at least one; :meth:`list_webhook_events` tells which there are.
+        :return: the endpoint, with ``id`` and ``secret``.
+        :raises InvalidRequestError: the input is refused, by us or by the service.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may have been made, with a secret that nobody
+            knows: look for it with :meth:`list_webhooks` and delete it.
+        """
+        return self._webhook(api.create_webhook(url, events))
+
+    def get_webhook(self, webhook_id: str) -> Webhook:
+        """
+        Return one webhook endpoint, without its secret (source: plugin).
+
+        :raises NotFoundError: there is none, or this service does not have the call.
+        """
+        return self._webhook(api.get_webhook(webhook_id))
+
+    def update_webhook(self, webhook_id: str, **changes: Any) -> Webhook:
+        """
+        Change a webhook endpoint (source: plugin) and return it.
+
+        :param changes: ``url``, ``events``, ``is_active`` (assumed).
+        :raises InvalidRequestError: the input is refused, by us or by the service.
+        """
+        return self._webhook(api.update_webhook(webhook_id, changes))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """
+        Delete a webhook endpoint (source: plugin).
+
+        :raises NotFoundError: there is none, or this service does not have the call.
+        """
+        self._data(api.delete_webhook(webhook_id))
+
+    def test_webhook(self, webhook_id: str) -> Any:
+        """
+        Have the service send a test to a webhook endpoint (source: plugin).
+
+        :return: what the service says of it; its shape is not public.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, a test may have been sent all the same.
+        """
+        return self._data(api.test_webhook(webhook_id))
+
+    def list_webhook_events(self) -> list[str]:
+        """
+        Return the names of all events (source: plugin; the shape is assumed).
+
+        :raises UnexpectedReplyError: there are no names in the reply.
+        """
+        request = api.list_webhook_events()
+        names = api.event_names(self._data(request))
+        if names is None:
+            raise unexpected(
+                request, self.get_conn().site, "answered without a list of event names in `data`"
+            )
+        return names
+
+    def _webhook(self, request: Call) -> Webhook:
+        data = self._data(request)
+        if isinstance(data, dict) and isinstance(data.get("secret"), str):
+            # Before anything else can go wrong with it.
+            mask_secret(data["secret"])
+        return cast("Webhook", self._with_field(data, request, "id"))

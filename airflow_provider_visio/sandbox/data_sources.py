@@ -1,0 +1,52 @@
+"""The workspace's data sources: where its dashboards get their numbers from."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from . import ids
+from .ground import Ground
+
+DATABASES = ("postgresql", "mysql", "mariadb", "sqlserver")
+UNREACHABLE = "unreachable.example"
+
+
+@dataclass
+class DataSource:
+    """One data source; its settings are never told again."""
+
+    id: str
+    name: str
+    type: str
+    settings: dict[str, Any]
+    created_at: float
+    status: Literal["untested", "connected", "error"] = "untested"
+    tested_at: float | None = None
+
+
+class DataSources:
+    """All data sources of the workspace."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self.all: dict[str, DataSource] = {}
+
+    def add(self, name: str, source_type: str, settings: dict[str, Any], moment: float) -> DataSource:
+        """Connect one; names need not be unique."""
+        source = DataSource(f"ds_{ids.token(10)}", name, source_type, settings, moment)
+        self.all[source.id] = source
+        self._ground.journal.tell(moment, "data_source_created", source.id, f"{source.id}: {name!r} is there")
+        return source
+
+    def test(self, source: DataSource, moment: float) -> str:
+        """Try to connect, and return what came of it in words."""
+        host = source.settings.get("host")
+        source.status = "error" if host == UNREACHABLE else "connected"
+        source.tested_at = moment
+        if source.status == "error":
+            return f"Could not connect to {host}: the connection timed out."
+        return "Connected."
+
+    def remove(self, source: DataSource, moment: float) -> None:
+        """Delete one."""
+        del self.all[source.id]
+        self._ground.journal.tell(moment, "data_source_deleted", source.id, f"{source.id} is deleted")

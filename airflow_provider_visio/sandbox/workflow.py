@@ -1,0 +1,77 @@
+"""Workflow mode of permanent links: only signed addresses open them, and their visitors are sent back signed.
+
+Names and signatures are those of the vendor's plugin; placeholders in the return address are the documentation's.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+Problem = Literal["missing", "invalid", "expired"]
+
+_INBOUND = ("uv", "src", "ref", "ts", "sig")
+# The plugin's fixed names of what the documentation's template has placeholders for.
+_PLACEHOLDERS = {
+    "submission_id": "sub",
+    "unique_value": "uv",
+    "reference": "ref",
+    "photo_count": "cnt",
+    "timestamp": "ts",
+    "signature": "sig",
+}
+_PLACEHOLDER = re.compile("{(" + "|".join(_PLACEHOLDERS) + ")}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a signed address tells of where its visitor comes from."""
+
+    unique_value: str | None = None
+    source: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """One link's workflow mode; its secret has 64 characters."""
+
+    secret: str = field(default_factory=lambda: secrets.token_hex(32))
+    return_url: str | None = None
+    valid_seconds: float = 3600.0
+
+    def problem(self, query: Mapping[str, str], now: float) -> Problem | None:
+        """Say what is wrong with an address; one from the future is taken for expired, which is assumed."""
+        if not all(query.get(name) for name in _INBOUND):
+            return "missing"
+        signed = [query[name] for name in ("uv", "src", "ref", "ts")]
+        if not hmac.compare_digest(self._sign(signed).encode(), query["sig"].encode()):
+            return "invalid"
+        if not re.fullmatch("[0-9]{1,12}", query["ts"]):
+            return "invalid"
+        return "expired" if abs(now - int(query["ts"])) > self.valid_seconds else None
+
+    def way_back(self, submission_id: str, origin: Origin, photos: int, now: float) -> str | None:
+        """Return the signed address that the visitor is sent to, if one is set."""
+        if self.return_url is None:
+            return None
+        values = {
+            "sub": submission_id,
+            "uv": origin.unique_value or "",
+            "ref": origin.reference or "",
+            "cnt": str(photos),
+            "ts": str(int(now)),
+        }
+        values["sig"] = self._sign(list(values.values()))
+        if _PLACEHOLDER.search(self.return_url):
+            return _PLACEHOLDER.sub(
+                lambda found: quote(values[_PLACEHOLDERS[found[1]]], safe=""), self.return_url
+            )
+        return f"{self.return_url}{'&' if '?' in self.return_url else '?'}{urlencode(values)}"
+
+    def _sign(self, values: list[str]) -> str:
+        return hmac.new(self.secret.encode(), "|".join(values).encode(), hashlib.sha256).hexdigest()
