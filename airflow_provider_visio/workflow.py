@@ -1,10 +1,12 @@
 """
-Visiono's workflow mode: links that only a signature opens, and what comes back from them. No I/O.
+Visiono's workflow mode: links that only a signature opens, and what comes back from them.
 
 A permanent link in workflow mode is opened with ``uv`` (the unique value), ``src`` (the source), ``ref`` (the
 reference), ``ts`` (Unix seconds) and ``sig``, and leads back to the workspace's own address, signed as well. Both
 signatures are hex HMAC-SHA256 with the workflow secret over values joined by ``|`` (plugin), before they are escaped
 for the URL (inferred). The service's own page on this could be read in part only.
+
+All of it is without I/O but :func:`workflow_url`, which is for templates and reads a connection.
 """
 
 from __future__ import annotations
@@ -89,6 +91,37 @@ def build_url(
     parts = urlsplit(_address(link_url))
     query = "&".join(part for part in (parts.query, urlencode(texts, quote_via=quote, safe="")) if part)
     return urlunsplit(parts._replace(query=query))
+
+
+def workflow_url(
+    link_url: str,
+    unique_value: str | int,
+    source: str | int,
+    reference: str | int,
+    *,
+    visiono_conn_id: str = "visiono_default",
+    valid_for: float | timedelta | None = None,
+) -> str:
+    """
+    Return a permanent link's address, signed for one person, for a template of a mail or message.
+
+    Give it to the DAG, ``DAG(..., user_defined_macros={"workflow_url": workflow_url})``, and a templated field can have
+    ``{{ workflow_url(params.link, params.plate, dag.dag_id, run_id) }}``. It is signed when the field is rendered, so
+    by the task that sends it, and its signature is masked in logs and in the rendered field that Airflow keeps.
+
+    :param link_url: the link's own ``request_url``; its query is kept.
+    :param unique_value: what the link asks for by its unique field, such as a licence plate.
+    :param source: where the person comes from, such as the DAG's id.
+    :param reference: what you know the case by, such as the run's id; it comes back.
+    :param visiono_conn_id: id of the Airflow connection, which has the ``workflow_secret``.
+    :param valid_for: seconds or a timedelta for which the link opens, an hour at most; None for the hour.
+    :raises InvalidRequestError: as :meth:`VisionoHook.build_workflow_url` does.
+    """
+    from airflow_provider_visio.hooks.visiono import VisionoHook
+
+    return VisionoHook(visiono_conn_id).build_workflow_url(
+        link_url, unique_value=unique_value, source=source, reference=reference, valid_for=valid_for
+    )
 
 
 def verify_return(
