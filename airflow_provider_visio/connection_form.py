@@ -288,8 +288,8 @@ VIZDOM_FORM = Form(
         ),
         Field(
             "contract",
-            "Export contract (JSON)",
-            "Replaces parts of the assumed export calls, by the names of ExportContract.",
+            "Contract (JSON)",
+            "Replaces parts of the assumed calls, by the names of api/vizdom_contract.py.",
             "json",
         ),
     ),

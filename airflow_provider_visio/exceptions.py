@@ -9,7 +9,7 @@ The errors this provider raises.
     ├── NotFoundError              404, 410: no such request, export, dashboard, link
     ├── InvalidRequestError        other 4xx, and input refused before any call (also a ValueError); `.fields`
     ├── RateLimitedError           429 for longer than the connection allows to wait; `.retry_after` seconds
-    ├── ServiceError               5xx
+    ├── ServiceError               5xx, or a data source that the service cannot reach
     ├── ConnectionFailedError      no reply: never reached, or lost on the way
     ├── UnexpectedReplyError       a reply that is not what the service promises (HTML, cut off, a redirect)
     ├── PhotoRequestFailedError    the request ended without photos: expired, cancelled, deleted
@@ -129,7 +129,7 @@ class RateLimitedError(VisioProviderError):
 
 
 class ServiceError(VisioProviderError):
-    """The service had a fault of its own (5xx)."""
+    """The service had a fault of its own (5xx), or cannot reach a data source that it was to test."""
 
 
 class ConnectionFailedError(VisioProviderError):

@@ -91,12 +91,14 @@ class Sandbox:
         self.stop()
 
     def connections(self) -> dict[str, Json]:
-        """Make the connections that the provider needs to reach this sandbox."""
+        """Make the connections that the provider needs to reach this sandbox, in the dialect it was started with."""
+        dialect = self.info["dialect"]
         return {
             "visiono_default": {
                 "conn_type": "visiono",
                 "host": self.info["visiono_url"],
                 "password": self.info["visiono_key"],
+                **({} if dialect == "both" else {"extra": {"dialect": dialect}}),
             },
             "vizdom_default": {
                 "conn_type": "vizdom",

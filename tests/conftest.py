@@ -110,12 +110,23 @@ def running_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> Sandbox:
+def visiono_dialect() -> str:
+    """Which of Visiono's dialects the sandbox speaks; tests for one or the other parametrize it."""
+    return "both"
+
+
+@pytest.fixture
+def sandbox(
+    running_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, clock: FakeClock, visiono_dialect: str
+) -> Sandbox:
     """A sandbox that knows nothing yet, with the default connections pointing at it."""
     running_sandbox.reset()
+    running_sandbox.settings(dialect=visiono_dialect)
     clock.sandbox = running_sandbox
     clock.time = running_sandbox.control("GET", "/time")["now"]
-    connect(monkeypatch, "visiono_default", running_sandbox.visiono_url, running_sandbox.visiono_key)
+    extra = {} if visiono_dialect == "both" else {"dialect": visiono_dialect}
+    url, key = running_sandbox.visiono_url, running_sandbox.visiono_key
+    connect(monkeypatch, "visiono_default", url, key, **extra)
     connect(monkeypatch, "vizdom_default", running_sandbox.vizdom_url, running_sandbox.vizdom_key)
     return running_sandbox
 

@@ -70,6 +70,8 @@ def _key_advice(site: Site) -> str:
 
 
 def _right_advice(call: Call, site: Site) -> str:
+    if site.service.denied_advice:
+        return site.service.denied_advice
     words = "The key is known, but its plan, scope or role does not allow this call."
     if call.needs:
         words += f" The call needs {call.needs}"

@@ -32,6 +32,7 @@ class Call:
     :param evidence: where the call is known from: seed, docs, plugin, inferred or assumed.
     :param known_to: which of the vendor's descriptions has the call; a service that follows the other may not have it.
     :param needs: the right that a key needs for it, in words, such as "the scope photo_requests:write".
+    :param secrets: texts of the body that no error may repeat, whatever the service answers.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Call:
     evidence: str = "seed"
     known_to: KnownTo = "both"
     needs: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def changes(self) -> bool:
@@ -104,6 +106,7 @@ def call(
     evidence: str = "seed",
     known_to: KnownTo = "both",
     needs: str = "",
+    secrets: tuple[str, ...] = (),
     **ids: str,
 ) -> Call:
     """
@@ -112,7 +115,9 @@ def call(
     :raises InvalidRequestError: an id is empty or cannot be one.
     """
     escaped = {name: quote(check_id(value, name), safe="") for name, value in ids.items()}
-    return Call(method, route.format(**escaped), route, params or {}, body, evidence, known_to, needs)
+    return Call(
+        method, route.format(**escaped), route, params or {}, body, evidence, known_to, needs, secrets
+    )
 
 
 def _as_query(value: Any) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import re
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -61,6 +62,8 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
     :param now: the time, in seconds since 1970, that ``Retry-After`` and ``X-RateLimit-Reset`` count from.
     :raises VisioProviderError: the typed error that the reply means.
     """
+    if call.secrets:
+        site = replace(site, hidden=call.secrets)
     if not 200 <= reply.status < 300:
         raise error_from(call, reply, site, now=now)
     if reply.status == 204 or (not reply.body.strip() and call.method == "DELETE"):
@@ -277,7 +280,7 @@ def _cut(text: str) -> str:
 def _quiet(text: str, site: Site) -> str:
     """Take out what must not reach a log (the key, signed links, people's addresses), or cannot: half characters."""
     text = _HALF.sub("\ufffd", text)
-    for secret in site.secrets:
+    for secret in sorted(site.secrets, key=len, reverse=True):
         for form in _forms(secret):
             text = text.replace(form, "***")
     text = _WEBHOOK_SECRET.sub("***", text)

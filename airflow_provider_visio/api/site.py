@@ -27,6 +27,7 @@ class Service:
     :param auth_header: header that carries the key.
     :param auth_prefix: what stands before the key in that header.
     :param key_page: where people see and change their keys, for messages.
+    :param denied_advice: what to do about a 403, where it can be told better than in general.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Service:
     auth_header: str
     auth_prefix: str = ""
     key_page: str = ""
+    denied_advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Site:
     :param limits: ``(seconds, calls)`` that the service allows, the shortest window first.
     :param reserve: part of the limits, from 0 to 1, that polls leave to other calls.
     :param extra: the connection's other extras, by name.
+    :param hidden: other texts than the key that no error may have.
     """
 
     service: Service
@@ -67,6 +70,7 @@ class Site:
     limits: tuple[tuple[float, int], ...] = ()
     reserve: float = 0.25
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def auth(self) -> dict[str, str]:
@@ -77,7 +81,7 @@ class Site:
     def secrets(self) -> tuple[str, ...]:
         """What must not be shown, also where the service says it."""
         others = (str(self.extra.get(name) or "") for name in ("workflow_secret", "webhook_secret"))
-        return tuple(secret for secret in (self.key, *others) if secret)
+        return tuple(secret for secret in (self.key, *others, *self.hidden) if secret)
 
     def owns(self, url: str) -> bool:
         """Whether a URL is on the API's own origin, the only one that may see the key."""

@@ -20,7 +20,7 @@ from airflow_provider_visio.api.vizdom import get_export, read_export
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
 
 if TYPE_CHECKING:
-    from airflow_provider_visio.api.vizdom import ExportContract
+    from airflow_provider_visio.api.vizdom_contract import VizdomContract
 
 State = dict[str, Any]
 Envelope = dict[str, Any]
@@ -82,7 +82,7 @@ def look_at(request_id: str, *, several: bool) -> Generator[Call, Envelope, Stat
     return (yield from _single(get_photo_request(request_id), several=several))
 
 
-def sweep_exports(export_ids: Sequence[str], contract: ExportContract, learn: Learn) -> Sweep:
+def sweep_exports(export_ids: Sequence[str], contract: VizdomContract, learn: Learn) -> Sweep:
     """Look at some exports, one by one: no list of them is known. ``learn`` as for :func:`sweep`."""
     ids = dict.fromkeys(export_ids)
     for export_id in ids:
@@ -92,7 +92,7 @@ def sweep_exports(export_ids: Sequence[str], contract: ExportContract, learn: Le
 
 
 def _single(
-    call: Call, contract: ExportContract | None = None, *, several: bool
+    call: Call, contract: VizdomContract | None = None, *, several: bool
 ) -> Generator[Call, Envelope, State]:
     try:
         data = (yield call)["data"]

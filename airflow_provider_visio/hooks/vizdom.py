@@ -1,4 +1,4 @@
-"""Hook for Vizdom: dashboards and their exports."""
+"""Hook for Vizdom: dashboards and their exports; the rest of the workspace is in :mod:`.vizdom_workspace`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api import vizdom as api
 from airflow_provider_visio.api.export_format import FORMATS
 from airflow_provider_visio.api.sweep import sweep_exports
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.connection_form import VIZDOM_FORM
 from airflow_provider_visio.destination import folder_at
 from airflow_provider_visio.exceptions import ExportFailedError
-from airflow_provider_visio.hooks.base import VisioBaseHook
+from airflow_provider_visio.hooks.vizdom_workspace import VizdomWorkspace
 from airflow_provider_visio.waiting import decide_exports, export_phase
 
 if TYPE_CHECKING:
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.site import Site
     from airflow_provider_visio.api.sweep import State
-    from airflow_provider_visio.api.vizdom import Dashboard, Export, ExportContract
+    from airflow_provider_visio.api.vizdom import Dashboard, Export
     from airflow_provider_visio.transfer import Manifest
     from airflow_provider_visio.waiting import States, Verdict
 
 
-class VizdomHook(VisioBaseHook):
+class VizdomHook(VizdomWorkspace):
     """
     Calls of the Vizdom REST API.
 
-    Only ``GET /dashboards`` is documented. The export calls follow an **assumed** contract, each part of which can be
-    replaced in the connection's extra ``contract``: see :class:`airflow_provider_visio.api.vizdom.ExportContract`.
+    Only ``GET /dashboards`` is documented. All other calls follow an **assumed** contract, each part of which can be
+    replaced in the connection's extra ``contract``: see :mod:`airflow_provider_visio.api.vizdom_contract`.
 
     :param vizdom_conn_id: id of the Airflow connection: ``host`` is the base URL (optional), ``password`` the API key.
     """
@@ -48,8 +49,8 @@ class VizdomHook(VisioBaseHook):
         self.vizdom_conn_id = vizdom_conn_id
 
     @property
-    def contract(self) -> ExportContract:
-        """The export calls as this connection has them."""
+    def contract(self) -> VizdomContract:
+        """The undocumented calls as this connection has them."""
         return contract_of(self.get_conn().site)
 
     def list_dashboards(self) -> Iterator[Dashboard]:
@@ -62,7 +63,7 @@ class VizdomHook(VisioBaseHook):
 
         :raises NotFoundError: there is none that the key can see.
         """
-        return cast("Dashboard", self._object(api.get_dashboard(dashboard_id)))
+        return cast("Dashboard", self._object(api.get_dashboard(dashboard_id, self.contract)))
 
     def create_export(self, dashboard_id: str, export_format: str) -> Export:
         """
@@ -174,6 +175,6 @@ class VizdomHook(VisioBaseHook):
         return "GET /dashboards answered" + ("." if seen else ", but this key sees no dashboard.")
 
 
-def contract_of(site: Site) -> ExportContract:
-    """Return the export calls as a connection has them."""
-    return api.ExportContract.with_changes(site.extra.get("contract"))
+def contract_of(site: Site) -> VizdomContract:
+    """Return the undocumented calls as a connection has them."""
+    return VizdomContract.with_changes(site.extra.get("contract"))

@@ -1,4 +1,4 @@
-"""Operators for Vizdom: export a dashboard, fetch an export."""
+"""Operators for Vizdom: export a dashboard, fetch an export; those for the workspace are in modules of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from airflow_provider_visio.destination import check_destination, check_reachabl
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
-from airflow_provider_visio.operators.base import VisioOperator
+from airflow_provider_visio.operators.vizdom_base import VizdomOperator
+from airflow_provider_visio.operators.vizdom_dashboards import VizdomCreateDashboardOperator
+from airflow_provider_visio.operators.vizdom_sources import (
+    VizdomCreateDataSourceOperator,
+    VizdomTestDataSourceOperator,
+)
+from airflow_provider_visio.operators.vizdom_team import VizdomInviteMemberOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,36 +31,34 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_visio.hooks.vizdom import VizdomHook
     from airflow_provider_visio.intent import OnExisting
     from airflow_provider_visio.operators.once import Once
     from airflow_provider_visio.task_wait import ExportWait
+
+__all__ = [
+    "VizdomCreateDashboardOperator",
+    "VizdomCreateDataSourceOperator",
+    "VizdomDownloadExportOperator",
+    "VizdomExportDashboardOperator",
+    "VizdomInviteMemberOperator",
+    "VizdomTestDataSourceOperator",
+]
 
 # A link to the file is not among them: it is signed, and would have lapsed anyway.
 _OUTPUT = ("id", "dashboard_id", "format", "status", "created_at")
 
 
-class _VizdomOperator(VisioOperator):
-    """An operator that uses a Vizdom connection."""
+class _VizdomExportOperator(VizdomOperator):
+    """An operator that is about an export of a dashboard."""
 
-    ui_color = "#efe6ff"
     operator_extra_links = (VizdomDashboardLink(),)
-    vizdom_conn_id: str
-
-    @property
-    def hook(self) -> VizdomHook:
-        """The hook of this operator's connection."""
-        # Imported here, so that parsing a DAG file does not import an HTTP library.
-        from airflow_provider_visio.hooks.vizdom import VizdomHook
-
-        return VizdomHook(self.vizdom_conn_id, longest_wait=self._longest_wait)
 
 
-class VizdomExportDashboardOperator(_VizdomOperator):
+class VizdomExportDashboardOperator(_VizdomExportOperator):
     """
     Export a dashboard; wait for the file, and with ``destination`` also store it.
 
-    The calls behind this are **assumed**, see :class:`airflow_provider_visio.api.vizdom.ExportContract`.
+    The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`.
 
     The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the service
     gives them, and ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest`` where it was stored.
@@ -185,7 +189,7 @@ class VizdomExportDashboardOperator(_VizdomOperator):
         return output
 
 
-class VizdomDownloadExportOperator(_VizdomOperator):
+class VizdomDownloadExportOperator(_VizdomExportOperator):
     """
     Store the file of a finished export in an object store.
 

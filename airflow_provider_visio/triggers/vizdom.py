@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_visio.api.sweep import sweep_exports
-from airflow_provider_visio.api.vizdom import ExportContract
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.triggers.base import Wait
 from airflow_provider_visio.triggers.board import Board
 from airflow_provider_visio.triggers.poll import beside, poll
@@ -64,7 +64,7 @@ class VizdomExportTrigger(Wait, BaseTrigger):
     def judge(self, board: Board, now: float) -> Verdict:
         """Return what is on the board means for this wait."""
         return decide_exports(
-            self.ids, board.states, board.context or ExportContract(), now=now, deadline=self.deadline
+            self.ids, board.states, board.context or VizdomContract(), now=now, deadline=self.deadline
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

@@ -72,25 +72,30 @@ def test_fan_out(sandbox, run_dag, tmp_path):
     assert len(list(tmp_path.rglob("*.jpg"))) == 8
 
 
-def test_campaign(sandbox, run_dag, tmp_path, capfd):
+def check_campaign(sandbox, run_dag, tmp_path, capfd, *, submitted: int, ended: int, waiting: int) -> None:
     dag = example("visiono_campaign")
+    recipients = submitted + ended + waiting
 
     def people_behave(context: Any) -> None:
-        behaviours = ["submit"] * 20 + ["expire"] * 2 + ["never"] * 2
+        behaviours = ["submit"] * submitted + ["expire"] * ended + ["never"] * waiting
         for request, behaviour in zip(sandbox.control("GET", "/photo-requests"), behaviours, strict=True):
             person = {"behaviour": behaviour, "open_after": 0, "photo_every": 1}
             sandbox.control("PUT", f"/photo-requests/{request['id']}/person", person)
 
     dag.get_task("wait").on_execute_callback = [people_behave]
-    run = run_dag(dag, destination=f"file://{tmp_path}", recipients=24)
+    run = run_dag(dag, destination=f"file://{tmp_path}", recipients=recipients)
     assert run.state == "success"
-    assert len(list(tmp_path.rglob("*.jpg"))) == 20
+    assert len(list(tmp_path.rglob("*.jpg"))) == submitted
     found = outputs(run)["wait[-1]"]
-    assert [len(found[name]) for name in ("arrived", "ended", "waiting")] == [20, 2, 2]
+    assert [len(found[name]) for name in ("arrived", "ended", "waiting")] == [submitted, ended, waiting]
     told = capfd.readouterr().out
-    assert "20 of 24 have answered." in told
-    assert told.count("has not answered yet.") == 2
-    assert told.count("will not answer: the request is expired.") == 2
+    assert f"{submitted} of {recipients} have answered." in told
+    assert told.count("has not answered yet.") == waiting
+    assert told.count("will not answer: the request is expired.") == ended
+
+
+def test_campaign(sandbox, run_dag, tmp_path, capfd):
+    check_campaign(sandbox, run_dag, tmp_path, capfd, submitted=20, ended=2, waiting=2)
     # More than a minute allows, and none of them refused.
     times = [call["at"] for call in sandbox.calls() if call["service"] == "visiono"]
     assert times[60] - times[0] >= 60

@@ -1,0 +1,256 @@
+"""Vizdom's data sources and team: all assumed, as the table in :mod:`.vizdom_contract` has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from airflow_provider_visio.api.call import Call, call
+from airflow_provider_visio.api.reply import said
+from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+if TYPE_CHECKING:
+    from airflow_provider_visio.api.site import Site
+    from airflow_provider_visio.api.vizdom_contract import VizdomContract
+
+# What of a data source's settings is no secret; all else is taken for one.
+_OPEN = frozenset({"host", "port", "database", "schema", "username", "user", "ssl_mode", "sslmode"})
+
+# A shorter one would tear honest words apart.
+LEAST_SECRET = 4
+
+
+class DataSource(TypedDict, total=False):
+    """A data source; fields are named as here whatever the contract calls them, the others are kept."""
+
+    id: str
+    name: str
+    type: str
+    status: str
+    created_at: str
+
+
+class SourceTest(TypedDict, total=False):
+    """What came of a data source's test; ``success`` is None for a word that the contract does not know."""
+
+    id: str
+    success: bool | None
+    status: Any
+    message: str
+
+
+class Member(TypedDict, total=False):
+    """Somebody in the workspace; fields are named as here whatever the contract calls them."""
+
+    id: str
+    email: str
+    role: str
+
+
+class Invite(TypedDict, total=False):
+    """An invite; fields are named as here whatever the contract calls them."""
+
+    id: str
+    email: str
+    role: str
+    status: str
+
+
+def list_data_sources(contract: VizdomContract) -> Call:
+    """List data sources (assumed)."""
+    return call(contract.data_sources_verb, contract.data_sources_path, evidence="assumed")
+
+
+def create_data_source(
+    name: str, source_type: str, settings: Mapping[str, Any], contract: VizdomContract
+) -> Call:
+    """
+    Connect a data source (assumed).
+
+    :raises InvalidRequestError: name or type is empty, or the settings are no dict.
+    """
+    about = {
+        contract.source_name_field: check_filled("name", name),
+        contract.source_type_field: check_filled("source_type", source_type),
+    }
+    if not isinstance(settings, Mapping) or not settings:
+        raise InvalidRequestError.of("settings", "give a dict such as {'host': ..., 'database': ...}")
+    inside = contract.source_settings_field
+    return call(
+        contract.create_data_source_verb,
+        contract.create_data_source_path,
+        body={**about, inside: dict(settings)} if inside else {**settings, **about},
+        evidence="assumed",
+        secrets=tuple(secrets_in(settings, contract)),
+    )
+
+
+def test_data_source(data_source_id: str, contract: VizdomContract) -> Call:
+    """Have a data source tested (assumed)."""
+    return call(
+        contract.test_data_source_verb,
+        contract.test_data_source_path,
+        data_source_id=data_source_id,
+        evidence="assumed",
+    )
+
+
+def delete_data_source(data_source_id: str, contract: VizdomContract) -> Call:
+    """Delete a data source (assumed)."""
+    return call(
+        contract.delete_data_source_verb,
+        contract.delete_data_source_path,
+        data_source_id=data_source_id,
+        evidence="assumed",
+    )
+
+
+def list_members(contract: VizdomContract) -> Call:
+    """List the workspace's members (assumed)."""
+    return call(contract.members_verb, contract.members_path, evidence="assumed")
+
+
+def invite_member(email: str, role: str, contract: VizdomContract) -> Call:
+    """
+    Invite somebody (assumed).
+
+    :raises InvalidRequestError: the address is empty, or there is no such role.
+    """
+    body = {
+        contract.email_field: check_filled("email", email),
+        contract.role_field: check_role(role, contract),
+    }
+    return call(contract.invite_verb, contract.invite_path, body=body, evidence="assumed")
+
+
+def check_role(role: object, contract: VizdomContract) -> str:
+    """
+    Return a role as the service spells it.
+
+    :raises InvalidRequestError: there is no such role.
+    """
+    wanted = role.strip().lower() if isinstance(role, str) else role
+    for known in contract.roles:
+        if known.lower() == wanted:
+            return known
+    raise InvalidRequestError.of("role", f"{role!r} is not one of {', '.join(contract.roles)}")
+
+
+def connection_settings(
+    *, host: str | None, port: int | None, schema: str | None, login: str | None, password: str | None,
+    contract: VizdomContract,
+) -> dict[str, Any]:  # fmt: skip
+    """Return a database connection's fields as settings of a data source; what is not given is left out."""
+    found = {
+        contract.host_field: host,
+        contract.port_field: port,
+        contract.database_field: schema,
+        contract.username_field: login,
+        contract.password_field: password,
+    }
+    return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+def secrets_in(settings: object, contract: VizdomContract = DEFAULTS) -> Iterator[str]:
+    """Iterate over the texts of a data source's settings that nobody must see: all but those known to be harmless."""
+    if not isinstance(settings, Mapping):
+        yield from _texts(settings)
+        return
+    for name, value in settings.items():
+        if not _is_open(name, contract):
+            yield from _texts(value)
+
+
+def read_data_source(data: Mapping[str, Any], contract: VizdomContract) -> DataSource:
+    """Return a data source under our own field names, without the secrets of its settings."""
+    inside = contract.source_settings_field
+    shown = {name: "***" if _is_secret_name(name, contract) else value for name, value in data.items()}
+    if inside and isinstance(settings := data.get(inside), Mapping):
+        shown[inside] = {
+            name: value if _is_open(name, contract) else "***" for name, value in settings.items()
+        }
+    renamed = {
+        "id": contract.source_id_field,
+        "name": contract.source_name_field,
+        "type": contract.source_type_field,
+        "status": contract.source_status_field,
+        "created_at": contract.source_created_field,
+    }
+    return _renamed(shown, renamed)  # type: ignore[return-value]
+
+
+def read_test(data: object, data_source_id: str, contract: VizdomContract, site: Site) -> SourceTest:
+    """Return what came of a test; a reply without a body means that it passed, for one that failed has a reason."""
+    found = dict(data) if isinstance(data, Mapping) else {}
+    status = found.get(contract.test_status_field)
+    words = found.get(contract.test_message_field) if contract.test_message_field else None
+    words = words or found.get("error")
+    if isinstance(words, Mapping):
+        words = words.get("message") or words.get("code")
+    return {
+        **found,
+        "id": data_source_id,
+        "success": True if data is None else _passed(status, contract),
+        "status": status,
+        "message": said(" ".join(str(words or "").split()), site),
+    }
+
+
+def read_member(data: Mapping[str, Any], contract: VizdomContract) -> Member:
+    """Return a member under our own field names."""
+    renamed = {"id": contract.member_id_field, "email": contract.email_field, "role": contract.role_field}
+    return _renamed(data, renamed)  # type: ignore[return-value]
+
+
+def read_invite(data: Mapping[str, Any], contract: VizdomContract) -> Invite:
+    """Return an invite under our own field names."""
+    renamed = {
+        "id": contract.invite_id_field,
+        "email": contract.email_field,
+        "role": contract.role_field,
+        "status": contract.invite_status_field,
+    }
+    return _renamed(data, renamed)  # type: ignore[return-value]
+
+
+def is_there_already(error: InvalidRequestError, contract: VizdomContract) -> bool:
+    """Return whether a refused invite is refused because the address is a member's, or invited."""
+    said_so = any(word in str(error).lower() for word in contract.invited_words)
+    return error.status == 409 or (error.status in {400, 422} and said_so)
+
+
+def _passed(status: object, contract: VizdomContract) -> bool | None:
+    if isinstance(status, bool):
+        return status
+    word = str(status).strip().lower()
+    if word in contract.test_passed_words:
+        return True
+    return False if word in contract.test_failed_words else None
+
+
+def _is_open(name: str, contract: VizdomContract) -> bool:
+    ours = {contract.host_field, contract.port_field, contract.database_field, contract.username_field}
+    return str(name).lower() in _OPEN or name in ours
+
+
+def _is_secret_name(name: str, contract: VizdomContract) -> bool:
+    return name == contract.password_field or "password" in str(name).lower()
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, str) and len(value.strip()) >= LEAST_SECRET:
+        # A key of many lines may come back cut, or in one line.
+        yield from {
+            value,
+            *(line.strip() for line in value.splitlines() if len(line.strip()) >= LEAST_SECRET),
+        }
+
+
+def _renamed(data: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {**data, **{ours: data[theirs] for ours, theirs in names.items() if theirs and theirs in data}}

@@ -1,0 +1,142 @@
+"""Calls of the Vizdom hook that make up a workspace: new dashboards, data sources, members. All are assumed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_visio.api import vizdom as api
+from airflow_provider_visio.api import vizdom_workspace as workspace
+from airflow_provider_visio.api.reply import unexpected
+from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.hooks.base import VisioBaseHook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_visio.api.vizdom import Dashboard
+    from airflow_provider_visio.api.vizdom_contract import VizdomContract
+    from airflow_provider_visio.api.vizdom_workspace import DataSource, Invite, Member, SourceTest
+
+
+class VizdomWorkspace(VisioBaseHook):
+    """The part of :class:`airflow_provider_visio.hooks.vizdom.VizdomHook` that is about the workspace."""
+
+    @property
+    @abstractmethod
+    def contract(self) -> VizdomContract:
+        """The undocumented calls as this connection has them."""
+
+    def create_dashboard(self, name: str, *, description: str | None = None, **fields: Any) -> Dashboard:
+        """
+        Make a dashboard; an Editor's or Admin's key may (source: assumed).
+
+        :param name: its name.
+        :param description: its description.
+        :param fields: other fields, by the service's names.
+        :return: the dashboard, with ``id``.
+        :raises InvalidRequestError: the name is empty, or the service refuses a field.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may have been made all the same.
+        """
+        request = api.create_dashboard(name, description, fields, self.contract)
+        return cast("Dashboard", self._object(request))
+
+    def list_data_sources(self) -> Iterator[DataSource]:
+        """Iterate over the workspace's data sources, through all pages; no secrets are in them (source: assumed)."""
+        contract = self.contract
+        for found in self.get_conn().pages(workspace.list_data_sources(contract)):
+            yield workspace.read_data_source(found, contract)
+
+    def create_data_source(
+        self,
+        name: str,
+        source_type: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        source_conn_id: str | None = None,
+    ) -> DataSource:
+        """
+        Connect a data source; an Editor's or Admin's key may (source: assumed).
+
+        :param name: its name.
+        :param source_type: what it is, in the service's words: ``postgresql``, ``mysql``, ... (assumed).
+        :param settings: how to reach it: for a database ``host``, ``port``, ``database``, ``username`` and
+            ``password`` (inferred). All but what is known to be harmless is masked in logs and left out of errors.
+        :param source_conn_id: id of an Airflow connection to take host, port, database (its Schema), username (its
+            Login) and password from; ``settings`` comes on top.
+        :return: the data source, with ``id``, without the secrets of its settings.
+        :raises InvalidRequestError: there are no settings, no such connection, or the service refuses something.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may have been made all the same.
+        """
+        contract = self.contract
+        whole = {**self._settings_of(source_conn_id), **(settings or {})}
+        for secret in workspace.secrets_in(whole, contract):
+            mask_secret(secret)
+        request = workspace.create_data_source(name, source_type, whole, contract)
+        return workspace.read_data_source(self._object(request, needs=contract.source_id_field), contract)
+
+    def test_data_source(self, data_source_id: str) -> SourceTest:
+        """
+        Have the service try a data source (source: assumed).
+
+        :return: ``id``, ``success`` (None for a status word that the contract does not know), ``status`` and
+            ``message`` in the service's words. A test that fails is no error here.
+        :raises NotFoundError: there is no such data source.
+        """
+        contract, site = self.contract, self.get_conn().site
+        request = workspace.test_data_source(data_source_id, contract)
+        data = self._data(request)
+        if data is not None and not isinstance(data, Mapping):
+            raise unexpected(request, site, "answered without an object in `data`")
+        return workspace.read_test(data, data_source_id, contract, site)
+
+    def delete_data_source(self, data_source_id: str) -> None:
+        """
+        Delete a data source for good; what is drawn from it stops loading (source: assumed).
+
+        :raises NotFoundError: there is no such data source.
+        """
+        self._data(workspace.delete_data_source(data_source_id, self.contract))
+
+    def list_members(self) -> Iterator[Member]:
+        """Iterate over the workspace's members, through all pages (source: assumed)."""
+        contract = self.contract
+        for found in self.get_conn().pages(workspace.list_members(contract)):
+            yield workspace.read_member(found, contract)
+
+    def invite_member(self, email: str, role: str) -> Invite:
+        """
+        Invite somebody by e-mail; only an Admin's key may (source: assumed).
+
+        :param email: the address.
+        :param role: ``viewer``, ``editor`` or ``admin``.
+        :return: the invite, with ``id``; it has the address in it.
+        :raises InvalidRequestError: there is no such role, or the address is a member's or invited already.
+        :raises PermissionDeniedError: the key is not an Admin's.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, a mail may have been sent all the same.
+        """
+        contract = self.contract
+        request = workspace.invite_member(email, role, contract)
+        return workspace.read_invite(self._object(request, needs=contract.invite_id_field), contract)
+
+    def _settings_of(self, source_conn_id: str | None) -> dict[str, Any]:
+        if source_conn_id is None:
+            return {}
+        try:
+            found = self.get_connection(source_conn_id)
+        except AirflowNotFoundException as error:
+            raise InvalidRequestError.of(
+                "source_conn_id", f"the connection {source_conn_id!r} is not defined"
+            ) from error
+        return workspace.connection_settings(
+            host=found.host,
+            port=found.port,
+            schema=found.schema,
+            login=found.login,
+            password=found.password,
+            contract=self.contract,
+        )

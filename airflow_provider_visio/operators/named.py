@@ -1,0 +1,103 @@
+"""Make a thing once that can carry no tag: it is found again by its name, as one that was not there before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.intent import ASK_KEY
+from airflow_provider_visio.operators.once import Calls
+from airflow_provider_visio.state_store import StateStore
+from airflow_provider_visio.waiting import epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from airflow.sdk import Context
+
+    from airflow_provider_visio.operators.once import Once
+
+BEFORE_KEY = "visio_before"
+_GONE = "visio_gone"
+
+
+class Named:
+    """
+    Something that a task makes once, told from others of its name by what was there before.
+
+    :param context: the task's context.
+    :param name: the name that it is given.
+    :param list_all: lists all things of its kind.
+    """
+
+    def __init__(
+        self, context: Context, name: str, list_all: Callable[[], Iterable[Mapping[str, Any]]]
+    ) -> None:
+        self._store = StateStore(context)
+        self._name = str(name).strip()
+        self._list_all = list_all
+        self._before: Any = self._store.get(BEFORE_KEY)
+
+    def get(
+        self,
+        once: Once,
+        make: Callable[[], Mapping[str, Any]],
+        *,
+        discard: Callable[[str], None] | None,
+        turn: float,
+    ) -> Mapping[str, Any]:
+        """
+        Return it: made now, or found.
+
+        :param once: what the task asks for, and has written down of it.
+        :param make: makes it.
+        :param discard: deletes one by its id; None where the service cannot.
+        :param turn: seconds for which a call may wait for its turn within the rate limit.
+        """
+
+        def ask(tag: dict[str, str]) -> Mapping[str, Any]:
+            there = [one["id"] for one in self._called(self._name)]
+            self._before = {"ask": tag[ASK_KEY], "name": self._name, "ids": there}
+            self._store.set(BEFORE_KEY, self._before)
+            return make()
+
+        found = once.get(
+            Calls(
+                ask=ask,
+                look_at=self._look_at,
+                look_up=self._look_up,
+                phase_of=lambda one: "deleted" if one.get(_GONE) else "open",
+                discard=discard,
+                turn=turn,
+            )
+        )
+        once.close()
+        return found
+
+    def _called(self, name: str) -> list[dict[str, Any]]:
+        return [
+            {**one, "id": str(one["id"])}
+            for one in self._list_all()
+            if one.get("id") and one.get("name") == name
+        ]
+
+    def _look_at(self, wanted: str, _: float) -> Mapping[str, Any]:
+        # In the list, for a 404 of a call that nobody has documented is no word that it is gone.
+        found = (one for one in self._list_all() if str(one.get("id")) == wanted)
+        return {**next(found, {_GONE: True}), "id": wanted}
+
+    def _look_up(self, mark: dict[str, str], since: float | None) -> list[Mapping[str, Any]]:
+        name, before = self._name, set()
+        if ASK_KEY in mark:
+            if not isinstance(self._before, dict) or self._before.get("ask") != mark[ASK_KEY]:
+                return []  # What was there is written down first, so nothing was sent.
+            name, before = self._before["name"], set(self._before["ids"])
+        return [
+            one
+            for one in self._called(name)
+            if one["id"] not in before and _is_after(one.get("created_at"), since)
+        ]
+
+
+def _is_after(created_at: object, since: float | None) -> bool:
+    created = epoch(created_at)
+    return created is None or since is None or created >= since

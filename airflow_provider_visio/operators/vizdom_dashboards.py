@@ -1,0 +1,88 @@
+"""Operator that makes a dashboard in Vizdom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.arguments import given
+from airflow_provider_visio.intent import check_on_existing
+from airflow_provider_visio.links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.operators.vizdom_base import VizdomOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_visio.intent import OnExisting
+
+
+class VizdomCreateDashboardOperator(VizdomOperator):
+    """
+    Make a dashboard.
+
+    The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is a dict
+    with ``id``, ``name`` and ``created_at``, as far as the service gives them.
+
+    A retry makes none where an earlier try has made it, also where the reply to that was lost: it is then found in the
+    list by its name, as one that was not there before. Another of the same name that somebody makes in that moment can
+    be taken for it.
+
+    :param name: the dashboard's name. (templated)
+    :param description: its description. (templated)
+    :param fields: other fields, by the service's names. (templated)
+    :param on_existing: what becomes, when the task is cleared, of the dashboard that it made: ``"reuse"`` keeps it and
+        makes no other, ``"replace"`` makes another (no call to delete one is known), ``"fail"`` fails.
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param vizdom_conn_id: id of the Airflow connection; its key must be an Editor's or Admin's. (templated)
+    :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
+    :raises PermissionDeniedError: the key's maker may not.
+    :raises VisioProviderError: it cannot be looked up whether an earlier try has made it; nothing is made.
+    """
+
+    template_fields: Sequence[str] = ("name", "description", "fields", "vizdom_conn_id")
+    template_fields_renderers = {"fields": "json"}  # noqa: RUF012
+    operator_extra_links = (VizdomDashboardLink(),)
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        description: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+        on_existing: OnExisting = "reuse",
+        vizdom_conn_id: str = "vizdom_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.name = name
+        self.description = description
+        self.fields = fields
+        self.on_existing = on_existing
+        self.vizdom_conn_id = vizdom_conn_id
+        check_on_existing(on_existing)
+        given(name, "name")
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Make the dashboard, unless it was made."""
+        from airflow_provider_visio.operators.named import Named
+        from airflow_provider_visio.operators.once import Once
+
+        hook = self.hook
+
+        def make() -> Mapping[str, Any]:
+            made = hook.create_dashboard(self.name, description=self.description, **(self.fields or {}))
+            self.log.info("Dashboard %s is made.", made["id"])
+            return made
+
+        asked = {"name": self.name, "description": self.description, "fields": self.fields}
+        found = Named(context, self.name, hook.list_dashboards).get(
+            Once(context, asked, self.on_existing),
+            make,
+            discard=None,
+            turn=hook.get_conn().site.rate_limit_wait,
+        )
+        remember_link(context, hook.dashboard_url(found["id"]))
+        kept = ("id", "name", "created_at")
+        return {name: found[name] for name in kept if found.get(name) is not None}

@@ -1,0 +1,118 @@
+"""Operator that invites somebody to Vizdom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.arguments import given
+from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
+from airflow_provider_visio.operators.vizdom_base import VizdomOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_visio.operators.once import Once
+
+
+class VizdomInviteMemberOperator(VizdomOperator):
+    """
+    Invite somebody to the workspace by e-mail.
+
+    The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is ``{"id",
+    "role", "invited": True}``, without the address; with ``ignore_existing``, for somebody who is a member or invited
+    already, ``{"role", "invited": False}``.
+
+    Invites are in no list that is known. So where the reply is lost, nobody can tell whether the mail was sent: the
+    task fails and says so, and a retry invites again. Where the service then answers that the address is invited
+    already, that counts as done.
+
+    :param email: the address. Kept out of logs and rendered fields. (templated)
+    :param role: ``viewer``, ``editor`` or ``admin``. (templated)
+    :param ignore_existing: take somebody who is a member or invited already as done; the role stays what it was.
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param vizdom_conn_id: id of the Airflow connection; its key must be an Admin's. (templated)
+    :raises InvalidRequestError: the input is refused, or the address is a member's or invited already.
+    :raises PermissionDeniedError: the key is not an Admin's.
+    """
+
+    template_fields: Sequence[str] = ("email", "role", "vizdom_conn_id")
+
+    def __init__(
+        self,
+        *,
+        email: str,
+        role: str = "viewer",
+        ignore_existing: bool = False,
+        vizdom_conn_id: str = "vizdom_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.email = email
+        self.role = role
+        self.ignore_existing = ignore_existing
+        self.vizdom_conn_id = vizdom_conn_id
+        given(email, "email")
+        given(role, "role")
+
+    @property
+    def email(self) -> str:
+        """The address."""
+        return self._email
+
+    @email.setter
+    def email(self, address: str) -> None:
+        # As of VizdomCreateDataSourceOperator.settings.
+        if address and hasattr(self, "_email"):
+            from airflow.sdk.log import mask_secret
+
+            mask_secret(address)
+        self._email = address
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Send the invite, unless it was sent."""
+        from airflow_provider_visio.api.vizdom_workspace import is_there_already
+        from airflow_provider_visio.operators.once import Once
+
+        hook = self.hook
+        once = Once(context, {"email": self.email, "role": self.role}, "reuse")
+        may_be_ours = once.record is not None and once.record.sent and not once.record.id
+        try:
+            invite_id = self._invite(once)["id"]
+        except InvalidRequestError as error:
+            if not is_there_already(error, hook.contract):
+                raise
+            if not (self.ignore_existing or may_be_ours):
+                raise error.saying(
+                    "To send the mail once more, use Pending invites in Vizdom's settings; with ignore_existing=True "
+                    "this task takes somebody who is there already as done."
+                ) from error
+            self.log.info("The address is a member's, or invited already; nothing is sent.")
+            return {"role": self.role, "invited": False}
+        except VisioProviderError as error:
+            if not error.ambiguous:
+                raise
+            raise error.saying(
+                "An answer to that retry that the address is invited already counts as done."
+            ) from error
+        once.close()
+        return {"id": invite_id, "role": self.role, "invited": True}
+
+    def _invite(self, once: Once) -> Mapping[str, Any]:
+        from airflow_provider_visio.operators.once import Calls
+
+        def ask(_: dict[str, str]) -> Mapping[str, Any]:
+            made = self.hook.invite_member(self.email, self.role)
+            self.log.info("Invite %s is sent.", made["id"])
+            return made
+
+        return once.get(
+            Calls(
+                ask=ask,
+                look_at=lambda invite_id, _: {"id": invite_id},
+                look_up=None,
+                phase_of=lambda _: "arrived",
+                discard=None,
+            )
+        )
