@@ -57,6 +57,9 @@ def public(kind: str) -> list[type]:
                 for one_name, one in vars(module).items()
                 if inspect.isclass(one)
                 and one_name.startswith(_SERVICES)
+                and one_name.endswith(kind[:-1].capitalize())
+                and "Base" not in one_name
+                and not inspect.isabstract(one)
                 and one.__module__.startswith(f"{_PACKAGE}.{kind}.")
                 and one not in found
             ]
