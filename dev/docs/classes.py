@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.get_provider_info import get_provider_info
 from dev.docs import docstring
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KINDS = ("operators", "sensors", "triggers", "hooks")
 _PACKAGE = "airflow_provider_visio"
@@ -77,13 +80,13 @@ def parameters(of: type) -> list[Parameter]:
         if "__init__" not in vars(base):
             continue
         own = base.__module__.startswith(_PACKAGE)
-        for name, one in inspect.signature(base.__init__).parameters.items():
+        for name, one in _init_of(base).items():
             declared.setdefault(name, (one, own))
     # Those that its class declares itself must be told of.
     first = next(base for base in of.__mro__ if "__init__" in vars(base))
     silent = [
         name
-        for name, one in inspect.signature(first.__init__).parameters.items()
+        for name, one in _init_of(first).items()
         if name != "self" and one.kind is not one.VAR_KEYWORD and name not in said
     ]
     unknown = [name for name in said if name not in declared]
@@ -91,17 +94,21 @@ def parameters(of: type) -> list[Parameter]:
         raise ValueError(f"{of.__name__}: no word of {silent}, or no parameter for the word of {unknown}")
     templated = set(getattr(of, "template_fields", ()))
     return [
-        _parameter(name, *declared[name], meaning=meaning, templated=name in templated)
+        Parameter(
+            name,
+            type="" if one.annotation is one.empty else str(one.annotation),
+            default=None if one.default is one.empty else repr(one.default),
+            templated=name in templated,
+            meaning=meaning.removesuffix(" (templated)"),
+            own=own,
+        )
         for name, meaning in said.items()
+        for one, own in [declared[name]]
     ]
 
 
-def _parameter(
-    name: str, one: inspect.Parameter, own: bool, *, meaning: str, templated: bool
-) -> Parameter:
-    default = None if one.default is one.empty else repr(one.default)
-    kind = "" if one.annotation is one.empty else str(one.annotation)
-    return Parameter(name, kind, default, templated, meaning.removesuffix(" (templated)"), own)
+def _init_of(of: type) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(vars(of)["__init__"]).parameters
 
 
 def methods(of: type) -> list[tuple[str, Any]]:

@@ -36,8 +36,7 @@ def read(of: object) -> Docstring:
     start = next((number for number, line in enumerate(lines) if _FIELD.match(line)), len(lines))
     text = "\n".join(lines[:start]).strip()
     found = Docstring([" ".join(part.split()) for part in text.split("\n\n") if part])
-    for entry in _entries(lines[start:]):
-        kind, name, meaning = _FIELD.match(entry).groups()
+    for kind, name, meaning in _fields(lines[start:]):
         if kind == "return":
             found.returns = meaning
         else:
@@ -45,12 +44,13 @@ def read(of: object) -> Docstring:
     return found
 
 
-def _entries(lines: list[str]) -> list[str]:
-    """Return each field as one line."""
-    entries: list[str] = []
+def _fields(lines: list[str]) -> list[tuple[str, str, str]]:
+    """Return kind, name and meaning of each field."""
+    fields: list[tuple[str, str, str]] = []
     for line in lines:
-        if _FIELD.match(line):
-            entries.append(line)
+        if match := _FIELD.match(line):
+            fields.append((match[1], match[2] or "", match[3]))
         elif line.strip():
-            entries[-1] += " " + line.strip()
-    return entries
+            kind, name, meaning = fields[-1]
+            fields[-1] = (kind, name, f"{meaning} {line.strip()}")
+    return fields

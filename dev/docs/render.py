@@ -92,7 +92,9 @@ def _method(name: str, method: Any) -> list[str]:
     if isinstance(method, property):
         return [f"### {name}", "", *(prose(part) for part in said.text)]
     signature = inspect.signature(method)
-    signature = signature.replace(parameters=[one for one in signature.parameters.values() if one.name != "self"])
+    signature = signature.replace(
+        parameters=[one for one in signature.parameters.values() if one.name != "self"]
+    )
     lines = [f"### {name}", "", code(_plain(f"{name}{signature}"))]
     for paragraph in said.text:
         lines += ["", prose(paragraph)]
@@ -139,7 +141,11 @@ def _kind(one: Field) -> str:
 
 
 def _default(one: Field) -> str:
-    return "" if one.default is None else code(str(one.default).lower() if one.kind == "boolean" else str(one.default))
+    return (
+        ""
+        if one.default is None
+        else code(str(one.default).lower() if one.kind == "boolean" else str(one.default))
+    )
 
 
 def index() -> list[str]:

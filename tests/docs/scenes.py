@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import requests
 from conftest import connect
 
 from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -139,3 +140,62 @@ def a_table_of_customers(stage: Stage) -> Iterator[None]:
     assert set(stage.states().values()) == {"success"}
     assert {request["metadata"]["customer"] for request in stage.asked()} == {"K-1", "K-3"}
     assert len(stage.stored(".jpg")) == 2
+
+
+@scene
+def a_warehouse(stage: Stage) -> Iterator[None]:
+    value = {
+        "conn_type": "postgres",
+        "host": "db",
+        "schema": "dwh",
+        "login": "reader",
+        "password": "s3cret-4711",
+    }
+    stage.monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(value))
+    yield
+    assert set(stage.states().values()) == {"success"}
+    (source,) = VizdomHook().list_data_sources()
+    assert source["name"] == "Warehouse"
+
+
+@scene
+def a_colleague(stage: Stage) -> Iterator[None]:
+    stage.monkeypatch.setenv("AIRFLOW_VAR_COLLEAGUE", "colleague@example.com")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert stage.sandbox.count("vizdom", "POST /invites") == 1
+
+
+SECRET = "5f2b" * 16
+
+
+def workflow_link(stage: Stage) -> dict[str, Any]:
+    """Return a permanent link in workflow mode, whose secret the connection has."""
+    box = stage.sandbox
+    connect(stage.monkeypatch, "visiono_default", box.visiono_url, box.visiono_key, workflow_secret=SECRET)
+    link = VisionoHook().create_permanent_link("Each damage, please.", unique_field_label="Plate")
+    back = {"secret": SECRET, "return_url": "https://fleet.example/back"}
+    box.control("PUT", f"/permanent-links/{link['id']}/workflow", back)
+    return link
+
+
+@scene
+def a_signed_link(stage: Stage) -> Iterator[None]:
+    link = workflow_link(stage)
+    gateway(stage, "sms_gateway")
+    stage.conf["link"] = link["request_url"]
+    yield
+    assert set(stage.states().values()) == {"success"}
+    url = texts(stage)[0]["text"].removeprefix("Bring it back: ")
+    assert requests.get(url, timeout=10).status_code == 200
+    assert requests.get(link["request_url"], timeout=10).status_code != 200
+
+
+@scene
+def a_way_back(stage: Stage) -> Iterator[None]:
+    link = workflow_link(stage)
+    given = {"photos": 2, "unique_field_value": "TN-123", "external_reference": "run-1"}
+    came = stage.sandbox.control("POST", f"/permanent-links/{link['id']}/submit", given)
+    stage.given["address"] = came["return_url"]
+    yield
+    assert stage.left["found"]["submission_id"] == came["id"]

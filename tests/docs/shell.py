@@ -25,6 +25,7 @@ def run(text: str, stage: Stage) -> None:
 
     ``pip install`` is only parsed, ``make`` and ``python -m`` only looked up: they take the network, or minutes.
     """
+    _forget_connections()
     for line in text.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if words:
@@ -45,6 +46,15 @@ def _airflow(words: list[str], stage: Stage) -> None:
             # A task gets it from the API server, which there is none of here.
             stage.monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", value)
             accepted(conn_id)
+
+
+def _forget_connections() -> None:
+    """Take away what another page has put into Airflow's database."""
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.query(Connection).delete()
 
 
 def _stored_connections() -> dict[str, str]:

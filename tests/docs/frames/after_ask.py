@@ -1,3 +1,4 @@
+# ruff: noqa: F401  what the block uses
 from datetime import timedelta
 
 from airflow.sdk import DAG

@@ -1,3 +1,4 @@
+# ruff: noqa: F401  what the block uses
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.sdk import DAG
 
