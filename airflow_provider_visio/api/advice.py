@@ -92,7 +92,9 @@ def _dialect_advice(call: Call, site: Site) -> str:
     if written != call.known_to:
         change = f"set the connection's extra `dialect` to `{call.known_to}`, with a Host that has it"
     else:
-        change = "check that the connection's Host is the API's base URL"
-        if written == "reference":
-            change += ", or set its extra `dialect` to `plugin` for a key of the plugin's API"
+        away = "reference" if written == "plugin" else "plugin"
+        change = (
+            "check that the connection's Host is the API's base URL, "
+            f"and whether your service follows the other: then set the extra `dialect` to `{away}`"
+        )
     return f"{doubt}, which the vendor's {known} has and its {other} has not: {change}."

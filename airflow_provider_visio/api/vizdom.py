@@ -23,6 +23,7 @@ VIZDOM = Service(
     default_base_url="https://api.vizdom.ai/v1",  # seed
     auth_header="Authorization",  # seed
     auth_prefix="Bearer ",  # seed
+    key_page="Settings > API Keys in Vizdom",  # docs
     # docs (access-control), as are the roles.
     denied_advice="A key may what the user who made it may: an Admin everything, an Editor all but inviting, a "
     "Viewer nothing. Put the key of an Admin (or Editor) into the connection's Password, or have that user's role "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import given
+from airflow_provider_visio.arguments import check_if_known, given
+from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
@@ -63,12 +64,14 @@ class VizdomCreateDashboardOperator(VizdomOperator):
         self.vizdom_conn_id = vizdom_conn_id
         check_on_existing(on_existing)
         given(name, "name")
+        check_if_known(_check_fields, fields=fields)
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the dashboard, unless it was made."""
         from airflow_provider_visio.operators.named import Named
         from airflow_provider_visio.operators.once import Once
 
+        _check_fields(self.fields or {})
         hook = self.hook
 
         def make() -> Mapping[str, Any]:
@@ -86,3 +89,8 @@ class VizdomCreateDashboardOperator(VizdomOperator):
         remember_link(context, hook.dashboard_url(found["id"]))
         kept = ("id", "name", "created_at")
         return {name: found[name] for name in kept if found.get(name) is not None}
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    if {"name", "description"} & set(fields):
+        raise InvalidRequestError.of("fields", "give name and description as arguments of their own")

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Dialect = Literal["both", "reference", "plugin"]
 
@@ -26,6 +26,14 @@ class Strict(BaseModel):
     """A body in which unknown names and wrong types are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# JSON has one kind of number: 24.0 is 24.
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
 
 
 class Person(Strict):

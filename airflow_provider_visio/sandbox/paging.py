@@ -80,8 +80,9 @@ def _by_cursor(query: dict[str, str], count: int, size: int, address: str) -> _P
 
 
 def _positive(text: str | None, default: int) -> int:
-    """Laravel ignores a page number that is none."""
-    return int(text) if text and text.isascii() and text.isdigit() and int(text[:9]) > 0 else default
+    """Laravel ignores a page number that is none, or none for PHP: there it has 19 digits at most."""
+    number = int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else 0
+    return number if 0 < number < 2**63 else default
 
 
 def _cursor(position: int) -> str:

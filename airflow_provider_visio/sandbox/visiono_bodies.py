@@ -4,19 +4,21 @@ import ipaddress
 import json
 import re
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from .options import Strict
+from .options import Strict, WholeNumber
 from .webhooks import EVENTS
 
-_EMAIL = re.compile(r"[^@\s]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+_INK = re.compile(r"[^\s\ufeff]")
+_URL = re.compile(r"https://([A-Za-z0-9.-]+)(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?(?:[/?#][!-~]*)?")
+_PUBLIC_NAME = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _METADATA_BYTES = 64 * 1024
 
 
 def _filled(value: str) -> str:
-    if not value.strip():
+    if not _INK.search(value):
         raise ValueError("The {field} field is required.")
     return value
 
@@ -34,17 +36,14 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _public_https(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-    except ValueError:
-        raise ValueError("The {field} field must be a valid URL.") from None
-    if parts.scheme != "https" or not host:
+    parts = _URL.fullmatch(value)
+    if parts is None:
         raise ValueError("The {field} field must be a valid HTTPS URL.")
+    host = parts[1]
     try:
         private = not ipaddress.ip_address(host).is_global
     except ValueError:
-        private = host == "localhost" or "." not in host
+        private = not _PUBLIC_NAME.fullmatch(host)
     if private:
         raise ValueError("The {field} field must be reachable from the public internet.")
     return value
@@ -60,6 +59,7 @@ Instructions = Annotated[str, Field(max_length=5000), AfterValidator(_filled)]
 Note = Annotated[str, Field(max_length=5000)]
 Label = Annotated[str, Field(min_length=1, max_length=255)]
 Email = Annotated[str, Field(max_length=255), AfterValidator(_email)]
+Hours = Annotated[WholeNumber, Field(ge=1, le=8760)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 Slug = Annotated[str, Field(min_length=3, max_length=30, pattern="^[a-z0-9-]+$")]
 Tags = Annotated[list[Label], Field(max_length=50)]
@@ -81,7 +81,7 @@ class CreatePhotoRequest(Strict):
     """POST /photo-requests."""
 
     instructions: Instructions
-    expires_in_hours: Annotated[int, Field(ge=1, le=8760)] = 0
+    expires_in_hours: Hours = 0
     recipient_email: Email = ""
     send_email: bool = False
     require_gps: bool = False

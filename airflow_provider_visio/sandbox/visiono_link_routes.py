@@ -27,7 +27,9 @@ async def list_links(
     found = list(world.links)
     if world.ground.settings.list_filters:
         if is_active is not None:
-            wanted = is_active.lower() in ("1", "true")
+            if is_active not in ("true", "false", "1", "0"):
+                raise validation_error({"is_active": ["The is active field must be true or false."]})
+            wanted = is_active in ("1", "true")
             found = [link for link in found if link.is_active is wanted]
         for tag in (tags or "").split(","):
             found = [link for link in found if not tag or tag in link.tags]

@@ -258,14 +258,14 @@ def _filters(
 ) -> list[Callable[[PhotoRequest], Any]]:
     # Times are compared as they are shown, in whole seconds.
     keep: list[Callable[[PhotoRequest], Any]] = []
-    if status:
+    if status is not None:
         if status not in _STATUSES:
             raise validation_error({"status": ["The selected status is invalid."]})
         keep.append(lambda one: one.status == status)
-    if after:
+    if after is not None:
         earliest = _moment("created_after", after)
         keep.append(lambda one: int(one.created_at) >= earliest)
-    if before:
+    if before is not None:
         latest = _moment("created_before", before)
         keep.append(lambda one: int(one.created_at) <= latest)
     return keep

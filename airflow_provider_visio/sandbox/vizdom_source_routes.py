@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from .clock import iso
 from .data_sources import DATABASES, DataSource
 from .evidence import known
-from .options import Strict
+from .options import Strict, WholeNumber
 from .visiono_routes import Here
 from .vizdom_replies import Vizdom, not_found, reply
 from .vizdom_routes import PROPOSAL
@@ -25,7 +25,7 @@ class DatabaseSettings(Strict):
     """The fields of a database in the app; their names in the API are assumed."""
 
     host: Word
-    port: Annotated[int, Field(ge=1, le=65_535)] = 5432
+    port: Annotated[WholeNumber, Field(ge=1, le=65_535)] = 5432
     database: Word
     username: Word
     password: Annotated[str, Field(max_length=1000)]

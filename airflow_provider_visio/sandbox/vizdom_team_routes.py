@@ -18,7 +18,7 @@ ACCESS = "docs.flowstatehq.com/configuration/access-control"
 
 router = APIRouter()
 
-_EMAIL = re.compile(r"[^@\s]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 
 
 def _email(value: str) -> str:

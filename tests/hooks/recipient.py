@@ -11,6 +11,8 @@ import requests
 from conftest import Sandbox
 from PIL import Image
 
+from airflow_provider_visio.hooks.visiono import VisionoHook
+
 
 def picture(seed: int = 0) -> bytes:
     made = io.BytesIO()
@@ -35,3 +37,16 @@ def submit(sandbox: Sandbox, request: Mapping[str, Any]) -> None:
     for _ in range(0 if request["items"] else 3):
         send_photo(request)
     sandbox.act(request["id"], "submit")
+
+
+def leave(hook: VisionoHook, link: Mapping[str, Any], photos: int = 1, **form: str) -> str:
+    """Leave photos under a permanent link through its page; the submission's id."""
+    draft = random.Random(str(sorted(form.items())) + str(photos)).randbytes(8).hex()
+    for n in range(photos):
+        files = {"photo": ("photo.jpg", picture(n), "image/jpeg")}
+        reply = requests.post(f"{link['request_url']}/photos", data={"draft": draft}, files=files, timeout=10)
+        assert reply.status_code == 201, reply.text
+    done = requests.post(f"{link['request_url']}/submit", data={"draft": draft, **form}, timeout=10)
+    assert done.ok, done.text
+    # The sandbox lists the newest first.
+    return next(hook.list_permanent_link_submissions(link["id"], limit=1))["id"]

@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 
 
@@ -61,6 +63,16 @@ def test_no_pages(sandbox, seven):
     sandbox.settings(pagination="none")
     reply = listed(sandbox, "?per_page=2&page=2")
     assert (names(reply), set(reply)) == (list("6543210"), {"data", "meta"})
+
+
+@pytest.mark.parametrize("name", ["page", "per_page", "cursor"])
+@pytest.mark.parametrize("pagination", ["page", "cursor"])
+def test_a_number_too_long_for_any_page_is_no_number(sandbox, seven, name, pagination):
+    sandbox.settings(pagination=pagination)
+    digits = "9" * 5000
+    if name == "cursor":
+        digits = base64.urlsafe_b64encode(f"at={digits}".encode()).decode()
+    assert listed(sandbox, f"?{name}={digits}")["data"] == listed(sandbox)["data"]
 
 
 @pytest.mark.parametrize("query", ["?per_page=0", "?per_page=x", "?page=0", "?page=-1", "?page=" + "9" * 30])

@@ -12,14 +12,19 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from airflow.sdk import DAG, task
+import requests
+from airflow.sdk import DAG, BaseOperator, task
+from conftest import connect
 
+from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators.visiono import (
     VisionoCreatePhotoRequestOperator,
     VisionoDeletePhotoRequestOperator,
 )
+from airflow_provider_visio.workflow import workflow_url
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
@@ -197,3 +202,44 @@ def test_a_recipient_s_address_stays_out_of_what_airflow_keeps(sandbox, run_dag)
         kept = session.query(RenderedTaskInstanceFields).filter_by(run_id=run.run_id, task_id="ask").all()
         assert kept
         assert address not in str([row.rendered_fields for row in kept])
+
+
+def test_a_signed_link_is_rendered_for_whoever_sends_it(sandbox, run_dag, monkeypatch, tmp_path):
+    connect(
+        monkeypatch, "visiono_default", sandbox.visiono_url, sandbox.visiono_key, workflow_secret="s" * 64
+    )
+    link = VisionoHook().create_permanent_link("Each damage")
+    sandbox.control("PUT", f"/permanent-links/{link['id']}/workflow", {"secret": "s" * 64})
+    sent = tmp_path / "sent"
+
+    class Send(BaseOperator):
+        template_fields = ("message",)
+
+        def __init__(self, message: str, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.message = message
+
+        def execute(self, context: Any) -> None:
+            sent.write_text(self.message)
+
+    with DAG(
+        "signed", schedule=None, start_date=None, user_defined_macros={"workflow_url": workflow_url}
+    ) as dag:
+        Send(
+            task_id="send",
+            message="Dear Zoë: {{ workflow_url(params.link, params.plate, dag.dag_id, run_id) }}",
+            params={"link": link["request_url"], "plate": "W-1 & more"},
+        )
+    run = run_dag(dag)
+    assert run.state == "success"
+    url = sent.read_text().removeprefix("Dear Zoë: ")
+    query = dict(parse_qsl(urlsplit(url).query))
+    assert (query["uv"], query["src"], query["ref"]) == ("W-1 & more", "signed", run.run_id)
+    assert requests.get(url, timeout=10).status_code == 200
+
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        (kept,) = session.query(RenderedTaskInstanceFields).filter_by(run_id=run.run_id).all()
+        assert kept.rendered_fields["message"] == f"Dear Zoë: {url.replace(query['sig'], '***')}"

@@ -1,0 +1,257 @@
+"""The table of Vizdom's assumed calls: each row has its evidence, and can be replaced by a connection."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_visio.api.vizdom import ExportContract, create_export
+from airflow_provider_visio.api.vizdom_contract import VizdomContract, rows
+from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.hooks.vizdom import VizdomHook
+from api.local_server import Answer, LocalServer, Received
+
+NAMES = [row.name for row in rows()]
+
+# What each call is used with, by the beginning of its rows' names.
+CALLS: dict[str, Any] = {
+    "dashboard": lambda hook: hook.get_dashboard("d-1"),
+    "create_dashboard": lambda hook: hook.create_dashboard("Claims", description="By week"),
+    "start": lambda hook: hook.create_export("d-1", "pdf"),
+    "export": lambda hook: hook.get_export("e-1"),
+    "data_sources": lambda hook: list(hook.list_data_sources()),
+    "create_data_source": lambda hook: hook.create_data_source("Shop", "mysql", {"host": "h"}),
+    "test_data_source": lambda hook: hook.test_data_source("s-1"),
+    "delete_data_source": lambda hook: hook.delete_data_source("s-1"),
+    "members": lambda hook: list(hook.list_members()),
+    "invite": lambda hook: hook.invite_member("a@example.com", "editor"),
+}
+
+
+@pytest.fixture
+def shop(monkeypatch) -> str:
+    """An Airflow connection to a database."""
+    fields = {
+        "conn_type": "mysql",
+        "host": "h",
+        "port": 3306,
+        "schema": "shop",
+        "login": "bi",
+        "password": "pw-12345",
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(fields))
+    return "shop"
+
+
+# What the service answers: something under every reply field, and what a replaced row names.
+ONE = {
+    "id": "x-1", "name": "n", "type": "t", "status": "success", "created_at": "c", "email": "a@example.com",
+    "role": "viewer", "download_url": "u", "expires_at": "e", "error": "r", "message": "m", "settings": {},
+    "zz": "theirs",
+}  # fmt: skip
+
+
+@pytest.fixture
+def talk(serve, connection):
+    """Return a function that makes one call under some changes to the contract, and tells what was sent and read."""
+
+    def make(call: str, **changes: Any) -> tuple[Received, Any]:
+        server: LocalServer = serve(
+            Answer(200, {"data": [ONE] if call in {"data_sources", "members"} else ONE})
+        )
+        result = CALLS[call](VizdomHook(connection("my_vizdom", server.url, "key12345", contract=changes)))
+        return server.received[0], result
+
+    return make
+
+
+def test_each_row_says_how_surely_it_is_known_and_why():
+    assert {row.evidence for row in rows()} == {"docs", "inferred", "assumed"}
+    assert all(len(row.why) > 10 for row in rows())
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_a_connection_s_table_has_its_own_values():
+    mine = {row.name: row.value for row in rows(replace(VizdomContract(), invite_path="/team/invites"))}
+    assert mine["invite_path"] == "/team/invites"
+    assert mine["members_path"] == "/members"
+
+
+def test_the_earlier_name_still_is_one():
+    assert ExportContract is VizdomContract
+    assert create_export("d-1", "pdf", ExportContract()).path == "/exports"
+
+
+def body_of(request: Received) -> dict[str, Any]:
+    return json.loads(request.body)
+
+
+VERBS = {"GET": "POST", "POST": "PATCH", "DELETE": "POST"}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_each_verb_can_be_replaced(talk, call):
+    before = talk(call)[0].method
+    assert talk(call, **{f"{call}_verb": VERBS[before].lower()})[0].method == VERBS[before]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_each_path_can_be_replaced(talk, call):
+    path = getattr(VizdomContract(), f"{call}_path")
+    last = talk(call, **{f"{call}_path": f"/team{path}/zz"})[0].path
+    assert last == f"/v1/team{path.format(dashboard_id='d-1', export_id='e-1', data_source_id='s-1')}/zz"
+
+
+SENT = {
+    "dashboard_name_field": ("create_dashboard", "name", "Claims"),
+    "dashboard_description_field": ("create_dashboard", "description", "By week"),
+    "dashboard_field": ("start", "dashboard_id", "d-1"),
+    "format_field": ("start", "format", "pdf"),
+    "source_name_field": ("create_data_source", "name", "Shop"),
+    "source_type_field": ("create_data_source", "type", "mysql"),
+    "source_settings_field": ("create_data_source", "settings", {"host": "h"}),
+    "email_field": ("invite", "email", "a@example.com"),
+    "role_field": ("invite", "role", "editor"),
+}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_each_field_that_is_sent_can_be_replaced(talk, name):
+    call, usual_name, value = SENT[name]
+    assert body_of(talk(call)[0])[usual_name] == value
+    body = body_of(talk(call, **{name: "zz"})[0])
+    assert body["zz"] == value
+    assert usual_name not in body
+
+
+SETTINGS = {
+    "host_field": "h",
+    "port_field": 3306,
+    "database_field": "shop",
+    "username_field": "bi",
+    "password_field": "pw-12345",
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_setting_that_a_connection_gives_can_be_replaced(serve, connection, shop, name):
+    server = serve(Answer(200, {"data": ONE}))
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract={name: "zz"}))
+    hook.create_data_source("Shop", "mysql", source_conn_id=shop)
+    settings = body_of(server.received[0])["settings"]
+    assert settings["zz"] == SETTINGS[name]
+    assert len(settings) == 5
+
+
+READ = {
+    "id_field": ("export", "id"),
+    "status_field": ("export", "status"),
+    "url_field": ("export", "download_url"),
+    "expires_field": ("export", "expires_at"),
+    "error_field": ("export", "error"),
+    "source_id_field": ("create_data_source", "id"),
+    "source_name_field": ("data_sources", "name"),
+    "source_type_field": ("data_sources", "type"),
+    "source_status_field": ("create_data_source", "status"),
+    "source_created_field": ("data_sources", "created_at"),
+    "test_status_field": ("test_data_source", "status"),
+    "test_message_field": ("test_data_source", "message"),
+    "member_id_field": ("members", "id"),
+    "email_field": ("members", "email"),
+    "role_field": ("members", "role"),
+    "invite_id_field": ("invite", "id"),
+    "invite_status_field": ("invite", "status"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_each_field_that_is_read_can_be_replaced(talk, name):
+    call, ours = READ[name]
+
+    def value(result: Any) -> Any:
+        return (result[0] if isinstance(result, list) else result)[ours]
+
+    assert value(talk(call)[1]) != "theirs"
+    assert value(talk(call, **{name: "zz"})[1]) == "theirs"
+
+
+def test_each_list_of_words_can_be_replaced(talk, serve, connection):
+    assert talk("test_data_source", test_status_field="zz")[1]["success"] is None
+    assert (
+        talk("test_data_source", test_status_field="zz", test_passed_words=["Theirs"])[1]["success"] is True
+    )
+    assert (
+        talk("test_data_source", test_status_field="zz", test_failed_words=["THEIRS"])[1]["success"] is False
+    )
+    assert body_of(talk("start", formats=["PDF"])[0])["format"] == "pdf"
+    with pytest.raises(InvalidRequestError, match="is not one of xlsx"):
+        talk("start", formats=["xlsx"])
+    assert body_of(talk("invite", roles=["Editor", "Guest"])[0])["role"] == "Editor"
+    with pytest.raises(InvalidRequestError, match="is not one of member"):
+        talk("invite", roles=["member"])
+
+
+@pytest.mark.parametrize(("name", "word", "outcome"), [
+    ("done_words", "theirs", "done"), ("failed_words", "theirs", "failed"), ("open_words", "theirs", "wait"),
+])  # fmt: skip
+def test_each_list_of_an_export_s_words_can_be_replaced(serve, connection, caplog, name, word, outcome):
+    server = serve(Answer(200, {"data": ONE}))
+    contract = {"status_field": "zz", name: [word]}
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract=contract))
+    assert hook.judge(["x-1"])[0].outcome == outcome
+    assert "not known" not in caplog.text
+
+
+def test_these_tests_have_every_row():
+    """``invited_words`` is in tests/tasks/test_vizdom_operators.py, with the operator that reads them."""
+    tested = (
+        {f"{call}_{part}" for call in CALLS for part in ("verb", "path")}
+        | set(SENT)
+        | set(SETTINGS)
+        | set(READ)
+    )
+    words = {
+        "formats",
+        "roles",
+        "test_passed_words",
+        "test_failed_words",
+        "done_words",
+        "failed_words",
+        "open_words",
+    }
+    assert set(NAMES) - tested - words == {"invited_words"}
+
+
+def test_settings_may_stand_beside_the_name(talk):
+    assert body_of(talk("create_data_source", source_settings_field="")[0]) == {
+        "name": "Shop", "type": "mysql", "host": "h",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        ({"invit_path": "/x"}, "'invit_path' is not one of its names; did you mean 'invite_path'"),
+        ({"start_pth": "/x"}, "did you mean 'start_path'"),
+        ({"qqqqqq": "/x"}, "They are create_dashboard_path, .*, username_field"),
+        ({"invite_verb": "GET"}, "invite_verb must be one of POST, PUT, PATCH"),
+        ({"create_dashboard_verb": "DELETE"}, "create_dashboard_verb must be one of POST, PUT, PATCH"),
+        ({"data_sources_verb": "DELETE"}, "data_sources_verb must be one of GET, POST"),
+        (
+            {"invite_path": "/invites/{email}"},
+            "invite_path must be a path .*'/invites', without placeholders",
+        ),
+        (
+            {"test_data_source_path": "/test"},
+            r"must be a path .*, with no placeholder but \{data_source_id\}",
+        ),
+        ({"email_field": " "}, "email_field must not be empty"),
+        ({"roles": "viewer"}, "roles must be a list of words"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_refused_by_its_name(changes, advice):
+    with pytest.raises(InvalidRequestError, match=advice):
+        VizdomContract.with_changes(changes)

@@ -1,0 +1,137 @@
+"""Calls that the hooks have no method for: `request` and `request_pages`, of both services."""
+
+from __future__ import annotations
+
+import pytest
+from api.local_server import Answer
+
+from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    RateLimitedError,
+    ServiceError,
+    UnexpectedReplyError,
+)
+from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+BOTH = pytest.mark.parametrize("hook", [VisionoHook, VizdomHook])
+LIST = {VisionoHook: "/photo-requests", VizdomHook: "/dashboards"}
+SERVICE = {VisionoHook: "visiono", VizdomHook: "vizdom"}
+
+
+def fill(hook, count):
+    """Make sure that there are so many photo requests; dashboards are there from the beginning."""
+    if hook is VisionoHook:
+        for n in range(count):
+            hook().create_photo_request(f"Photo {n}")
+
+
+@BOTH
+@pytest.mark.parametrize("pagination", ["page", "cursor", "none"])
+def test_a_list_is_read_through_all_pages(sandbox, hook, pagination):
+    sandbox.settings(pagination=pagination, page_size=1)
+    fill(hook, 3)
+    whole = {
+        one["id"]
+        for one in getattr(hook(), "list_photo_requests" if hook is VisionoHook else "list_dashboards")()
+    }
+    found = [one["id"] for one in hook().request_pages("get", LIST[hook].lstrip("/"))]
+    assert len(found) == len(set(found)) >= 2
+    assert set(found) == whole
+
+
+@BOTH
+def test_no_more_is_asked_for_than_is_taken(sandbox, hook):
+    sandbox.settings(page_size=1)
+    fill(hook, 3)
+    route = f"GET {LIST[hook]}"
+    pages = hook().request_pages("GET", LIST[hook])
+    assert sandbox.count(SERVICE[hook], route) == 0
+    next(pages)
+    assert sandbox.count(SERVICE[hook], route) == 1
+    assert len(list(hook().request_pages("GET", LIST[hook], limit=1))) == 1
+    assert sandbox.count(SERVICE[hook], route) == 2
+
+
+def test_parameters_go_with_each_page(sandbox, visiono):
+    fill(VisionoHook, 4)
+    sandbox.act(visiono.create_photo_request("b")["id"], "cancel")
+    wanted = {"status": "pending", "per_page": 2, "created_after": None}
+    found = list(visiono.request_pages("GET", "/photo-requests", params=wanted))
+    assert {one["status"] for one in found} == {"pending"}
+    asked = [call["path"] for call in sandbox.calls() if call["method"] == "GET"]
+    assert len(asked) == 2
+    assert all("status=pending" in path and "created_after" not in path for path in asked)
+
+
+def ways(hook):
+    """The ways of asking for a list; each is called without an argument."""
+    return [
+        lambda: hook.request("GET", "/some/list"),
+        lambda: list(hook.request_pages("GET", "/some/list")),
+    ]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(401, {"message": "no"}), AuthenticationError),
+        (Answer(404, {"message": "no"}), NotFoundError),
+        (Answer(422, {"message": "no"}), InvalidRequestError),
+        (Answer(429, {"message": "no"}, {"Retry-After": "9999"}), RateLimitedError),
+        (Answer(500, {"message": "no"}), ServiceError),
+        (Answer(200, b"<html>"), UnexpectedReplyError),
+    ],
+)
+def test_errors_are_typed_and_name_the_call(serve, connection, hook, answer, error):
+    for n in range(2):
+        server = serve(*[answer] * 5)
+        conn_id = connection(f"my_{SERVICE[hook]}", server.url, "key12345")
+        with pytest.raises(
+            error, match=rf"GET /some/list, .*connection {conn_id}|GET /some/list, connection"
+        ):
+            ways(hook(conn_id))[n]()
+
+
+@BOTH
+def test_a_passing_fault_is_borne(serve, connection, hook):
+    for n in range(2):
+        server = serve(
+            Answer(503, {"message": "later"}), Answer(200, {"data": [{"id": 1}], "meta": {"total": 1}})
+        )
+        found = ways(hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")))[n]()
+        assert found == [{"id": 1}]
+        assert len(server.received) == 2
+
+
+@BOTH
+def test_a_page_in_the_middle_is_asked_for_again(sandbox, hook):
+    sandbox.settings(page_size=1)
+    fill(hook, 2)
+    pages = hook().request_pages("GET", LIST[hook])
+    first = next(pages)["id"]
+    sandbox.fault(SERVICE[hook], "status", status=502, times=1)
+    rest = [one["id"] for one in pages]
+    assert rest
+    assert first not in rest
+
+
+@BOTH
+def test_a_post_whose_reply_is_lost_is_not_repeated(sandbox, hook):
+    sandbox.fault(SERVICE[hook], "drop_after", method="POST", times=1)
+    with pytest.raises(ConnectionFailedError) as caught:
+        hook().request("POST", "/some/thing", body={"a": 1})
+    assert caught.value.ambiguous
+    assert len(sandbox.calls()) == 1
+
+
+@BOTH
+@pytest.mark.parametrize("data", [{"a": 1}, "x", 5])
+def test_what_is_no_list_has_no_pages(serve, connection, hook, data):
+    server = serve(Answer(200, {"data": data}))
+    with pytest.raises(UnexpectedReplyError, match="than a list"):
+        list(hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")).request_pages("GET", "/x"))
