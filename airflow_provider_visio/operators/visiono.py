@@ -6,12 +6,17 @@ from airflow_provider_visio.operators.visiono_batch import VisionoCreatePhotoReq
 from airflow_provider_visio.operators.visiono_links import (
     VisionoCreatePermanentLinkOperator,
     VisionoDeletePermanentLinkOperator,
+    VisionoDownloadPermanentLinkPhotosOperator,
     VisionoUpdatePermanentLinkOperator,
 )
 from airflow_provider_visio.operators.visiono_requests import (
     VisionoCreatePhotoRequestOperator,
     VisionoDeletePhotoRequestOperator,
     VisionoDownloadPhotosOperator,
+)
+from airflow_provider_visio.operators.visiono_stats import (
+    VisionoGetStatsOperator,
+    VisionoQuotaShortCircuitOperator,
 )
 
 __all__ = [
@@ -20,6 +25,9 @@ __all__ = [
     "VisionoCreatePhotoRequestOperator",
     "VisionoDeletePermanentLinkOperator",
     "VisionoDeletePhotoRequestOperator",
+    "VisionoDownloadPermanentLinkPhotosOperator",
     "VisionoDownloadPhotosOperator",
+    "VisionoGetStatsOperator",
+    "VisionoQuotaShortCircuitOperator",
     "VisionoUpdatePermanentLinkOperator",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
@@ -12,16 +13,19 @@ from airflow_provider_visio.arguments import (
     given,
     ids_of,
     known_ids,
+    known_link,
+    link_id_of,
 )
+from airflow_provider_visio.destination import check_destination
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import remember_link
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.intent import OnExisting
@@ -179,12 +183,12 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
         self.link_id = link_id
         self.changes = changes
         self.visiono_conn_id = visiono_conn_id
-        known_ids(link_id, "link_id")
+        known_link(link_id)
         given(changes, "changes")
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Change the link."""
-        (link_id,) = ids_of(self.link_id, "link_id")
+        link_id = link_id_of(self.link_id)
         try:
             link = self.hook.update_permanent_link(link_id, **self.changes)
         except VisioProviderError as error:
@@ -230,6 +234,68 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
     def _run(self, context: Context) -> Any:
         """Delete the links."""
         return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
+
+
+class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
+    """
+    Store photos that came through a permanent link in an object store.
+
+    They come to ``<destination>/<link id>/``, with a ``manifest.json`` that has each file's path, length, sha256, media
+    type, item, submission, place and time. What an earlier try has stored whole is not fetched again. The manifest
+    tells of what this task was asked for; so where runs take different submissions, give each a destination of its own,
+    such as ``s3://photos/{{ run_id }}``. The output is ``{"id", "manifest", "files": [{"path", "bytes", "sha256",
+    "mime_type", "item"}]}``. The calls behind this are the plugin's.
+
+    :param link_id: id of the link, or the output of the task that made it or waited for submissions. (templated)
+    :param destination: an object store's URL or an absolute path. (templated)
+    :param submission_ids: only the photos of these submissions: ids, or the output of the sensor that waited for them;
+        None for all that have come so far. (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises PhotoRequestFailedError: nothing was submitted yet, or one of the submissions has no photos.
+    :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
+    :raises NotFoundError: there is no such link, or this service does not have the call.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "destination", "submission_ids", "visiono_conn_id")
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        destination: ObjectStoragePath | str,
+        submission_ids: Any = None,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.link_id = link_id
+        self.destination = destination
+        self.submission_ids = submission_ids
+        self.visiono_conn_id = visiono_conn_id
+        known_link(link_id)
+        if submission_ids is not None:
+            check_if_known(_submissions, submission_ids=submission_ids)
+        given(destination, "destination")
+        check_if_known(check_destination, destination=destination)
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Fetch, verify and store the photos."""
+        from airflow_provider_visio.transfer import summary
+
+        wanted = None if self.submission_ids is None else _submissions(self.submission_ids)
+        manifest = self.hook.download_permanent_link_photos(
+            link_id_of(self.link_id), self.destination, submission_ids=wanted
+        )
+        remember_link(context, manifest["about"].get("request_url"))
+        return summary(manifest)
+
+
+def _submissions(submission_ids: object) -> list[str]:
+    if isinstance(submission_ids, Mapping) and isinstance(submission_ids.get("submissions"), list | tuple):
+        submission_ids = submission_ids["submissions"]
+    return ids_of(submission_ids, "submission_ids")
 
 
 def _tags(fields: Mapping[str, Any]) -> list[Any]:
