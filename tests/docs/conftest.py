@@ -21,8 +21,9 @@ def stage(
     tmp_path: Path,
     serve: Callable[..., LocalServer],
     run_dag: Callable[..., Any],
+    later: Callable[[float, Callable[[], Any]], None],
 ) -> Iterator[Stage]:
     """A world of its own for one block."""
     gateway = serve(Answer(202, {"accepted": True}, {"Content-Type": "application/json"}))
     with bucket() as store:
-        yield Stage(sandbox, monkeypatch, tmp_path, store, gateway, run_dag)
+        yield Stage(sandbox, monkeypatch, tmp_path, store, gateway, run_dag, later)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import requests
@@ -199,3 +200,57 @@ def a_way_back(stage: Stage) -> Iterator[None]:
     stage.given["address"] = came["return_url"]
     yield
     assert stage.left["found"]["submission_id"] == came["id"]
+
+
+@scene
+def plenty_is_left(stage: Stage) -> Iterator[None]:
+    gateway(stage, "chat")
+    yield
+    assert stage.states()["warn"] == "skipped"
+    assert stage.states()["ask"] == "success"
+    assert texts(stage) == []
+
+
+@scene
+def little_is_left(stage: Stage) -> Iterator[None]:
+    stage.sandbox.settings(plan="free")
+    stage.submitted()
+    gateway(stage, "chat")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert texts(stage) == [{"text": "Visiono: 99 photos are left."}]
+
+
+@scene
+def too_little_is_left(stage: Stage) -> Iterator[None]:
+    stage.sandbox.settings(plan="free")
+    stage.conf["stop_below"] = 101
+    gateway(stage, "chat")
+    yield
+    assert stage.states()["ask"] == "skipped"
+    assert stage.asked() == []
+
+
+@scene
+def a_driver_comes(stage: Stage) -> Iterator[None]:
+    link = VisionoHook().create_permanent_link("Your pallet, please.", unique_field_label="Plate")
+    stage.conf["link_id"] = link["id"]
+    given = {"photos": 2, "unique_field_value": "TN-123"}
+    stage.later(600, lambda: stage.sandbox.control("POST", f"/permanent-links/{link['id']}/submit", given))
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert stage.output("came" if "came" in stage.states() else "driver")["count"] == 1
+    assert len(stage.stored(".jpg")) == (2 if "photos" in stage.states() else 0)
+
+
+@scene
+def the_asset_is_updated(stage: Stage) -> Iterator[None]:
+    """There is no scheduler to start it: it runs without an event, and its watcher is looked at by itself."""
+    yield
+    assert set(stage.states().values()) == {"skipped"}
+    (dag,) = stage.dags
+    (asset,) = dag.timetable.asset_condition.objects
+    (watcher,) = asset.watchers
+    assert watcher.trigger["classpath"].endswith(".VisionoPermanentLinkTrigger")
+    event = SimpleNamespace(extra={"payload": {"submissions": ["s1", "s2"]}})
+    assert dag.get_task("new").python_callable({asset: [event, event]}) == ["s1", "s2"]

@@ -22,9 +22,12 @@ class Stage:
     What a scene sets and looks at.
 
     :param gateway: stands in for whatever else a block calls by HTTP.
+    :param later: has something done once so many seconds have passed.
     :param given: names that a snippet finds defined.
     :param conf: params of the runs.
-    :param runs: how the DAGs of the block ended, by DAG.
+    :param dags: the DAGs of the block.
+    :param runs: how they ended, by DAG.
+    :param left: the names that a snippet leaves behind.
     """
 
     sandbox: Sandbox
@@ -33,8 +36,10 @@ class Stage:
     store: dict[str, Any]
     gateway: LocalServer
     run_dag: Callable[..., Any]
+    later: Callable[[float, Callable[[], Any]], None]
     given: dict[str, Any] = field(default_factory=dict)
     conf: dict[str, Any] = field(default_factory=dict)
+    dags: list[Any] = field(default_factory=list)
     runs: dict[str, Any] = field(default_factory=dict)
     left: dict[str, Any] = field(default_factory=dict)
 
@@ -45,6 +50,16 @@ class Stage:
             ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": str(ti.state)
             for ti in run.get_task_instances()
         }
+
+    def output(self, task_id: str) -> Any:
+        """Return what a task has returned, of a block with one DAG."""
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        (run,) = self.runs.values()
+        with create_session() as session:
+            rows = session.query(XComModel).filter_by(run_id=run.run_id, task_id=task_id, key="return_value")
+            return XComModel.deserialize_value(rows.one())
 
     def stored(self, suffix: str = "") -> list[str]:
         """Return the files in the store."""

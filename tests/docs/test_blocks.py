@@ -72,7 +72,8 @@ def run_python(block: Block, stage: Stage) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         if "DAG(" in text:
-            for dag in dags_in(text, stage.folder / "page_block.py"):
+            stage.dags = dags_in(text, stage.folder / "page_block.py")
+            for dag in stage.dags:
                 stage.runs[dag.dag_id] = run(dag, stage)
             assert stage.runs
         else:
