@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_visio.api.ids import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.waiting import epoch
 
 # Seconds before a task's execution_timeout at which a wait ends itself.
 LEAD = 5.0
@@ -64,7 +65,8 @@ def ids_of(value: object, name: str) -> list[str]:
     """
     Return the ids in what a user passes on: an id, the output of the task that made it, or a list of either.
 
-    A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived.
+    A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived, a batch's
+    (``{"ids": [...]}``) for those that were made.
 
     :param value: the id or ids.
     :param name: the parameter's name, for the error.
@@ -77,6 +79,8 @@ def ids_of(value: object, name: str) -> list[str]:
         found = ids_of(value["id"], name)
     elif isinstance(value, Mapping) and value.get("arrived"):
         found = ids_of(value["arrived"], name)
+    elif isinstance(value, Mapping) and value.get("ids"):
+        found = ids_of(value["ids"], name)
     elif value is not None and not isinstance(value, Mapping | bytes | int | float):
         try:
             entries = list(value)  # type: ignore[call-overload]
@@ -92,6 +96,26 @@ def ids_of(value: object, name: str) -> list[str]:
             f"{_shown(value)} holds no id; give an id, the output of the task that made it, or a list of these",
         )
     return list(dict.fromkeys(found))
+
+
+def link_id_of(value: object) -> str:
+    """
+    Return the id of one permanent link: as it is, or of the output of the task that made it or waited on it.
+
+    :raises InvalidRequestError: it is none, or several.
+    """
+    if isinstance(value, Mapping) and "link_id" in value:
+        value = value["link_id"]
+    found = ids_of(value, "link_id")
+    if len(found) > 1:
+        raise InvalidRequestError.of("link_id", f"give one link, not {len(found)}; map the task over several")
+    return check_id(found[0], "link_id")
+
+
+def known_link(value: object) -> None:
+    """Refuse a permanent link's id of which it is known while the DAG file is parsed that it cannot be."""
+    if is_literal(value):
+        link_id_of(value)
 
 
 def is_many(value: object) -> bool:
@@ -121,6 +145,23 @@ def seconds(value: float | timedelta | None, name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise InvalidRequestError.of(name, f"give seconds or a timedelta above zero, not {_shown(value)}")
     return float(value)
+
+
+def moment_of(value: object, name: str) -> float | None:
+    """
+    Return a moment as seconds since 1970, or None for none.
+
+    :param value: seconds since 1970, a datetime with a zone, or ISO 8601 text with one.
+    :raises InvalidRequestError: it is none of these.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    found = epoch(value)
+    if found is None:
+        raise InvalidRequestError.of(name, f"give a time with its zone, not {_shown(value)}")
+    return found
 
 
 def earliest_deadline(

@@ -53,7 +53,7 @@ class Intent:
         place = [ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1)]
         # What is left out counts for nothing, so that a field of a later version changes no fingerprint.
         given = {name: value for name, value in asked.items() if value is not None}
-        return cls(_fingerprint(place, 32), _fingerprint(given, 16))
+        return cls(fingerprint(place, 32), fingerprint(given, 16))
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,15 @@ def is_first_try(context: Mapping[str, Any]) -> bool:
     return number == 1 or (run is not None and isinstance(retries, int) and number == run - retries + 1)
 
 
+def was_cleared(context: Mapping[str, Any], run: int | None) -> bool:
+    """
+    Return whether a task was cleared since something was written down.
+
+    :param run: what :func:`run_of` was then, or None where nothing was written down.
+    """
+    return is_first_try(context) if run is None else run != run_of(context)
+
+
 def first_step(record: Record | None, *, tried_before: bool) -> Literal["ask", "look up", "look at"]:
     """
     Decide what a task that is about to ask does first.
@@ -203,7 +212,8 @@ def _is_time(value: object) -> bool:
     return is_number and 0 < value < 253_402_300_800  # type: ignore[operator]
 
 
-def _fingerprint(value: object, length: int) -> str:
+def fingerprint(value: object, length: int) -> str:
+    """Return a text of so many digits that is the same for the same JSON value."""
     text = json.dumps(_plain(value), sort_keys=True, default=str, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 

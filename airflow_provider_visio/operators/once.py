@@ -19,8 +19,8 @@ from airflow_provider_visio.intent import (
     Record,
     existing_step,
     first_step,
-    is_first_try,
     run_of,
+    was_cleared,
 )
 from airflow_provider_visio.state_store import StateStore
 from airflow_provider_visio.waiting import epoch
@@ -63,6 +63,7 @@ class Calls(Generic[Made]):
     :param discard: takes one back; None where the service cannot.
     :param final: the ends that a retry has to live with; after any other it asks anew.
     :param turn: seconds for which a call may wait for its turn within the rate limit.
+    :param change: brings one that is taken up to what is asked for now; None where that cannot be changed.
     """
 
     ask: Callable[[dict[str, str]], Made]
@@ -72,6 +73,7 @@ class Calls(Generic[Made]):
     discard: Callable[[str], None] | None
     final: Collection[Phase] = ()
     turn: float = 60.0
+    change: Callable[[Made], Made] | None = None
 
     @property
     def in_flight(self) -> float:
@@ -122,9 +124,12 @@ class Once:
             )
             if step == "fail":
                 raise VisioProviderError(_why_not(found["id"], foreign=foreign))
-            if changed:
+            if changed and (step != "reuse" or calls.change is None):
                 log.warning(_CHANGED, found["id"], "Another is asked for." if step != "reuse" else _STANDS)
             if step == "reuse":
+                if changed and calls.change is not None:
+                    log.info(_CHANGED, found["id"], "That one is changed accordingly.")
+                    return self._take_up(calls.change(found), cleared=cleared, intent=self.intent)
                 return self._take_up(found, cleared=cleared)
             if step == "replace":
                 self._replace(found, calls)
@@ -143,9 +148,7 @@ class Once:
     @property
     def _cleared(self) -> bool:
         """Whether the task was cleared since the record was written."""
-        if self.record is not None and self.record.run is not None:
-            return self.record.run != run_of(self._context)
-        return is_first_try(self._context)
+        return was_cleared(self._context, self.record.run if self.record else None)
 
     def _existing(self, calls: Calls[Made]) -> Made | None:
         tried_before = (getattr(self._context["ti"], "try_number", None) or 1) > 1
@@ -169,7 +172,7 @@ class Once:
             since: float | None = record.asked_at - SLACK
         else:
             # With a store, whatever was asked was written down first; without, it may have been asked just now.
-            mark, since = {TASK_KEY: self.intent.task}, self._due()
+            mark, since = {TASK_KEY: self.intent.task}, due(self._context)
             until = clock.now() + (0.0 if self._store else calls.in_flight)
         try:
             return self._found(calls, mark, since, until)
@@ -198,12 +201,7 @@ class Once:
             clock.sleep(min(pause, until - now))
             pause *= 2
 
-    def _due(self) -> float | None:
-        # Not the run's start, which is another one after the run was cleared.
-        due = epoch(getattr(self._context.get("dag_run"), "run_after", None))
-        return None if due is None else due - SLACK
-
-    def _take_up(self, found: Made, *, cleared: bool) -> Made:
+    def _take_up(self, found: Made, *, cleared: bool, intent: Intent | None = None) -> Made:
         log.info("%s was made by an earlier try of this task; it is not asked for again.", found["id"])
         now = clock.now()
         record = self.record
@@ -213,7 +211,7 @@ class Once:
         if cleared:
             # A person wants it to be waited for once more.
             record = replace(record, run=run_of(self._context), wait_from=now, over=False, ended=False)
-        self._write(replace(record, id=str(found["id"])), at_all_costs=False)
+        self._write(replace(record, id=str(found["id"]), intent=intent or record.intent), at_all_costs=False)
         return found
 
     def _intent_behind(self, found: Made) -> Intent:
@@ -291,3 +289,10 @@ def _why_not(found: str, *, foreign: bool) -> str:
         f"{found}, which this task made before it was cleared, is still open, and on_existing is 'fail', so nothing is "
         "asked for. Let it end, or use on_existing='reuse' or 'replace'."
     )
+
+
+def due(context: Context) -> float | None:
+    """Return when a task can have asked at the earliest, in seconds since 1970, or None where Airflow does not say."""
+    # Not the run's start, which is another one after the run was cleared.
+    moment = epoch(getattr(context.get("dag_run"), "run_after", None))
+    return None if moment is None else moment - SLACK

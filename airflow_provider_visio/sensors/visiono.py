@@ -1,4 +1,4 @@
-"""Sensor for Visiono: wait until photos are submitted."""
+"""Sensors for Visiono: wait until photos are submitted, for a request or through a permanent link."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio.arguments import known_ids
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
+from airflow_provider_visio.sensors.visiono_links import VisionoPermanentLinkSensor
 from airflow_provider_visio.waiting import Goal
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.waiting import OnDeadline, States
+
+__all__ = ["VisionoPermanentLinkSensor", "VisionoPhotoRequestSensor"]
 
 
 class VisionoPhotoRequestSensor(VisioSensor):

@@ -128,3 +128,11 @@ def _went_wrong(board: Board, error: Exception) -> None:
     board.went_wrong(text, fatal=fatal)
     failures = board.trouble.failures if board.trouble else 1
     log.warning("Poll failed (%d of %d in a row): %s: %s", failures, MAX_POLL_FAILURES, text, error)
+
+
+def leave_log_context() -> None:
+    """Leave the log context of the task that happens to open a shared poll, or its log would carry all the others."""
+    with contextlib.suppress(ImportError):
+        import structlog
+
+        structlog.contextvars.clear_contextvars()

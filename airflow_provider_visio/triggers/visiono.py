@@ -1,4 +1,4 @@
-"""Trigger that waits for photo requests; all waits on one connection share one poll."""
+"""Triggers for Visiono. The one that waits for photo requests is here: all waits on a connection share one poll."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.triggers.base import Wait
 from airflow_provider_visio.triggers.board import Board, board_of
 from airflow_provider_visio.triggers.killed import goes_on, to_the_end
-from airflow_provider_visio.triggers.poll import beside, poll
+from airflow_provider_visio.triggers.poll import beside, leave_log_context, poll
+from airflow_provider_visio.triggers.visiono_links import VisionoPermanentLinkTrigger
 from airflow_provider_visio.waiting import (
     EXPIRY_GRACE,
     Goal,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping
 
     from airflow_provider_visio.api.client import AsyncClient
+
+__all__ = ["VisionoPermanentLinkTrigger", "VisionoPhotoRequestTrigger"]
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +114,7 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
         """Poll for all waits on a connection. Nothing is broadcast: the board wakes those whom news concern."""
-        _leave_log_context()
+        leave_log_context()
         conn_id = kwargs["visiono_conn_id"]
         await _poll(conn_id, board_of(conn_id))
         yield  # never reached; it makes this the generator that Airflow wants
@@ -180,11 +183,3 @@ async def _poll(conn_id: str, board: Board) -> None:
         return stretched(board.interval or IDLE_INTERVAL, board.youngest, share_left)
 
     await poll(VisionoHook(conn_id), board, look, interval)
-
-
-def _leave_log_context() -> None:
-    """Leave the log context of the task that happens to open the shared poll, or its log would carry all the others."""
-    with contextlib.suppress(ImportError):
-        import structlog
-
-        structlog.contextvars.clear_contextvars()

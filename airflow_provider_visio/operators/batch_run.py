@@ -1,0 +1,320 @@
+"""How a list of photo requests is made, each once, over retries, lost replies and pauses for the rate limit."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.api import visiono as api
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
+from airflow_provider_visio.batch import by_key, check_fields, dropped, groups, matched, reason_of, refused
+from airflow_provider_visio.exceptions import (
+    InvalidRequestError,
+    NotFoundError,
+    UnexpectedReplyError,
+    VisioProviderError,
+)
+from airflow_provider_visio.intent import (
+    ASK_KEY,
+    IN_FLIGHT,
+    INPUT_KEY,
+    TASK_KEY,
+    Intent,
+    existing_step,
+    run_of,
+    was_cleared,
+)
+from airflow_provider_visio.operators.batch_book import Book
+from airflow_provider_visio.operators.once import FIRST_PAUSE, SLACK, due
+from airflow_provider_visio.waiting import photo_request_phase
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_visio.batch import Item
+    from airflow_provider_visio.hooks.visiono import VisionoHook
+    from airflow_provider_visio.intent import OnExisting
+
+log = logging.getLogger(__name__)
+
+_NEXT = "What is made is kept: the next try makes what is missing, and nothing else."
+
+
+class BatchRun:
+    """
+    One try.
+
+    :param context: the task's context.
+    :param items: what to make.
+    :param hook: makes it.
+    :param done: what is kept while the task defers: plain JSON.
+    :param batch: whether to send ten at a time; None for what the connection's dialect says.
+    :param on_existing: what becomes of what is open, when the task was cleared.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        items: Sequence[Item],
+        hook: VisionoHook,
+        done: dict[str, Any],
+        *,
+        batch: bool | None,
+        on_existing: OnExisting,
+    ) -> None:
+        self._context = context
+        self._items = items
+        self._hook = hook
+        self._done = done
+        self._on_existing = on_existing
+        self._task = Intent.of(context, {}).task
+        self._book = Book(context, done)
+        self._refused: dict[str, str] = done.setdefault("refused", {})
+        site = hook.get_conn().site
+        self._in_flight = IN_FLIGHT + max(0.0, site.rate_limit_wait - 60.0)
+        self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
+
+    def make(self) -> tuple[dict[str, tuple[str, str | None]], dict[str, str]]:
+        """
+        Make what is not made yet.
+
+        :return: id and link of each that is made, and why the others are not, by key.
+        :raises VisioProviderError: it cannot go on.
+        """
+        self._settle_earlier()
+        self._check_list()
+        self._book.plan(item.key for item in self._items)
+        for item in self._items:
+            self._check(item)
+        todo = [
+            item for item in self._items if not self._book.entries[item.key] and item.key not in self._refused
+        ]
+        for group in groups(todo) if self._together else groups(todo, 1):
+            self._send(group)
+        log.info("%d of %d photo requests are made.", len(self._book.made), len(self._items))
+        return self._book.made, self._refused
+
+    def close(self) -> None:
+        """Write down that the task has got what it wanted."""
+        self._book.close()
+
+    def _check(self, item: Item) -> None:
+        """Refuse what the service would refuse, before any call."""
+        if self._book.entries[item.key] or item.key in self._refused:
+            return
+        try:
+            check_fields(item.body)
+            api.create_photo_request(**item.body)
+            clash = sorted({TASK_KEY, INPUT_KEY, ASK_KEY}.intersection(item.body.get("metadata") or {}))
+            if clash:
+                raise InvalidRequestError.of(
+                    "metadata", f"leave out {', '.join(clash)}: these are the provider's"
+                )
+        except InvalidRequestError as error:
+            self._refused[item.key] = reason_of(error)
+
+    def _send(self, group: Sequence[Item]) -> None:
+        """Make some requests together, or one by itself."""
+        book = self._book
+        if not group:
+            return
+        if len(group) > 1 and not self._together:
+            for item in group:
+                self._send([item])
+            return
+        book.begin([item.key for item in group])
+        try:
+            made = self._post(group)
+        except VisioProviderError as error:
+            if error.ambiguous:
+                self._after_silence(group, error)
+                return
+            book.rest()
+            self._after_refusal(group, error)
+            return
+        book.note(matched(group, made))
+        if book.pending:
+            self._after_silence(group, None)
+
+    def _post(self, group: Sequence[Item]) -> Sequence[Mapping[str, Any]]:
+        bodies = [
+            {**item.body, "metadata": {**(item.body.get("metadata") or {}), **self._tag(item)}}
+            for item in group
+        ]
+        # One alone goes where both dialects have it.
+        return (
+            [self._hook.create_photo_request(**bodies[0])]
+            if len(bodies) == 1
+            else self._hook.create_photo_requests(bodies)
+        )
+
+    def _after_refusal(self, group: Sequence[Item], error: VisioProviderError) -> None:
+        together = len(group) > 1
+        if together and (isinstance(error, NotFoundError) or error.status == 405):
+            log.info("The service has no call for several requests; they are made one by one. (%s)", error)
+            self._together, self._done["singly"] = False, True
+            self._send(group)
+        elif isinstance(error, InvalidRequestError):
+            bad = refused(group, error)
+            self._refused.update(bad)
+            rest = [item for item in group if item.key not in bad]
+            # The service made none of them. Where it does not say which it refuses, each is asked for by itself.
+            if bad:
+                self._send(rest)
+            else:
+                for item in rest:
+                    self._send([item])
+        else:
+            raise self._saying(error)
+
+    def _after_silence(self, group: Sequence[Item], error: VisioProviderError | None) -> None:
+        """Find out what a call has made of which there was no, or not the whole, reply."""
+        book = self._book
+        log.warning("%s Looking now what was made.", error or "The reply does not tell of all requests.")
+        try:
+            self._look_up(clock.now() + IN_FLIGHT)
+        except VisioProviderError as problem:
+            raise self._saying(
+                problem,
+                f"So it is not known whether {len(book.pending)} photo request(s) were made; the next try looks.",
+            ) from error
+        missing = set(book.pending)
+        book.rest()
+        if not missing:
+            return
+        if error is not None and not (isinstance(error, UnexpectedReplyError) and len(group) > 1):
+            raise self._saying(error, "It is not in the service's list, so it was not done.") from error
+        # A reply that does not tell of them: each by itself gets one of its own.
+        for item in group:
+            if item.key in missing:
+                self._send([item])
+
+    def _saying(self, error: VisioProviderError, more: str = "") -> VisioProviderError:
+        count = len(self._book.made)
+        told = f"{more} {count} of {len(self._items)} photo requests are made. {_NEXT}".strip()
+        return error.saying(told, instead_of=AMBIGUOUS_ADVICE)
+
+    def _tag(self, item: Item) -> dict[str, str]:
+        assert self._book.head is not None  # noqa: S101  for mypy
+        return {TASK_KEY: self._task, INPUT_KEY: item.key, ASK_KEY: self._book.head.ask}
+
+    def _look_up(self, until: float) -> None:
+        """Look in the service's list for what may be on its way, until what is not there by then was never made."""
+        book, pause = self._book, FIRST_PAUSE
+        assert book.head is not None  # noqa: S101  for mypy
+        mark = {TASK_KEY: self._task, ASK_KEY: book.head.ask}
+        while book.pending:
+            found = by_key(self._hook.find_photo_requests(mark, since=book.head.asked_at - SLACK))
+            book.note({key: self._best(found[key]) for key in book.pending if key in found})
+            now = clock.now()
+            if not book.pending or now >= until:
+                return
+            log.info(
+                "%d are not in the service's list (yet); looking again for %.0f s.",
+                len(book.pending),
+                until - now,
+            )
+            clock.sleep(min(pause, until - now))
+            pause *= 2
+
+    def _settle_earlier(self) -> None:
+        """Find out what earlier tries have made, and what of it counts."""
+        book, context = self._book, self._context
+        first, cleared = book.head is None, was_cleared(context, book.head.run if book.head else None)
+        tried = (getattr(context["ti"], "try_number", None) or 1) > 1
+        try:
+            if first and tried:
+                self._adopt(cleared=cleared)
+            elif book.pending and book.head is not None:
+                self._look_up(book.head.asked_at + self._in_flight)
+                book.rest()
+            if not first and cleared:
+                self._after_clear()
+        except VisioProviderError as error:
+            raise error.saying(
+                "So it is not known what an earlier try of this task has asked for, and nothing was made; run the task "
+                "again once the service can be asked."
+            ) from error
+        book.open(run_of(context), anew=cleared and not first)
+
+    def _adopt(self, *, cleared: bool) -> None:
+        """Take up, by their tags alone, what earlier tries have made that wrote nothing down."""
+        book = self._book
+        # With a store, whatever was asked was written down first; without, it may have been asked just now.
+        until = clock.now() + (0.0 if book.lasts else self._in_flight)
+        pause, wanted = FIRST_PAUSE, {item.key for item in self._items}
+        while True:
+            found = by_key(self._hook.find_photo_requests({TASK_KEY: self._task}, since=due(self._context)))
+            now = clock.now()
+            if wanted <= found.keys() or now >= until:
+                break
+            clock.sleep(min(pause, until - now))
+            pause *= 2
+        best = {key: self._best(made) for key, made in found.items()}
+        book.open(run_of(self._context), anew=False)
+        book.plan(best)
+        book.note(best)
+        if cleared:
+            self._judge({str(one["id"]): one for one in best.values()}, over=False)
+
+    def _after_clear(self) -> None:
+        """Decide what becomes of what was made before somebody cleared the task."""
+        book = self._book
+        assert book.head is not None  # noqa: S101  for mypy
+        if book.made:
+            found = self._hook.find_photo_requests({TASK_KEY: self._task}, since=book.head.began - SLACK)
+            self._judge({str(one["id"]): one for one in found}, over=book.head.over)
+
+    def _judge(self, states: Mapping[str, Mapping[str, Any]], *, over: bool) -> None:
+        book, steps = self._book, dict[str, str]()
+        for key, (request_id, _) in book.made.items():
+            # The list works and does not have it, so it is gone.
+            state = states.get(request_id, {"status": "deleted"})
+            phase = photo_request_phase(state, now=clock.now())
+            steps[key] = existing_step(phase, self._on_existing, cleared=True, over=over, final=())
+        still_open = [key for key, step in steps.items() if step == "fail"]
+        if still_open:
+            raise VisioProviderError(
+                f"{len(still_open)} photo request(s) that this task made before it was cleared are still open, such as "
+                f"{book.made[still_open[0]][0]}, and on_existing is 'fail'. Let them end, or use on_existing='reuse' "
+                f"or 'replace'. [connection {self._hook.conn_id}]",
+                conn_id=self._hook.conn_id,
+            )
+        self._discard([key for key, step in steps.items() if step == "replace"])
+        book.forget([key for key, step in steps.items() if step in {"ask", "replace"}])
+
+    def _discard(self, keys: Collection[str]) -> None:
+        for key in keys:
+            request_id, _ = self._book.made[key]
+            log.info("%s is replaced, as on_existing says.", request_id)
+            try:
+                self._hook.delete_photo_request(request_id)
+            except NotFoundError:
+                log.info("%s was gone.", request_id)
+            self._book.forget([key])
+
+    def _check_list(self) -> None:
+        """Refuse a list of which nobody can tell who on it was asked already."""
+        book = self._book
+        gone, new = dropped(self._items, book.entries, book.made)
+        if gone and new:
+            raise VisioProviderError(
+                f"The list has changed since an earlier try: {len(gone)} photo request(s) that are made are not in it, "
+                f"such as {book.made[min(gone)][0]}, and {len(new)} are new. A new one may be one of those, put "
+                "differently, so nobody is asked. Give the task the list that it had, or delete those requests and "
+                "clear the task; and keep what changes from try to try, such as the time, out of the requests. "
+                f"[connection {self._hook.conn_id}]",
+                conn_id=self._hook.conn_id,
+            )
+        if gone:
+            log.warning(
+                "%d photo request(s) that an earlier try made are not in the list; they stay.", len(gone)
+            )
+
+    @staticmethod
+    def _best(made: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        ranks = {None: 0, "open": 0, "arrived": 1}
+        return min(made, key=lambda one: ranks.get(photo_request_phase(one, now=clock.now()), 2))

@@ -1,0 +1,72 @@
+"""What all operators for Visiono share, and those that delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.arguments import ids_of, is_many
+from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
+from airflow_provider_visio.links import VisionoRequestLink
+from airflow_provider_visio.operators.base import VisioOperator
+from airflow_provider_visio.state_store import StateStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from airflow.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_visio.hooks.visiono import VisionoHook
+
+# Key, in the task's state store, of the ids that it began to delete.
+DELETING = "visio_deleting"
+
+
+class VisionoOperator(VisioOperator):
+    """An operator that uses a Visiono connection."""
+
+    ui_color = "#e3f0ff"
+    operator_extra_links: Collection[BaseOperatorLink] = (VisionoRequestLink(),)
+    visiono_conn_id: str
+
+    @property
+    def hook(self) -> VisionoHook:
+        """The hook of this operator's connection."""
+        # Imported here, so that parsing a DAG file does not import an HTTP library.
+        from airflow_provider_visio.hooks.visiono import VisionoHook
+
+        return VisionoHook(self.visiono_conn_id, longest_wait=self._longest_wait)
+
+
+class VisionoDeleteOperator(VisionoOperator):
+    """An operator that deletes one thing or several."""
+
+    operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
+    ignore_missing: bool
+
+    def _delete_all(self, context: Context, given_ids: Any, name: str, delete: Callable[[str], None]) -> Any:
+        ids = ids_of(given_ids, name)
+        store = StateStore(context)
+        for found in ids:
+            if found not in self._done:
+                self._done[found] = self._delete(found, delete, store)
+        results = [self._done[found] for found in ids]
+        self.multiple_outputs = not is_many(given_ids)
+        return results[0] if self.multiple_outputs else results
+
+    def _delete(self, found: str, delete: Callable[[str], None], store: StateStore) -> dict[str, Any]:
+        # What an earlier try began to delete and is gone was deleted by it, though it did not live to say so.
+        begun = store.get(DELETING) or []
+        store.set(DELETING, [*begun, found])
+        try:
+            delete(found)
+        except VisioProviderError as error:
+            missing = isinstance(error, NotFoundError)
+            if missing and found in begun:
+                return {"id": found, "deleted": True}
+            if not error.ambiguous:
+                store.set(DELETING, begun)
+            if not (missing and self.ignore_missing):
+                raise
+            self.log.info("%s was not there.", found)
+            return {"id": found, "deleted": False}
+        return {"id": found, "deleted": True}

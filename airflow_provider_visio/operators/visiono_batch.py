@@ -1,0 +1,189 @@
+"""Operator that makes many photo requests in one task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow_provider_visio.api.photo_request import check_photo_request
+from airflow_provider_visio.arguments import check_if_known, given, is_literal
+from airflow_provider_visio.batch import check_fields, items_of
+from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.intent import check_on_existing
+from airflow_provider_visio.operators.visiono_base import VisionoOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from airflow.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_visio.intent import OnExisting
+
+OnItemError = Literal["fail", "report"]
+
+_CHECKED = ("instructions", "recipient_email", "expires_in_hours", "items", "metadata")
+
+# Failed requests that an error text names; the others it counts.
+MOST_NAMED = 20
+
+# Most of the time of a long list is waiting for turns: without this, it would be the worker's.
+LONGEST_HOLD = 5.0
+
+
+class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
+    """
+    Ask many people for photos, in one task: a request for each dict of a list, each made once.
+
+    The output is ``{"ids": [...], "requests": [{"index", "id", "request_url"}], "failed": [{"index", "reason"}]}``, in
+    the order of the list; :class:`~airflow_provider_visio.sensors.visiono.VisionoPhotoRequestSensor` and the operators
+    that take several requests take the whole output as well as ``output["ids"]``.
+
+    Where the service takes ten requests in one call (the plugin's ``/photo-requests/batch``), ten are sent at a time,
+    otherwise one by one; either way within the rate limit, and the worker is given back between the limit's windows.
+    What is wrong with one request keeps no other from being made. A retry makes what is missing and nothing else: each
+    request is known by its content, so the list may come in another order, and longer. A list in which requests that
+    were made are missing *and* others are new is refused, for a new one may be an old one that is put differently.
+
+    The time that passes between two tries makes no difference, so keep what changes with it out of the requests. What
+    cannot be excluded is in docs/reliability.md, as for single requests. Addresses are kept out of rendered fields.
+
+    :param requests: a list of dicts with the arguments of :class:`VisionoCreatePhotoRequestOperator` that describe a
+        request: ``instructions`` and, as wanted, ``recipient_email``, ``send_email``, ``expires_in_hours``, ``items``,
+        ``require_gps``, ``allow_submitter_notes``, ``internal_notes`` and ``metadata``. (templated)
+    :param batch: whether to send ten at a time; None for what the connection's ``dialect`` says: the plugin knows that
+        call, the reference does not. A service that turns out not to have it gets them one by one.
+    :param on_item_error: what a refused request means, once all others are made: ``"fail"`` fails the task and lists
+        them; ``"report"`` lists them in ``failed`` and succeeds.
+    :param on_existing: what becomes, when the task is cleared, of the requests that it made and that are still open:
+        ``"reuse"`` keeps them, ``"replace"`` deletes them and asks anew, ``"fail"`` fails. Those that have ended are
+        asked for anew. A retry asks nobody again.
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than five seconds.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises InvalidRequestError: a request was refused; ``.fields`` has each by its place, such as ``requests.3``. All
+        others are made, and a retry tries the refused ones only.
+    :raises VisioProviderError: the service cannot be used, or it cannot be looked up what an earlier try has made; what
+        was made until then is kept for the next try.
+    """
+
+    template_fields: Sequence[str] = ("requests", "visiono_conn_id")
+    template_fields_renderers = {"requests": "json"}  # noqa: RUF012
+    operator_extra_links: Collection[BaseOperatorLink] = ()  # there is no one page to lead to
+
+    def __init__(
+        self,
+        *,
+        requests: Any,
+        batch: bool | None = None,
+        on_item_error: OnItemError = "fail",
+        on_existing: OnExisting = "reuse",
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.requests = requests
+        self.batch = batch
+        self.on_item_error = on_item_error
+        self.on_existing = on_existing
+        self.visiono_conn_id = visiono_conn_id
+        check_on_existing(on_existing)
+        if on_item_error not in get_args(OnItemError):
+            raise InvalidRequestError.of("on_item_error", f"give 'fail' or 'report', not {on_item_error!r}")
+        given(requests, "requests")
+        if isinstance(requests, list | tuple):
+            for index, request in enumerate(requests):
+                if is_literal(request) or isinstance(request, Mapping):
+                    _check(request, index)
+
+    @property
+    def requests(self) -> Any:
+        """What is asked for."""
+        return self._requests
+
+    @requests.setter
+    def requests(self, value: Any) -> None:
+        # Airflow stores rendered fields in the clear. To have it mask a thousand addresses takes it minutes, so it is
+        # shown the requests without them, from when rendering puts the value.
+        rendered = hasattr(self, "_requests") and not isinstance(value, _Rendered)
+        self._requests = _Rendered(value) if rendered else value
+
+    @property
+    def _longest_wait(self) -> float | None:
+        return LONGEST_HOLD if self.deferrable else None
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Make the requests that are not made yet."""
+        from airflow_provider_visio.operators.batch_run import BatchRun
+
+        items = items_of(self._listed())
+        run = BatchRun(context, items, self.hook, self._done, batch=self.batch, on_existing=self.on_existing)
+        made, refused = run.make()
+        failed = [{"index": item.index, "reason": refused[item.key]} for item in items if item.key in refused]
+        if failed and self.on_item_error == "fail":
+            raise self._error(failed, len(items))
+        run.close()
+        requests = [
+            {"index": item.index, "id": made[item.key][0], "request_url": made[item.key][1]}
+            for item in items
+            if item.key in made
+        ]
+        return {"ids": [one["id"] for one in requests], "requests": requests, "failed": failed}
+
+    def _listed(self) -> list[Mapping[str, Any]]:
+        requests = self.requests.value if isinstance(self.requests, _Rendered) else self.requests
+        if isinstance(requests, str | bytes | Mapping):
+            raise InvalidRequestError.of(
+                "requests",
+                f"give a list of dicts, not {type(requests).__name__}; a template gives text, unless the DAG has "
+                "render_template_as_native_obj=True",
+            )
+        listed = list(requests or ())
+        if not listed:
+            raise InvalidRequestError.of("requests", "it is empty")
+        for index, request in enumerate(listed):
+            if not isinstance(request, Mapping):
+                raise InvalidRequestError.of(
+                    f"requests.{index}", f"give a dict, not {type(request).__name__}"
+                )
+        return listed
+
+    def _error(self, failed: list[dict[str, Any]], count: int) -> InvalidRequestError:
+        named = " ".join(f"[{one['index']}] {one['reason']}." for one in failed[:MOST_NAMED]).replace(
+            "..", "."
+        )
+        more = f" And {len(failed) - MOST_NAMED} more." if len(failed) > MOST_NAMED else ""
+        return InvalidRequestError(
+            f"{len(failed)} of {count} photo requests were refused: {named}{more} The others are made; a retry, or "
+            "clearing this task, tries the refused ones again and asks nobody else. Correct them, or use "
+            f"on_item_error='report' to go on without them. [connection {self.visiono_conn_id}]",
+            fields={f"requests.{one['index']}": [one["reason"]] for one in failed},
+            conn_id=self.visiono_conn_id,
+        )
+
+
+class _Rendered:
+    """Rendered requests, of which Airflow keeps all but the addresses."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def serialize(self) -> Any:
+        """Return what Airflow shows as the rendered field."""
+        if not isinstance(self.value, Sequence) or isinstance(self.value, str | bytes):
+            return f"<{type(self.value).__name__}>"
+        return [_without_address(request) for request in self.value]
+
+
+def _without_address(request: Any) -> Any:
+    if not isinstance(request, Mapping):
+        return f"<{type(request).__name__}>"
+    return {name: "***" if name == "recipient_email" and value else value for name, value in request.items()}
+
+
+def _check(request: object, index: int) -> None:
+    """Refuse a request of which it is known while the DAG file is parsed that it cannot be."""
+    if not isinstance(request, Mapping):
+        raise InvalidRequestError.of(f"requests.{index}", f"give a dict, not {type(request).__name__}")
+    check_fields(request)
+    known = {name: request[name] for name in _CHECKED if name in request}
+    check_if_known(check_photo_request, **known)

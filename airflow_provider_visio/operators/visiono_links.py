@@ -1,0 +1,314 @@
+"""Operators for permanent links: make, change and delete them, and store their photos."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.photo_request import check_photo_request
+from airflow_provider_visio.arguments import (
+    check_if_known,
+    given,
+    ids_of,
+    known_ids,
+    known_link,
+    link_id_of,
+)
+from airflow_provider_visio.destination import check_destination
+from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
+from airflow_provider_visio.intent import check_on_existing
+from airflow_provider_visio.links import remember_link
+from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_visio.hooks.visiono import VisionoHook
+    from airflow_provider_visio.intent import OnExisting
+    from airflow_provider_visio.operators.once import Once
+    from airflow_provider_visio.waiting import Phase
+
+
+class VisionoCreatePermanentLinkOperator(VisionoOperator):
+    """
+    Make a link that never expires and takes any number of submissions; once, however often the task is retried.
+
+    The output is a dict with ``id``, ``request_url``, ``unique_code``, ``custom_slug``, ``is_active`` and
+    ``created_at``, as far as the service gives them.
+
+    The link carries one tag of the provider's, ``airflow-<task>-<request>``, beside yours: a later try finds it by that
+    where the reply to the first was lost. A service that takes no tags, or tells none, leaves the ``custom_slug`` to go
+    by; without that either, a lost reply fails the task, which says so and makes nothing. A link that was deleted or
+    switched off is made anew.
+
+    :param instructions: what the recipient reads. (templated)
+    :param custom_slug: last part of the link: 3 to 30 lower-case letters, digits and hyphens. (templated)
+    :param items: the pictures wanted, as of :class:`VisionoCreatePhotoRequestOperator`. (templated)
+    :param fields: other fields of the link, such as ``unique_field_label``, ``require_gps`` or ``tags`` (their names
+        are the plugin's, inferred). (templated)
+    :param on_existing: what becomes, when the task is cleared, of the link that it made: ``"reuse"`` keeps it,
+        ``"replace"`` deletes it and makes another, ``"fail"`` fails. A link that is kept is changed where the task asks
+        for something else by now; fields that are left out stay as they are. (Airflow 3.3 and later; before that it
+        is kept as it is.)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises InvalidRequestError: the input is refused, for example a slug that is taken.
+    :raises VisioProviderError: it cannot be looked up whether an earlier try has made it already; nothing is made.
+    """
+
+    template_fields: Sequence[str] = ("instructions", "custom_slug", "items", "fields", "visiono_conn_id")
+    template_fields_renderers = {"items": "json", "fields": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        instructions: str,
+        custom_slug: str | None = None,
+        items: Sequence[str | Mapping[str, Any]] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        on_existing: OnExisting = "reuse",
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.instructions = instructions
+        self.custom_slug = custom_slug
+        self.items = items
+        self.fields = fields
+        self.on_existing = on_existing
+        self.visiono_conn_id = visiono_conn_id
+        check_on_existing(on_existing)
+        given(instructions, "instructions")
+        check_if_known(check_photo_request, instructions=instructions, items=items)
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Make the link, or find it."""
+        from airflow_provider_visio.operators.once import Once
+
+        asked = {"custom_slug": self.custom_slug, "items": self.items, **(self.fields or {})}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        once = Once(context, {"instructions": self.instructions, **asked}, self.on_existing)
+        link = self._link(once, asked)
+        remember_link(context, link.get("request_url"))
+        return _link_output(link)
+
+    def _link(self, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
+        from airflow_provider_visio.link_tag import find_link, tag_of
+        from airflow_provider_visio.operators.once import Calls
+
+        hook = self.hook
+        whole = {"instructions": self.instructions, **asked}
+
+        def ask(tag: dict[str, str]) -> Mapping[str, Any]:
+            made = self._make(hook, {**asked, "tags": [*_tags(asked), tag_of(tag)]}, asked)
+            self.log.info("Permanent link %s is made: %s", made["id"], made.get("request_url"))
+            return made
+
+        def look_at(link_id: str, since: float) -> Mapping[str, Any]:  # noqa: ARG001
+            try:
+                return hook.get_permanent_link(link_id)
+            except NotFoundError:
+                # A proxy can send a 404, too: the list must work, and not have it.
+                gone = {"id": link_id, "status": "deleted"}
+                return next((link for link in hook.list_permanent_links() if link["id"] == link_id), gone)
+
+        def change(link: Mapping[str, Any]) -> Mapping[str, Any]:
+            changes = dict(whole)
+            if "tags" in asked and once.record is not None:
+                changes["tags"] = [*_tags(asked), tag_of(once.record.mark)]
+            return hook.update_permanent_link(link["id"], **changes)
+
+        def discard(link_id: str) -> None:
+            with contextlib.suppress(NotFoundError):
+                hook.delete_permanent_link(link_id)
+
+        return once.get(
+            Calls(
+                ask=ask,
+                look_at=look_at,
+                look_up=lambda mark, since: find_link(
+                    hook.list_permanent_links(), mark, whole, since, hook.conn_id
+                ),
+                phase_of=_phase,
+                discard=discard,
+                turn=hook.get_conn().site.rate_limit_wait,
+                change=change,
+            )
+        )
+
+    def _make(self, hook: VisionoHook, fields: dict[str, Any], plain: dict[str, Any]) -> Mapping[str, Any]:
+        try:
+            return hook.create_permanent_link(self.instructions, **fields)
+        except InvalidRequestError as error:
+            # The name of the field is the plugin's: a service that has none refuses it, and makes nothing.
+            if error.ambiguous or not any(str(name).startswith("tags") for name in error.fields):
+                raise
+            self.log.warning("The service refuses the provider's tag, so the link goes without: %s", error)
+            return hook.create_permanent_link(self.instructions, **plain)
+
+
+class VisionoUpdatePermanentLinkOperator(VisionoOperator):
+    """
+    Change a permanent link.
+
+    To set the same values twice does no harm, so a retry simply does that. The output is as of
+    :class:`VisionoCreatePermanentLinkOperator`.
+
+    :param link_id: its id, or the output of the task that made it. (templated)
+    :param changes: the new values, by field. (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises NotFoundError: there is no such link.
+    :raises InvalidRequestError: a change is refused.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "changes", "visiono_conn_id")
+    template_fields_renderers = {"changes": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        changes: Mapping[str, Any],
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.link_id = link_id
+        self.changes = changes
+        self.visiono_conn_id = visiono_conn_id
+        known_link(link_id)
+        given(changes, "changes")
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Change the link."""
+        link_id = link_id_of(self.link_id)
+        try:
+            link = self.hook.update_permanent_link(link_id, **self.changes)
+        except VisioProviderError as error:
+            if not error.ambiguous:
+                raise
+            raise error.saying(
+                "The link may be changed all the same: a retry sets the same values once more, which does no harm.",
+                instead_of=AMBIGUOUS_ADVICE,
+            ) from error
+        remember_link(context, link.get("request_url"))
+        return _link_output(link)
+
+
+class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
+    """
+    Delete permanent links; in the plugin's dialect, archive them.
+
+    The output is ``{"id", "deleted"}``; for several links a list of these.
+
+    :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
+    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises NotFoundError: there is no such link, unless ``ignore_missing``.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "visiono_conn_id")
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        ignore_missing: bool = False,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.link_id = link_id
+        self.ignore_missing = ignore_missing
+        self.visiono_conn_id = visiono_conn_id
+        known_ids(link_id, "link_id")
+
+    def _run(self, context: Context) -> Any:
+        """Delete the links."""
+        return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
+
+
+class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
+    """
+    Store photos that came through a permanent link in an object store.
+
+    They come to ``<destination>/<link id>/``, with a ``manifest.json`` that has each file's path, length, sha256, media
+    type, item, submission, place and time. What an earlier try has stored whole is not fetched again. The manifest
+    tells of what this task was asked for; so where runs take different submissions, give each a destination of its own,
+    such as ``s3://photos/{{ run_id }}``. The output is ``{"id", "manifest", "files": [{"path", "bytes", "sha256",
+    "mime_type", "item"}]}``. The calls behind this are the plugin's.
+
+    :param link_id: id of the link, or the output of the task that made it or waited for submissions. (templated)
+    :param destination: an object store's URL or an absolute path. (templated)
+    :param submission_ids: only the photos of these submissions: ids, or the output of the sensor that waited for them;
+        None for all that have come so far. (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises PhotoRequestFailedError: nothing was submitted yet, or one of the submissions has no photos.
+    :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
+    :raises NotFoundError: there is no such link, or this service does not have the call.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "destination", "submission_ids", "visiono_conn_id")
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        destination: ObjectStoragePath | str,
+        submission_ids: Any = None,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.link_id = link_id
+        self.destination = destination
+        self.submission_ids = submission_ids
+        self.visiono_conn_id = visiono_conn_id
+        known_link(link_id)
+        if submission_ids is not None:
+            check_if_known(_submissions, submission_ids=submission_ids)
+        given(destination, "destination")
+        check_if_known(check_destination, destination=destination)
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Fetch, verify and store the photos."""
+        from airflow_provider_visio.transfer import summary
+
+        wanted = None if self.submission_ids is None else _submissions(self.submission_ids)
+        manifest = self.hook.download_permanent_link_photos(
+            link_id_of(self.link_id), self.destination, submission_ids=wanted
+        )
+        remember_link(context, manifest["about"].get("request_url"))
+        return summary(manifest)
+
+
+def _submissions(submission_ids: object) -> list[str]:
+    if isinstance(submission_ids, Mapping) and isinstance(submission_ids.get("submissions"), list | tuple):
+        submission_ids = submission_ids["submissions"]
+    return ids_of(submission_ids, "submission_ids")
+
+
+def _tags(fields: Mapping[str, Any]) -> list[Any]:
+    return list(fields.get("tags") or [])
+
+
+def _phase(link: Mapping[str, Any]) -> Phase | None:
+    if link.get("status") == "deleted":
+        return "deleted"
+    # The plugin's delete archives a link, which then can still be read.
+    return "cancelled" if link.get("is_active") is False else "open"
+
+
+def _link_output(link: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("id", "request_url", "unique_code", "custom_slug", "is_active", "created_at")
+    return {name: link[name] for name in kept if link.get(name) is not None}

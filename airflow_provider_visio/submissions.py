@@ -1,0 +1,187 @@
+"""
+What has come through a permanent link, and whether a wait for it is over: pure decisions that every mode shares.
+
+No page shows the list of a link's submissions. Read are ``id``, ``submitted_at``, ``unique_field_value`` and ``photos``
+(assumed, from the plugin's webhook).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.api.lists import LIST_PAGE
+from airflow_provider_visio.api.pages import Pages
+from airflow_provider_visio.api.sweep import next_page
+from airflow_provider_visio.api.visiono_links import list_permanent_link_submissions
+from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError, WaitTimeoutError
+from airflow_provider_visio.waiting import Verdict, epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_visio.api.call import Call, Dialect
+
+Submission = dict[str, Any]
+State = dict[str, Any]
+
+# The state of a link that the service does not know (any more), or whose submissions it has no call for.
+GONE: State = {"gone": True}
+
+# A submission may be listed so many seconds after a later one; a watcher remembers the ids of so long.
+OVERLAP = 600.0
+
+
+def read_submissions(
+    link_id: str, dialect: Dialect, learn: Callable[[str, State], None]
+) -> Generator[Call, dict[str, Any], None]:
+    """
+    Read all submissions of a link; a sweep, see :mod:`airflow_provider_visio.api.sweep`.
+
+    :param link_id: id of the link.
+    :param dialect: whose name for links to write.
+    :param learn: told the link's id and ``{"submissions": [...], "pages": how many pages they took}``.
+    :raises NotFoundError: there is no such link, or no such call.
+    """
+    pages = Pages(list_permanent_link_submissions(link_id, dialect=dialect).with_params(per_page=LIST_PAGE))
+    found: list[Submission] = []
+    while pages.next is not None:
+        try:
+            found += map(small, pages.take((yield from next_page(pages))))
+        except NotFoundError:
+            learn(link_id, GONE)
+            raise
+    learn(link_id, {"submissions": found, "pages": pages.asked})
+
+
+def small(entry: Mapping[str, Any]) -> Submission:
+    """Return what is kept of a submission: no name, no links."""
+    photos = entry.get("photos")
+    inner = [photo for photo in photos if isinstance(photo, Mapping)] if isinstance(photos, list) else []
+    # Where the submission itself has no time, its last photo's has to do.
+    times = [
+        entry.get("submitted_at"),
+        entry.get("created_at"),
+        *(photo.get("submitted_at") for photo in inner[::-1]),
+    ]
+    value = entry.get("unique_field_value")
+    return {
+        "id": str(entry.get("id")),
+        "submitted_at": next((time for time in times if epoch(time) is not None), None),
+        "unique_value": None if value is None else str(value),
+        "photos": len(inner),
+    }
+
+
+def new_submissions(
+    submissions: Iterable[Submission], since: float, unique_value: str | None = None
+) -> list[Submission]:
+    """
+    Return the submissions that have come since a moment, in the order of their times.
+
+    One whose time the service does not tell cannot be told from an old one, and is left out.
+
+    :param submissions: all of a link.
+    :param since: the moment, in seconds since 1970; services tell whole seconds, so the rest of it does not count.
+    :param unique_value: only those with this value in the link's own field; None for all.
+    """
+    timed = [
+        (moment, one)
+        for one in submissions
+        if (moment := epoch(one["submitted_at"])) is not None
+        and moment >= math.floor(since)
+        and (unique_value is None or (one["unique_value"] or "").strip() == unique_value.strip())
+    ]
+    return [one for _, one in sorted(timed, key=lambda entry: entry[0])]
+
+
+def untimed(submissions: Iterable[Submission]) -> int:
+    """Return how many submissions have no time."""
+    return sum(one["submitted_at"] is None for one in submissions)
+
+
+def decide_link(
+    link_id: str,
+    state: State | None,
+    found: Sequence[Submission],
+    *,
+    needed: int,
+    now: float,
+    deadline: float | None,
+) -> Verdict:
+    """
+    Decide whether a wait for submissions is over; what has come by the deadline counts before the deadline does.
+
+    :param link_id: id of the link.
+    :param state: what is known of it; None where nothing is.
+    :param found: the submissions that count.
+    :param needed: how many there must be.
+    :param now: the time, in seconds since 1970.
+    :param deadline: when the wait gives up, on the same clock, or None for never.
+    """
+    if len(found) >= needed:
+        return Verdict("done", arrived=(link_id,))
+    if state is not None and state.get("gone"):
+        return Verdict("trouble", waiting=(link_id,), trouble=f"{NotFoundError.__name__} (404)", fatal=True)
+    late = deadline is not None and now >= deadline
+    return Verdict("timeout" if late else "wait", waiting=(link_id,))
+
+
+def error_of_link(
+    verdict: Verdict, conn_id: str, needed: int, found: Sequence[Submission], unique_value: str | None
+) -> VisioProviderError | None:
+    """Return the error that a verdict over a link ends the wait with, or None where it does not."""
+    if verdict.outcome != "timeout":
+        return None
+    whose = "" if unique_value is None else f" for {unique_value!r}"
+    return WaitTimeoutError(
+        f"{len(found)} of {needed} submission(s){whose} have come through the permanent link {verdict.waiting[0]} by "
+        "the wait's deadline. Nothing was changed: the link still works. A retry has no more time; clear the task to "
+        f"wait as long once more, with a longer timeout if need be. [connection {conn_id}]",
+        waiting=verdict.waiting,
+        conn_id=conn_id,
+    )
+
+
+class Cursor:
+    """
+    How far a watcher has come.
+
+    :param since: submissions from before then do not count, in seconds since 1970.
+    :param seen: when those came that were told of, by id; those of the last minutes, for others may be listed late.
+    """
+
+    def __init__(self, since: float, seen: Mapping[str, float] | None = None) -> None:
+        self.since = since
+        self.seen = dict(seen or {})
+
+    @classmethod
+    def from_json(cls, value: object) -> Cursor | None:
+        """Return a cursor that was kept as JSON, or None for what is not one."""
+        if not isinstance(value, Mapping):
+            return None
+        since, seen = value.get("since"), value.get("seen")
+        if not _is_time(since) or not isinstance(seen, Mapping) or not all(map(_is_time, seen.values())):
+            return None
+        return cls(float(since), {str(found): float(moment) for found, moment in seen.items()})  # type: ignore[arg-type]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return {"since": self.since, "seen": dict(self.seen)}
+
+    def take(self, submissions: Iterable[Submission], unique_value: str | None = None) -> list[str]:
+        """Return the ids that were not told of yet, and move on past them."""
+        found = new_submissions(submissions, self.since, unique_value)
+        fresh = {
+            one["id"]: epoch(one["submitted_at"]) or self.since for one in found if one["id"] not in self.seen
+        }
+        if fresh:
+            self.seen |= fresh
+            self.since = max(self.since, max(fresh.values()) - OVERLAP)
+            self.seen = {known: at for known, at in self.seen.items() if at >= math.floor(self.since)}
+        return list(fresh)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
