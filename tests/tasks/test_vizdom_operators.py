@@ -357,6 +357,14 @@ def test_a_retry_of_an_invite_that_was_answered_sends_no_other(sandbox, run_task
     assert sandbox.count("vizdom", "POST /invites") == 1
 
 
+def test_an_invite_that_is_cleared_is_sent_anew_once_the_first_has_lapsed(sandbox, run_task):
+    task = run_task(invite())
+    sent = task.run()["id"]
+    sandbox.advance(7 * 86_400)
+    assert run_task(invite(), task, cleared=True).run()["id"] != sent
+    assert sandbox.count("vizdom", "POST /invites") == 2
+
+
 def test_a_refused_invite_is_no_attempt(sandbox, run_task):
     task = run_task(invite(email="ada@example.com"))
     for _ in range(2):
