@@ -12,6 +12,7 @@ from airflow_provider_visio.operators.visiono import (
     VisionoDeletePermanentLinkOperator,
     VisionoUpdatePermanentLinkOperator,
 )
+from dev.sandbox import Sandbox
 
 from .test_dags import (
     EXAMPLES,
@@ -56,3 +57,8 @@ def test_a_link_is_made_changed_and_deleted(sandbox, run_dag, visiono_dialect):
     assert run_dag(dag).state == "success"
     made = [call for call in sandbox.calls() if call["service"] == "visiono" and call["method"] != "GET"]
     assert [f"{call['method']} {call['route']}" for call in made] == LINK_CALLS[visiono_dialect]
+
+
+def test_connections_to_the_development_sandbox_name_its_dialect(tmp_path, visiono_dialect):
+    with Sandbox(tmp_path, options=("--dialect", visiono_dialect)) as sandbox:
+        assert sandbox.connections()["visiono_default"]["extra"] == {"dialect": visiono_dialect}
