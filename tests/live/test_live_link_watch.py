@@ -36,7 +36,7 @@ with DAG("{dag_id}", schedule=[van], start_date=pendulum.datetime(2026, 1, 1, tz
 
     told()
 """
-TIMEOUT = 120
+TIMEOUT = 180
 
 
 class Link:

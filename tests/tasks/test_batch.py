@@ -294,12 +294,15 @@ def test_a_cleared_task_keeps_what_is_open_and_asks_the_others_anew(sandbox, run
     assert run_task(ask(people(4), batch=batch), task).run()["ids"] == again
 
 
-def test_a_lost_reply_after_a_clear_is_not_answered_by_what_was_before(sandbox, run_task):
+def test_a_call_that_never_arrived_after_a_clear_is_not_answered_by_what_was_before(sandbox, run_task):
     task = run_task(ask(people(2)))
     ids = task.run()["ids"]
     sandbox.act(ids[0], "expire")
-    sandbox.fault("visiono", "drop_after", method="POST", times=1)
-    again = run_task(ask(people(2)), task, cleared=True).run()["ids"]
+    sandbox.fault("visiono", "drop_before", method="POST", times=1)
+    task = run_task(ask(people(2)), task, cleared=True)
+    with pytest.raises(ConnectionFailedError):
+        task.run()
+    again = run_task(ask(people(2)), task).run()["ids"]
     assert again[1] == ids[1]
     assert again[0] not in ids
 
