@@ -288,3 +288,51 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
     attach("memory", fs=MemoryFileSystem())
     yield "memory://out/photos"
     MemoryFileSystem.store.clear()
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """An Airflow database for the session."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def run_dag(airflow_database: None) -> Callable[..., Any]:
+    """Return a function that runs a DAG with Airflow's own ``dag.test()``; keyword arguments become its params."""
+
+    def run(dag: Any, **conf: Any) -> Any:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        from airflow.utils.session import create_session
+
+        try:
+            from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+        except ImportError:  # Airflow 3.1
+            from airflow.models.dagbag import DagBag, sync_bag_to_db
+        with create_session() as session:
+            DagBundlesManager().sync_bundles_to_db(session=session)
+        bag = DagBag(dag_folder=os.devnull)
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        return dag.test(run_conf=conf or None)
+
+    return run
+
+
+@pytest.fixture
+def later(clock: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[float, Callable[[], Any]], None]:
+    """Return a function that has something done once so many seconds have passed: ``later(30, action)``."""
+    due: list[tuple[float, Callable[[], Any]]] = []
+    advance = clock._advance
+
+    def advancing(seconds: float) -> None:
+        until = clock.now() + max(0.0, seconds)
+        for entry in sorted((entry for entry in due if entry[0] <= until), key=lambda entry: entry[0]):
+            due.remove(entry)
+            advance(entry[0] - clock.now())
+            entry[1]()
+        advance(until - clock.now())
+
+    monkeypatch.setattr(clock, "_advance", advancing)
+    return lambda seconds, action: due.append((clock.now() + seconds, action))

@@ -119,21 +119,3 @@ def fire(trigger: Any) -> dict[str, Any]:
 def run_task() -> Callable[..., Task]:
     """Return a function that makes a :class:`Task`."""
     return Task
-
-
-@pytest.fixture
-def later(clock: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[float, Callable[[], Any]], None]:
-    """Return a function that has something done once so many seconds have passed: ``later(30, action)``."""
-    due: list[tuple[float, Callable[[], Any]]] = []
-    advance = clock._advance
-
-    def advancing(seconds: float) -> None:
-        until = clock.now() + max(0.0, seconds)
-        for entry in sorted((entry for entry in due if entry[0] <= until), key=lambda entry: entry[0]):
-            due.remove(entry)
-            advance(entry[0] - clock.now())
-            entry[1]()
-        advance(until - clock.now())
-
-    monkeypatch.setattr(clock, "_advance", advancing)
-    return lambda seconds, action: due.append((clock.now() + seconds, action))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import email
 import importlib.util
-import os
 import socketserver
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,33 +35,6 @@ def example(name: str) -> DAG:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module.dag
-
-
-@pytest.fixture(scope="session")
-def airflow_database() -> None:
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
-@pytest.fixture
-def run_dag(airflow_database: None) -> Callable[..., Any]:
-    def run(dag: DAG, **conf: Any) -> Any:
-        from airflow.dag_processing.bundles.manager import DagBundlesManager
-        from airflow.utils.session import create_session
-
-        try:
-            from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-        except ImportError:  # Airflow 3.1
-            from airflow.models.dagbag import DagBag, sync_bag_to_db
-        with create_session() as session:
-            DagBundlesManager().sync_bundles_to_db(session=session)
-        bag = DagBag(dag_folder=os.devnull)
-        bag.bag_dag(dag)
-        sync_bag_to_db(bag, "dags-folder", None)
-        return dag.test(run_conf=conf or None)
-
-    return run
 
 
 def outputs(run: Any) -> dict[str, Any]:

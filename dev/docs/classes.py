@@ -1,0 +1,123 @@
+"""The public classes that have a page each, and their parameters."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.get_provider_info import get_provider_info
+from dev.docs import docstring
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KINDS = ("operators", "sensors", "triggers", "hooks")
+_PACKAGE = "airflow_provider_visio"
+_SERVICES = ("Visiono", "Vizdom")
+# Of a hook, what only the provider itself and Airflow's forms have a use for.
+_INTERNAL = frozenset(
+    {
+        "async_site",
+        "find_photo_requests",
+        "get_async_conn",
+        "get_connection_form_widgets",
+        "get_or_gone",
+        "get_polling_conn",
+        "get_ui_field_behaviour",
+        "judge",
+        "site",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter.
+
+    :param default: as source text; None where it is required
+    :param templated: whether Airflow renders templates in it
+    :param own: whether this package declares it, and not Airflow
+    """
+
+    name: str
+    type: str
+    default: str | None
+    templated: bool
+    meaning: str
+    own: bool
+
+
+def public(kind: str) -> list[type]:
+    """Return the public classes of one kind, in the order in which they stand in their modules."""
+    found: list[type] = []
+    for entry in get_provider_info()[kind]:
+        for name in entry["python-modules"]:
+            module = importlib.import_module(name)
+            found += [
+                one
+                for one_name, one in vars(module).items()
+                if inspect.isclass(one)
+                and one_name.startswith(_SERVICES)
+                and one_name.endswith(kind[:-1].capitalize())
+                and "Base" not in one_name
+                and not inspect.isabstract(one)
+                and one.__module__.startswith(f"{_PACKAGE}.{kind}.")
+                and one not in found
+            ]
+    return found
+
+
+def parameters(of: type) -> list[Parameter]:
+    """Return the parameters of a class, with what its docstring says of each.
+
+    :raises ValueError: the docstring and the signatures do not tell of the same parameters
+    """
+    said = docstring.read(of).params
+    declared: dict[str, tuple[inspect.Parameter, bool]] = {}
+    for base in of.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        own = base.__module__.startswith(_PACKAGE)
+        for name, one in _init_of(base).items():
+            declared.setdefault(name, (one, own))
+    # Those that its class declares itself must be told of.
+    first = next(base for base in of.__mro__ if "__init__" in vars(base))
+    silent = [
+        name
+        for name, one in _init_of(first).items()
+        if name != "self" and one.kind is not one.VAR_KEYWORD and name not in said
+    ]
+    unknown = [name for name in said if name not in declared]
+    if silent or unknown:
+        raise ValueError(f"{of.__name__}: no word of {silent}, or no parameter for the word of {unknown}")
+    templated = set(getattr(of, "template_fields", ()))
+    return [
+        Parameter(
+            name,
+            type="" if one.annotation is one.empty else str(one.annotation),
+            default=None if one.default is one.empty else repr(one.default),
+            templated=name in templated,
+            meaning=meaning.removesuffix(" (templated)"),
+            own=own,
+        )
+        for name, meaning in said.items()
+        for one, own in [declared[name]]
+    ]
+
+
+def _init_of(of: type) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(vars(of)["__init__"]).parameters
+
+
+def methods(of: type) -> list[tuple[str, Any]]:
+    """Return a hook's public methods by name: its own first, then those that both hooks have."""
+    found: dict[str, Any] = {}
+    for base in of.__mro__:
+        if base.__module__.startswith(_PACKAGE):
+            for name, one in vars(base).items():
+                public_one = not name.startswith("_") and name not in _INTERNAL
+                if public_one and (inspect.isfunction(one) or isinstance(one, property)):
+                    found.setdefault(name, one)
+    return list(found.items())

@@ -1,0 +1,104 @@
+"""A Markdown page, as its readers need it: code blocks, links, and what can be linked to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from markdown_it import MarkdownIt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from markdown_it.token import Token
+
+_NOTE = re.compile(r"<!-- test: (.*?) -->")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code.
+
+    :param page: the page's path below the root of the repository
+    :param line: the line that it starts at
+    :param language: the word after the fence
+    :param text: the code
+    :param heading: anchor of the heading above it
+    :param words: what a comment right before it says of its test: `<!-- test: scene=free_plan in=hook -->`
+    """
+
+    page: str
+    line: int
+    language: str
+    text: str
+    heading: str
+    words: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+class Page:
+    """One Markdown file.
+
+    :param root: the root of the repository
+    :param path: the file below it
+    """
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self.path = path
+        self.name = path.relative_to(root).as_posix()
+        self._tokens = MarkdownIt("commonmark").enable("table").parse(path.read_text())
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield its blocks of code."""
+        heading, words = "", {}
+        anchors = iter(self.anchors())
+        for token in self._tokens:
+            if token.type == "heading_open":
+                heading = next(anchors)
+            elif token.type == "html_block":
+                note = _NOTE.search(token.content)
+                words = dict(word.split("=", 1) for word in note[1].split()) if note else {}
+            elif token.type in {"fence", "code_block"}:
+                line = token.map[0] + 1 if token.map else 0
+                yield Block(self.name, line, token.info.strip(), token.content, heading, words)
+                words = {}
+
+    def anchors(self) -> list[str]:
+        """Return what a link can lead to on this page, as GitHub names it."""
+        found: list[str] = []
+        for heading, text in zip(self._tokens, self._tokens[1:], strict=False):
+            if heading.type == "heading_open":
+                plain = "".join(
+                    part.content for part in text.children or [] if part.type in {"text", "code_inline"}
+                )
+                anchor = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+                twins = sum(1 for one in found if re.fullmatch(rf"{re.escape(anchor)}(-\d+)?", one))
+                found.append(f"{anchor}-{twins}" if twins else anchor)
+        return found
+
+    def links(self) -> Iterator[str]:
+        """Yield where its links lead."""
+        yield from (unquote(str(href)) for href in _hrefs(self._tokens))
+
+    def text(self) -> str:
+        """Return the whole page."""
+        return self.path.read_text()
+
+
+def _hrefs(tokens: list[Token]) -> Iterator[object]:
+    for token in tokens:
+        if token.type == "link_open":
+            yield token.attrGet("href")
+        if token.type == "image":
+            yield token.attrGet("src")
+        yield from _hrefs(token.children or [])
+
+
+def pages(root: Path) -> list[Page]:
+    """Return the README and all pages in docs/."""
+    return [Page(root, path) for path in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]]

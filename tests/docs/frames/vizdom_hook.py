@@ -1,0 +1,4 @@
+from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+hook = VizdomHook()
+# BLOCK

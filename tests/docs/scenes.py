@@ -1,0 +1,256 @@
+"""What is the case when a block runs, and what must be the case when it has run."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
+
+import requests
+from conftest import connect
+
+from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+from .stage import Stage
+
+SCENES: dict[str, Callable[[Stage], Iterator[None]]] = {}
+
+
+def scene(play: Callable[[Stage], Iterator[None]]) -> Callable[[Stage], Iterator[None]]:
+    SCENES[play.__name__] = play
+    return play
+
+
+@scene
+def everybody_answers(stage: Stage) -> Iterator[None]:
+    """The scene of a block that names none."""
+    stage.sandbox.person("submit", open_after=5, photo_every=5)
+    yield
+    assert {run.state for run in stage.runs.values()} <= {"success"}
+
+
+@scene
+def two_workspaces(stage: Stage) -> Iterator[None]:
+    connect(stage.monkeypatch, "visiono_eu", stage.sandbox.visiono_url, stage.sandbox.visiono_key)
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert len(stage.asked()) == 2
+
+
+@scene
+def a_submitted_request(stage: Stage) -> Iterator[None]:
+    stage.given["request_id"] = stage.submitted()
+    yield
+
+
+@scene
+def a_permanent_link(stage: Stage) -> Iterator[None]:
+    stage.given["link_id"] = VisionoHook().create_permanent_link("Please photograph the meter.")["id"]
+    stage.conf["link_id"] = stage.given["link_id"]
+    yield
+    assert {run.state for run in stage.runs.values()} <= {"success"}
+
+
+@scene
+def a_started_export(stage: Stage) -> Iterator[None]:
+    hook = VizdomHook()
+    dashboard = next(hook.list_dashboards())
+    stage.given["export_id"] = hook.create_export(dashboard["id"], "pdf")["id"]
+    yield
+
+
+HOUR = 3600.0
+
+
+def texts(stage: Stage) -> list[Any]:
+    """Return what the gateway was sent."""
+    return [json.loads(sent.body) for sent in stage.gateway.received]
+
+
+def gateway(stage: Stage, conn_id: str) -> None:
+    value = {"conn_type": "http", "host": stage.gateway.url, "password": "token"}
+    stage.monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+
+
+@scene
+def answers_a_text(stage: Stage) -> Iterator[None]:
+    stage.sandbox.settings(plan="free")
+    stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
+    gateway(stage, "sms_gateway")
+    stage.conf["phone"] = "+39123"
+    yield
+    assert set(stage.states().values()) == {"success"}
+    (request,) = stage.asked()
+    assert texts(stage) == [
+        {"to": "+39123", "text": f"Please take the photos here: {request['request_url']}"}
+    ]
+    assert len(stage.stored(".jpg")) == 2
+
+
+@scene
+def posts_to_a_chat(stage: Stage) -> Iterator[None]:
+    gateway(stage, "chat")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    (request,) = stage.asked()
+    assert texts(stage) == [{"text": f"Photos, please: {request['request_url']}"}]
+    assert stage.gateway.received[0].path == "/services/T000/B000/XXXX"
+
+
+@scene
+def answers_on_the_second_day(stage: Stage) -> Iterator[None]:
+    stage.sandbox.person("submit", open_after=30 * HOUR, photo_every=60)
+    gateway(stage, "sms_gateway")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    first, second = texts(stage)
+    assert first["text"].startswith("Please photograph")
+    assert second["text"].startswith("We still need")
+    # Nobody is asked twice: both lead to the one request.
+    (request,) = stage.asked()
+    assert first["text"].endswith(f" {request['request_url']}")
+    assert second["text"].endswith(f" {request['request_url']}")
+    assert len(stage.stored(".jpg")) == 1
+
+
+@scene
+def answers_at_once(stage: Stage) -> Iterator[None]:
+    stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
+    gateway(stage, "sms_gateway")
+    yield
+    assert {name for name, state in stage.states().items() if state != "success"} == {"remind"}
+    assert stage.states()["remind"] == "skipped"
+    assert len(texts(stage)) == 1
+    assert len(stage.stored(".jpg")) == 1
+
+
+@scene
+def a_table_of_customers(stage: Stage) -> Iterator[None]:
+    stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
+    file = stage.folder / "customers.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE customers (id, name, photo)")
+        rows = [("K-1", "Ada", None), ("K-2", "Bea", "there"), ("K-3", "Cem", None)]
+        database.executemany("INSERT INTO customers VALUES (?, ?, ?)", rows)
+    stage.conf["database"] = str(file)
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert {request["metadata"]["customer"] for request in stage.asked()} == {"K-1", "K-3"}
+    assert len(stage.stored(".jpg")) == 2
+
+
+@scene
+def a_warehouse(stage: Stage) -> Iterator[None]:
+    value = {
+        "conn_type": "postgres",
+        "host": "db",
+        "schema": "dwh",
+        "login": "reader",
+        "password": "s3cret-4711",
+    }
+    stage.monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(value))
+    yield
+    assert set(stage.states().values()) == {"success"}
+    (source,) = VizdomHook().list_data_sources()
+    assert source["name"] == "Warehouse"
+
+
+@scene
+def a_colleague(stage: Stage) -> Iterator[None]:
+    stage.monkeypatch.setenv("AIRFLOW_VAR_COLLEAGUE", "colleague@example.com")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert stage.sandbox.count("vizdom", "POST /invites") == 1
+
+
+SECRET = "5f2b" * 16
+
+
+def workflow_link(stage: Stage) -> dict[str, Any]:
+    """Return a permanent link in workflow mode, whose secret the connection has."""
+    box = stage.sandbox
+    connect(stage.monkeypatch, "visiono_default", box.visiono_url, box.visiono_key, workflow_secret=SECRET)
+    link = VisionoHook().create_permanent_link("Each damage, please.", unique_field_label="Plate")
+    back = {"secret": SECRET, "return_url": "https://fleet.example/back"}
+    box.control("PUT", f"/permanent-links/{link['id']}/workflow", back)
+    return link
+
+
+@scene
+def a_signed_link(stage: Stage) -> Iterator[None]:
+    link = workflow_link(stage)
+    gateway(stage, "sms_gateway")
+    stage.conf["link"] = link["request_url"]
+    yield
+    assert set(stage.states().values()) == {"success"}
+    url = texts(stage)[0]["text"].removeprefix("Bring it back: ")
+    assert requests.get(url, timeout=10).status_code == 200
+    assert requests.get(link["request_url"], timeout=10).status_code != 200
+
+
+@scene
+def a_way_back(stage: Stage) -> Iterator[None]:
+    link = workflow_link(stage)
+    given = {"photos": 2, "unique_field_value": "TN-123", "external_reference": "run-1"}
+    came = stage.sandbox.control("POST", f"/permanent-links/{link['id']}/submit", given)
+    stage.given["address"] = came["return_url"]
+    yield
+    assert stage.left["found"]["submission_id"] == came["id"]
+
+
+@scene
+def plenty_is_left(stage: Stage) -> Iterator[None]:
+    gateway(stage, "chat")
+    yield
+    assert stage.states()["warn"] == "skipped"
+    assert stage.states()["ask"] == "success"
+    assert texts(stage) == []
+
+
+@scene
+def little_is_left(stage: Stage) -> Iterator[None]:
+    stage.sandbox.settings(plan="free")
+    stage.submitted()
+    gateway(stage, "chat")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert texts(stage) == [{"text": "Visiono: 99 photos are left."}]
+
+
+@scene
+def too_little_is_left(stage: Stage) -> Iterator[None]:
+    stage.sandbox.settings(plan="free")
+    stage.conf["stop_below"] = 101
+    gateway(stage, "chat")
+    yield
+    assert stage.states()["ask"] == "skipped"
+    assert stage.asked() == []
+
+
+@scene
+def a_driver_comes(stage: Stage) -> Iterator[None]:
+    link = VisionoHook().create_permanent_link("Your pallet, please.", unique_field_label="Plate")
+    stage.conf["link_id"] = link["id"]
+    given = {"photos": 2, "unique_field_value": "TN-123"}
+    stage.later(600, lambda: stage.sandbox.control("POST", f"/permanent-links/{link['id']}/submit", given))
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert stage.output("came" if "came" in stage.states() else "driver")["count"] == 1
+    assert len(stage.stored(".jpg")) == (2 if "photos" in stage.states() else 0)
+
+
+@scene
+def the_asset_is_updated(stage: Stage) -> Iterator[None]:
+    """There is no scheduler to start it: it runs without an event, and its watcher is looked at by itself."""
+    yield
+    assert set(stage.states().values()) == {"skipped"}
+    (dag,) = stage.dags
+    (asset,) = dag.timetable.asset_condition.objects
+    (watcher,) = asset.watchers
+    assert watcher.trigger["classpath"].endswith(".VisionoPermanentLinkTrigger")
+    event = SimpleNamespace(extra={"payload": {"submissions": ["s1", "s2"]}})
+    assert dag.get_task("new").python_callable({asset: [event, event]}) == ["s1", "s2"]
