@@ -321,13 +321,16 @@ def test_a_cleared_task_can_replace_what_is_open_or_fail(sandbox, run_task, batc
 
 def test_more_than_a_minute_allows_gives_the_worker_back(sandbox, first, clock, monkeypatch):
     sandbox.settings(rate_headers=False)
+    for _ in range(30):
+        VisionoHook().get_status()
+    clock.sleep(40)  # so that the next turn is 20 s away when the minute's calls are used up
     held: list[float] = []
     monkeypatch.setattr(provider_clock, "sleep", lambda seconds: held.append(seconds) or clock.sleep(seconds))
     task = first(ask(people(150)))
     started = clock.now()
     assert len(task.run()["ids"]) == 150
-    assert 119 <= clock.now() - started <= 200
-    assert len(task.deferrals) == 2
+    assert 120 <= clock.now() - started <= 240
+    assert len(task.deferrals) >= 3
     assert max(held, default=0) <= 5
     assert made(sandbox) == words(people(150))
     assert sandbox.counters()["refused_429"]["visiono"] == 0
