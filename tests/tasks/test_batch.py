@@ -294,12 +294,15 @@ def test_a_cleared_task_keeps_what_is_open_and_asks_the_others_anew(sandbox, run
     assert run_task(ask(people(4), batch=batch), task).run()["ids"] == again
 
 
-def test_a_lost_reply_after_a_clear_is_not_answered_by_what_was_before(sandbox, run_task):
+def test_a_call_that_never_arrived_after_a_clear_is_not_answered_by_what_was_before(sandbox, run_task):
     task = run_task(ask(people(2)))
     ids = task.run()["ids"]
     sandbox.act(ids[0], "expire")
-    sandbox.fault("visiono", "drop_after", method="POST", times=1)
-    again = run_task(ask(people(2)), task, cleared=True).run()["ids"]
+    sandbox.fault("visiono", "drop_before", method="POST", times=1)
+    task = run_task(ask(people(2)), task, cleared=True)
+    with pytest.raises(ConnectionFailedError):
+        task.run()
+    again = run_task(ask(people(2)), task).run()["ids"]
     assert again[1] == ids[1]
     assert again[0] not in ids
 
@@ -318,13 +321,16 @@ def test_a_cleared_task_can_replace_what_is_open_or_fail(sandbox, run_task, batc
 
 def test_more_than_a_minute_allows_gives_the_worker_back(sandbox, first, clock, monkeypatch):
     sandbox.settings(rate_headers=False)
+    for _ in range(30):
+        VisionoHook().get_status()
+    clock.sleep(40)  # so that the next turn is 20 s away when the minute's calls are used up
     held: list[float] = []
     monkeypatch.setattr(provider_clock, "sleep", lambda seconds: held.append(seconds) or clock.sleep(seconds))
     task = first(ask(people(150)))
     started = clock.now()
     assert len(task.run()["ids"]) == 150
-    assert 119 <= clock.now() - started <= 200
-    assert len(task.deferrals) == 2
+    assert 120 <= clock.now() - started <= 240
+    assert len(task.deferrals) >= 3
     assert max(held, default=0) <= 5
     assert made(sandbox) == words(people(150))
     assert sandbox.counters()["refused_429"]["visiono"] == 0

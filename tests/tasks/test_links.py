@@ -16,6 +16,7 @@ from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.link_tag import find_link, tag_of
 from airflow_provider_visio.operators.visiono import (
     VisionoCreatePermanentLinkOperator,
+    VisionoDeletePermanentLinkOperator,
     VisionoUpdatePermanentLinkOperator,
 )
 
@@ -220,3 +221,18 @@ def test_a_change_whose_reply_was_lost_may_be_made_again(sandbox, run_task):
 def test_what_is_no_choice_fails_when_the_dag_is_parsed():
     with pytest.raises(InvalidRequestError, match="on_existing"):
         make(on_existing="keep")
+
+
+def test_in_the_plugin_s_dialect_all_holds_too(sandbox, run_task, connection):
+    sandbox.settings(dialect="plugin")
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect="plugin")
+    sandbox.fault("visiono", "drop_after", method="POST", times=1)
+    task = run_task(make())
+    link = task.run()
+    task = run_task(make(instructions="The car"), task, cleared=True)
+    assert task.run()["id"] == link["id"]
+    assert [listed["instructions"] for listed in made()] == ["The car"]
+    delete = VisionoDeletePermanentLinkOperator(task_id="d", link_id=link)
+    assert run_task(delete).run() == {"id": link["id"], "deleted": True}
+    # There it is archived, and can still be read; but it is no link that works.
+    assert run_task(make(instructions="The car"), task, cleared=True).run()["id"] != link["id"]
