@@ -108,8 +108,8 @@ def test_operation_says_all_there_is(one):
     assert statuses & {"200", "201", "204"}
     assert ("{id}" in one.path) <= ("404" in statuses)
     assert ("requestBody" in one.about) == ({"400", "422"} < statuses and one.method != "GET")
-    for status, reply in one.about["responses"].items():
-        reply = follow(document, reply)
+    for status, named in one.about["responses"].items():
+        reply = follow(document, named)
         assert (status == "204") == ("content" not in reply)
         if status in ("200", "201"):
             assert reply["content"]["application/json"]["examples"], "no example"
