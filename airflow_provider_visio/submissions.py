@@ -30,8 +30,7 @@ State = dict[str, Any]
 GONE: State = {"gone": True}
 
 # A submission may be listed so many seconds after a later one; a watcher remembers the ids of so long.
-OVERLAP = 3600.0
-MOST_SEEN = 1000
+OVERLAP = 600.0
 
 
 def read_submissions(
@@ -138,8 +137,8 @@ def error_of_link(
     whose = "" if unique_value is None else f" for {unique_value!r}"
     return WaitTimeoutError(
         f"{len(found)} of {needed} submission(s){whose} have come through the permanent link {verdict.waiting[0]} by "
-        "the wait's deadline. Nothing was changed: the link still works. A retry has no more time; clear the task to wait "
-        f"as long once more, with a longer timeout if need be. [connection {conn_id}]",
+        "the wait's deadline. Nothing was changed: the link still works. A retry has no more time; clear the task to "
+        f"wait as long once more, with a longer timeout if need be. [connection {conn_id}]",
         waiting=verdict.waiting,
         conn_id=conn_id,
     )
@@ -150,12 +149,12 @@ class Cursor:
     How far a watcher has come.
 
     :param since: submissions from before then do not count, in seconds since 1970.
-    :param seen: ids that were told of.
+    :param seen: when those came that were told of, by id; those of the last minutes, for others may be listed late.
     """
 
-    def __init__(self, since: float, seen: Iterable[str] = ()) -> None:
+    def __init__(self, since: float, seen: Mapping[str, float] | None = None) -> None:
         self.since = since
-        self.seen = dict.fromkeys(seen)
+        self.seen = dict(seen or {})
 
     @classmethod
     def from_json(cls, value: object) -> Cursor | None:
@@ -163,24 +162,26 @@ class Cursor:
         if not isinstance(value, Mapping):
             return None
         since, seen = value.get("since"), value.get("seen")
-        if isinstance(since, bool) or not isinstance(since, int | float) or not isinstance(seen, list):
+        if not _is_time(since) or not isinstance(seen, Mapping) or not all(map(_is_time, seen.values())):
             return None
-        return cls(float(since), map(str, seen))
+        return cls(float(since), {str(found): float(moment) for found, moment in seen.items()})  # type: ignore[arg-type]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return {"since": self.since, "seen": list(self.seen)}
+        return {"since": self.since, "seen": dict(self.seen)}
 
     def take(self, submissions: Iterable[Submission], unique_value: str | None = None) -> list[str]:
         """Return the ids that were not told of yet, and move on past them."""
         found = new_submissions(submissions, self.since, unique_value)
-        fresh = [one for one in found if one["id"] not in self.seen]
+        fresh = {
+            one["id"]: epoch(one["submitted_at"]) or self.since for one in found if one["id"] not in self.seen
+        }
         if fresh:
-            latest = epoch(found[-1]["submitted_at"]) or self.since
-            self.since = max(self.since, latest - OVERLAP)
-            told = {
-                one["id"] for one in found if (epoch(one["submitted_at"]) or 0.0) >= math.floor(self.since)
-            }
-            kept = [known for known in [*self.seen, *(one["id"] for one in fresh)] if known in told]
-            self.seen = dict.fromkeys(kept[-MOST_SEEN:])
-        return [one["id"] for one in fresh]
+            self.seen |= fresh
+            self.since = max(self.since, max(fresh.values()) - OVERLAP)
+            self.seen = {known: at for known, at in self.seen.items() if at >= math.floor(self.since)}
+        return list(fresh)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

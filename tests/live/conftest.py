@@ -18,8 +18,7 @@ from examples import EXAMPLES, NEVER_ANSWER  # noqa: E402
 from mailbox_server import MailboxServer  # noqa: E402
 
 from dev.both import airflow_and_sandbox  # noqa: E402
-from dev.checkout import EXAMPLE_DAGS, ROOT, WORK  # noqa: E402
-from dev.docs.markdown import pages  # noqa: E402
+from dev.checkout import EXAMPLE_DAGS, WORK  # noqa: E402
 from dev.run_watcher import RunWatcher  # noqa: E402
 
 if TYPE_CHECKING:
@@ -32,30 +31,16 @@ if TYPE_CHECKING:
 NOBODY = {"behaviour": "manual"}
 EVERYBODY = {"behaviour": "submit", "open_after": 1, "photo_every": 0.5}
 RUN_TIMEOUT = 240
+# The examples, and the DAGs that only these tests need.
+BUNDLES = [
+    {
+        "name": name,
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(folder)},
+    }
+    for name, folder in (("examples", EXAMPLE_DAGS), ("live-tests", HERE / "dags"))
+]
 LOOK_EVERY = 0.7
-
-
-def bundles(recipes: Path) -> str:
-    """Return where DAGs are: the examples, those that only these tests need, and those from the pages in docs/."""
-    recipes.mkdir()
-    for page in pages(ROOT):
-        for block in page.blocks():
-            if "live" in block.words:
-                (recipes / f"{block.words['live']}.py").write_text(block.text)
-    return json.dumps(
-        [
-            {
-                "name": name,
-                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-                "kwargs": {"path": str(folder)},
-            }
-            for name, folder in (
-                ("examples", EXAMPLE_DAGS),
-                ("live-tests", HERE / "dags"),
-                ("recipes", recipes),
-            )
-        ]
-    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,15 +56,23 @@ def mailbox() -> Iterator[MailboxServer]:
 
 
 @pytest.fixture(scope="session")
+def written_dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for DAGs that are written while Airflow runs."""
+    return tmp_path_factory.mktemp("written")
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    tmp_path_factory: pytest.TempPathFactory, mailbox: MailboxServer
+    tmp_path_factory: pytest.TempPathFactory, mailbox: MailboxServer, written_dags: Path
 ) -> Iterator[tuple[Sandbox, Stack]]:
     home = tmp_path_factory.mktemp("live")
+    written = {"path": str(written_dags), "refresh_interval": 2}
+    bundles = [*BUNDLES, {**BUNDLES[0], "name": "written", "kwargs": written}]
     shutil.copytree(HERE / "config", home / "airflow" / "config")
     options: dict[str, Any] = {
         "parallelism": 8,
         "cache": WORK,
-        "config": {"dag_processor": {"dag_bundle_config_list": bundles(home / "recipes")}},
+        "config": {"dag_processor": {"dag_bundle_config_list": json.dumps(bundles)}},
     }
     with airflow_and_sandbox(home, EXAMPLE_DAGS, person=NOBODY, **options) as (sandbox, stack):
         stack.add_connections({"smtp_default": mailbox.connection()})
