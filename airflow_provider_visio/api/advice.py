@@ -29,10 +29,12 @@ _FREE_PLAN = (
 _QUOTA = re.compile(
     r"\b(quotas?|used up|exceeded|exhausted|limit (was |is |has been )?reached)\b", re.IGNORECASE
 )
-_QUOTA_ADVICE = (
-    "The plan's quota is used up, and a retry will not help: get_stats() tells the usage and when a new period begins. "
-    "A free plan's quota is for life: upgrade the plan in the service's dashboard."
-)
+_PLAN = re.compile(r"\b(upgrade|your (current )?plan|free plan)\b", re.IGNORECASE)
+_PLAN_ADVICE = "The plan does not have this: upgrade it in the service's dashboard, or do without it."
+# How Laravel says that it has no such path at all (facts: section 17).
+_NO_ROUTE = re.compile(r"\broute\b.*\b(could not be found|not supported)\b", re.IGNORECASE)
+# What the other dialect has as well, under another name.
+_RENAMED = re.compile(r"/(permanent|smart)-links(/\{link_id\})?")
 
 
 def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str, list[str]]) -> str:
@@ -49,14 +51,21 @@ def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str,
         return _FREE_PLAN
     if status >= 500:
         return _SERVER
-    if status in {402, 403, 422} and call.method == "POST" and _QUOTA.search(words):
-        return _QUOTA_ADVICE
+    if (
+        status in {402, 403, 422}
+        and call.method == "POST"
+        and _QUOTA.search(words)
+        and site.service.quota_advice
+    ):
+        return site.service.quota_advice
     if status == 401:
         return _key_advice(site)
+    if status in {402, 403} and _PLAN.search(words):
+        return _PLAN_ADVICE
     if status == 403:
         return _right_advice(call, site)
     if status in {404, 405} and call.known_to != "both":
-        return _dialect_advice(call, site)
+        return _dialect_advice(call, site, words)
     return _ADVICE.get(status, "")
 
 
@@ -79,22 +88,25 @@ def _right_advice(call: Call, site: Site) -> str:
     return words
 
 
-def _dialect_advice(call: Call, site: Site) -> str:
+def _dialect_advice(call: Call, site: Site, words: str) -> str:
     """Say that the service may not have the call at all, for no page says which of the vendor's descriptions it is."""
     written = site.extra.get("dialect") or "reference"
     known, other = (
         ("API reference", "plugin") if call.known_to == "reference" else ("plugin", "API reference")
     )
-    if "{" in call.route:
+    if _NO_ROUTE.search(words):
+        doubt = "This service does not have the call"
+    elif "{" in call.route:
         doubt = "Check the id: there may be no such thing, or this service does not have the call"
     else:
         doubt = "This service may not have the call"
     if written != call.known_to:
         change = f"set the connection's extra `dialect` to `{call.known_to}`, with a Host that has it"
     else:
+        change = "check that the connection's Host is the API's base URL"
         away = "reference" if written == "plugin" else "plugin"
-        change = (
-            "check that the connection's Host is the API's base URL, "
-            f"and whether your service follows the other: then set the extra `dialect` to `{away}`"
-        )
+        if away == "plugin" or _RENAMED.fullmatch(call.route):
+            change += (
+                f", and whether your service follows the other: then set the extra `dialect` to `{away}`"
+            )
     return f"{doubt}, which the vendor's {known} has and its {other} has not: {change}."

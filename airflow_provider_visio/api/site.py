@@ -28,6 +28,7 @@ class Service:
     :param auth_prefix: what stands before the key in that header.
     :param key_page: where people see and change their keys, for messages.
     :param denied_advice: what to do about a 403, where it can be told better than in general.
+    :param quota_advice: what to do once the plan's quota is used up.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Service:
     auth_prefix: str = ""
     key_page: str = ""
     denied_advice: str = ""
+    quota_advice: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ VISIONO = Service(
     default_base_url="https://api.visio.now/v1",  # seed
     auth_header="X-API-Key",  # seed
     key_page="API Keys in Visiono's dashboard",  # docs
+    quota_advice=(
+        "The plan's quota is used up, and a retry will not help: get_stats() tells the usage and when a new period "
+        "begins. A free plan's quota is for life: upgrade the plan in the service's dashboard."
+    ),
 )
 # The same service, where the vendor's plugin looks for it.
 VISIONO_OF_PLUGIN = replace(VISIONO, default_base_url="https://www.visiono.io/api/v1")

@@ -60,7 +60,7 @@ class Named:
             self._store.set(BEFORE_KEY, self._before)
             return make()
 
-        found = once.get(
+        return once.get(
             Calls(
                 ask=ask,
                 look_at=self._look_at,
@@ -70,8 +70,6 @@ class Named:
                 turn=turn,
             )
         )
-        once.close()
-        return found
 
     def _called(self, name: str) -> list[dict[str, Any]]:
         return [

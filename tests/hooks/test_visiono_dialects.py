@@ -108,12 +108,12 @@ def test_a_service_without_the_plugin_s_calls_is_told(other, call):
     with pytest.raises(NotFoundError) as caught:
         call(other)
     for part in (
-        "this service",
+        "This service does not have the call",
         "which the vendor's plugin has and its API reference has not",
         "set the connection's extra `dialect` to `plugin`",
         "connection visiono_default",
     ):
-        assert part.lower() in str(caught.value).lower()
+        assert part in str(caught.value)
 
 
 REFERENCE_ONLY = {"status": VisionoHook.get_status, "stats": VisionoHook.get_stats}
@@ -125,7 +125,7 @@ def test_a_service_without_the_reference_s_calls_is_told(other, call):
     with pytest.raises(NotFoundError) as caught:
         call(other)
     for part in (
-        "This service may not have the call, which the vendor's API reference has and its plugin has not",
+        "This service does not have the call, which the vendor's API reference has and its plugin has not",
         "set the connection's extra `dialect` to `reference`",
     ):
         assert part in str(caught.value)
@@ -150,6 +150,24 @@ def test_a_service_that_calls_links_otherwise_is_told(other, call):
         NotFoundError, match=f"Host is the API's base URL.* set the extra `dialect` to `{away}`"
     ):
         call(other)
+
+
+@pytest.mark.parametrize("other", [("plugin", "plugin")], indirect=True)
+def test_what_only_the_dialect_in_use_has_is_not_looked_for_in_the_other(other):
+    with pytest.raises(NotFoundError, match=r"Check the id.*Host is the API's base URL\. \["):
+        other.get_download_urls("pr_never")
+
+
+@pytest.mark.parametrize("words", ["Not Found", "", "Nothing here."])
+def test_a_404_in_other_words_leaves_both_possible(serve, connection, words):
+    server = serve(*[Answer(404, {"message": words})] * 2)
+    hook = VisionoHook(connection("my_visiono", server.url, "key12345"))
+    with pytest.raises(NotFoundError, match="This service may not have the call"):
+        hook.list_webhook_events()
+    with pytest.raises(
+        NotFoundError, match="there may be no such thing, or this service does not have the call"
+    ):
+        hook.get_webhook("wh_1")
 
 
 @pytest.mark.parametrize("written", BASES)

@@ -70,8 +70,9 @@ def test_a_quota_is_known_by_the_service_s_words(serve, connection, status, word
 
 def test_the_free_plan_has_no_permanent_links(sandbox, visiono):
     sandbox.settings(plan="free")
-    with pytest.raises((PermissionDeniedError, InvalidRequestError), match="plan"):
+    with pytest.raises(PermissionDeniedError, match="The plan does not have this: upgrade it") as caught:
         visiono.create_permanent_link("Each damage")
+    assert "scope" not in str(caught.value)
 
 
 SCOPES = {

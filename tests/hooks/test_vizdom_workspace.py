@@ -168,14 +168,25 @@ def test_no_error_repeats_a_secret(serve, connection, caplog, status, settings):
 
 
 @pytest.mark.parametrize("contract", [{}, {"source_settings_field": ""}, {"password_field": "passphrase"}])
-def test_a_reply_that_repeats_the_settings_comes_back_without_secrets(serve, connection, shop, contract):
+@pytest.mark.parametrize("password", [PASSWORD, "pw-12345"])
+def test_a_reply_that_repeats_the_settings_comes_back_without_secrets(
+    serve, connection, monkeypatch, contract, password
+):
     def answer(request):
-        return Answer(201, {"data": {"id": "s-1", **json.loads(request.body)}})
+        if request.method == "GET":
+            return Answer(200, {"data": sent, "meta": {"total": 1}})
+        sent.append({"id": "s-1", **json.loads(request.body)})
+        return Answer(201, {"data": sent[0]})
 
+    sent: list[dict[str, object]] = []
+    fields = {"conn_type": "postgres", "host": "db.example.com", "login": "bi", "password": password}
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(fields))
     hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345", contract=contract))
-    made = hook.create_data_source("Shop", "postgresql", source_conn_id=shop)
-    assert PASSWORD not in str(made)
-    assert "db.example.com" in str(made)
+    made = hook.create_data_source("Shop", "postgresql", source_conn_id="shop")
+    for told in (made, *hook.list_data_sources()):
+        assert password not in str(told)
+        assert "db.example.com" in str(told)
+    assert password in str(sent)
 
 
 def test_what_is_secret_in_settings_is_masked_in_logs(vizdom):

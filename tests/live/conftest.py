@@ -18,7 +18,8 @@ from examples import EXAMPLES, NEVER_ANSWER  # noqa: E402
 from mailbox_server import MailboxServer  # noqa: E402
 
 from dev.both import airflow_and_sandbox  # noqa: E402
-from dev.checkout import EXAMPLE_DAGS, WORK  # noqa: E402
+from dev.checkout import EXAMPLE_DAGS, ROOT, WORK  # noqa: E402
+from dev.docs.markdown import pages  # noqa: E402
 from dev.run_watcher import RunWatcher  # noqa: E402
 
 if TYPE_CHECKING:
@@ -31,16 +32,29 @@ if TYPE_CHECKING:
 NOBODY = {"behaviour": "manual"}
 EVERYBODY = {"behaviour": "submit", "open_after": 1, "photo_every": 0.5}
 RUN_TIMEOUT = 240
-# The examples, and the DAGs that only these tests need.
-BUNDLES = [
-    {
-        "name": name,
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(folder)},
-    }
-    for name, folder in (("examples", EXAMPLE_DAGS), ("live-tests", HERE / "dags"))
-]
 LOOK_EVERY = 0.7
+
+
+def bundles(folders: dict[str, tuple[Path, int]]) -> str:
+    """Return where DAGs are, as Airflow wants to be told, each with the seconds between two looks."""
+    return json.dumps(
+        [
+            {
+                "name": name,
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": {"path": str(folder), **({"refresh_interval": every} if every else {})},
+            }
+            for name, (folder, every) in folders.items()
+        ]
+    )
+
+
+def write_recipes(folder: Path) -> None:
+    """Write the DAGs of the pages in docs/ that need a real scheduler."""
+    for page in pages(ROOT):
+        for block in page.blocks():
+            if "live" in block.words:
+                (folder / f"{block.words['live']}.py").write_text(block.text)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,13 +80,13 @@ def airflow(
     tmp_path_factory: pytest.TempPathFactory, mailbox: MailboxServer, written_dags: Path
 ) -> Iterator[tuple[Sandbox, Stack]]:
     home = tmp_path_factory.mktemp("live")
-    written = {"path": str(written_dags), "refresh_interval": 2}
-    bundles = [*BUNDLES, {**BUNDLES[0], "name": "written", "kwargs": written}]
+    write_recipes(written_dags)
     shutil.copytree(HERE / "config", home / "airflow" / "config")
+    folders = {"examples": (EXAMPLE_DAGS, 0), "live-tests": (HERE / "dags", 0), "written": (written_dags, 2)}
     options: dict[str, Any] = {
         "parallelism": 8,
         "cache": WORK,
-        "config": {"dag_processor": {"dag_bundle_config_list": json.dumps(bundles)}},
+        "config": {"dag_processor": {"dag_bundle_config_list": bundles(folders)}},
     }
     with airflow_and_sandbox(home, EXAMPLE_DAGS, person=NOBODY, **options) as (sandbox, stack):
         stack.add_connections({"smtp_default": mailbox.connection()})

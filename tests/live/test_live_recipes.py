@@ -6,10 +6,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-import pytest
-
-from dev.checkout import ROOT
-from dev.docs.markdown import pages
 from dev.sandbox import Sandbox
 from dev.stack import Stack
 from dev.waits import wait_for
@@ -18,19 +14,9 @@ DWELL = 10.0
 ANSWERED = {"behaviour": "submit", "open_after": 1, "photo_every": 0.5}
 
 
-@pytest.fixture
-def approve_photos(stack: Stack, written_dags: Path) -> str:
-    """The DAG from the page, once Airflow has read it."""
-    for page in pages(ROOT):
-        for block in page.blocks():
-            if block.words.get("live") == "approve_photos":
-                (written_dags / "approve_photos.py").write_text(block.text)
-    stack.wait_for_dag("approve_photos")
-    return "approve_photos"
-
-
 def begin(stack: Stack, sandbox: Sandbox, destination: Path, claim: str) -> str:
     """Start the recipe, send its photos, and return its run once a reviewer is waited for."""
+    stack.wait_for_dag("approve_photos")
     run_id = stack.api.trigger("approve_photos", {"destination": f"file://{destination}", "claim": claim})
 
     def asked() -> str | None:
@@ -65,9 +51,7 @@ def states(stack: Stack, run_id: str) -> dict[str, str]:
     return {task["task_id"]: task["state"] for task in stack.api.task_instances("approve_photos", run_id)}
 
 
-def test_photos_are_approved_or_rejected(
-    approve_photos: str, stack: Stack, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_photos_are_approved_or_rejected(stack: Stack, sandbox: Sandbox, tmp_path: Path) -> None:
     good = begin(stack, sandbox, tmp_path / "good", "C-GOOD")
     bad = begin(stack, sandbox, tmp_path / "bad", "C-BAD")
     look_closely(stack, [good, bad])

@@ -1,0 +1,40 @@
+"""The sandbox has the documents' calls, no others, and is as sure of them."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.routing import APIRoute
+
+from airflow_provider_visio.sandbox.evidence import spoken
+from airflow_provider_visio.sandbox.options import Options
+from airflow_provider_visio.sandbox.server import visiono_app, vizdom_app
+from airflow_provider_visio.sandbox.world import World
+from dev.contract.documents import SERVICES, load, operations, spoken_in
+
+APPS = {"visiono": visiono_app, "vizdom": vizdom_app}
+
+
+def routes(service: str) -> dict[str, APIRoute]:
+    found = APPS[service](World(Options())).router.routes
+    return {
+        f"{method} {one.path}": one for one in found if isinstance(one, APIRoute) for method in one.methods
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_same_calls_with_the_same_evidence(service):
+    served = {name: one.openapi_extra["x-evidence"] for name, one in routes(service).items()}
+    assert served == {one.name: one.about["x-evidence"] for one in operations(load(service))}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_same_status_of_success(service):
+    for one in operations(load(service)):
+        good = {status for status in one.about["responses"] if status.startswith("2")}
+        assert str(routes(service)[one.name].status_code) in good, one.name
+
+
+@pytest.mark.parametrize("dialect", ["both", "reference", "plugin"])
+def test_same_calls_in_each_dialect(dialect):
+    served = {name for name, one in routes("visiono").items() if spoken(one, dialect)}
+    assert served == {one.name for one in operations(spoken_in(load("visiono"), dialect))}
