@@ -49,6 +49,10 @@ properties: $(READY) ## the tests over thousands of cases made at random
 	@PROPERTIES_SEED=$(SEED) $(BIN)/python -m pytest -q $(AT_ONCE) --tb=short --show-capture=no tests/properties \
 		$(if $(ONLY),-k $(ONLY),--least-cases 10000)
 
+.PHONY: contract
+contract: $(READY) ## thousands of requests made from docs/openapi, against the sandbox
+	@CONTRACT_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --tb=short tests/contract/test_schemathesis.py
+
 .PHONY: chaos
 chaos: $(READY) ## a real Airflow on PostgreSQL, broken in every way; ONLY=<name>, WRITE=1 for docs/reliability.md
 	@CHAOS_SEED=$(SEED) CHAOS_WAITS=$(WAITS) $(BIN)/python -m pytest -q --tb=short --show-capture=no \

@@ -13,7 +13,9 @@ sys.path[:0] = [str(HERE.parents[1])]
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, [])]
-    found = [dict(one.user_properties) for one in reports if any(n == "cases" for n, _ in one.user_properties)]
+    found = [
+        dict(one.user_properties) for one in reports if any(n == "cases" for n, _ in one.user_properties)
+    ]
     if not found:
         return
     terminalreporter.section("contract")

@@ -86,7 +86,9 @@ SAMPLES: dict[str, list[Sample]] = {
     "VisionoHook.get_permanent_link": [lambda hook, _: hook.get_permanent_link("sl_1")],
     "VisionoHook.update_permanent_link": [
         lambda hook, _: hook.update_permanent_link("sl_1", is_active=False),
-        lambda hook, _: hook.update_permanent_link("sl_1", instructions="Photograph the van", **ALL_OF_A_LINK),
+        lambda hook, _: hook.update_permanent_link(
+            "sl_1", instructions="Photograph the van", **ALL_OF_A_LINK
+        ),
         lambda hook, _: hook.update_permanent_link("sl_1", custom_slug=None, unique_field_label=None),
     ],
     "VisionoHook.delete_permanent_link": [lambda hook, _: hook.delete_permanent_link("sl_1")],

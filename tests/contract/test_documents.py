@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from contract.validity import problems
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
+from contract.validity import problems
 from dev.contract.documents import SERVICES, every_operation, follow, load, operations
 
 LIMITS = {"minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "pattern", "enum", "format"}
@@ -108,8 +108,8 @@ def test_operation_says_all_there_is(one):
     assert statuses & {"200", "201", "204"}
     assert ("{id}" in one.path) <= ("404" in statuses)
     assert ("requestBody" in one.about) == ({"400", "422"} < statuses and one.method != "GET")
-    for status, reply in one.about["responses"].items():
-        reply = follow(document, reply)
+    for status, named in one.about["responses"].items():
+        reply = follow(document, named)
         assert (status == "204") == ("content" not in reply)
         if status in ("200", "201"):
             assert reply["content"]["application/json"]["examples"], "no example"

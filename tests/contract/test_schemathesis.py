@@ -85,7 +85,14 @@ def schemathesis(
         "vizdom": f"Authorization: Bearer {info['vizdom_key']}",
     }
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(HERE / "schemathesis.toml")),
+        *(
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--no-color",
+            "--config-file",
+            str(HERE / "schemathesis.toml"),
+        ),
         *("run", str(document), "--url", info[f"{part.service}_url"], "--header", key[part.service]),
         *("--phases", part.phases, "--mode", "all"),
         *("--include-path-regex", part.paths, "--max-examples", str(part.examples), "--seed", SEED),

@@ -28,16 +28,16 @@ def _is_address(value: object) -> bool:
 
 def problems(document: Json, schema: Json, value: Any) -> list[str]:
     """Return what is wrong with a value, in words."""
-    validator = Draft202012Validator(
-        {**schema, "components": document["components"]}, format_checker=FORMATS
-    )
+    validator = Draft202012Validator({**schema, "components": document["components"]}, format_checker=FORMATS)
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
 
 def find(document: Json, method: str, path: str, service: str) -> Operation | None:
     """Return the operation of a call; a path without placeholders goes first."""
     found = [
-        one for one in operations(document, service) if one.method == method and _pattern(one.path).fullmatch(path)
+        one
+        for one in operations(document, service)
+        if one.method == method and _pattern(one.path).fullmatch(path)
     ]
     return min(found, key=lambda one: one.path.count("{"), default=None)
 

@@ -1,0 +1,97 @@
+"""The text of docs/contract.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from airflow_provider_visio.api.vizdom_contract import rows
+from dev.checkout import ROOT
+from dev.contract import words
+from dev.contract.documents import load, operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from dev.contract.documents import Operation
+
+PAGE = ROOT / "docs" / "contract.md"
+CALLS = ("call", "hook method", "operator, sensor or trigger", "tests", "evidence", "source")
+
+
+def text() -> str:
+    """Return the whole page."""
+    parts = [
+        words.INTRO,
+        "## Visiono\n",
+        words.VISIONO,
+        table((*CALLS, "dialect"), (_cells(one, dialect=True) for one in _all("visiono"))),
+        _count("visiono"),
+        _sources("visiono"),
+        "## Vizdom\n",
+        words.VIZDOM,
+        table(CALLS, (_cells(one) for one in _all("vizdom"))),
+        _count("vizdom"),
+        _sources("vizdom"),
+        words.ASSUMPTIONS,
+        table(("name", "taken to be", "evidence", "why"), _assumptions()),
+        words.DIFFERS,
+    ]
+    return "\n".join(parts)
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table of Markdown."""
+    marks = ["---"] * len(head)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, marks, *lines))
+
+
+def names(listed: str) -> list[str]:
+    """Return the names in a list with commas."""
+    return [name.strip() for name in listed.split(",")]
+
+
+def _all(service: str) -> list[Operation]:
+    return list(operations(load(service), service))
+
+
+def _cells(one: Operation, *, dialect: bool = False) -> list[str]:
+    about = one.about
+    operator = about["x-operator"]
+    cells = [
+        f"`{one.name}`",
+        ", ".join(f"`{name.partition('.')[2]}`" for name in names(about["x-hook"])),
+        operator if operator.startswith("none:") else ", ".join(f"`{name}`" for name in names(operator)),
+        ", ".join(_test(name) for name in about["x-test"]),
+        about["x-evidence"],
+        about["x-source"],
+    ]
+    return [*cells, about["x-dialect"]] if dialect else cells
+
+
+def _test(name: str) -> str:
+    path, _, function = name.partition("::")
+    return f"[{function.removeprefix('test_').replace('_', ' ')}](../{path})"
+
+
+def _count(service: str) -> str:
+    found = Counter(one.about["x-evidence"] for one in _all(service))
+    levels = load(service)["info"]["x-evidence-levels"]
+    told = ", ".join(f"{found[level]} {level}" for level in levels if found[level])
+    return f"{found.total()} calls: {told}.\n"
+
+
+def _sources(service: str) -> str:
+    used = {
+        tag.rpartition(":")[2].strip()
+        for one in _all(service)
+        for tag in str(one.about["x-source"]).replace(";", ",").split(",")
+    }
+    listed = load(service)["info"]["x-sources"]
+    return "Sources: " + "; ".join(f"*{tag}*: {listed[tag]}" for tag in listed if tag in used) + ".\n"
+
+
+def _assumptions() -> Iterator[list[str]]:
+    for row in rows():
+        values = row.value if isinstance(row.value, tuple) else (row.value,)
+        yield [f"`{row.name}`", ", ".join(f"`{value}`" for value in values), row.evidence, row.why]
