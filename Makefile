@@ -36,7 +36,8 @@ AT_ONCE := -n auto --maxprocesses 4
 
 .PHONY: test
 test: $(READY) ## the tests that need no running Airflow
-	@$(BIN)/python -m pytest -q $(AT_ONCE) tests $(foreach suite,live properties chaos secrets,--ignore tests/$(suite))
+	@$(BIN)/python -m pytest -q $(AT_ONCE) tests \
+		$(foreach suite,live properties chaos secrets contract/test_schemathesis.py,--ignore tests/$(suite))
 
 # The same seed makes the same cases; ONLY=<name> runs one property, or one scene of chaos.
 SEED ?= 4
