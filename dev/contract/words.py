@@ -79,4 +79,5 @@ error text is made to be shown: it has neither keys nor signed links. Where you 
 `curl --include --header @key.txt <address>`, where the file `key.txt` has the one line `X-API-Key: <your key>`
 (Vizdom: `Authorization: Bearer <your key>`), so that the key is in no command and in no history. Before you send it
 on, replace by `xxx` the values of `download_url`, `thumbnail_url`, `url`, `request_url`, `unique_code`,
-`numeric_code`, `secret`, `recipient_email` and `email`, and send no photo. """
+`numeric_code`, `secret`, `recipient_email` and `email`, and send no photo.
+"""
