@@ -12,6 +12,7 @@ from airflow_provider_visio.batch import by_key, check_fields, dropped, groups, 
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,
+    ServiceError,
     UnexpectedReplyError,
     VisioProviderError,
 )
@@ -73,6 +74,9 @@ class BatchRun:
         self._task = Intent.of(context, {}).task
         self._book = Book(context, done)
         self._refused: dict[str, str] = done.setdefault("refused", {})
+        # Those at which the service broke, which come last: one of them must not keep the others from being made.
+        self._broken: list[str] = done.setdefault("broken", [])
+        self._broke_before = self._last_chance = False
         site = hook.get_conn().site
         self._in_flight = IN_FLIGHT + max(0.0, site.rate_limit_wait - 60.0)
         self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
@@ -89,17 +93,22 @@ class BatchRun:
         self._book.plan(item.key for item in self._items)
         for item in self._items:
             self._check(item)
-        todo = [
-            item for item in self._items if not self._book.entries[item.key] and item.key not in self._refused
-        ]
+        todo = self._left()
         for group in groups(todo) if self._together else groups(todo, 1):
             self._send(group)
+        self._last_chance = True
+        for item in self._left():
+            self._send([item])
         log.info("%d of %d photo requests are made.", len(self._book.made), len(self._items))
         return self._book.made, self._refused
 
     def close(self) -> None:
         """Write down that the task has got what it wanted."""
         self._book.close()
+
+    def _left(self) -> list[Item]:
+        settled = {*self._book.made, *self._refused, *(() if self._last_chance else self._broken)}
+        return [item for item in self._items if item.key not in settled]
 
     def _check(self, item: Item) -> None:
         """Refuse what the service would refuse, before any call."""
@@ -135,6 +144,7 @@ class BatchRun:
             book.rest()
             self._after_refusal(group, error)
             return
+        self._broke_before = False
         book.note(matched(group, made))
         if book.pending:
             self._after_silence(group, None)
@@ -185,12 +195,24 @@ class BatchRun:
         book.rest()
         if not missing:
             return
-        if error is not None and not (isinstance(error, UnexpectedReplyError) and len(group) > 1):
+        if len(group) == 1 and isinstance(error, ServiceError) and not self._broke_before:
+            self._broke_before = True
+            self._put_off(group[0], error)
+            return
+        by_themselves = isinstance(error, UnexpectedReplyError | ServiceError) and len(group) > 1
+        if error is not None and not by_themselves:
             raise self._saying(error, "It is not in the service's list, so it was not done.") from error
-        # A reply that does not tell of them: each by itself gets one of its own.
+        # A reply that does not tell of them, or one of them breaks the service: each gets a reply of its own.
         for item in group:
             if item.key in missing:
                 self._send([item])
+
+    def _put_off(self, item: Item, error: ServiceError) -> None:
+        """Go on with the others, for this one may be what the service breaks at; two in a row are the service."""
+        if self._last_chance:
+            self._refused[item.key] = f"the service broke at it ({error.status}), twice"
+        else:
+            self._broken.append(item.key)
 
     def _saying(self, error: VisioProviderError, more: str = "") -> VisioProviderError:
         count = len(self._book.made)

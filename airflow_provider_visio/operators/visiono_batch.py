@@ -40,7 +40,8 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     Where the service takes ten requests in one call (the plugin's ``/photo-requests/batch``), ten are sent at a time,
     otherwise one by one; either way within the rate limit, and the worker is given back between the limit's windows.
-    What is wrong with one request keeps no other from being made. A retry makes what is missing and nothing else: each
+    What is wrong with one request keeps no other from being made; one at which the service breaks (5xx) is tried again
+    after the others, while two in a row are taken for a service that is down. A retry makes what is missing and nothing else: each
     request is known by its content, so the list may come in another order, and longer. A list in which requests that
     were made are missing *and* others are new is refused, for a new one may be an old one that is put differently.
 

@@ -13,6 +13,7 @@ from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
     PermissionDeniedError,
+    ServiceError,
     UnexpectedReplyError,
     VisioProviderError,
 )
@@ -137,6 +138,28 @@ def test_what_is_refused_keeps_no_other_from_being_made(sandbox, run_task, batch
     with pytest.raises(InvalidRequestError):
         task.run()
     assert made(sandbox) == words(good)
+
+
+def test_one_at_which_the_service_breaks_keeps_no_other_from_being_made(sandbox, run_task):
+    sandbox.fault("visiono", "status", status=500, method="POST", path="^/photo-requests$", skip=2, times=1)
+    sandbox.fault("visiono", "status", status=500, method="POST", path="^/photo-requests$", skip=4, times=1)
+    with pytest.raises(InvalidRequestError, match=r"1 of 5 .*\[2\] the service broke at it \(500\), twice"):
+        run_task(ask(people(5))).run()
+    assert made(sandbox) == words([one for n, one in enumerate(people(5)) if n != 2])
+
+
+def test_what_the_service_broke_at_is_made_in_the_end(sandbox, run_task):
+    sandbox.fault("visiono", "status", status=500, path="/batch$", times=1)
+    sandbox.fault("visiono", "status", status=500, method="POST", path="^/photo-requests$", skip=3, times=1)
+    assert run_task(ask(people(12), batch=True)).run()["failed"] == []
+    assert made(sandbox) == words(people(12))
+
+
+def test_a_service_that_is_down_is_not_asked_for_each_of_them(sandbox, run_task):
+    sandbox.fault("visiono", "status", status=503, method="POST", times=100)
+    with pytest.raises(ServiceError, match="0 of 40 photo requests are made"):
+        run_task(ask(people(40))).run()
+    assert sandbox.count("visiono", ONE) == 2
 
 
 def test_refused_ones_can_be_reported_instead(sandbox, run_task, batch):
