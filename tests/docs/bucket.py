@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import fsspec
-from airflow.sdk.io import attach
+from airflow.sdk.io import attach, store
 from fsspec.implementations.memory import MemoryFileSystem
+
+# fsspec gives out a view of it only, under the module's own name.
+_IMPLEMENTATIONS: dict[str, Any] = importlib.import_module("fsspec.registry")._registry
 
 
 class Bucket(MemoryFileSystem):
@@ -29,6 +33,7 @@ class Bucket(MemoryFileSystem):
 def bucket() -> Iterator[dict[str, Any]]:
     """Have s3:// lead to an empty store, and yield it: path -> content."""
     fsspec.register_implementation("s3", Bucket, clobber=True)
+    _detach()
     attach("s3", fs=Bucket())
     Bucket.store.clear()
     Bucket.pseudo_dirs[:] = [""]
@@ -36,3 +41,10 @@ def bucket() -> Iterator[dict[str, Any]]:
         yield Bucket.store
     finally:
         Bucket.store.clear()
+        _IMPLEMENTATIONS.pop("s3", None)
+        _detach()
+
+
+def _detach() -> None:
+    # Airflow remembers each store for as long as the process lives, and has no word for forgetting one.
+    store._STORE_CACHE.pop("s3", None)

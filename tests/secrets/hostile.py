@@ -44,6 +44,8 @@ class Hostile:
     def _call(self, request: Received) -> Answer | None:
         scene, _, path = request.path.lstrip("/").partition("/")
         words = self._echo(request)
+        if scene == "make_echo" and request.method == "GET":
+            return Answer(200, {"data": []})
         if scene.startswith(("poll_", "file_", "export_")):
             return self._go_on(scene, request.method, path, words)
         return self._refuse(scene, words)
@@ -70,6 +72,8 @@ class Hostile:
                 return DROP
             case "echo_401":
                 return Answer(401, {"error": {"code": "unauthorized", "message": words}})
+            case "make_echo":
+                return Answer(422, {"error": {"code": "validation_failed", "message": words}})
             case "echo_422":
                 field = {words: [words], "recipient_email": [words, words.split()[2]]}
                 return Answer(422, {"message": words, "errors": field})

@@ -48,6 +48,8 @@ class Markers:
     # With characters that change when they are put into a URL, or between quotes.
     vizdom_key: Secret = field(default_factory=lambda: made("the Vizdom key", "vzd+{}/=="))
     webhook_secret: Secret = field(default_factory=lambda: made("the webhook secret", 'whsec_"{}"'))
+    workflow_secret: Secret = field(default_factory=lambda: made("the workflow secret"))
+    source_password: Secret = field(default_factory=lambda: made("a data source's password", 'pa"ss/{}'))
     signature: Secret = field(default_factory=lambda: made("the signature of a link"))
     token: Secret = field(default_factory=lambda: made("the token in a link"))
     address: Secret = field(
@@ -68,8 +70,8 @@ class Markers:
     @property
     def guarded(self) -> list[Secret]:
         """Those that must be found nowhere."""
-        keys = [self.visiono_key, self.vizdom_key, self.webhook_secret]
-        return [*keys, self.signature, self.token, self.address]
+        keys = [self.visiono_key, self.vizdom_key, self.webhook_secret, self.workflow_secret]
+        return [*keys, self.source_password, self.signature, self.token, self.address]
 
     @property
     def everything(self) -> list[Secret]:

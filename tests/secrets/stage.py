@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import shutil
 import time
@@ -34,7 +35,7 @@ EXAMPLES = {
     "visiono_campaign": {"recipients": 3},
     "vizdom_weekly_export": {},
 }
-OURS = ("secrets_hostile", "secrets_people", "secrets_addresses", "secrets_literal")
+OURS = ("secrets_hostile", "secrets_people", "secrets_addresses", "secrets_literal", "secrets_workspace")
 LEFT = ("secrets_left", "secrets_planted")
 VISIONO_SCENES = (
     *(
@@ -51,8 +52,10 @@ VISIONO_SCENES = (
     *("file_403", "file_drop", "file_redirect", "file_loop", "file_page", "file_cut", "file_header"),
     *("file_closed", "file_odd_url", "file_broken_url", "file_no_host"),
 )
-VIZDOM_SCENES = ("echo_401", "echo_html", "export_failed", "export_drop")
+VIZDOM_SCENES = ("make_echo", "echo_401", "echo_html", "export_failed", "export_drop")
 TESTED = ("default", "echo_401", "echo_html", "echo_page", "echo_redirect", "drop")
+# What the link of secrets_workspace is signed for.
+WORKFLOW = {"unique_value": "TN-123", "source": "ramp", "reference": "7"}
 SUBMIT = {"behaviour": "submit", "open_after": 0.5, "photo_every": 0.2, "photos": 2}
 LIMITS = {"calls_per_minute": 1000, "calls_per_hour": 10_000}
 TIMEOUT = 300
@@ -80,6 +83,7 @@ class Stage:
 
     def play(self) -> None:
         """Run everything to its end, take in all that is kept, and search it."""
+        began = int(time.time())
         self._order_faults()
         for dag_id in (*EXAMPLES, *OURS, *LEFT):
             self.stack.wait_for_dag(dag_id)
@@ -98,6 +102,7 @@ class Stage:
             self._act()
             time.sleep(LOOK_EVERY)
         self._take_in()
+        self.signatures += self._workflow_signatures(began)
         self._search()
 
     def state(self, dag_id: str, task_id: str) -> str:
@@ -159,6 +164,16 @@ class Stage:
         return all(self.runs[dag_id].ended for dag_id in (*EXAMPLES, *OURS)) and (
             len(left) == 5 and set(left) <= {"deferred", "success", "failed"}
         )
+
+    def _workflow_signatures(self, began: int) -> list[Secret]:
+        """Return what the link in secrets_workspace can have been signed with, whenever that was."""
+        key = self.markers.workflow_secret.text.encode()
+        values = "|".join(WORKFLOW.values())
+        texts = (
+            hmac.new(key, f"{values}|{at}".encode(), "sha256").hexdigest()
+            for at in range(began, int(time.time()) + 1)
+        )
+        return [Secret("a workflow link's signature", text, text) for text in texts]
 
     def _act(self) -> None:
         """Do what each person, and each user of Airflow, does once a task waits."""
@@ -315,7 +330,12 @@ def _bundles(home: Path, markers: Markers) -> list[dict[str, Any]]:
 
 
 def _connections(markers: Markers, hostile: Hostile, sandbox: Sandbox) -> dict[str, dict[str, Any]]:
-    extra = {"webhook_secret": markers.webhook_secret.text, "max_attempts": 2, **LIMITS}
+    extra = {
+        "webhook_secret": markers.webhook_secret.text,
+        "workflow_secret": markers.workflow_secret.text,
+        "max_attempts": 2,
+        **LIMITS,
+    }
     visiono = {"conn_type": "visiono", "password": markers.visiono_key.text, "extra": extra}
     vizdom = {"conn_type": "vizdom", "password": markers.vizdom_key.text, "extra": {"max_attempts": 2}}
     found = {
@@ -324,6 +344,13 @@ def _connections(markers: Markers, hostile: Hostile, sandbox: Sandbox) -> dict[s
     found |= {f"vizdom_{scene}": {**vizdom, "host": f"{hostile.api.url}/{scene}"} for scene in VIZDOM_SCENES}
     found["visiono_default"] = {**visiono, "host": sandbox.info["visiono_url"]}
     found["vizdom_default"] = {**vizdom, "host": sandbox.info["vizdom_url"]}
+    found["warehouse"] = {
+        "conn_type": "generic",
+        "host": "db.example.com",
+        "login": "vizdom_readonly",
+        "password": markers.source_password.text,
+        "extra": {},
+    }
     return found
 
 

@@ -38,6 +38,9 @@ ERRORS = {
     "vizdom_export_failed": "ExportFailedError",
     "vizdom_export_drop": "TransferError",
     "vizdom_sensor": "ExportFailedError",
+    "vizdom_data_source": "InvalidRequestError",
+    "vizdom_invite": "InvalidRequestError",
+    "batch": "InvalidRequestError",
     "own_code": "RuntimeError",
     "own_code_downloads": "RuntimeError",
 }
@@ -137,7 +140,7 @@ def test_people_did_what_they_were_to(stage: Stage, task_id: str, state: str) ->
     "dag_id",
     [
         *("visio_photos_to_dashboard", "visiono_three_steps", "visiono_fan_out", "visiono_campaign"),
-        *("vizdom_weekly_export", "secrets_addresses", "secrets_literal"),
+        *("vizdom_weekly_export", "secrets_addresses", "secrets_literal", "secrets_workspace"),
     ],
 )
 def test_the_rest_succeeded(stage: Stage, dag_id: str) -> None:
@@ -191,6 +194,10 @@ def test_what_is_planted_is_found(stage: Stage, kind: str) -> None:
 def test_no_key_no_link_and_no_address_is_kept(stage: Stage) -> None:
     hits = stage.found(*stage.markers.guarded)
     assert not hits, report(stage, hits)
+
+
+def test_the_workflow_link_was_used(stage: Stage) -> None:
+    assert "&sig=***" in stage.log("secrets_workspace", "link")
 
 
 def test_no_signature_that_was_given_out_is_kept(stage: Stage) -> None:

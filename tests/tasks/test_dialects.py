@@ -16,15 +16,11 @@ from dev.sandbox import Sandbox
 
 from .test_dags import (
     EXAMPLES,
-    airflow_database,
     check_campaign,
-    run_dag,
     test_fan_out,
     test_photos_to_dashboard,
     test_three_steps,
 )
-
-__all__ = ["airflow_database", "run_dag"]
 
 pytestmark = pytest.mark.parametrize("visiono_dialect", ["reference", "plugin"])
 

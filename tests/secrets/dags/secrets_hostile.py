@@ -10,11 +10,16 @@ import pendulum
 from airflow.sdk import DAG, task
 
 from airflow_provider_visio.operators.visiono import (
+    VisionoCreatePhotoRequestBatchOperator,
     VisionoCreatePhotoRequestOperator,
     VisionoDeletePhotoRequestOperator,
     VisionoDownloadPhotosOperator,
 )
-from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
+from airflow_provider_visio.operators.vizdom import (
+    VizdomCreateDataSourceOperator,
+    VizdomExportDashboardOperator,
+    VizdomInviteMemberOperator,
+)
 from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
 from airflow_provider_visio.sensors.vizdom import VizdomExportSensor
 
@@ -70,6 +75,19 @@ with DAG("secrets_hostile", schedule=None, start_date=FROM, catchup=False, param
             deferrable=scene != "export_drop",
             vizdom_conn_id=f"vizdom_{scene}",
         )
+    VisionoCreatePhotoRequestBatchOperator(
+        task_id="batch",
+        requests=[{"instructions": "Please photograph your meter.", "recipient_email": ADDRESS}],
+        visiono_conn_id="visiono_echo_422",
+    )
+    VizdomCreateDataSourceOperator(
+        task_id="vizdom_data_source",
+        name="Warehouse",
+        source_type="postgresql",
+        source_conn_id="warehouse",
+        vizdom_conn_id="vizdom_make_echo",
+    )
+    VizdomInviteMemberOperator(task_id="vizdom_invite", email=ADDRESS, vizdom_conn_id="vizdom_make_echo")
     VizdomExportSensor(
         task_id="vizdom_sensor",
         export_id="export_failed_1",
