@@ -33,6 +33,7 @@ class Head:
     :param run: what tells a retry from a clear.
     :param ask: mark of these requests: another Airflow with the same DAG and run has another.
     :param pending: keys of those that were about to be made then.
+    :param broken: keys of those at which the service broke; they come last.
     :param over: whether the task has got what it wanted.
     :param pages: how many pages of requests there are.
     """
@@ -42,6 +43,7 @@ class Head:
     run: int | None
     ask: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
     pending: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
     over: bool = False
     pages: int = 0
 
@@ -51,7 +53,7 @@ class Head:
         if not isinstance(value, Mapping):
             return None
         times, run, ask = (value.get("began"), value.get("asked_at")), value.get("run"), value.get("ask")
-        pages, pending = value.get("pages"), value.get("pending")
+        pages, pending, broken = value.get("pages"), value.get("pending"), value.get("broken")
         whole = all(isinstance(at, int | float) and not isinstance(at, bool) for at in times)
         if (
             not whole
@@ -66,6 +68,7 @@ class Head:
             run=run if isinstance(run, int) else None,
             ask=ask,
             pending=tuple(map(str, pending)),
+            broken=tuple(map(str, broken)) if isinstance(broken, list) else (),
             over=value.get("over") is True,
             pages=pages,
         )
@@ -112,7 +115,7 @@ class Book:
         now = clock.now()
         head = self.head or Head(now, now, run)
         if anew:
-            head = replace(head, run=run, over=False, pending=(), ask=Head(now, now, run).ask)
+            head = replace(head, run=run, over=False, pending=(), broken=(), ask=Head(now, now, run).ask)
         self.head = head
         return head
 
@@ -146,6 +149,11 @@ class Book:
             # They carry their tag, so a later try will find them even so.
             log.warning("What this task has made could not be written down.", exc_info=True)
 
+    def doubt(self, key: str) -> None:
+        """Write down that the service broke at one."""
+        self.head = replace(self._head, broken=(*self._head.broken, key))
+        self._write_head()
+
     def rest(self) -> None:
         """Write down that nothing is on its way."""
         self.head = replace(self._head, pending=())
@@ -165,7 +173,8 @@ class Book:
         return self.head
 
     def _write_head(self) -> None:
-        self._set(HEAD, {**asdict(self._head), "pending": list(self._head.pending)})
+        lists = {"pending": list(self._head.pending), "broken": list(self._head.broken)}
+        self._set(HEAD, {**asdict(self._head), **lists})
 
     def _write_pages(self, changed: Iterable[str]) -> None:
         touched = set(changed)

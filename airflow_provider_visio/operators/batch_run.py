@@ -74,9 +74,9 @@ class BatchRun:
         self._task = Intent.of(context, {}).task
         self._book = Book(context, done)
         self._refused: dict[str, str] = done.setdefault("refused", {})
-        # Those at which the service broke, which come last: one of them must not keep the others from being made.
-        self._broken: list[str] = done.setdefault("broken", [])
         self._broke_before = self._last_chance = False
+        # Whether the service has answered as it should in this try, so that it is not down as a whole.
+        self._works = False
         site = hook.get_conn().site
         self._in_flight = IN_FLIGHT + max(0.0, site.rate_limit_wait - 60.0)
         self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
@@ -107,7 +107,9 @@ class BatchRun:
         self._book.close()
 
     def _left(self) -> list[Item]:
-        settled = {*self._book.made, *self._refused, *(() if self._last_chance else self._broken)}
+        # Those at which the service broke come last: they must not keep the others from being made.
+        broken = () if self._last_chance or self._book.head is None else self._book.head.broken
+        settled = {*self._book.made, *self._refused, *broken}
         return [item for item in self._items if item.key not in settled]
 
     def _check(self, item: Item) -> None:
@@ -144,7 +146,7 @@ class BatchRun:
             book.rest()
             self._after_refusal(group, error)
             return
-        self._broke_before = False
+        self._broke_before, self._works = False, True
         book.note(matched(group, made))
         if book.pending:
             self._after_silence(group, None)
@@ -168,6 +170,7 @@ class BatchRun:
             self._together, self._done["singly"] = False, True
             self._send(group)
         elif isinstance(error, InvalidRequestError):
+            self._broke_before, self._works = False, True
             bad = refused(group, error)
             self._refused.update(bad)
             rest = [item for item in group if item.key not in bad]
@@ -195,9 +198,7 @@ class BatchRun:
         book.rest()
         if not missing:
             return
-        if len(group) == 1 and isinstance(error, ServiceError) and not self._broke_before:
-            self._broke_before = True
-            self._put_off(group[0], error)
+        if len(group) == 1 and isinstance(error, ServiceError) and self._is_put_off(group[0], error):
             return
         by_themselves = isinstance(error, UnexpectedReplyError | ServiceError) and len(group) > 1
         if error is not None and not by_themselves:
@@ -207,12 +208,15 @@ class BatchRun:
             if item.key in missing:
                 self._send([item])
 
-    def _put_off(self, item: Item, error: ServiceError) -> None:
-        """Go on with the others, for this one may be what the service breaks at; two in a row are the service."""
-        if self._last_chance:
+    def _is_put_off(self, item: Item, error: ServiceError) -> bool:
+        """Decide whether to go on without one, for it may be what the service breaks at; or the service is down."""
+        if self._last_chance and self._works:
             self._refused[item.key] = f"the service broke at it ({error.status}), twice"
-        else:
-            self._broken.append(item.key)
+            return True
+        if not self._last_chance:
+            self._book.doubt(item.key)
+        first, self._broke_before = not self._broke_before, True
+        return first
 
     def _saying(self, error: VisioProviderError, more: str = "") -> VisioProviderError:
         count = len(self._book.made)

@@ -40,10 +40,14 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     Where the service takes ten requests in one call (the plugin's ``/photo-requests/batch``), ten are sent at a time,
     otherwise one by one; either way within the rate limit, and the worker is given back between the limit's windows.
-    What is wrong with one request keeps no other from being made; one at which the service breaks (5xx) is tried again
-    after the others, while two in a row are taken for a service that is down. A retry makes what is missing and nothing else: each
-    request is known by its content, so the list may come in another order, and longer. A list in which requests that
-    were made are missing *and* others are new is refused, for a new one may be an old one that is put differently.
+
+    What is wrong with one request keeps no other from being made. One at which the service breaks (5xx) is tried again
+    after the others; two in a row end the try, for the service may be down, and the next try leaves both for the end
+    (Airflow 3.3).
+
+    A retry makes what is missing and nothing else: each request is known by its content, so the list may come in
+    another order, and longer. A list in which requests that were made are missing *and* others are new is refused, for
+    a new one may be an old one that is put differently.
 
     The time that passes between two tries makes no difference, so keep what changes with it out of the requests. What
     cannot be excluded is in docs/reliability.md, as for single requests. Addresses are kept out of rendered fields.

@@ -155,6 +155,33 @@ def test_what_the_service_broke_at_is_made_in_the_end(sandbox, run_task):
     assert made(sandbox) == words(people(12))
 
 
+def breaking(sandbox, at: dict[int, int]) -> None:
+    """Have the service break at these POSTs, counted from 0, so many times in a row."""
+    for skip, times in at.items():
+        sandbox.fault(
+            "visiono", "status", status=500, method="POST", path="^/photo-requests$", skip=skip, times=times
+        )
+
+
+def test_several_at_which_the_service_breaks_keep_no_other_from_being_made(sandbox, run_task):
+    # The second and the fifth, and both again when they come last.
+    breaking(sandbox, {1: 1, 3: 1, 4: 2})
+    result = run_task(ask(people(6), on_item_error="report")).run()
+    assert [one["index"] for one in result["failed"]] == [1, 4]
+    assert len(result["ids"]) == 4
+
+
+def test_neighbours_at_which_the_service_breaks_are_left_for_the_end_by_a_retry(sandbox, run_task):
+    breaking(sandbox, {1: 2})
+    task = run_task(ask(people(6), on_item_error="report"))
+    with pytest.raises(ServiceError, match="1 of 6 photo requests are made"):
+        task.run()
+    breaking(sandbox, {3: 2})
+    result = run_task(task.operator, task).run()
+    assert [one["index"] for one in result["failed"]] == [1, 2]
+    assert made(sandbox) == words([one for n, one in enumerate(people(6)) if n not in (1, 2)])
+
+
 def test_a_service_that_is_down_is_not_asked_for_each_of_them(sandbox, run_task):
     sandbox.fault("visiono", "status", status=503, method="POST", times=100)
     with pytest.raises(ServiceError, match="0 of 40 photo requests are made"):
