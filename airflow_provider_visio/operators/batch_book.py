@@ -182,7 +182,9 @@ class Book:
         for number in range(-(-len(keys) // PAGE)):
             page = keys[number * PAGE : (number + 1) * PAGE]
             if touched.intersection(page):
-                self._set(_page(number), {key: self.entries[key] for key in page})
+                # Airflow's store takes what is JSON as it stands, so no tuples.
+                entries = {key: self.entries[key] for key in page}
+                self._set(_page(number), {key: list(one) if one else None for key, one in entries.items()})
 
 
 def _page(number: int) -> str:

@@ -347,6 +347,7 @@ def _connections(markers: Markers, hostile: Hostile, sandbox: Sandbox) -> dict[s
     found["warehouse"] = {
         "conn_type": "generic",
         "host": "db.example.com",
+        "schema": "sales",
         "login": "vizdom_readonly",
         "password": markers.source_password.text,
         "extra": {},

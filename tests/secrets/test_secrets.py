@@ -196,8 +196,16 @@ def test_no_key_no_link_and_no_address_is_kept(stage: Stage) -> None:
     assert not hits, report(stage, hits)
 
 
+def test_what_tasks_have_done_was_written_down(stage: Stage) -> None:
+    logs = [content for name, content in stage.seen if re.match(r"home/logs/dag_id=", name)]
+    assert logs
+    assert not [content for content in logs if b"could not be written down" in content]
+
+
 def test_the_workflow_link_was_used(stage: Stage) -> None:
-    assert "&sig=***" in stage.log("secrets_workspace", "link")
+    rendered = dict(stage.seen)["database/rendered_task_instance_fields.rendered_fields"]
+    assert b"https://visio.now/ramp" in rendered
+    assert b"&sig=***" in rendered
 
 
 def test_no_signature_that_was_given_out_is_kept(stage: Stage) -> None:

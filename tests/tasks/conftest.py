@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import BaseOperator, timezone
 from airflow.sdk.execution_time import context as execution_context
+from pydantic import JsonValue, TypeAdapter
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
@@ -23,11 +24,15 @@ except ImportError:  # Airflow 3.1
 HAS_STORE = hasattr(execution_context, "NEVER_EXPIRE")
 
 
+# What Airflow's own store makes sure of: a tuple is no JSON.
+STORED: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+
+
 class Store(dict[str, Any]):
-    """A task's state store: what it is given goes through JSON."""
+    """A task's state store: what it is given is JSON as it stands, and goes through it."""
 
     def set(self, key: str, value: Any, **more: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
+        self[key] = json.loads(STORED.dump_json(STORED.validate_python(value)))
 
     def delete(self, key: str) -> None:
         self.pop(key, None)

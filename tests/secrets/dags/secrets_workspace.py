@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pendulum
-from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.smtp.operators.smtp import EmailOperator
 from airflow.sdk import DAG
 
 from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestBatchOperator
@@ -28,8 +28,10 @@ with DAG(
         task_id="batch",
         requests=[{"instructions": "Please photograph your meter.", "recipient_email": ADDRESS}],
     )
-    BashOperator(
+    EmailOperator(
         task_id="link",
-        bash_command='echo \'{{ workflow_url("https://visio.now/ramp", "TN-123", "ramp", "7") }}\'',
-        do_xcom_push=False,
+        from_email="ramp@example.com",
+        to="driver@example.com",
+        subject="The ramp",
+        html_content="{{ workflow_url('https://visio.now/ramp', 'TN-123', 'ramp', '7') }}",
     )
