@@ -45,9 +45,12 @@ ONLY ?=
 # How many tasks wait in the triggerer that is killed.
 WAITS ?= 200
 
+# The part of all cases that is run, at least 10,000.
+SHARE ?= 1
+
 .PHONY: properties
 properties: $(READY) ## the tests over thousands of cases made at random
-	@PROPERTIES_SEED=$(SEED) $(BIN)/python -m pytest -q $(AT_ONCE) --tb=short --show-capture=no tests/properties \
+	@PROPERTIES_SEED=$(SEED) PROPERTIES_SHARE=$(SHARE) $(BIN)/python -m pytest -q $(AT_ONCE) --tb=short --show-capture=no tests/properties \
 		$(if $(ONLY),-k $(ONLY),--least-cases 10000)
 
 .PHONY: contract
