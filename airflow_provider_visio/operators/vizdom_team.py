@@ -26,7 +26,8 @@ class VizdomInviteMemberOperator(VizdomOperator):
 
     Invites are in no list that is known. So where the reply is lost, nobody can tell whether the mail was sent: the
     task fails and says so, and a retry invites again. Where the service then answers that the address is invited
-    already, that counts as done.
+    already, that counts as done. Airflow before 3.3 keeps nothing between tries: there each retry takes that answer so,
+    also one after a refusal.
 
     :param email: the address. Kept out of logs and rendered fields. (templated)
     :param role: ``viewer``, ``editor`` or ``admin``. (templated)
@@ -77,7 +78,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
 
         hook = self.hook
         once = Once(context, {"email": self.email, "role": self.role}, "reuse")
-        may_be_ours = once.record is not None and once.record.sent and not once.record.id
+        may_be_ours = once.in_doubt
         try:
             invite_id = self._invite(once)["id"]
         except InvalidRequestError as error:

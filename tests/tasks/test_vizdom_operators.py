@@ -341,7 +341,7 @@ def test_how_a_service_says_that_somebody_is_there(
 
 def test_a_lost_reply_to_an_invite_is_told_and_a_retry_takes_already_for_done(sandbox, first, run_task):
     sandbox.fault("vizdom", "drop_after", method="POST", times=1)
-    task = run_task(invite())
+    task = first(invite())
     with pytest.raises(
         ConnectionFailedError, match=r"a retry does it again.* invited already counts as done"
     ):
@@ -363,6 +363,14 @@ def test_an_invite_that_is_cleared_is_sent_anew_once_the_first_has_lapsed(sandbo
     sandbox.advance(7 * 86_400)
     assert run_task(invite(), task, cleared=True).run()["id"] != sent
     assert sandbox.count("vizdom", "POST /invites") == 2
+
+
+def test_without_a_store_an_invite_that_is_cleared_takes_already_for_no_success(sandbox, run_task):
+    task = run_task(invite(email="ada@example.com"), store=None)
+    with pytest.raises(InvalidRequestError, match="already a member"):
+        task.run()
+    with pytest.raises(InvalidRequestError, match="already a member"):
+        run_task(invite(email="ada@example.com"), task, cleared=True).run()
 
 
 def test_a_refused_invite_is_no_attempt(sandbox, run_task):
