@@ -50,6 +50,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.multiple_outputs = True
         self.email = email
         self.role = role
         self.ignore_existing = ignore_existing

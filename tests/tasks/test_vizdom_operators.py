@@ -301,6 +301,11 @@ def test_somebody_is_invited_and_the_output_names_nobody(sandbox, run_task, role
     assert (output["role"], output["invited"]) == (role, True)
 
 
+@pytest.mark.parametrize("make", [board, source, invite])
+def test_each_key_of_an_output_is_an_xcom_of_its_own(make):
+    assert make().multiple_outputs is True
+
+
 def test_an_editor_s_key_cannot_invite(sandbox, run_task):
     sandbox.settings(vizdom_role="editor")
     with pytest.raises(PermissionDeniedError, match="Put the key of an Admin"):
