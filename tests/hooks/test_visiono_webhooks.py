@@ -158,6 +158,17 @@ def test_the_secret_is_masked_although_the_reply_is_broken(serve, connection):
     assert "0815" not in redact("my-own-secret-0815")
 
 
+def test_a_secret_in_the_list_is_masked_in_logs(serve, connection):
+    from airflow.sdk._shared.secrets_masker import redact
+
+    server = serve(
+        Answer(200, {"data": [{"id": "w-1", "secret": "my-listed-secret-0815"}], "meta": {"total": 1}})
+    )
+    hook = VisionoHook(connection("my_visiono", server.url, "key12345"))
+    assert [one["id"] for one in hook.list_webhooks()] == ["w-1"]
+    assert "0815" not in redact("my-listed-secret-0815")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
