@@ -135,7 +135,13 @@ class VizdomContract:
         keeps_case=True,
     )
     invited_words: tuple[str, ...] = _row(
-        ("already a member", "already invited", "already been invited", "already exists", "already been taken"),
+        (
+            "already a member",
+            "already invited",
+            "already been invited",
+            "already exists",
+            "already been taken",
+        ),
         "assumed",
         "by one of these a 400 or 422 is told to be of an address that is there; a 409 always is",
     )

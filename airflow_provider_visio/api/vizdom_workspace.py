@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 # What of a data source's settings is no secret; all else is taken for one.
 _OPEN = frozenset({"host", "port", "database", "schema", "username", "user", "ssl_mode", "sslmode"})
+
+# What names a secret anywhere else in a reply, written without marks between its words.
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase|code)|pwd|secret|token|credential|private|keys?$|key(file|data|json)|serviceaccount|"
+    r"authorization|dsn$|connectionstring|certificate"
+)
+# The password in a URL such as postgresql://user:password@host/db.
+_URL_PASSWORD = re.compile(r"(://[^/\s:@]{0,200}:)\S{1,500}@")
 
 # A shorter one would tear honest words apart.
 LEAST_SECRET = 4
@@ -165,11 +174,6 @@ def secrets_in(settings: object, contract: VizdomContract = DEFAULTS) -> Iterato
 def read_data_source(data: Mapping[str, Any], contract: VizdomContract) -> DataSource:
     """Return a data source under our own field names, without the secrets of its settings."""
     inside = contract.source_settings_field
-    shown = {name: "***" if _is_secret_name(name, contract) else value for name, value in data.items()}
-    if inside and isinstance(settings := data.get(inside), Mapping):
-        shown[inside] = {
-            name: value if _is_open(name, contract) else "***" for name, value in settings.items()
-        }
     renamed = {
         "id": contract.source_id_field,
         "name": contract.source_name_field,
@@ -177,12 +181,23 @@ def read_data_source(data: Mapping[str, Any], contract: VizdomContract) -> DataS
         "status": contract.source_status_field,
         "created_at": contract.source_created_field,
     }
+    shown = _shown(data, contract, open_names=renamed.values())
+    if inside and isinstance(settings := data.get(inside), Mapping):
+        shown[inside] = {
+            name: _shown(value, contract) if _is_open(name, contract) else "***"
+            for name, value in settings.items()
+        }
     return _renamed(shown, renamed)  # type: ignore[return-value]
 
 
 def read_test(data: object, data_source_id: str, contract: VizdomContract, site: Site) -> SourceTest:
-    """Return what came of a test; a reply without a body means that it passed, for one that failed has a reason."""
-    found = dict(data) if isinstance(data, Mapping) else {}
+    """
+    Return what came of a test, without secrets of the data source.
+
+    A reply without a body means that it passed, for one that failed has a reason.
+    """
+    ours = {contract.test_status_field, contract.test_message_field}
+    found = _shown(data, contract, open_names=ours) if isinstance(data, Mapping) else {}
     status = found.get(contract.test_status_field)
     words = found.get(contract.test_message_field) if contract.test_message_field else None
     words = words or found.get("error")
@@ -234,8 +249,23 @@ def _is_open(name: str, contract: VizdomContract) -> bool:
     return str(name).lower() in _OPEN or name in ours
 
 
+def _shown(value: Any, contract: VizdomContract, *, open_names: Collection[str] = ()) -> Any:
+    """Return a reply's value with all that is named as a secret taken out, save some names at its top."""
+    if isinstance(value, Mapping):
+        return {
+            name: _shown(part, contract)
+            if name in open_names or isinstance(part, bool) or not _is_secret_name(name, contract)
+            else "***"
+            for name, part in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_shown(part, contract) for part in value]
+    return _URL_PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+
+
 def _is_secret_name(name: str, contract: VizdomContract) -> bool:
-    return name == contract.password_field or "password" in str(name).lower()
+    plain = re.sub(r"[^a-z0-9]", "", str(name).lower())
+    return name == contract.password_field or _SECRET_NAME.search(plain) is not None
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -189,6 +189,49 @@ def test_a_reply_that_repeats_the_settings_comes_back_without_secrets(
     assert password in str(sent)
 
 
+HIDDEN = {
+    "Password": "hidden-1", "db_passwd": "hidden-2", "clientSecret": "hidden-3", "access_token": "hidden-4",
+    "private_key": ["hidden-5"], "credentials": {"kind": "hidden-6"}, "api-key": "hidden-7", "pin_passcode": 4711,
+    "address": "postgresql://bi:hid/den@8@db.example.com/shop", "DSN": "hidden-9", "keyfile_json": {"a": "hidden-10"},
+}  # fmt: skip
+SHOWN = {"host": "db.example.com", "has_password": True, "tables": ["claims"], "port": 5432, "at": "10:30"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {**SHOWN, **HIDDEN},
+        {"connection": {**SHOWN, **HIDDEN}},
+        {"connections": [{"options": {**SHOWN, **HIDDEN}}]},
+        {"settings": {"host": {**SHOWN, **HIDDEN}, "kept": HIDDEN}},
+    ],
+    ids=["beside the name", "in an object", "deep in a list", "in the settings"],
+)
+def test_what_is_named_as_a_secret_comes_back_from_no_call(serve, connection, told):
+    def answer(request):
+        one = {"id": "s-1", **told}
+        return Answer(200, {"data": [one] if request.method == "GET" else one})
+
+    hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345"))
+    made = hook.create_data_source("Shop", "postgresql", {"host": "h"})
+    for found in (made, *hook.list_data_sources(), hook.test_data_source("s-1")):
+        text = str(found)
+        assert not [word for word in ("hidden", "hid/den", "den@8", "4711") if word in text]
+        assert "postgresql://bi:***@db.example.com/shop" in text
+        assert "'tables': ['claims']" in text
+        for name in ("host", "has_password", "port", "at"):
+            assert f"{name!r}: {SHOWN[name]!r}" in text
+        assert found["id"] == "s-1"
+
+
+def test_a_field_that_the_contract_names_is_no_secret(serve, connection):
+    contract = {"source_id_field": "source_key", "source_status_field": "token_status"}
+    server = serve(Answer(200, {"data": {"source_key": "s-1", "token_status": "good", "key": "hidden"}}))
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract=contract))
+    made = hook.create_data_source("Shop", "postgresql", {"host": "h"})
+    assert (made["id"], made["status"], made["key"]) == ("s-1", "good", "***")
+
+
 def test_what_is_secret_in_settings_is_masked_in_logs(vizdom):
     words = {"password": "masked-password", "token": "masked-token"}
     settings = {**DATABASE, "host": "shown.example.com"}
