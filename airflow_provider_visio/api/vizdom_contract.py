@@ -61,6 +61,7 @@ class VizdomContract:
     create_dashboard_path: str = _row("/dashboards", "assumed", "the path of the documented list")
     dashboard_name_field: str = _row("name", "assumed", "a field of GET /dashboards")
     dashboard_description_field: str = _row("description", "assumed", "a field of GET /dashboards")
+    dashboard_id_field: str = _row("id", "assumed", "of a dashboard just made; a field of GET /dashboards")
 
     start_verb: str = _row("POST", "assumed", f"{_PEERS}; 201 is in the reference's status table")
     start_path: str = _row("/exports", "assumed", _PEERS, may_hold={"dashboard_id"})
@@ -124,7 +125,9 @@ class VizdomContract:
     member_id_field: str = _row("id", "assumed", _STYLE)
     invite_verb: str = _row("POST", "assumed", _REST)
     invite_path: str = _row("/invites", "assumed", 'the app has a list "Pending invites"')
-    invite_id_field: str = _row("id", "assumed", _STYLE)
+    invite_id_field: str = _row(
+        "id", "assumed", f"{_STYLE}; an invite without one will do", may_be_empty=True
+    )
     invite_status_field: str = _row("status", "assumed", _PEERS, may_be_empty=True)
     email_field: str = _row("email", "assumed", "one is invited by e-mail with a role (access-control)")
     role_field: str = _row("role", "assumed", "one is invited by e-mail with a role (access-control)")

@@ -102,6 +102,7 @@ def test_data_source(data_source_id: str, contract: VizdomContract) -> Call:
         contract.test_data_source_path,
         data_source_id=data_source_id,
         evidence="assumed",
+        needs_data=False,
     )
 
 
@@ -112,6 +113,7 @@ def delete_data_source(data_source_id: str, contract: VizdomContract) -> Call:
         contract.delete_data_source_path,
         data_source_id=data_source_id,
         evidence="assumed",
+        needs_data=False,
     )
 
 
@@ -130,7 +132,7 @@ def invite_member(email: str, role: str, contract: VizdomContract) -> Call:
         contract.email_field: check_filled("email", email),
         contract.role_field: check_role(role, contract),
     }
-    return call(contract.invite_verb, contract.invite_path, body=body, evidence="assumed")
+    return call(contract.invite_verb, contract.invite_path, body=body, evidence="assumed", needs_data=False)
 
 
 def check_role(role: object, contract: VizdomContract) -> str:
@@ -219,14 +221,18 @@ def read_member(data: Mapping[str, Any], contract: VizdomContract) -> Member:
 
 
 def read_invite(data: Mapping[str, Any], contract: VizdomContract) -> Invite:
-    """Return an invite under our own field names."""
+    """Return an invite under our own field names; without ``id`` where the service gives none."""
     renamed = {
         "id": contract.invite_id_field,
         "email": contract.email_field,
         "role": contract.role_field,
         "status": contract.invite_status_field,
     }
-    return _renamed(data, renamed)  # type: ignore[return-value]
+    found = _renamed(data, renamed)
+    identity = found.pop("id", None)
+    if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != "":
+        found["id"] = str(identity)
+    return found  # type: ignore[return-value]
 
 
 def is_there_already(error: InvalidRequestError, contract: VizdomContract) -> bool:

@@ -78,7 +78,7 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         """
         Have the service send a test to a webhook endpoint (source: plugin).
 
-        :return: what the service says of it; its shape is not public.
+        :return: what the service says of it, None where it says nothing; its shape is not public.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, a test may have been sent all the same.
         """
         return self._data(api.test_webhook(webhook_id))

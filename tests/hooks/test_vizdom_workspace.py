@@ -94,9 +94,69 @@ def test_what_a_service_may_say_of_a_test(serve, connection, status, data, succe
     assert (found["id"], found["success"], found["message"]) == ("s-1", success, message)
 
 
-def test_a_test_answered_without_a_word_has_passed(serve, connection):
-    hook = VizdomHook(connection("my_vizdom", serve(Answer(204)).url, "key12345"))
+NO_WORD = pytest.mark.parametrize("answer", [Answer(204), Answer(200), Answer(202, b" \n")])
+
+
+@NO_WORD
+@pytest.mark.parametrize("verb", ["POST", "PATCH"])
+def test_a_test_answered_without_a_word_has_passed(serve, connection, answer, verb):
+    contract = {"test_data_source_verb": verb}
+    hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345", contract=contract))
     assert hook.test_data_source("s-1")["success"] is True
+
+
+@NO_WORD
+@pytest.mark.parametrize("verb", ["POST", "DELETE"])
+def test_a_deletion_may_be_answered_without_a_word(serve, connection, answer, verb):
+    contract = {"delete_data_source_verb": verb}
+    hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345", contract=contract))
+    assert hook.delete_data_source("s-1") is None
+
+
+@NO_WORD
+def test_an_invite_may_be_answered_without_a_word(serve, connection, answer):
+    server = serve(answer)
+    assert (
+        VizdomHook(connection("my_vizdom", server.url, "key12345")).invite_member("a@b.example", "viewer")
+        == {}
+    )
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "contract", "expected"),
+    [
+        ({}, {}, None),
+        ({"id": None}, {}, None),
+        ({"id": ""}, {}, None),
+        ({"id": 7}, {}, "7"),
+        ({"status": "pending"}, {"invite_id_field": ""}, None),
+        ({"code": "c-1"}, {"invite_id_field": "code"}, "c-1"),
+    ],
+)
+def test_an_invite_has_the_id_that_the_service_gives(serve, connection, data, contract, expected):
+    server = serve(Answer(201, {"data": data}))
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract=contract))
+    made = hook.invite_member("a@b.example", "viewer")
+    assert made.get("id") == expected
+    assert ("id" in made) == (expected is not None)
+
+
+@pytest.mark.parametrize("data", [[], "sent"])
+def test_an_invite_answered_with_something_else_is_not_understood(serve, connection, data):
+    hook = VizdomHook(connection("my_vizdom", serve(Answer(200, {"data": data})).url, "key12345"))
+    with pytest.raises(UnexpectedReplyError, match="without an object") as caught:
+        hook.invite_member("a@b.example", "viewer")
+    assert caught.value.ambiguous
+
+
+@NO_WORD
+@pytest.mark.parametrize("make", ["dashboard", "source"])
+def test_what_is_made_must_come_back(serve, connection, answer, make):
+    hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345"))
+    with pytest.raises(UnexpectedReplyError) as caught:
+        MAKES[make](hook)
+    assert caught.value.ambiguous
 
 
 def test_a_test_answered_with_a_list_is_not_understood(serve, connection):

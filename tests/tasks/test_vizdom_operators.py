@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time import context as execution_context
 from airflow.sdk.log import redact
 from api.local_server import Answer
 
@@ -58,6 +59,9 @@ def claims(make: Any) -> list[str]:
     return [one["id"] for one in found if one["name"] == "Claims"]
 
 
+NEEDS_STORE = pytest.mark.skipif(
+    not hasattr(execution_context, "NEVER_EXPIRE"), reason="Airflow before 3.3 keeps nothing between tries"
+)
 MAKES = pytest.mark.parametrize("make", [board, source])
 
 
@@ -359,6 +363,18 @@ def test_a_lost_reply_to_an_invite_is_told_and_a_retry_takes_already_for_done(sa
     assert sandbox.count("vizdom", "POST /invites") == 2
 
 
+@NEEDS_STORE
+@pytest.mark.parametrize("answer", [Answer(204), Answer(200), Answer(201, {"data": {"status": "pending"}})])
+def test_an_invite_without_an_id_is_sent_once(serve, connection, run_task, answer):
+    server = serve(answer)
+    conn_id = connection("my_vizdom", server.url, "key12345")
+    task = run_task(invite(vizdom_conn_id=conn_id))
+    assert task.run() == {"role": "viewer", "invited": True}
+    assert run_task(invite(vizdom_conn_id=conn_id), task).run() == {"role": "viewer", "invited": True}
+    assert len(server.received) == 1
+
+
+@NEEDS_STORE
 def test_a_retry_of_an_invite_that_was_answered_sends_no_other(sandbox, run_task):
     task = run_task(invite())
     sent = task.run()
@@ -382,6 +398,7 @@ def test_without_a_store_an_invite_that_is_cleared_takes_already_for_no_success(
         run_task(invite(email="ada@example.com"), task, cleared=True).run()
 
 
+@NEEDS_STORE
 def test_a_refused_invite_is_no_attempt(sandbox, run_task):
     task = run_task(invite(email="ada@example.com"))
     for _ in range(2):
