@@ -41,12 +41,13 @@ def _row(
 
 
 class Row(NamedTuple):
-    """One row of the table: a name, its value, how surely that is known, and why it was chosen."""
+    """One row of the table: a name, its value, how surely that is known, why it was chosen, and if it may be empty."""
 
     name: str
     value: str | tuple[str, ...]
     evidence: Evidence
     why: str
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,13 @@ def rows(contract: VizdomContract | None = None) -> list[Row]:
     """Return the table: of one connection's contract, or of what is taken to be where a connection says nothing."""
     contract = contract or VizdomContract()
     return [
-        Row(one.name, getattr(contract, one.name), one.metadata["evidence"], one.metadata["why"])
+        Row(
+            one.name,
+            getattr(contract, one.name),
+            one.metadata["evidence"],
+            one.metadata["why"],
+            one.metadata["may_be_empty"],
+        )
         for one in fields(VizdomContract)
     ]
 
