@@ -33,6 +33,7 @@ class Call:
     :param known_to: which of the vendor's descriptions has the call; a service that follows the other may not have it.
     :param needs: the right that a key needs for it, in words, such as "the scope photo_requests:write".
     :param secrets: texts of the body that no error may repeat, whatever the service answers.
+    :param needs_data: whether a success without a body is no answer to it.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Call:
     known_to: KnownTo = "both"
     needs: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    needs_data: bool = True
 
     @property
     def changes(self) -> bool:
@@ -107,6 +109,7 @@ def call(
     known_to: KnownTo = "both",
     needs: str = "",
     secrets: tuple[str, ...] = (),
+    needs_data: bool = True,
     **ids: str,
 ) -> Call:
     """
@@ -116,7 +119,16 @@ def call(
     """
     escaped = {name: quote(check_id(value, name), safe="") for name, value in ids.items()}
     return Call(
-        method, route.format(**escaped), route, params or {}, body, evidence, known_to, needs, secrets
+        method,
+        route.format(**escaped),
+        route,
+        params or {},
+        body,
+        evidence,
+        known_to,
+        needs,
+        secrets,
+        needs_data,
     )
 
 

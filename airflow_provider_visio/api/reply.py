@@ -66,7 +66,7 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
         site = replace(site, hidden=call.secrets)
     if not 200 <= reply.status < 300:
         raise error_from(call, reply, site, now=now)
-    if reply.status == 204 or (not reply.body.strip() and call.method == "DELETE"):
+    if reply.status == 204 or (not reply.body.strip() and (call.method == "DELETE" or not call.needs_data)):
         return {"data": None, "meta": {}, "links": {}}
     body = _json(reply, site)
     if not isinstance(body, dict | list):

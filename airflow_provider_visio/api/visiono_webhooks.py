@@ -69,7 +69,7 @@ def delete_webhook(webhook_id: str) -> Call:
 
 def test_webhook(webhook_id: str) -> Call:
     """Have the service send a test to a webhook endpoint (plugin)."""
-    return _call("POST", "/{webhook_id}/test", WRITE_WEBHOOKS, webhook_id=webhook_id)
+    return _call("POST", "/{webhook_id}/test", WRITE_WEBHOOKS, webhook_id=webhook_id, needs_data=False)
 
 
 def list_webhook_events() -> Call:

@@ -86,6 +86,11 @@ def create_dashboard(
     return call(contract.create_dashboard_verb, contract.create_dashboard_path, body=body, evidence="assumed")
 
 
+def read_dashboard(data: Mapping[str, Any], contract: VizdomContract) -> Dashboard:
+    """Return a dashboard that was just made with its id under our own field name."""
+    return {**data, "id": data[contract.dashboard_id_field]}  # type: ignore[typeddict-item]
+
+
 def create_export(dashboard_id: str, export_format: str, contract: VizdomContract) -> Call:
     """
     Start an export (assumed).

@@ -41,12 +41,13 @@ def _row(
 
 
 class Row(NamedTuple):
-    """One row of the table: a name, its value, how surely that is known, and why it was chosen."""
+    """One row of the table: a name, its value, how surely that is known, why it was chosen, and if it may be empty."""
 
     name: str
     value: str | tuple[str, ...]
     evidence: Evidence
     why: str
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class VizdomContract:
     create_dashboard_path: str = _row("/dashboards", "assumed", "the path of the documented list")
     dashboard_name_field: str = _row("name", "assumed", "a field of GET /dashboards")
     dashboard_description_field: str = _row("description", "assumed", "a field of GET /dashboards")
+    dashboard_id_field: str = _row("id", "assumed", "of a dashboard just made; a field of GET /dashboards")
 
     start_verb: str = _row("POST", "assumed", f"{_PEERS}; 201 is in the reference's status table")
     start_path: str = _row("/exports", "assumed", _PEERS, may_hold={"dashboard_id"})
@@ -124,7 +126,9 @@ class VizdomContract:
     member_id_field: str = _row("id", "assumed", _STYLE)
     invite_verb: str = _row("POST", "assumed", _REST)
     invite_path: str = _row("/invites", "assumed", 'the app has a list "Pending invites"')
-    invite_id_field: str = _row("id", "assumed", _STYLE)
+    invite_id_field: str = _row(
+        "id", "assumed", f"{_STYLE}; an invite without one will do", may_be_empty=True
+    )
     invite_status_field: str = _row("status", "assumed", _PEERS, may_be_empty=True)
     email_field: str = _row("email", "assumed", "one is invited by e-mail with a role (access-control)")
     role_field: str = _row("role", "assumed", "one is invited by e-mail with a role (access-control)")
@@ -135,9 +139,15 @@ class VizdomContract:
         keeps_case=True,
     )
     invited_words: tuple[str, ...] = _row(
-        ("already",),
+        (
+            "already a member",
+            "already invited",
+            "already been invited",
+            "already exists",
+            "already been taken",
+        ),
         "assumed",
-        "by one of these a 422 is told to be of an address that is there; a 409 always is",
+        "by one of these a 400 or 422 is told to be of an address that is there; a 409 always is",
     )
 
     @classmethod
@@ -167,7 +177,13 @@ def rows(contract: VizdomContract | None = None) -> list[Row]:
     """Return the table: of one connection's contract, or of what is taken to be where a connection says nothing."""
     contract = contract or VizdomContract()
     return [
-        Row(one.name, getattr(contract, one.name), one.metadata["evidence"], one.metadata["why"])
+        Row(
+            one.name,
+            getattr(contract, one.name),
+            one.metadata["evidence"],
+            one.metadata["why"],
+            one.metadata["may_be_empty"],
+        )
         for one in fields(VizdomContract)
     ]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 # What of a data source's settings is no secret; all else is taken for one.
 _OPEN = frozenset({"host", "port", "database", "schema", "username", "user", "ssl_mode", "sslmode"})
+
+# What names a secret anywhere else in a reply, written without marks between its words.
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase|code)|pwd|secret|token|credential|private|keys?$|key(file|data|json)|serviceaccount|"
+    r"authorization|dsn$|connectionstring|certificate"
+)
+# The password in a URL such as postgresql://user:password@host/db.
+_URL_PASSWORD = re.compile(r"(://[^/\s:@]{0,200}:)\S{1,500}@")
 
 # A shorter one would tear honest words apart.
 LEAST_SECRET = 4
@@ -93,6 +102,7 @@ def test_data_source(data_source_id: str, contract: VizdomContract) -> Call:
         contract.test_data_source_path,
         data_source_id=data_source_id,
         evidence="assumed",
+        needs_data=False,
     )
 
 
@@ -103,6 +113,7 @@ def delete_data_source(data_source_id: str, contract: VizdomContract) -> Call:
         contract.delete_data_source_path,
         data_source_id=data_source_id,
         evidence="assumed",
+        needs_data=False,
     )
 
 
@@ -121,7 +132,7 @@ def invite_member(email: str, role: str, contract: VizdomContract) -> Call:
         contract.email_field: check_filled("email", email),
         contract.role_field: check_role(role, contract),
     }
-    return call(contract.invite_verb, contract.invite_path, body=body, evidence="assumed")
+    return call(contract.invite_verb, contract.invite_path, body=body, evidence="assumed", needs_data=False)
 
 
 def check_role(role: object, contract: VizdomContract) -> str:
@@ -165,11 +176,6 @@ def secrets_in(settings: object, contract: VizdomContract = DEFAULTS) -> Iterato
 def read_data_source(data: Mapping[str, Any], contract: VizdomContract) -> DataSource:
     """Return a data source under our own field names, without the secrets of its settings."""
     inside = contract.source_settings_field
-    shown = {name: "***" if _is_secret_name(name, contract) else value for name, value in data.items()}
-    if inside and isinstance(settings := data.get(inside), Mapping):
-        shown[inside] = {
-            name: value if _is_open(name, contract) else "***" for name, value in settings.items()
-        }
     renamed = {
         "id": contract.source_id_field,
         "name": contract.source_name_field,
@@ -177,12 +183,23 @@ def read_data_source(data: Mapping[str, Any], contract: VizdomContract) -> DataS
         "status": contract.source_status_field,
         "created_at": contract.source_created_field,
     }
+    shown = _shown(data, contract, open_names=renamed.values())
+    if inside and isinstance(settings := data.get(inside), Mapping):
+        shown[inside] = {
+            name: _shown(value, contract) if _is_open(name, contract) else "***"
+            for name, value in settings.items()
+        }
     return _renamed(shown, renamed)  # type: ignore[return-value]
 
 
 def read_test(data: object, data_source_id: str, contract: VizdomContract, site: Site) -> SourceTest:
-    """Return what came of a test; a reply without a body means that it passed, for one that failed has a reason."""
-    found = dict(data) if isinstance(data, Mapping) else {}
+    """
+    Return what came of a test, without secrets of the data source.
+
+    A reply without a body means that it passed, for one that failed has a reason.
+    """
+    ours = {contract.test_status_field, contract.test_message_field}
+    found = _shown(data, contract, open_names=ours) if isinstance(data, Mapping) else {}
     status = found.get(contract.test_status_field)
     words = found.get(contract.test_message_field) if contract.test_message_field else None
     words = words or found.get("error")
@@ -204,14 +221,18 @@ def read_member(data: Mapping[str, Any], contract: VizdomContract) -> Member:
 
 
 def read_invite(data: Mapping[str, Any], contract: VizdomContract) -> Invite:
-    """Return an invite under our own field names."""
+    """Return an invite under our own field names; without ``id`` where the service gives none."""
     renamed = {
         "id": contract.invite_id_field,
         "email": contract.email_field,
         "role": contract.role_field,
         "status": contract.invite_status_field,
     }
-    return _renamed(data, renamed)  # type: ignore[return-value]
+    found = _renamed(data, renamed)
+    identity = found.pop("id", None)
+    if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != "":
+        found["id"] = str(identity)
+    return found  # type: ignore[return-value]
 
 
 def is_there_already(error: InvalidRequestError, contract: VizdomContract) -> bool:
@@ -234,8 +255,23 @@ def _is_open(name: str, contract: VizdomContract) -> bool:
     return str(name).lower() in _OPEN or name in ours
 
 
+def _shown(value: Any, contract: VizdomContract, *, open_names: Collection[str] = ()) -> Any:
+    """Return a reply's value with all that is named as a secret taken out, save some names at its top."""
+    if isinstance(value, Mapping):
+        return {
+            name: _shown(part, contract)
+            if name in open_names or isinstance(part, bool) or not _is_secret_name(name, contract)
+            else "***"
+            for name, part in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_shown(part, contract) for part in value]
+    return _URL_PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
+
+
 def _is_secret_name(name: str, contract: VizdomContract) -> bool:
-    return name == contract.password_field or "password" in str(name).lower()
+    plain = re.sub(r"[^a-z0-9]", "", str(name).lower())
+    return name == contract.password_field or _SECRET_NAME.search(plain) is not None
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -124,6 +124,8 @@ class VisioBaseHook(BaseHook):
         """
         Send any call, with this hook's authentication, retry and errors, and return the reply's ``data``.
 
+        That is None where a call that changes something is answered with success and no body.
+
         :param method: the HTTP method.
         :param path: the path below the base URL, such as ``/photo-requests``.
         :param params: query parameters.
@@ -150,7 +152,7 @@ class VisioBaseHook(BaseHook):
         :raises VisioProviderError: the typed error that a reply means; as the items are taken, not before.
         :raises UnexpectedReplyError: the reply's ``data`` is not a list.
         """
-        return self.get_conn().pages(_any_call(method, path, params), limit=limit)
+        return self.get_conn().pages(replace(_any_call(method, path, params), needs_data=True), limit=limit)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the service something small and say what came of it; used by the Test button of Airflow's UI."""
@@ -256,7 +258,8 @@ def _any_call(
     method: str, path: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None = None
 ) -> Call:
     escaped = path.replace("{", "{{").replace("}", "}}")
-    return call(method.upper(), "/" + escaped.lstrip("/"), params=params, body=body, evidence="assumed")
+    found = call(method.upper(), "/" + escaped.lstrip("/"), params=params, body=body, evidence="assumed")
+    return replace(found, needs_data=not found.changes)
 
 
 def _is_object(text: str) -> bool:

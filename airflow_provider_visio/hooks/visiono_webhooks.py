@@ -25,8 +25,13 @@ class VisionoWebhooksMixin(VisionoBaseHook):
     """
 
     def list_webhooks(self) -> Iterator[Webhook]:
-        """Iterate over webhook endpoints, through all pages (source: plugin)."""
-        return cast("Iterator[Webhook]", self.get_conn().pages(api.list_webhooks()))
+        """
+        Iterate over webhook endpoints, through all pages (source: plugin).
+
+        A secret is not expected in there; one that is there is masked in logs.
+        """
+        for found in self.get_conn().pages(api.list_webhooks()):
+            yield cast("Webhook", _masked(found))
 
     def create_webhook(self, url: str, events: Sequence[str]) -> Webhook:
         """
@@ -73,7 +78,7 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         """
         Have the service send a test to a webhook endpoint (source: plugin).
 
-        :return: what the service says of it; its shape is not public.
+        :return: what the service says of it, None where it says nothing; its shape is not public.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, a test may have been sent all the same.
         """
         return self._data(api.test_webhook(webhook_id))
@@ -93,8 +98,13 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         return names
 
     def _webhook(self, request: Call) -> Webhook:
-        data = self._data(request)
-        if isinstance(data, dict) and isinstance(data.get("secret"), str):
-            # Before anything else can go wrong with it.
-            mask_secret(data["secret"])
+        # Before anything else can go wrong with it.
+        data = _masked(self._data(request))
         return cast("Webhook", self._with_field(data, request, "id"))
+
+
+def _masked(data: Any) -> Any:
+    """Have the secret of a webhook endpoint masked in logs."""
+    if isinstance(data, dict) and isinstance(data.get("secret"), str):
+        mask_secret(data["secret"])
+    return data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
@@ -42,8 +42,9 @@ class VizdomWorkspace(VisioBaseHook):
         :raises InvalidRequestError: the name is empty, or the service refuses a field.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may have been made all the same.
         """
-        request = api.create_dashboard(name, description, fields, self.contract)
-        return cast("Dashboard", self._object(request))
+        contract = self.contract
+        request = api.create_dashboard(name, description, fields, contract)
+        return api.read_dashboard(self._object(request, needs=contract.dashboard_id_field), contract)
 
     def list_data_sources(self) -> Iterator[DataSource]:
         """Iterate over the workspace's data sources, through all pages; no secrets are in them (source: assumed)."""
@@ -114,14 +115,18 @@ class VizdomWorkspace(VisioBaseHook):
 
         :param email: the address.
         :param role: ``viewer``, ``editor`` or ``admin``.
-        :return: the invite, with ``id``; it has the address in it.
+        :return: the invite, as far as the service tells: with ``id``, and the address.
         :raises InvalidRequestError: there is no such role, or the address is a member's or invited already.
         :raises PermissionDeniedError: the key is not an Admin's.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, a mail may have been sent all the same.
         """
         contract = self.contract
         request = workspace.invite_member(email, role, contract)
-        return workspace.read_invite(self._object(request, needs=contract.invite_id_field), contract)
+        data = self._data(request)
+        if data is None:
+            # A success without a word: the mail is sent.
+            return {}
+        return workspace.read_invite(self._with_field(data, request, None), contract)
 
     def _settings_of(self, source_conn_id: str | None) -> dict[str, Any]:
         if source_conn_id is None:

@@ -19,6 +19,7 @@ from airflow_provider_visio.intent import (
     Record,
     existing_step,
     first_step,
+    is_first_try,
     run_of,
     was_cleared,
 )
@@ -101,6 +102,14 @@ class Once:
     def since(self) -> float:
         """From when the task's wait counts, in seconds since 1970."""
         return self.record.wait_from if self.record else clock.now()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an earlier try may have asked for it without learning what came of that."""
+        if self.record is not None:
+            return self.record.sent and not self.record.id
+        # With a store, whatever was asked was written down first.
+        return not self._store and not is_first_try(self._context)
 
     def get(self, calls: Calls[Made]) -> Made:
         """

@@ -16,17 +16,22 @@ if TYPE_CHECKING:
     from airflow_provider_visio.operators.once import Once
 
 
+# Stands in the record of what was asked for, and in the log, where the service gives no id.
+_NO_ID = "the invite"
+
+
 class VizdomInviteMemberOperator(VizdomOperator):
     """
     Invite somebody to the workspace by e-mail.
 
     The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is ``{"id",
-    "role", "invited": True}``, without the address; with ``ignore_existing``, for somebody who is a member or invited
-    already, ``{"role", "invited": False}``.
+    "role", "invited": True}``, without the address, and without ``id`` where the service gives none; with
+    ``ignore_existing``, for somebody who is a member or invited already, ``{"role", "invited": False}``.
 
     Invites are in no list that is known. So where the reply is lost, nobody can tell whether the mail was sent: the
     task fails and says so, and a retry invites again. Where the service then answers that the address is invited
-    already, that counts as done.
+    already, that counts as done. Airflow before 3.3 keeps nothing between tries: there each retry takes that answer so,
+    also one after a refusal.
 
     :param email: the address. Kept out of logs and rendered fields. (templated)
     :param role: ``viewer``, ``editor`` or ``admin``. (templated)
@@ -49,6 +54,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.multiple_outputs = True
         self.email = email
         self.role = role
         self.ignore_existing = ignore_existing
@@ -77,9 +83,9 @@ class VizdomInviteMemberOperator(VizdomOperator):
 
         hook = self.hook
         once = Once(context, {"email": self.email, "role": self.role}, "reuse")
-        may_be_ours = once.record is not None and once.record.sent and not once.record.id
+        may_be_ours = once.in_doubt
         try:
-            invite_id = self._invite(once)["id"]
+            invite_id = str(self._invite(once)["id"])
         except InvalidRequestError as error:
             if not is_there_already(error, hook.contract):
                 raise
@@ -97,15 +103,16 @@ class VizdomInviteMemberOperator(VizdomOperator):
                 "An answer to that retry that the address is invited already counts as done."
             ) from error
         once.close()
-        return {"id": invite_id, "role": self.role, "invited": True}
+        about = {} if invite_id == _NO_ID else {"id": invite_id}
+        return {**about, "role": self.role, "invited": True}
 
     def _invite(self, once: Once) -> Mapping[str, Any]:
         from airflow_provider_visio.operators.once import Calls
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
-            made = self.hook.invite_member(self.email, self.role)
-            self.log.info("Invite %s is sent.", made["id"])
-            return made
+            invite_id = self.hook.invite_member(self.email, self.role).get("id", _NO_ID)
+            self.log.info("%s is sent.", invite_id)
+            return {"id": invite_id}
 
         return once.get(
             Calls(

@@ -147,6 +147,7 @@ def test_each_setting_that_a_connection_gives_can_be_replaced(serve, connection,
 
 
 READ = {
+    "dashboard_id_field": ("create_dashboard", "id"),
     "id_field": ("export", "id"),
     "status_field": ("export", "status"),
     "url_field": ("export", "download_url"),

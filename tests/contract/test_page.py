@@ -7,6 +7,8 @@ import importlib
 
 import pytest
 
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
+from airflow_provider_visio.exceptions import InvalidRequestError
 from dev.checkout import ROOT
 from dev.contract.documents import every_operation
 from dev.contract.page import PAGE, names, text
@@ -45,6 +47,22 @@ def test_no_cell_is_empty():
         assert {len(cells) for cells in lines} == {len(lines[0])}
         for cells in lines:
             assert all(cell and cell != "none:" for cell in cells), cells
+
+
+def test_rows_that_may_be_empty_are_those_that_a_connection_may_empty():
+    """Of the names of fields; a list of words may always be empty, a verb and a path never."""
+    (rows,) = (lines[1:] for lines in tables() if lines[0][0] == "name")
+    fields = {
+        name.strip("`"): taken.endswith("; may be empty") for name, taken, *_ in rows if "_field`" in name
+    }
+    assert {True, False} == set(fields.values())
+    for name, may_be_empty in fields.items():
+        try:
+            VizdomContract.with_changes({name: ""})
+            accepted = True
+        except InvalidRequestError:
+            accepted = False
+        assert accepted == may_be_empty, name
 
 
 @pytest.mark.parametrize("one", every_operation(), ids=lambda one: f"{one.service} {one.name}")

@@ -135,3 +135,20 @@ def test_what_is_no_list_has_no_pages(serve, connection, hook, data):
     server = serve(Answer(200, {"data": data}))
     with pytest.raises(UnexpectedReplyError, match="than a list"):
         list(hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")).request_pages("GET", "/x"))
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_change_may_be_answered_without_a_word(serve, connection, hook, method):
+    server = serve(Answer(200))
+    assert hook(connection("mine", server.url, "key12345")).request(method, "/things/1") is None
+    assert len(server.received) == 1
+
+
+@BOTH
+def test_a_question_may_not(serve, connection, hook):
+    server = serve(Answer(200))
+    with pytest.raises(UnexpectedReplyError):
+        hook(connection("mine", server.url, "key12345", max_attempts=1)).request("GET", "/things/1")
+    with pytest.raises(UnexpectedReplyError):
+        list(hook(connection("mine", server.url, "key12345")).request_pages("POST", "/things"))

@@ -41,6 +41,18 @@ def test_an_endpoint_is_made_read_changed_tested_and_deleted(sandbox, visiono):
     assert list(visiono.list_webhooks()) == []
 
 
+def test_a_test_may_be_answered_without_a_word(serve, connection):
+    server = serve(Answer(202))
+    assert VisionoHook(connection("my_visiono", server.url, "key12345")).test_webhook("wh_1") is None
+
+
+def test_an_endpoint_that_is_made_must_come_back(serve, connection):
+    hook = VisionoHook(connection("my_visiono", serve(Answer(201)).url, "key12345"))
+    with pytest.raises(UnexpectedReplyError) as caught:
+        hook.create_webhook(URL, EVENTS)
+    assert caught.value.ambiguous
+
+
 def test_endpoints_are_listed_through_all_pages(sandbox, visiono):
     sandbox.settings(page_size=2)
     made = [visiono.create_webhook(f"{URL}/{n}", EVENTS)["id"] for n in range(5)]
@@ -156,6 +168,17 @@ def test_the_secret_is_masked_although_the_reply_is_broken(serve, connection):
         VisionoHook(connection("my_visiono", server.url, "key12345")).create_webhook(URL, EVENTS)
     assert "0815" not in str(caught.value)
     assert "0815" not in redact("my-own-secret-0815")
+
+
+def test_a_secret_in_the_list_is_masked_in_logs(serve, connection):
+    from airflow.sdk._shared.secrets_masker import redact
+
+    server = serve(
+        Answer(200, {"data": [{"id": "w-1", "secret": "my-listed-secret-0815"}], "meta": {"total": 1}})
+    )
+    hook = VisionoHook(connection("my_visiono", server.url, "key12345"))
+    assert [one["id"] for one in hook.list_webhooks()] == ["w-1"]
+    assert "0815" not in redact("my-listed-secret-0815")
 
 
 @pytest.mark.parametrize(

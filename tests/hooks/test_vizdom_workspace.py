@@ -94,9 +94,69 @@ def test_what_a_service_may_say_of_a_test(serve, connection, status, data, succe
     assert (found["id"], found["success"], found["message"]) == ("s-1", success, message)
 
 
-def test_a_test_answered_without_a_word_has_passed(serve, connection):
-    hook = VizdomHook(connection("my_vizdom", serve(Answer(204)).url, "key12345"))
+NO_WORD = pytest.mark.parametrize("answer", [Answer(204), Answer(200), Answer(202, b" \n")])
+
+
+@NO_WORD
+@pytest.mark.parametrize("verb", ["POST", "PATCH"])
+def test_a_test_answered_without_a_word_has_passed(serve, connection, answer, verb):
+    contract = {"test_data_source_verb": verb}
+    hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345", contract=contract))
     assert hook.test_data_source("s-1")["success"] is True
+
+
+@NO_WORD
+@pytest.mark.parametrize("verb", ["POST", "DELETE"])
+def test_a_deletion_may_be_answered_without_a_word(serve, connection, answer, verb):
+    contract = {"delete_data_source_verb": verb}
+    hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345", contract=contract))
+    assert hook.delete_data_source("s-1") is None
+
+
+@NO_WORD
+def test_an_invite_may_be_answered_without_a_word(serve, connection, answer):
+    server = serve(answer)
+    assert (
+        VizdomHook(connection("my_vizdom", server.url, "key12345")).invite_member("a@b.example", "viewer")
+        == {}
+    )
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "contract", "expected"),
+    [
+        ({}, {}, None),
+        ({"id": None}, {}, None),
+        ({"id": ""}, {}, None),
+        ({"id": 7}, {}, "7"),
+        ({"status": "pending"}, {"invite_id_field": ""}, None),
+        ({"code": "c-1"}, {"invite_id_field": "code"}, "c-1"),
+    ],
+)
+def test_an_invite_has_the_id_that_the_service_gives(serve, connection, data, contract, expected):
+    server = serve(Answer(201, {"data": data}))
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract=contract))
+    made = hook.invite_member("a@b.example", "viewer")
+    assert made.get("id") == expected
+    assert ("id" in made) == (expected is not None)
+
+
+@pytest.mark.parametrize("data", [[], "sent"])
+def test_an_invite_answered_with_something_else_is_not_understood(serve, connection, data):
+    hook = VizdomHook(connection("my_vizdom", serve(Answer(200, {"data": data})).url, "key12345"))
+    with pytest.raises(UnexpectedReplyError, match="without an object") as caught:
+        hook.invite_member("a@b.example", "viewer")
+    assert caught.value.ambiguous
+
+
+@NO_WORD
+@pytest.mark.parametrize("make", ["dashboard", "source"])
+def test_what_is_made_must_come_back(serve, connection, answer, make):
+    hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345"))
+    with pytest.raises(UnexpectedReplyError) as caught:
+        MAKES[make](hook)
+    assert caught.value.ambiguous
 
 
 def test_a_test_answered_with_a_list_is_not_understood(serve, connection):
@@ -187,6 +247,49 @@ def test_a_reply_that_repeats_the_settings_comes_back_without_secrets(
         assert password not in str(told)
         assert "db.example.com" in str(told)
     assert password in str(sent)
+
+
+HIDDEN = {
+    "Password": "hidden-1", "db_passwd": "hidden-2", "clientSecret": "hidden-3", "access_token": "hidden-4",
+    "private_key": ["hidden-5"], "credentials": {"kind": "hidden-6"}, "api-key": "hidden-7", "pin_passcode": 4711,
+    "address": "postgresql://bi:hid/den@8@db.example.com/shop", "DSN": "hidden-9", "keyfile_json": {"a": "hidden-10"},
+}  # fmt: skip
+SHOWN = {"host": "db.example.com", "has_password": True, "tables": ["claims"], "port": 5432, "at": "10:30"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {**SHOWN, **HIDDEN},
+        {"connection": {**SHOWN, **HIDDEN}},
+        {"connections": [{"options": {**SHOWN, **HIDDEN}}]},
+        {"settings": {"host": {**SHOWN, **HIDDEN}, "kept": HIDDEN}},
+    ],
+    ids=["beside the name", "in an object", "deep in a list", "in the settings"],
+)
+def test_what_is_named_as_a_secret_comes_back_from_no_call(serve, connection, told):
+    def answer(request):
+        one = {"id": "s-1", **told}
+        return Answer(200, {"data": [one] if request.method == "GET" else one})
+
+    hook = VizdomHook(connection("my_vizdom", serve(answer).url, "key12345"))
+    made = hook.create_data_source("Shop", "postgresql", {"host": "h"})
+    for found in (made, *hook.list_data_sources(), hook.test_data_source("s-1")):
+        text = str(found)
+        assert not [word for word in ("hidden", "hid/den", "den@8", "4711") if word in text]
+        assert "postgresql://bi:***@db.example.com/shop" in text
+        assert "'tables': ['claims']" in text
+        for name in ("host", "has_password", "port", "at"):
+            assert f"{name!r}: {SHOWN[name]!r}" in text
+        assert found["id"] == "s-1"
+
+
+def test_a_field_that_the_contract_names_is_no_secret(serve, connection):
+    contract = {"source_id_field": "source_key", "source_status_field": "token_status"}
+    server = serve(Answer(200, {"data": {"source_key": "s-1", "token_status": "good", "key": "hidden"}}))
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract=contract))
+    made = hook.create_data_source("Shop", "postgresql", {"host": "h"})
+    assert (made["id"], made["status"], made["key"]) == ("s-1", "good", "***")
 
 
 def test_what_is_secret_in_settings_is_masked_in_logs(vizdom):
