@@ -259,7 +259,9 @@ def _any_call(
     method: str, path: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None = None
 ) -> Call:
     if "#" in path:
-        raise InvalidRequestError.of("path", "it has a '#', which no service is sent; write %23 for one in a name")
+        raise InvalidRequestError.of(
+            "path", "it has a '#', which no service is sent; write %23 for one in a name"
+        )
     path, _, query = path.partition("?")
     asked: dict[str, list[str]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
