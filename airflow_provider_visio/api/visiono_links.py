@@ -88,8 +88,8 @@ def update_permanent_link(
     """
     Change a permanent link (seed: PATCH; the plugin has PUT); ``is_active`` is assumed.
 
-    Only the changes are sent. No page shows a body: the fields are those of a new link (inferred), and that the plugin's
-    PUT leaves the rest as it is, is assumed.
+    Only the changes are sent. No page shows a body: the fields are those of a new link (inferred), and that the
+    plugin's PUT leaves the rest as it is, is assumed.
 
     :raises InvalidRequestError: nothing to change, or a value that the service cannot accept.
     """
