@@ -21,7 +21,7 @@ GROUP = 10
 KEY_DIGITS = 16
 
 # How a refusal names a field of one of them (assumed): `photo_requests.3.items.0`, or `photo_requests[3].items`.
-_PLACE = re.compile(r"^(?:[a-z_]+[.\[])?(\d+)\]?(?:\.|$)")
+_PLACE = re.compile(r"^(?:(?:photo_)?requests[.\[])?(\d+)\]?(?:\.|$)")
 
 
 FIELDS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 # Names under which a counter may come (assumed), the likeliest first; in `usage`, in `plan` or beside them.
 LEFT = ("photos_remaining", "photos_left", "remaining_photos", "remaining")
@@ -11,29 +11,52 @@ LIMIT = ("photos_limit", "photo_limit", "photos_quota", "photo_quota", "limit", 
 USED = ("photos_used", "photo_count", "photos_count", "used")
 
 
-def photos_left(stats: Mapping[str, Any]) -> int | None:
+class Left(NamedTuple):
+    """How many photos are left, and the names of the counters that say so."""
+
+    photos: int
+    read: tuple[str, ...]
+
+
+def find_left(stats: Mapping[str, Any]) -> Left | None:
     """
     Return how many photos are left, in the month or for good, or None where the plan does not tell.
 
     :param stats: the data of ``GET /stats``.
     """
-    usage, plan = stats.get("usage"), stats.get("plan")
-    places = [place for place in (usage, plan, stats) if isinstance(place, Mapping)]
+    found: dict[str, object] = {"usage": stats.get("usage"), "plan": stats.get("plan"), "": stats}
     # Some services nest what they count: `usage.photos.used`.
-    places += [photos for place in places if isinstance(photos := place.get("photos"), Mapping)]
-    left = _first(places, LEFT)
-    if left is not None:
-        return max(0, left)
-    limit, used = _first(places, LIMIT), _first(places, USED)
-    return None if limit is None or used is None else max(0, limit - used)
+    for name, place in list(found.items()):
+        if isinstance(place, Mapping):
+            found[f"{name}.photos".lstrip(".")] = place.get("photos")
+    places = {name: place for name, place in found.items() if isinstance(place, Mapping)}
+    for name in LEFT:
+        for where, place in places.items():
+            if left := _first(where, place, (name,)):
+                return left
+    for where, place in places.items():
+        # Both from one place: a plan's limit may be that of a single request.
+        limit, used = _first(where, place, LIMIT), _first(where, place, USED)
+        if limit and used:
+            return Left(max(0, limit.photos - used.photos), limit.read + used.read)
+    return None
 
 
-def _first(places: list[Mapping[str, Any]], names: tuple[str, ...]) -> int | None:
+def photos_left(stats: Mapping[str, Any]) -> int | None:
+    """
+    Return how many photos are left, as :func:`find_left` does, without the names.
+
+    :param stats: the data of ``GET /stats``.
+    """
+    left = find_left(stats)
+    return left.photos if left else None
+
+
+def _first(where: str, place: Mapping[str, Any], names: tuple[str, ...]) -> Left | None:
     for name in names:
-        for place in places:
-            number = _whole(place.get(name))
-            if number is not None:
-                return number
+        number = _whole(place.get(name))
+        if number is not None:
+            return Left(number, (f"{where}.{name}".lstrip("."),))
     return None
 
 

@@ -43,6 +43,7 @@ _SIGNED = ("submission_id", "unique_value", "reference", "photo_count", "timesta
 # Control characters, half characters, separators of lines and paragraphs.
 _NOT_IN_VALUES = {"Cc", "Cs", "Zl", "Zp"}
 _NUMBER = re.compile(r"[0-9]{1,11}")
+_BEGINS_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/")
 
 
 class WorkflowReturn(TypedDict):
@@ -229,8 +230,7 @@ def _called(names: Mapping[str, str] | None) -> dict[str, str]:
 def _once(returned: str | Mapping[str, object], called: Mapping[str, str]) -> dict[str, object]:
     """Return the parameters, each of which must be there once."""
     if isinstance(returned, str):
-        query = urlsplit(returned).query if "?" in returned or "://" in returned else returned
-        pairs: list[tuple[str, object]] = list(parse_qsl(query, keep_blank_values=True))
+        pairs: list[tuple[str, object]] = list(parse_qsl(_query(returned), keep_blank_values=True))
     elif isinstance(returned, Mapping):
         pairs = [(name, value) for name, values in returned.items() for value in _each(values)]
     else:
@@ -242,6 +242,16 @@ def _once(returned: str | Mapping[str, object], called: Mapping[str, str]) -> di
         if times != 1:
             raise InvalidRequestError.of(name, "it is missing" if not times else f"it is there {times} times")
     return dict(pairs)
+
+
+def _query(returned: str) -> str:
+    """Return an address's query; of a query itself, which may have values that are not escaped, all of it."""
+    if not _BEGINS_ADDRESS.match(returned) and "=" in returned.partition("?")[0]:
+        return returned
+    try:
+        return urlsplit(returned).query
+    except ValueError:
+        raise InvalidRequestError.of("returned", "this is no address") from None
 
 
 def _each(values: object) -> Sequence[object]:

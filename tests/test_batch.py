@@ -91,7 +91,10 @@ def test_which_is_which_in_a_reply():
         ({"photo_requests.1.a": ["1"], "photo_requests.1.b": ["2"]}, {1: "a: 1; b: 2"}),
         ({"1.instructions": ["is required"]}, {1: "instructions: is required"}),
         ({"photo_requests.7.instructions": ["is required"]}, {}),  # it was not sent
+        ({"requests.1.instructions": ["is required"]}, {1: "instructions: is required"}),
         ({"recipient_email": ["is prohibited"]}, {}),
+        ({"items.0.instructions": ["is required"]}, {}),  # of which request, it does not say
+        ({"photo_slots[0]": ["is required"]}, {}),
         ({"photo_requests": ["must not have more than 10 items"]}, {}),
         ({}, {}),
     ],

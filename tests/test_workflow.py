@@ -257,6 +257,27 @@ def test_a_part_moved_over_the_separator_is_refused():
         verify(moved)
 
 
+@pytest.mark.parametrize(
+    "ref", ["why?", "https://me.example/case", "https://me.example/case?number=1", "/a/b", "?"]
+)
+@pytest.mark.parametrize(
+    "before", ["", "?", "/back?", "/to=me/back?", "me.example/back?", "https://me.example/back?"]
+)
+def test_a_value_need_not_be_escaped(before, ref):
+    signed = {**BACK, "ref": ref}
+    query = "&".join(f"{name}={value}" for name, value in signed.items() if name != "sig")
+    joined = "|".join(signed[name] for name in ("sub", "uv", "ref", "cnt", "ts"))
+    signature = hmac.new(SECRET.encode(), joined.encode(), "sha256").hexdigest()
+    assert verify(f"{before}{query}&sig={signature}")["reference"] == ref
+
+
+@pytest.mark.parametrize("returned", ["https://[me?sub=1", "https://[::1/back?sub=1"])
+def test_what_is_no_address_is_refused(returned):
+    with pytest.raises(InvalidRequestError, match="this is no address") as caught:
+        verify(returned)
+    assert list(caught.value.fields) == ["returned"]
+
+
 @pytest.mark.parametrize("returned", [None, 5, b"sub=1", ["sub", "1"]])
 def test_something_else_is_refused(returned):
     with pytest.raises(InvalidRequestError, match="give the address"):

@@ -27,7 +27,7 @@ class Call:
     :param method: the HTTP method.
     :param path: the path below the base URL, ids already escaped.
     :param route: the path with its placeholders, for messages and counters.
-    :param params: query parameters; None values are left out.
+    :param params: query parameters; None values are left out, and one with a list is sent several times.
     :param body: the JSON body, or None for no body.
     :param evidence: where the call is known from: seed, docs, plugin, inferred or assumed.
     :param known_to: which of the vendor's descriptions has the call; a service that follows the other may not have it.
@@ -65,7 +65,12 @@ class Call:
         """
         try:
             query = urlencode(
-                {name: _as_query(value) for name, value in self.params.items() if value is not None}
+                [
+                    (name, _as_query(value))
+                    for name, values in self.params.items()
+                    for value in (values if isinstance(values, list | tuple) else [values])
+                    if value is not None
+                ]
             )
             self.path.encode()
         except UnicodeEncodeError:

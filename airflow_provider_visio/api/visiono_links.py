@@ -2,8 +2,8 @@
 Visiono's permanent links: calls, and the readers of their replies.
 
 The reference calls them ``/permanent-links`` and changes them by PATCH (seed); the plugin, which alone shows their
-fields, calls them ``/smart-links`` and changes them by PUT. What can be read of a link is the plugin's; that it is
-there under the reference's name as well is assumed.
+fields, calls them ``/smart-links`` and changes them by PUT. That the fields hold under the reference's name as well is
+inferred; that what came through a link can be read there, too, is assumed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PATH: Mapping[Dialect, str] = {"reference": "/permanent-links", "plugin": "/sma
 
 
 class PermanentLink(TypedDict, total=False):
-    """A permanent link as the service returns it (plugin); fields we do not know are kept."""
+    """A permanent link as the service returns it (plugin; the switches inferred); fields we do not know are kept."""
 
     id: str
     unique_code: str
@@ -59,7 +59,7 @@ def list_permanent_links(
     tags: Sequence[str] | str | None = None,
     dialect: Dialect = "reference",
 ) -> Call:
-    """List permanent links (seed); the filters are the plugin's, their format is assumed."""
+    """List permanent links (seed); the filters are the plugin's (seed: inferred), their format is assumed."""
     params = {"is_active": is_active, "tags": tags_filter(tags)}
     return _call("GET", "", dialect, params=params, needs=READ_LINKS)
 
@@ -87,6 +87,9 @@ def update_permanent_link(
 ) -> Call:
     """
     Change a permanent link (seed: PATCH; the plugin has PUT); ``is_active`` is assumed.
+
+    Only the changes are sent. No page shows a body: the fields are those of a new link (inferred), and that the
+    plugin's PUT leaves the rest as it is, is assumed.
 
     :raises InvalidRequestError: nothing to change, or a value that the service cannot accept.
     """

@@ -8,6 +8,7 @@ import math
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qsl
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
@@ -127,9 +128,10 @@ class VisioBaseHook(BaseHook):
         That is None where a call that changes something is answered with success and no body.
 
         :param method: the HTTP method.
-        :param path: the path below the base URL, such as ``/photo-requests``.
-        :param params: query parameters.
+        :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
+        :param params: query parameters; they go before those in the path, and one with a list is sent several times.
         :param body: the JSON body.
+        :raises InvalidRequestError: the path has a ``#``.
         :raises VisioProviderError: the typed error that the reply means.
         """
         return self._data(_any_call(method, path, params, body))
@@ -146,9 +148,10 @@ class VisioBaseHook(BaseHook):
         Iterate over the items of any list, through all pages, with this hook's authentication, retry and errors.
 
         :param method: the HTTP method, ``GET`` for nearly every list.
-        :param path: the path below the base URL, such as ``/photo-requests``.
-        :param params: query parameters of the first page; the others get them, too.
+        :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
+        :param params: query parameters of the first page; the others get them, too. As for :meth:`request`.
         :param limit: stop after so many items.
+        :raises InvalidRequestError: the path has a ``#``.
         :raises VisioProviderError: the typed error that a reply means; as the items are taken, not before.
         :raises UnexpectedReplyError: the reply's ``data`` is not a list.
         """
@@ -257,8 +260,18 @@ class VisioBaseHook(BaseHook):
 def _any_call(
     method: str, path: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None = None
 ) -> Call:
+    if "#" in path:
+        raise InvalidRequestError.of(
+            "path", "it has a '#', which no service is sent; write %23 for one in a name"
+        )
+    path, _, query = path.partition("?")
+    asked: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
+        asked.setdefault(name, []).append(value)
+    given = {name: value for name, value in (params or {}).items() if value is not None}
     escaped = path.replace("{", "{{").replace("}", "}}")
-    found = call(method.upper(), "/" + escaped.lstrip("/"), params=params, body=body, evidence="assumed")
+    route = "/" + escaped.lstrip("/")
+    found = call(method.upper(), route, params={**asked, **given}, body=body, evidence="assumed")
     return replace(found, needs_data=not found.changes)
 
 

@@ -39,7 +39,7 @@ class VisionoLinksMixin(VisionoBaseHook):
         limit: int | None = None,
     ) -> Iterator[PermanentLink]:
         """
-        Iterate over permanent links, through all pages (source: seed; the filters: plugin).
+        Iterate over permanent links, through all pages (source: seed; the filters: plugin, inferred).
 
         :param is_active: only those that are switched on, or off, where the service filters.
         :param tags: only those that have these tags, where the service filters.
@@ -74,6 +74,8 @@ class VisionoLinksMixin(VisionoBaseHook):
     def update_permanent_link(self, link_id: str, **changes: Any) -> PermanentLink:
         """
         Change a permanent link (source: seed) and return it.
+
+        Only the changes are sent; that the plugin's PUT, too, leaves the rest as it is, is assumed.
 
         :param changes: as in :meth:`create_permanent_link`, and ``instructions`` and ``is_active`` (assumed). None
             takes ``custom_slug`` or ``unique_field_label`` away (assumed).

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import SkipMixin
 from airflow_provider_visio.arguments import check_if_known
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 from airflow_provider_visio.operators.visiono_base import VisionoOperator
-from airflow_provider_visio.quota import photos_left
+from airflow_provider_visio.quota import find_left
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -26,7 +26,8 @@ class VisionoGetStatsOperator(VisionoOperator):
     The output is what the service says, such as ``{"plan": {"email_enabled", ...}, "usage": {"is_lifetime_quota",
     "billing_period_start", "billing_period_end", ...}}`` (the dates are None on the free plan), and ``photos_left``:
     how many photos the plan has left, None where it does not tell. The names of the service's counters are not public;
-    the likely ones are read (**assumed**).
+    the likely ones are read (**assumed**), and the log says
+    which.
 
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
@@ -44,7 +45,10 @@ class VisionoGetStatsOperator(VisionoOperator):
     def _run(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Ask."""
         stats = self.hook.get_stats()
-        return {**stats, "photos_left": photos_left(stats)}
+        left = find_left(stats)
+        if left:
+            self.log.info("%d photos are left of the plan (%s).", left.photos, ", ".join(left.read))
+        return {**stats, "photos_left": left.photos if left else None}
 
 
 class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
@@ -92,7 +96,7 @@ class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Ask, and go on or stop."""
-        at_least, left = _number(self.at_least), photos_left(self.hook.get_stats())
+        at_least, left = _number(self.at_least), find_left(self.hook.get_stats())
         if left is None and self.on_unknown == "fail":
             raise VisioProviderError(
                 "The plan does not tell how many photos are left, and on_unknown is 'fail'. See Visiono's dashboard, "
@@ -106,17 +110,18 @@ class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
                 "goes on" if goes_on else "stops here",
             )
         else:
-            goes_on = left >= at_least
+            goes_on = left.photos >= at_least
             self.log.info(
-                "%d photos are left of the plan, at least %d are wanted: the DAG %s.",
-                left,
+                "%d photos are left of the plan (%s), at least %d are wanted: the DAG %s.",
+                left.photos,
+                ", ".join(left.read),
                 at_least,
                 "goes on" if goes_on else "stops here",
             )
         if not goes_on:
             # To skip is to raise, save for a mapped task: those after it learn of it by its XCom.
             self.skip(ti=context["ti"], tasks=self._to_skip(context))  # type: ignore[call-arg, unused-ignore]
-        return {"photos_left": left, "at_least": at_least}
+        return {"photos_left": left.photos if left else None, "at_least": at_least}
 
     def _to_skip(self, context: Context) -> Iterator[Any]:
         relatives = (

@@ -110,10 +110,11 @@ def spoken_in(document: Json, dialect: str) -> Json:
             if method in item and item[method]["x-dialect"] not in (dialect, "both"):
                 del item[method]
             elif method in item:
+                # Whatever is inferred from the plugin, a service of the reference alone does not have.
                 item[method]["parameters"] = [
                     one
                     for one in item[method].get("parameters", [])
-                    if dialect == "plugin" or follow(document, one)["x-evidence"] != "plugin"
+                    if dialect == "plugin" or follow(document, one)["x-source"] != "SK"
                 ]
         document["paths"][path] = item
     document["paths"] = {

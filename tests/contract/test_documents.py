@@ -91,6 +91,59 @@ def test_every_limit_has_evidence(service):
             assert about.get("x-limits") in levels, f"{where}: {limited}"
 
 
+def fields_below(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The fields of an object that a schema describes, and of its parts."""
+    schema = follow(document, schema)
+    for name, about in schema.get("properties", {}).items():
+        yield name, about
+        yield from fields_below(document, about)
+    if "items" in schema:
+        yield from fields_below(document, schema["items"])
+
+
+def body_of(about: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = about["content"]["application/json"]["schema"]
+    return found
+
+
+# Calls whose fields no page shows under their path, and those of which it shows no body.
+UNSEEN = [one for one in every_operation() if one.path in ("/permanent-links", "/permanent-links/{id}")]
+UNSEEN_BODIES = [one for one in every_operation() if one.id in ("updateSmartLink", "updateWebhook")]
+
+
+@pytest.mark.parametrize("one", UNSEEN + UNSEEN_BODIES, ids=lambda one: one.name)
+def test_fields_no_page_shows_are_not_called_known(one):
+    document = load("visiono")
+    found = [
+        (each["name"], each)
+        for each in (follow(document, each) for each in one.about.get("parameters", []))
+        if each["in"] == "query"
+    ]
+    if "requestBody" in one.about:
+        found += follow(document, body_of(one.about["requestBody"]))["properties"].items()
+    if one in UNSEEN and one.method != "DELETE":
+        reply = follow(document, one.about["responses"].get("200", one.about["responses"].get("201")))
+        data = body_of(reply)["properties"]["data"]
+        shape = follow(document, data)
+        found += [("data", data), *follow(document, shape.get("items", shape))["properties"].items()]
+    assert found or one.method == "DELETE"
+    sure = [name for name, about in found if about["x-evidence"] not in ("inferred", "assumed")]
+    assert sure == []
+
+
+def test_limits_of_bodies_are_not_taken_from_the_dashboard_s_pages():
+    document = load("visiono")
+    limits = {
+        f"{one.name} {name}": about["x-limits"]
+        for one in operations(document)
+        if "requestBody" in one.about
+        for name, about in fields_below(document, body_of(one.about["requestBody"]))
+        if "x-limits" in about
+    }
+    assert len(limits) > 20
+    assert {where: level for where, level in limits.items() if level in ("seed", "docs")} == {}
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_bodies_take_no_other_fields(service):
     for name, schema in load(service)["components"]["schemas"].items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from api.local_server import Answer
 
@@ -152,3 +154,45 @@ def test_a_question_may_not(serve, connection, hook):
         hook(connection("mine", server.url, "key12345", max_attempts=1)).request("GET", "/things/1")
     with pytest.raises(UnexpectedReplyError):
         list(hook(connection("mine", server.url, "key12345")).request_pages("POST", "/things"))
+
+
+def test_a_query_in_the_path_goes_with_each_page(sandbox, visiono):
+    sandbox.settings(page_size=1)
+    fill(VisionoHook, 2)
+    sandbox.act(visiono.create_photo_request("b")["id"], "cancel")
+    found = list(visiono.request_pages("GET", "/photo-requests?status=pending"))
+    assert [one["status"] for one in found] == ["pending", "pending"]
+    asked = [urlsplit(call["path"]) for call in sandbox.calls() if call["method"] == "GET"]
+    assert [parse_qs(one.query) for one in asked] == [
+        {"status": ["pending"]},
+        {"status": ["pending"], "page": ["2"]},
+    ]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("path", "params", "query"),
+    [
+        ("/x?a=1&b=x%20y", None, "a=1&b=x+y"),
+        ("/x?a=1&b=2", {"b": 3, "c": True}, "a=1&b=3&c=true"),
+        ("/x?a=1", {"a": None}, "a=1"),
+        ("/x?tags[]=a&tags[]=b", None, "tags%5B%5D=a&tags%5B%5D=b"),
+        ("/x", {"tags": ["a", "b"]}, "tags=a&tags=b"),
+        ("/x?a=%7Bb%7D&c=", {}, "a=%7Bb%7D&c="),
+        ("/x%3Fa?b=c?d", None, "b=c%3Fd"),
+    ],
+)
+def test_a_query_in_the_path_is_sent_as_parameters(serve, connection, hook, path, params, query):
+    server = serve(*[Answer(200, {"data": []})] * 2)
+    ours = hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345"))
+    ours.request("GET", path, params=params)
+    assert list(ours.request_pages("GET", path, params=params)) == []
+    assert [one.path for one in server.received] == [f"/v1{path.partition('?')[0]}?{query}"] * 2
+
+
+@BOTH
+def test_a_fragment_is_refused(connection, hook):
+    ours = hook(connection(f"my_{SERVICE[hook]}", "https://example.com", "key12345"))
+    for way in (ours.request, ours.request_pages):
+        with pytest.raises(InvalidRequestError, match=r"path: .*#"):
+            way("GET", "/x?a=1#top")

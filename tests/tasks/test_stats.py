@@ -22,7 +22,10 @@ from airflow_provider_visio.quota import photos_left
     ("stats", "left"),
     [
         ({"usage": {"photos_used": 40, "photos_limit": 100}}, 60),
-        ({"usage": {"photos_used": 40}, "plan": {"photos_limit": 100}}, 60),
+        # A plan's limit need not be that of what the usage counts: it may be the photos of one request.
+        ({"usage": {"photos_used": 40}, "plan": {"photo_limit": 25}}, None),
+        ({"usage": {"photos_used": 40, "photos_limit": 100}, "plan": {"photo_limit": 25}}, 60),
+        ({"usage": {"photos_used": 40}, "plan": {"used": 3, "limit": 10}}, 7),
         ({"usage": {"used": 3, "limit": 10}}, 7),
         ({"usage": {"photos": {"used": 3, "limit": 10}}}, 7),
         ({"usage": {"photos_remaining": 5, "photos_used": 40, "photos_limit": 100}}, 5),
@@ -67,10 +70,11 @@ def skipped(run_task: Any, **more: Any) -> set[str]:
     return set()
 
 
-def test_the_output_is_what_the_service_says_and_what_is_left(sandbox, run_task):
+def test_the_output_is_what_the_service_says_and_what_is_left(sandbox, run_task, capfd):
     sandbox.settings(plan="free")
     result = run_task(VisionoGetStatsOperator(task_id="s")).run()
     assert result["photos_left"] == 100
+    assert "100 photos are left of the plan (usage.photos_limit, usage.photos_used)" in capfd.readouterr().out
     assert result["usage"]["is_lifetime_quota"] is True
     assert result["usage"]["billing_period_start"] is None
     assert result["plan"]["email_enabled"] is False
@@ -83,8 +87,8 @@ def test_enough_goes_on(sandbox, run_task, plan, capfd):
     result = run_task(circuit(at_least=left)).run()
     assert result == {"photos_left": left, "at_least": left}
     assert (
-        f"{left} photos are left of the plan, at least {left} are wanted: the DAG goes on"
-        in capfd.readouterr().out
+        f"{left} photos are left of the plan (usage.photos_limit, usage.photos_used), at least {left} are wanted: "
+        "the DAG goes on" in capfd.readouterr().out
     )
 
 
@@ -92,8 +96,8 @@ def test_too_little_skips_all_that_follows(sandbox, run_task, capfd):
     sandbox.settings(plan="free")
     assert skipped(run_task, at_least=101) == {"next", "last"}
     assert (
-        "100 photos are left of the plan, at least 101 are wanted: the DAG stops here"
-        in capfd.readouterr().out
+        "100 photos are left of the plan (usage.photos_limit, usage.photos_used), at least 101 are wanted: "
+        "the DAG stops here" in capfd.readouterr().out
     )
 
 
