@@ -152,7 +152,12 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
             while True:
                 place.news.clear()
                 state = board.states.get(self.link_id) or {}
-                fresh = cursor.take(state.get("submissions") or (), self.unique_value)
+                fresh = cursor.take(
+                    state.get("submissions") or (),
+                    self.unique_value,
+                    now=clock.now(),
+                    whole=state.get("whole", True),
+                )
                 if fresh:
                     log.info("%d new submission(s) on %s.", len(fresh), self.link_id)
                     yield TriggerEvent({"link_id": self.link_id, "submissions": fresh})  # type: ignore[no-untyped-call]

@@ -278,6 +278,18 @@ def test_a_list_of_many_pages_is_read_less_often(sandbox, link, later):
     assert 54 <= sandbox.count("visiono", ROUTE) <= 72  # some sixty an hour, as of a list of one page
 
 
+def test_a_list_that_breaks_off_loses_nothing(sandbox, link, later, clock):
+    """The newest come first, so what is told of lies behind what a refused page lacks."""
+    waiting = {submit(sandbox, link) for _ in range(100)}
+    clock.sleep(7200)
+    waiting |= {submit(sandbox, link) for _ in range(100)}
+    # The second page is refused a few times: first as one that needs another right.
+    sandbox.fault("visiono", "status", status=403, skip=1, times=1, path="/submissions")
+    fired = events(watch(link, AssetStore(), since=0), 600, later)
+    assert [len(event["submissions"]) for event in fired] == [100, 100]
+    assert sorted(ids(fired)) == sorted(waiting)
+
+
 @shared_streams
 def test_all_triggers_of_a_link_share_one_poll(sandbox, link, later, clock):
     new: list[str] = []
