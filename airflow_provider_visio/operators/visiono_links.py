@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.permanent_link import (
+    CREATE_FIELDS,
+    UPDATE_FIELDS,
+    check_names,
+    check_permanent_link,
+)
 from airflow_provider_visio.api.photo_request import check_photo_request
 from airflow_provider_visio.arguments import (
     check_if_known,
     given,
     ids_of,
+    is_literal,
     known_ids,
     known_link,
     link_id_of,
@@ -89,12 +96,16 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         check_on_existing(on_existing)
         given(instructions, "instructions")
         check_if_known(check_photo_request, instructions=instructions, items=items)
+        check_if_known(
+            check_permanent_link,
+            **{"custom_slug": custom_slug, **(_fields(fields) if _is_known(fields) else {})},
+        )
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the link, or find it."""
         from airflow_provider_visio.operators.once import Once
 
-        asked = {"custom_slug": self.custom_slug, "items": self.items, **(self.fields or {})}
+        asked = {"custom_slug": self.custom_slug, "items": self.items, **_fields(self.fields)}
         asked = {name: value for name, value in asked.items() if value is not None}
         once = Once(context, {"instructions": self.instructions, **asked}, self.on_existing)
         link = self._link(context, once, asked)
@@ -204,6 +215,8 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
         self.visiono_conn_id = visiono_conn_id
         known_link(link_id)
         given(changes, "changes")
+        if _is_known(changes):
+            check_if_known(check_permanent_link, **check_names(changes, "changes", UPDATE_FIELDS))
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Change the link."""
@@ -221,7 +234,7 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
         return _link_output(link)
 
     def _changes(self, link_id: str) -> dict[str, Any]:
-        changes = dict(self.changes)
+        changes = check_names(self.changes, "changes", UPDATE_FIELDS)
         if isinstance(changes.get("tags"), list | tuple):
             ours = tags_of_provider(self.hook.get_permanent_link(link_id))
             changes["tags"] = list(dict.fromkeys([*changes["tags"], *ours]))
@@ -235,7 +248,8 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
     The output is ``{"id", "deleted"}``; for several links a list of these.
 
     :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
-    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``; believed
+        where the service lists links at all, under the name that the connection's ``dialect`` writes.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link, unless ``ignore_missing``.
@@ -259,7 +273,13 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the links."""
-        return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
+        hook = self.hook
+
+        def ask_list() -> None:
+            # A service that has links under the other dialect's name only answers 404 for each.
+            next(hook.list_permanent_links(limit=1), None)
+
+        return self._delete_all(context, self.link_id, "link_id", hook.delete_permanent_link, ask_list)
 
 
 class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
@@ -322,6 +342,17 @@ def _submissions(submission_ids: object) -> list[str]:
     if isinstance(submission_ids, Mapping) and isinstance(submission_ids.get("submissions"), list | tuple):
         submission_ids = submission_ids["submissions"]
     return ids_of(submission_ids, "submission_ids")
+
+
+def _is_known(fields: object) -> bool:
+    """Return whether at least the names of fields are known while the DAG file is parsed."""
+    return isinstance(fields, Mapping) or is_literal(fields)
+
+
+def _fields(fields: object) -> dict[str, Any]:
+    if isinstance(fields, Mapping) and "instructions" in fields:
+        raise InvalidRequestError.of("instructions", "give them as a parameter of their own, not in fields")
+    return {} if fields is None or fields == "" else check_names(fields, "fields", CREATE_FIELDS)
 
 
 def _tags(fields: Mapping[str, Any]) -> list[Any]:
