@@ -7,6 +7,7 @@ short tag, ``airflow-<task>-<ask>``, beside those that it is asked for with.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.exceptions import UnexpectedReplyError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # Digits of a fingerprint; the service's limit for a tag is not known.
 LENGTH = 16
+_OURS = re.compile(rf"airflow-[0-9a-f]{{{LENGTH}}}-[0-9a-f]{{{LENGTH}}}")
 
 
 def tag_of(mark: Mapping[str, str]) -> str:
@@ -30,41 +32,59 @@ def tag_of(mark: Mapping[str, str]) -> str:
     return f"airflow-{mark[TASK_KEY][:LENGTH]}-{mark.get(ASK_KEY, '')[:LENGTH]}"
 
 
+def tags_of_provider(link: Mapping[str, Any]) -> list[str]:
+    """Return those tags of a link by which the provider finds it again."""
+    return [word for word in _list(link.get("tags")) if isinstance(word, str) and _OURS.fullmatch(word)]
+
+
 def find_link(
     links: Iterable[Mapping[str, Any]],
     mark: Mapping[str, str],
     asked: Mapping[str, Any],
     since: float | None,
     conn_id: str,
+    *,
+    untagged: bool | None = False,
 ) -> list[Mapping[str, Any]]:
     """
     Return the links that a task has made.
 
-    Where the service tells no tags, a link with the very slug and instructions that was made since then is taken for
-    the task's own: nobody else could have got the slug.
+    Where the service tells no tags, or has refused the task's, a link with the very slug and instructions that was made
+    since then is taken for the task's own: nobody else could have got the slug.
 
     :param links: all links of the workspace.
     :param mark: what the tag is made of.
     :param asked: what the task asks for.
     :param since: when it can have asked at the earliest, in seconds since 1970, or None for ever.
     :param conn_id: id of the Airflow connection, for the error.
-    :raises UnexpectedReplyError: the service tells no tags, so nobody can say.
+    :param untagged: whether it was asked for without the tag; None where that is not known.
+    :raises UnexpectedReplyError: no tag and no slug tells, so nobody can say.
     """
-    tag, tagged, alike, told, silent = tag_of(mark), [], [], False, False
+    tag, slug = tag_of(mark), asked.get("custom_slug")
+    tagged, alike, told, silent = [], [], False, False
     for link in links:
         told, silent = told or "tags" in link, silent or "tags" not in link
         if any(_fits(word, tag) for word in _list(link.get("tags"))):
             tagged.append(link)
-        elif "tags" not in link and _is_alike(link, asked, since):
+        elif not tags_of_provider(link) and _is_alike(link, asked, since):
             alike.append(link)
-    if tagged or told or not silent:
+    tells_nothing = silent and not told
+    if tagged or (untagged is False and not tells_nothing):
         return tagged
-    if alike or asked.get("custom_slug"):
-        return alike
+    if slug:
+        # Where it may have been tagged, one without a tag is somebody else's.
+        return alike if untagged or tells_nothing else []
+    if not alike and (untagged or not tells_nothing):
+        return []
+    why = (
+        "does not tell the tags of its permanent links"
+        if tells_nothing
+        else f"has a permanent link with these instructions and without the provider's tag ({alike[0].get('id')})"
+    )
     raise UnexpectedReplyError(
-        "Visiono does not tell the tags of its permanent links, so it cannot be known whether this one was made "
-        "before. Look in its dashboard; to make another all the same, start another run of the DAG, or give the link a "
-        f"custom_slug, by which it can be found. [connection {conn_id}]",
+        f"Visiono {why}, so it cannot be known whether this one was made before. Look in its dashboard; to make "
+        "another all the same, start another run of the DAG, or give the link a custom_slug, by which it can be found. "
+        f"[connection {conn_id}]",
         conn_id=conn_id,
     )
 
@@ -74,13 +94,10 @@ def _fits(word: object, tag: str) -> bool:
 
 
 def _is_alike(link: Mapping[str, Any], asked: Mapping[str, Any], since: float | None) -> bool:
-    slug, made = asked.get("custom_slug"), epoch(link.get("created_at"))
+    made = epoch(link.get("created_at"))
+    names = ["instructions", "custom_slug"] if asked.get("custom_slug") else ["instructions"]
     in_time = since is None or made is None or made >= since
-    return (
-        bool(slug)
-        and all(link.get(name) == asked[name] for name in ("custom_slug", "instructions"))
-        and in_time
-    )
+    return in_time and all(link.get(name) == asked.get(name) for name in names)
 
 
 def _list(value: object) -> list[Any]:

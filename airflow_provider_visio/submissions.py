@@ -7,6 +7,7 @@ No page shows the list of a link's submissions. Read are ``id``, ``submitted_at`
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_visio.api.call import Call, Dialect
+
+log = logging.getLogger(__name__)
 
 Submission = dict[str, Any]
 State = dict[str, Any]
@@ -41,7 +44,8 @@ def read_submissions(
 
     :param link_id: id of the link.
     :param dialect: whose name for links to write.
-    :param learn: told the link's id and ``{"submissions": [...], "pages": how many pages they took}``.
+    :param learn: told the link's id and ``{"submissions": [...], "pages": how many pages they took, "whole": whether
+        the list was read to its end}``.
     :raises NotFoundError: there is no such link, or no such call.
     """
     pages = Pages(list_permanent_link_submissions(link_id, dialect=dialect).with_params(per_page=LIST_PAGE))
@@ -52,7 +56,12 @@ def read_submissions(
         except NotFoundError:
             learn(link_id, GONE)
             raise
-    learn(link_id, {"submissions": found, "pages": pages.asked})
+    if not pages.whole:
+        log.warning(
+            "The list of what came through %s could not be read to its end; what it lacks is looked for again.",
+            link_id,
+        )
+    learn(link_id, {"submissions": found, "pages": pages.asked, "whole": pages.whole})
 
 
 def small(entry: Mapping[str, Any]) -> Submission:
@@ -170,15 +179,30 @@ class Cursor:
         """Return it as plain JSON."""
         return {"since": self.since, "seen": dict(self.seen)}
 
-    def take(self, submissions: Iterable[Submission], unique_value: str | None = None) -> list[str]:
-        """Return the ids that were not told of yet, and move on past them."""
+    def take(
+        self,
+        submissions: Iterable[Submission],
+        unique_value: str | None = None,
+        *,
+        now: float,
+        whole: bool = True,
+    ) -> list[str]:
+        """
+        Return the ids that were not told of yet, and move on past them.
+
+        :param submissions: all of a link.
+        :param unique_value: only those with this value in the link's own field; None for all.
+        :param now: the time, in seconds since 1970; one that is dated later does not hide what comes before.
+        :param whole: whether the list is; past what one lacks it does not move on.
+        """
         found = new_submissions(submissions, self.since, unique_value)
         fresh = {
             one["id"]: epoch(one["submitted_at"]) or self.since for one in found if one["id"] not in self.seen
         }
         if fresh:
             self.seen |= fresh
-            self.since = max(self.since, max(fresh.values()) - OVERLAP)
+            if whole:
+                self.since = max(self.since, min(max(fresh.values()), now) - OVERLAP)
             self.seen = {known: at for known, at in self.seen.items() if at >= math.floor(self.since)}
         return list(fresh)
 

@@ -69,6 +69,11 @@ def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str,
     return _ADVICE.get(status, "")
 
 
+def says_no_call(words: str) -> bool:
+    """Return whether a refusal says that the service has no such call at all, whatever the id."""
+    return bool(_NO_ROUTE.search(words))
+
+
 def _key_advice(site: Site) -> str:
     where = site.service.key_page
     return "Check the API key in the connection's Password: it may be mistyped, revoked or regenerated." + (
@@ -94,7 +99,7 @@ def _dialect_advice(call: Call, site: Site, words: str) -> str:
     known, other = (
         ("API reference", "plugin") if call.known_to == "reference" else ("plugin", "API reference")
     )
-    if _NO_ROUTE.search(words):
+    if says_no_call(words):
         doubt = "This service does not have the call"
     elif "{" in call.route:
         doubt = "Check the id: there may be no such thing, or this service does not have the call"

@@ -34,7 +34,7 @@ def link_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises InvalidRequestError: a field that links do not have, or a value that it cannot have.
     """
-    _check_names(fields, CREATE_FIELDS)
+    check_names(fields, "fields", CREATE_FIELDS)
     return {name: _checked(name, value) for name, value in fields.items() if value is not None}
 
 
@@ -46,11 +46,34 @@ def link_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not changes:
         raise InvalidRequestError.of("changes", "nothing to change was given")
-    _check_names(changes, UPDATE_FIELDS)
+    check_names(changes, "changes", UPDATE_FIELDS)
     return {
         name: None if value is None and name in _MAY_BE_NONE else _checked(name, value)
         for name, value in changes.items()
     }
+
+
+def check_names(fields: object, name: str, known: Sequence[str]) -> dict[str, Any]:
+    """
+    Return the fields of a link, all of which are known.
+
+    :param fields: the fields.
+    :param name: what the parameter is called, for the error.
+    :param known: the names that there are.
+    :raises InvalidRequestError: they are no mapping, or have a name that links do not have.
+    """
+    if not isinstance(fields, Mapping):
+        raise InvalidRequestError.of(
+            name, f"give a dict of a link's fields and their values, not {type(fields).__name__}"
+        )
+    for field in fields:
+        if field not in known:
+            raise InvalidRequestError.of(
+                str(field),
+                f"a permanent link has no such field; it has {', '.join(known)}. For one that is newer than this "
+                "provider, use the hook's request()",
+            )
+    return dict(fields)
 
 
 def tags_filter(tags: Sequence[str] | str | None) -> str | None:
@@ -58,16 +81,6 @@ def tags_filter(tags: Sequence[str] | str | None) -> str | None:
     if tags is None:
         return None
     return ",".join(_tags([tags] if isinstance(tags, str) else tags)) or None
-
-
-def _check_names(fields: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in fields:
-        if name not in known:
-            raise InvalidRequestError.of(
-                str(name),
-                f"a permanent link has no such field; it has {', '.join(known)}. For one that is newer than this "
-                "provider, use the hook's request()",
-            )
 
 
 def _checked(name: str, value: Any) -> Any:

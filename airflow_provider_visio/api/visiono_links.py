@@ -141,6 +141,11 @@ def photos_of_link(links: Mapping[str, Any], link: Mapping[str, Any] | None = No
     return found
 
 
+def entries_of_link(links: Mapping[str, Any]) -> int:
+    """Return how many entries there are in the data of a link's ``download-urls``: photos, or submissions."""
+    return len(_entries(links))
+
+
 def submission_by_photo(submissions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the submission of each photo, by the photo's id, as far as a list of submissions tells."""
     return {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_visio.api import visiono_links as api
 from airflow_provider_visio.api.ids import check_id
+from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.reply import unexpected
 from airflow_provider_visio.api.visiono import with_items
 from airflow_provider_visio.destination import folder_at
@@ -13,7 +14,7 @@ from airflow_provider_visio.exceptions import PhotoRequestFailedError
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from airflow.sdk import ObjectStoragePath
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.visiono import QrCode
     from airflow_provider_visio.api.visiono_links import LinkPhoto, PermanentLink
     from airflow_provider_visio.transfer import Manifest
+
+_SHORT = "says that there are more photos than it sends, so some would be missing"
 
 
 class VisionoLinksMixin(VisionoBaseHook):
@@ -124,7 +127,8 @@ class VisionoLinksMixin(VisionoBaseHook):
         """
         Return signed links to all photos that came through a link, as the service gives them (source: plugin).
 
-        They lapse after 24 hours, and whoever has one can fetch the photo: do not log or keep them.
+        They lapse after 24 hours, and whoever has one can fetch the photo: do not log or keep them. Where the service
+        gives them in pages, this is the first; :meth:`list_permanent_link_photos` reads all.
 
         :raises NotFoundError: there is no such permanent link, or this service does not have the call.
         """
@@ -195,7 +199,7 @@ class VisionoLinksMixin(VisionoBaseHook):
     ) -> list[LinkPhoto]:
         """Return a link's photos; those of some submissions where ``wanted`` says which."""
         request = self._download_urls(link_id)
-        photos = api.photos_of_link(self._object(request, needs=None), link)
+        photos = self._photos_of_pages(request, link)
         if any(photo["submission_id"] is None for photo in photos):
             owners = api.submission_by_photo(self.list_permanent_link_submissions(link_id))
             for photo in photos:
@@ -208,6 +212,31 @@ class VisionoLinksMixin(VisionoBaseHook):
             )
             raise unexpected(request, self.get_conn().site, what)
         return [photo for photo in photos if photo["submission_id"] in wanted]
+
+    def _photos_of_pages(self, request: Call, link: PermanentLink | None) -> list[LinkPhoto]:
+        """
+        Return the photos of all pages, where the reply says that there are several (whether it does is unknown).
+
+        :raises UnexpectedReplyError: there are more photos than can be had: rather none than some.
+        """
+        client, pages, found = self.get_conn(), Pages(request), list[Any]()
+        while pages.next is not None:
+            envelope = client.send(pages.next)
+            data = self._with_field(envelope["data"], request, None)
+            # A reply without an envelope has its own words about pages.
+            about = {name: envelope[name] or _dict(data.get(name)) for name in ("links", "meta")}
+            photos = api.photos_of_link(data, link)
+            fresh = pages.take({"data": photos, **about})
+            found += fresh
+            if pages.cut or (not fresh and _says_more(**about)):
+                raise unexpected(request, client.site, pages.cut or _SHORT)
+            if pages.guessing:
+                # It does not say where the next page is, so this is the last, unless it counts more.
+                total = about["meta"].get("total")
+                if isinstance(total, int) and total > max(len(found), api.entries_of_link(data)):
+                    raise unexpected(request, client.site, _SHORT)
+                break
+        return found
 
     def _download_urls(self, link_id: str) -> Call:
         return api.get_permanent_link_download_urls(link_id, dialect=self.dialect)
@@ -222,3 +251,13 @@ class VisionoLinksMixin(VisionoBaseHook):
             f"from list_permanent_link_submissions(). [connection {self.conn_id}]",
             conn_id=self.conn_id,
         )
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _says_more(links: Mapping[str, Any], meta: Mapping[str, Any]) -> bool:
+    page, last = meta.get("current_page"), meta.get("last_page")
+    numbered = isinstance(page, int) and isinstance(last, int) and page < last
+    return bool(links.get("next") or meta.get("next_cursor") or numbered)

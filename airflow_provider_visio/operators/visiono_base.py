@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio.api.advice import says_no_call
 from airflow_provider_visio.arguments import ids_of, is_many
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
 from airflow_provider_visio.links import VisionoRequestLink
@@ -43,24 +44,40 @@ class VisionoDeleteOperator(VisionoOperator):
     operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
     ignore_missing: bool
 
-    def _delete_all(self, context: Context, given_ids: Any, name: str, delete: Callable[[str], None]) -> Any:
+    def _delete_all(
+        self,
+        context: Context,
+        given_ids: Any,
+        name: str,
+        delete: Callable[[str], None],
+        ask_list: Callable[[], object] | None = None,
+    ) -> Any:
+        """Delete; where one is missing, ``ask_list`` has to work before that is believed."""
         ids = ids_of(given_ids, name)
         store = StateStore(context)
         for found in ids:
             if found not in self._done:
-                self._done[found] = self._delete(found, delete, store)
+                self._done[found] = self._delete(found, delete, store, ask_list)
         results = [self._done[found] for found in ids]
         self.multiple_outputs = not is_many(given_ids)
         return results[0] if self.multiple_outputs else results
 
-    def _delete(self, found: str, delete: Callable[[str], None], store: StateStore) -> dict[str, Any]:
+    def _delete(
+        self,
+        found: str,
+        delete: Callable[[str], None],
+        store: StateStore,
+        ask_list: Callable[[], object] | None,
+    ) -> dict[str, Any]:
         # What an earlier try began to delete and is gone was deleted by it, though it did not live to say so.
         begun = store.get(DELETING) or []
         store.set(DELETING, [*begun, found])
         try:
             delete(found)
         except VisioProviderError as error:
-            missing = isinstance(error, NotFoundError)
+            missing = isinstance(error, NotFoundError) and not says_no_call(str(error))
+            if missing and (found in begun or self.ignore_missing):
+                _believe(error, ask_list)
             if missing and found in begun:
                 return {"id": found, "deleted": True}
             if not error.ambiguous:
@@ -70,3 +87,13 @@ class VisionoDeleteOperator(VisionoOperator):
             self.log.info("%s was not there.", found)
             return {"id": found, "deleted": False}
         return {"id": found, "deleted": True}
+
+
+def _believe(error: VisioProviderError, ask_list: Callable[[], object] | None) -> None:
+    """Raise what says that a thing is missing, where the service does not know the whole kind of it."""
+    if ask_list is None:
+        return
+    try:
+        ask_list()
+    except VisioProviderError as problem:
+        raise error.saying(f"The list cannot be read either, so it is not known: {problem}") from problem

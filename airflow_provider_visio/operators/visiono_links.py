@@ -7,30 +7,41 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.permanent_link import (
+    CREATE_FIELDS,
+    UPDATE_FIELDS,
+    check_names,
+    check_permanent_link,
+)
 from airflow_provider_visio.api.photo_request import check_photo_request
 from airflow_provider_visio.arguments import (
     check_if_known,
     given,
     ids_of,
+    is_literal,
     known_ids,
     known_link,
     link_id_of,
 )
 from airflow_provider_visio.destination import check_destination
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
-from airflow_provider_visio.intent import check_on_existing
+from airflow_provider_visio.intent import ASK_KEY, check_on_existing
+from airflow_provider_visio.link_tag import find_link, tag_of, tags_of_provider
 from airflow_provider_visio.links import remember_link
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
+from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.intent import OnExisting
     from airflow_provider_visio.operators.once import Once
     from airflow_provider_visio.waiting import Phase
+
+# Key, in the task's state store, of the mark of a request that was made without the provider's tag.
+UNTAGGED = "visio_untagged"
 
 
 class VisionoCreatePermanentLinkOperator(VisionoOperator):
@@ -85,29 +96,59 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         check_on_existing(on_existing)
         given(instructions, "instructions")
         check_if_known(check_photo_request, instructions=instructions, items=items)
+        check_if_known(
+            check_permanent_link,
+            **{"custom_slug": custom_slug, **(_fields(fields) if _is_known(fields) else {})},
+        )
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the link, or find it."""
         from airflow_provider_visio.operators.once import Once
 
-        asked = {"custom_slug": self.custom_slug, "items": self.items, **(self.fields or {})}
+        asked = {"custom_slug": self.custom_slug, "items": self.items, **_fields(self.fields)}
         asked = {name: value for name, value in asked.items() if value is not None}
         once = Once(context, {"instructions": self.instructions, **asked}, self.on_existing)
-        link = self._link(once, asked)
+        link = self._link(context, once, asked)
         remember_link(context, link.get("request_url"))
         return _link_output(link)
 
-    def _link(self, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
-        from airflow_provider_visio.link_tag import find_link, tag_of
+    def _link(self, context: Context, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
         from airflow_provider_visio.operators.once import Calls
 
-        hook = self.hook
+        hook, store = self.hook, StateStore(context)
+        # Marks of the requests that were made without the tag.
+        untagged: list[Any] = [store.get(UNTAGGED)]
         whole = {"instructions": self.instructions, **asked}
 
         def ask(tag: dict[str, str]) -> Mapping[str, Any]:
-            made = self._make(hook, {**asked, "tags": [*_tags(asked), tag_of(tag)]}, asked)
+            try:
+                made = hook.create_permanent_link(
+                    self.instructions, **{**asked, "tags": [*_tags(asked), tag_of(tag)]}
+                )
+            except InvalidRequestError as error:
+                # The name of the field is the plugin's: a service that has none refuses it, and makes nothing.
+                if error.ambiguous or not any(str(name).startswith("tags") for name in error.fields):
+                    raise
+                self.log.warning(
+                    "The service refuses the provider's tag, so the link goes without: %s", error
+                )
+                # Written down before it is made, for a later try must not look for the tag.
+                untagged.append(tag[ASK_KEY])
+                store.set(UNTAGGED, tag[ASK_KEY])
+                made = hook.create_permanent_link(self.instructions, **asked)
             self.log.info("Permanent link %s is made: %s", made["id"], made.get("request_url"))
             return made
+
+        def look_up(mark: dict[str, str], since: float | None) -> list[Mapping[str, Any]]:
+            asked_as = mark.get(ASK_KEY)
+            return find_link(
+                hook.list_permanent_links(),
+                mark,
+                whole,
+                since,
+                hook.conn_id,
+                untagged=None if asked_as is None else asked_as in untagged,
+            )
 
         def look_at(link_id: str, since: float) -> Mapping[str, Any]:  # noqa: ARG001
             try:
@@ -119,7 +160,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
 
         def change(link: Mapping[str, Any]) -> Mapping[str, Any]:
             changes = dict(whole)
-            if "tags" in asked and once.record is not None:
+            if "tags" in asked and once.record is not None and once.record.ask not in untagged:
                 changes["tags"] = [*_tags(asked), tag_of(once.record.mark)]
             return hook.update_permanent_link(link["id"], **changes)
 
@@ -131,9 +172,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
             Calls(
                 ask=ask,
                 look_at=look_at,
-                look_up=lambda mark, since: find_link(
-                    hook.list_permanent_links(), mark, whole, since, hook.conn_id
-                ),
+                look_up=look_up,
                 phase_of=_phase,
                 discard=discard,
                 turn=hook.get_conn().site.rate_limit_wait,
@@ -141,22 +180,13 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
             )
         )
 
-    def _make(self, hook: VisionoHook, fields: dict[str, Any], plain: dict[str, Any]) -> Mapping[str, Any]:
-        try:
-            return hook.create_permanent_link(self.instructions, **fields)
-        except InvalidRequestError as error:
-            # The name of the field is the plugin's: a service that has none refuses it, and makes nothing.
-            if error.ambiguous or not any(str(name).startswith("tags") for name in error.fields):
-                raise
-            self.log.warning("The service refuses the provider's tag, so the link goes without: %s", error)
-            return hook.create_permanent_link(self.instructions, **plain)
-
 
 class VisionoUpdatePermanentLinkOperator(VisionoOperator):
     """
     Change a permanent link.
 
-    To set the same values twice does no harm, so a retry simply does that. The output is as of
+    To set the same values twice does no harm, so a retry simply does that. New ``tags`` take the place of all but the
+    provider's own (``airflow-...``), by which the task that made the link finds it. The output is as of
     :class:`VisionoCreatePermanentLinkOperator`.
 
     :param link_id: its id, or the output of the task that made it. (templated)
@@ -185,12 +215,14 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
         self.visiono_conn_id = visiono_conn_id
         known_link(link_id)
         given(changes, "changes")
+        if _is_known(changes):
+            check_if_known(check_permanent_link, **check_names(changes, "changes", UPDATE_FIELDS))
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Change the link."""
         link_id = link_id_of(self.link_id)
         try:
-            link = self.hook.update_permanent_link(link_id, **self.changes)
+            link = self.hook.update_permanent_link(link_id, **self._changes(link_id))
         except VisioProviderError as error:
             if not error.ambiguous:
                 raise
@@ -201,6 +233,13 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
         remember_link(context, link.get("request_url"))
         return _link_output(link)
 
+    def _changes(self, link_id: str) -> dict[str, Any]:
+        changes = check_names(self.changes, "changes", UPDATE_FIELDS)
+        if isinstance(changes.get("tags"), list | tuple):
+            ours = tags_of_provider(self.hook.get_permanent_link(link_id))
+            changes["tags"] = list(dict.fromkeys([*changes["tags"], *ours]))
+        return changes
+
 
 class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
     """
@@ -209,7 +248,8 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
     The output is ``{"id", "deleted"}``; for several links a list of these.
 
     :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
-    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``; believed
+        where the service lists links at all, under the name that the connection's ``dialect`` writes.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link, unless ``ignore_missing``.
@@ -233,7 +273,13 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the links."""
-        return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
+        hook = self.hook
+
+        def ask_list() -> None:
+            # A service that has links under the other dialect's name only answers 404 for each.
+            next(hook.list_permanent_links(limit=1), None)
+
+        return self._delete_all(context, self.link_id, "link_id", hook.delete_permanent_link, ask_list)
 
 
 class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
@@ -296,6 +342,17 @@ def _submissions(submission_ids: object) -> list[str]:
     if isinstance(submission_ids, Mapping) and isinstance(submission_ids.get("submissions"), list | tuple):
         submission_ids = submission_ids["submissions"]
     return ids_of(submission_ids, "submission_ids")
+
+
+def _is_known(fields: object) -> bool:
+    """Return whether at least the names of fields are known while the DAG file is parsed."""
+    return isinstance(fields, Mapping) or is_literal(fields)
+
+
+def _fields(fields: object) -> dict[str, Any]:
+    if isinstance(fields, Mapping) and "instructions" in fields:
+        raise InvalidRequestError.of("instructions", "give them as a parameter of their own, not in fields")
+    return {} if fields is None or fields == "" else check_names(fields, "fields", CREATE_FIELDS)
 
 
 def _tags(fields: Mapping[str, Any]) -> list[Any]:

@@ -32,8 +32,9 @@ class VisionoPermanentLinkSensor(VisioSensor):
     :param link_id: id of the link, or the output of the task that made it. (templated)
     :param min_submissions: how many submissions it takes.
     :param since: only what is submitted from then on: a datetime with a zone, ISO 8601 text or seconds since 1970; None
-        for when the task first looked, which retries keep (Airflow 3.3) and clearing begins anew. Where something may
-        be submitted before this task starts, give ``"{{ dag_run.run_after }}"``, or when the link was made:
+        for when the task first looked, which retries keep (Airflow 3.3) and clearing begins anew: that is the worker's
+        clock, held against the service's, so where theirs may differ, or something may be submitted before this task
+        starts, give ``"{{ dag_run.run_after }}"``, or when the link was made:
         ``"{{ ti.xcom_pull('make', key='created_at') }}"``. (templated)
     :param unique_value: only submissions with this value in the link's own field (``unique_field_label``). (templated)
     :param visiono_conn_id: id of the Airflow connection. (templated)
@@ -97,7 +98,7 @@ class VisionoPermanentLinkSensor(VisioSensor):
     def _make_wait(self) -> LinkWait:
         from airflow_provider_visio.link_wait import LinkWait
 
-        given = moment_of(self.since or None, "since")
+        given = moment_of(None if self.since == "" else self.since, "since")
         return LinkWait(
             self.visiono_conn_id,
             self.poke_interval,

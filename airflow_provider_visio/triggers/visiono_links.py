@@ -10,9 +10,11 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import moment_of
 from airflow_provider_visio.exceptions import NotFoundError
+from airflow_provider_visio.intent import fingerprint
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, read_submissions
 from airflow_provider_visio.triggers.base import LONGEST_SLEEP, Wait
 from airflow_provider_visio.triggers.board import Board, board_of
+from airflow_provider_visio.triggers.cursor_store import CursorStore
 from airflow_provider_visio.triggers.poll import beside, leave_log_context, poll
 from airflow_provider_visio.waiting import stretched
 
@@ -31,7 +33,6 @@ _NAMESPACE = "airflow_provider_visio.triggers.visiono_links.submissions"
 
 # Seconds after an event at which it is certain to be stored; only then is it noted that it was sent.
 PERSIST_AFTER = 10.0
-AFTER_FAULT = 60.0
 
 
 class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
@@ -146,16 +147,22 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
             return
         place = board.join(self.ids, self.poke_interval)
         try:
-            cursor = await self._cursor()
+            store = self._cursor_store()
+            cursor = await self._cursor(store)
             while True:
                 place.news.clear()
                 state = board.states.get(self.link_id) or {}
-                fresh = cursor.take(state.get("submissions") or (), self.unique_value)
+                fresh = cursor.take(
+                    state.get("submissions") or (),
+                    self.unique_value,
+                    now=clock.now(),
+                    whole=state.get("whole", True),
+                )
                 if fresh:
                     log.info("%d new submission(s) on %s.", len(fresh), self.link_id)
                     yield TriggerEvent({"link_id": self.link_id, "submissions": fresh})  # type: ignore[no-untyped-call]
                     await clock.asleep(PERSIST_AFTER)
-                    await self._keep(cursor)
+                    await store.write(cursor)
                 await clock.wait(place.news, LONGEST_SLEEP)
         finally:
             board.leave(place)
@@ -164,37 +171,18 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
         submissions = (board.states.get(self.link_id) or {}).get("submissions") or []
         return new_submissions(submissions, self.since or 0.0, self.unique_value)
 
-    @property
-    def _store_key(self) -> str:
-        return f"visio_{self.link_id}"
+    def _cursor_store(self) -> CursorStore:
+        # Watchers that differ in what they tell of keep a cursor each, also where they share link and asset.
+        who = fingerprint([self.visiono_conn_id, self.unique_value], 8)
+        return CursorStore(getattr(self, "asset_state_store", None), f"visio_{self.link_id}_{who}")
 
-    async def _cursor(self) -> Cursor:
-        """Return how far it had come; a store that cannot be read is asked until it can."""
-        store = getattr(self, "asset_state_store", None)
+    async def _cursor(self, store: CursorStore) -> Cursor:
+        """Return how far it had come."""
         start = Cursor(clock.now() if self.since is None else self.since)
-        while store is not None:
-            try:
-                kept = Cursor.from_json(await store.aget(self._store_key))
-            except Exception:
-                log.exception(
-                    "Airflow does not tell how far the watch on %s had come; asking again.", self.link_id
-                )
-                await clock.asleep(AFTER_FAULT)
-            else:
-                if kept is None:
-                    await self._keep(start)
-                return kept or start
-        return start
-
-    async def _keep(self, cursor: Cursor) -> None:
-        store = getattr(self, "asset_state_store", None)
-        if store is None:
-            return
-        try:
-            await store.aset(self._store_key, cursor.as_json())
-        except Exception:
-            # The next event tries again; until then a restart tells of these once more.
-            log.exception("How far the watch on %s has come could not be kept.", self.link_id)
+        kept = await store.read()
+        if kept is None:
+            await store.write(start)
+        return kept or start
 
 
 def _board(conn_id: str, link_id: str) -> Board:

@@ -186,3 +186,70 @@ def test_a_submission_that_nobody_tells_is_not_guessed(serve, connection):
     assert read(serve, connection, {"submissions": [PHOTO]}, nothing) == ([("ps_1", None)], 2)
     with pytest.raises(UnexpectedReplyError, match="which submission"):
         read(serve, connection, {"submissions": [PHOTO]}, nothing, submission_id="pls_1")
+
+
+def pages_of_photos(serve, connection, *bodies):
+    server = serve(*(Answer(200, body) for body in bodies))
+    hook = VisionoHook(connection("my_visiono", server.url, "key12345"))
+    return [photo["id"] for photo in hook.list_permanent_link_photos("sl_1")], server.received
+
+
+def page_of(*numbers, **more):
+    photos = [{**PHOTO, "id": f"ps_{n}", "submission_id": "pls_1"} for n in numbers]
+    return {"data": {"photos": photos}, **more}
+
+
+NEXT = {"links": {"next": "https://elsewhere.example/v1/x?page=2"}}
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (page_of(1, 2, **NEXT), page_of(3, links={"next": None})),
+        (page_of(1, 2, meta={"next_cursor": "abc"}), page_of(3, meta={"next_cursor": None})),
+        (
+            page_of(1, 2, meta={"current_page": 1, "last_page": 2}),
+            page_of(3, meta={"current_page": 2, "last_page": 2}),
+        ),
+        (
+            {"data": {"submissions": [{"id": "pls_1", "photos": [PHOTO, {**PHOTO, "id": "ps_2"}]}]}, **NEXT},
+            {
+                "data": {"submissions": [{"id": "pls_1", "photos": [{**PHOTO, "id": "ps_3"}]}]},
+                "links": {"next": None},
+            },
+        ),
+        (
+            {**page_of(1, 2)["data"], **NEXT},
+            {**page_of(3)["data"], "links": {"next": None}},
+        ),
+        (
+            page_of(1, 2, 3, **NEXT),
+            page_of(links={"next": None}),
+        ),
+    ],
+    ids=["link", "cursor", "number", "a submission on two pages", "no envelope", "an empty page"],
+)
+def test_photos_that_come_in_pages_are_all_read(serve, connection, first, last):
+    found, asked = pages_of_photos(serve, connection, first, last)
+    assert found == ["ps_1", "ps_2", "ps_3"]
+    assert len(asked) == 2
+    assert "/permanent-links/sl_1/download-urls?" in asked[1].path
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [page_of(1, 2, **NEXT)],  # the same page once more
+        [page_of(1, 2, meta={"total": 3})],
+        [page_of(1, 2, links={"next": "https://elsewhere.example/v1/x"})],
+    ],
+)
+def test_photos_are_never_fewer_than_the_service_says(serve, connection, pages):
+    with pytest.raises(UnexpectedReplyError):
+        pages_of_photos(serve, connection, *pages)
+
+
+def test_a_count_of_submissions_is_no_count_of_photos(serve, connection):
+    body = {"submissions": [{"id": "pls_1", "photos": [PHOTO, {**PHOTO, "id": "ps_2"}]}]}
+    found, asked = pages_of_photos(serve, connection, {"data": body, "meta": {"total": 1}})
+    assert (found, len(asked)) == (["ps_1", "ps_2"], 1)

@@ -93,22 +93,44 @@ def test_whether_a_wait_is_over(count, state, now, outcome):
     assert [*verdict.arrived, *verdict.waiting] == ["sl_1"]
 
 
+LATER = AT_NOON + 30 * 86400
+
+
+def take(cursor: Cursor, submissions: list[Any], now: float = LATER, **more: Any) -> list[str]:
+    return cursor.take(submissions, now=now, **more)
+
+
 def test_a_cursor_tells_of_each_once_and_stays_small():
     cursor = Cursor(AT_NOON)
-    assert cursor.take([one(1), one(2)]) == ["pls_1", "pls_2"]
-    assert cursor.take([one(1), one(2), one(3)]) == ["pls_3"]
+    assert take(cursor, [one(1), one(2)]) == ["pls_1", "pls_2"]
+    assert take(cursor, [one(1), one(2), one(3)]) == ["pls_3"]
     # One that is listed late, though it came before.
-    assert cursor.take([one(1), one(4, "2026-06-01T12:00:00Z"), one(5, "2026-06-01T12:30:00Z")]) == [
+    assert take(cursor, [one(1), one(4, "2026-06-01T12:00:00Z"), one(5, "2026-06-01T12:30:00Z")]) == [
         "pls_4",
         "pls_5",
     ]
     again = Cursor.from_json(json.loads(json.dumps(cursor.as_json())))
-    assert again.take([one(number) for number in range(1, 6)]) == []
-    assert again.take([one(9, "2026-06-03T12:00:00Z")]) == ["pls_9"]
+    assert take(again, [one(number) for number in range(1, 6)]) == []
+    assert take(again, [one(9, "2026-06-03T12:00:00Z")]) == ["pls_9"]
     assert list(again.as_json()["seen"]) == ["pls_9"]
-    assert again.take([one(1), one(9, "2026-06-03T12:00:00Z")]) == []
+    assert take(again, [one(1), one(9, "2026-06-03T12:00:00Z")]) == []
     # A list that lacks some for a while does not bring them up again.
-    assert again.take([]) == again.take([one(9, "2026-06-03T12:00:00Z")]) == []
+    assert take(again, []) == take(again, [one(9, "2026-06-03T12:00:00Z")]) == []
+
+
+def test_a_submission_that_is_dated_in_the_future_hides_none_that_come_before_it():
+    cursor = Cursor(AT_NOON)
+    ahead = one(1, "2031-01-01T00:00:00Z")
+    assert take(cursor, [ahead], AT_NOON + 10) == ["pls_1"]
+    assert take(cursor, [ahead, one(2, "2026-06-01T12:00:30Z")], AT_NOON + 60) == ["pls_2"]
+    assert take(cursor, [ahead, one(2, "2026-06-01T12:00:30Z")], AT_NOON + 86400) == []
+
+
+def test_what_a_list_lacks_that_could_not_be_read_to_its_end_is_told_of_later():
+    cursor, early, late = Cursor(AT_NOON), one(1), one(2, "2026-06-01T18:00:00Z")
+    assert take(cursor, [late], whole=False) == ["pls_2"]
+    assert take(cursor, [late, early]) == ["pls_1"]
+    assert take(cursor, [late, early]) == []
 
 
 @pytest.mark.parametrize(
@@ -166,6 +188,7 @@ def test_since_takes_what_was_there_before(sandbox, run_task, link, mode, clock)
 def test_of_some_value_only_and_as_many_as_are_wanted(sandbox, run_task, between, link, mode, clock):
     submit(sandbox, link, "B-1")
     submit(sandbox, link, "B-2")
+    clock.sleep(60)
 
     def others() -> None:
         clock.sleep(30)
@@ -177,9 +200,10 @@ def test_of_some_value_only_and_as_many_as_are_wanted(sandbox, run_task, between
 
 
 @modes
-def test_a_timeout_says_how_many_have_come(sandbox, run_task, link, mode):
+def test_a_timeout_says_how_many_have_come(sandbox, run_task, link, mode, clock):
     timeout = {"poke_interval": 0.01, "timeout": 0.02} if mode.get("mode") == "poke" else {"timeout": 90}
     submit(sandbox, link)
+    clock.sleep(60)
     with pytest.raises(
         WaitTimeoutError, match=rf"1 of 2 .*{link} by the wait's deadline.*clear the task"
     ) as error:
@@ -246,10 +270,11 @@ def test_a_rescheduled_wait_keeps_its_moment_without_a_store(sandbox, run_task, 
     assert [entry["id"] for entry in result["submissions"]] == found
 
 
-def test_many_pages_are_all_read(sandbox, run_task, link):
+def test_many_pages_are_all_read(sandbox, run_task, link, clock):
     ids = [
         sandbox.control("POST", f"/permanent-links/{link}/submit", {"photos": 0})["id"] for _ in range(201)
     ]
+    clock.sleep(60)
     result = run_task(wait(link, since=0, min_submissions=201)).run()
     assert sorted(entry["id"] for entry in result["submissions"]) == sorted(ids)
     assert sandbox.count("visiono", "GET /permanent-links/{id}/submissions") == 3
@@ -273,9 +298,10 @@ def test_what_is_known_to_be_wrong_fails_when_the_dag_is_parsed(more):
         wait(**{"link": "sl_1", **more}) if "link_id" not in more else wait(more["link_id"])
 
 
-def test_what_it_waited_for_is_fetched(sandbox, run_task, link, tmp_path: Path):
+def test_what_it_waited_for_is_fetched(sandbox, run_task, link, tmp_path: Path, clock):
     submit(sandbox, link)
     submit(sandbox, link, "B-1")
+    clock.sleep(60)
     found = run_task(wait(link, since=0, unique_value="B-1")).run()
     download = VisionoDownloadPermanentLinkPhotosOperator(
         task_id="d", link_id=found, submission_ids=found, destination=str(tmp_path)

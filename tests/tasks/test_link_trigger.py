@@ -39,6 +39,34 @@ class AssetStore:
 
 
 @pytest.fixture
+def merged(monkeypatch) -> Callable[..., Any]:
+    """Return a function that makes Airflow's own store of a trigger that watches for several assets."""
+    context = pytest.importorskip("airflow.sdk.execution_time.context")
+    if not hasattr(context, "AssetStateStoreAccessors"):
+        pytest.skip("Airflow before 3.3 has none")
+    from airflow.sdk.definitions.asset import AssetNameRef
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import AssetStateStoreResult
+
+    stores: dict[str, AssetStore] = {}
+
+    class Supervisor:
+        async def asend(self, message: Any) -> Any:
+            store = stores[message.name]
+            if message.type == "SetAssetStateStoreByName":
+                return await store.aset(message.key, message.value)
+            return AssetStateStoreResult(value=found) if (found := await store.aget(message.key)) else None
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+
+    def make(**kept: AssetStore) -> Any:
+        stores.update(kept)
+        return context.AssetStateStoreAccessors([AssetNameRef(name) for name in kept])
+
+    return make
+
+
+@pytest.fixture
 def link(sandbox) -> str:
     sandbox.settings(caller_clock="virtual")
     return VisionoHook().create_permanent_link("Photograph the van")["id"]
@@ -49,7 +77,7 @@ def submit(sandbox: Any, link: str, value: str | None = None) -> str:
     return sandbox.control("POST", f"/permanent-links/{link}/submit", body)["id"]
 
 
-def watch(link: str, store: AssetStore | None = None, **more: Any) -> VisionoPermanentLinkTrigger:
+def watch(link: str, store: Any = None, **more: Any) -> VisionoPermanentLinkTrigger:
     path, kwargs = VisionoPermanentLinkTrigger(link, **more).serialize()
     trigger = VisionoPermanentLinkTrigger(**json.loads(json.dumps(kwargs)))
     assert trigger.serialize() == (path, kwargs)
@@ -196,7 +224,51 @@ def test_a_store_that_is_away_ends_no_watch(sandbox, link, later):
         (800, lambda: new.append(submit(sandbox, link))),
     ]
     assert ids(events(watch(link, store), 1500, later, *steps)) == new
-    assert set(store.kept[f"visio_{link}"]["seen"]) <= set(new)
+    (kept,) = store.kept.values()
+    assert set(kept["seen"]) <= set(new)
+
+
+def test_watchers_that_airflow_made_one_of_for_two_assets_tell_of_each_once(
+    sandbox, link, later, clock, merged
+):
+    """Also across a restart, and though one of the assets came later."""
+    new: list[str] = []
+    kept: dict[str, AssetStore] = {"one": AssetStore(), "two": AssetStore()}
+    fired = events(
+        watch(link, merged(one=kept["one"])), 300, later, (100, lambda: new.append(submit(sandbox, link)))
+    )
+    clock.sleep(600)
+    new.append(submit(sandbox, link))
+    clock.sleep(600)
+    fired += events(watch(link, merged(**kept)), 300, later)
+    fired += events(watch(link, merged(**kept)), 300, later)
+    fired += events(watch(link, merged(two=kept["two"])), 300, later)
+    assert ids(fired) == new
+    assert kept["one"].kept == kept["two"].kept
+
+
+def test_a_store_that_cannot_tell_which_asset_is_meant_is_done_without(sandbox, link, later, caplog):
+    class Ambiguous:
+        async def aget(self, key: str, default: Any = None) -> Any:
+            raise ValueError("Task has 2 concrete inlets and outlets")
+
+        aset = aget
+
+    new: list[str] = []
+    steps = [(after, lambda: new.append(submit(sandbox, link))) for after in (100, 400)]
+    assert ids(events(watch(link, Ambiguous()), 900, later, *steps)) == new
+    assert caplog.text.count("a restart begins anew") == 1
+
+
+def test_watchers_of_other_values_on_one_asset_keep_a_cursor_each(sandbox, link, later, clock):
+    store = AssetStore()
+    for value in ("B-1", "B-2"):
+        assert events(watch(link, store, unique_value=value), 100, later) == []
+    quiet = submit(sandbox, link, "B-2")
+    clock.sleep(3600)
+    busy = submit(sandbox, link, "B-1")
+    assert ids(events(watch(link, store, unique_value="B-1"), 100, later)) == [busy]
+    assert ids(events(watch(link, store, unique_value="B-2"), 100, later)) == [quiet]
 
 
 def test_a_list_of_many_pages_is_read_less_often(sandbox, link, later):
@@ -204,6 +276,18 @@ def test_a_list_of_many_pages_is_read_less_often(sandbox, link, later):
         submit(sandbox, link)
     events(watch(link, AssetStore()), 3600, later)
     assert 54 <= sandbox.count("visiono", ROUTE) <= 72  # some sixty an hour, as of a list of one page
+
+
+def test_a_list_that_breaks_off_loses_nothing(sandbox, link, later, clock):
+    """The newest come first, so what is told of lies behind what a refused page lacks."""
+    waiting = {submit(sandbox, link) for _ in range(100)}
+    clock.sleep(7200)
+    waiting |= {submit(sandbox, link) for _ in range(100)}
+    # The second page is refused a few times: first as one that needs another right.
+    sandbox.fault("visiono", "status", status=403, skip=1, times=1, path="/submissions")
+    fired = events(watch(link, AssetStore(), since=0), 600, later)
+    assert [len(event["submissions"]) for event in fired] == [100, 100]
+    assert sorted(ids(fired)) == sorted(waiting)
 
 
 @shared_streams

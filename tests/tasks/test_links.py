@@ -191,7 +191,8 @@ def test_a_mapped_task_whose_list_has_changed_changes_nobody_else_s_link(sandbox
     assert [listed["instructions"] for listed in made()] == ["Van of Ann"]
 
 
-def test_a_service_that_takes_no_tags_makes_the_link_all_the_same(sandbox, run_task, monkeypatch, capfd):
+@pytest.fixture
+def no_tags(monkeypatch) -> None:
     """No sandbox setting is for that: the tags are the plugin's, and it is the plugin's sandbox."""
     real = VisionoHook.create_permanent_link
 
@@ -201,8 +202,58 @@ def test_a_service_that_takes_no_tags_makes_the_link_all_the_same(sandbox, run_t
         return real(self, instructions, **fields)
 
     monkeypatch.setattr(VisionoHook, "create_permanent_link", refuses)
+
+
+def test_a_service_that_takes_no_tags_makes_the_link_all_the_same(sandbox, run_task, no_tags, capfd):
     assert run_task(make()).run()["id"]
     assert "goes without" in capfd.readouterr().out
+
+
+def test_a_link_that_goes_without_a_tag_is_found_by_its_slug(sandbox, first, no_tags):
+    """Though the service tells the tags of other links."""
+    sandbox.fault("visiono", "drop_after", method="POST", times=1)
+    link = first(make(custom_slug="van-7")).run()
+    assert [listed["id"] for listed in made()] == [link["id"]]
+
+
+def test_a_later_try_finds_a_link_that_went_without_a_tag(sandbox, run_task, no_tags, monkeypatch):
+    task = run_task(make(custom_slug="van-7"))
+    dies(task, monkeypatch)
+    link = run_task(make(custom_slug="van-7"), task).run()
+    assert [listed["id"] for listed in made()] == [link["id"]]
+
+
+def test_of_a_link_without_a_tag_and_a_slug_no_second_one_is_made(
+    sandbox, first, run_task, no_tags, monkeypatch
+):
+    task = first(make())
+    dies(task, monkeypatch)
+    for _ in range(2):
+        task = run_task(make(), task)
+        with pytest.raises(UnexpectedReplyError, match="without the provider's tag"):
+            task.run()
+    assert len(made()) == 1
+
+
+def test_a_link_without_a_tag_that_was_never_made_is_asked_for_again(sandbox, first, run_task, no_tags):
+    VisionoHook().create_permanent_link("Their van")
+    sandbox.fault("visiono", "drop_before", method="POST", times=1)
+    task = first(make())
+    with pytest.raises(ConnectionFailedError):
+        task.run()
+    assert run_task(make(), task).run()["id"]
+
+
+def test_new_tags_leave_the_provider_s_own(sandbox, run_task):
+    task = run_task(make(fields={"tags": ["fleet"]}))
+    link = task.run()
+    changes = {"tags": ["vans", "airflow-team"]}
+    for _ in range(2):
+        run_task(VisionoUpdatePermanentLinkOperator(task_id="u", link_id=link, changes=changes)).run()
+    (listed,) = made()
+    assert listed["tags"][:2] == ["vans", "airflow-team"]
+    assert [tag.startswith("airflow-") for tag in listed["tags"][2:]] == [True]
+    assert changes == {"tags": ["vans", "airflow-team"]}
 
 
 def test_a_change_whose_reply_was_lost_may_be_made_again(sandbox, run_task):
