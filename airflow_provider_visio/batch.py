@@ -11,30 +11,18 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.api.photo_request import MOST_IN_BATCH
 from airflow_provider_visio.intent import INPUT_KEY, fingerprint
 
-# What the service takes in one call (plugin).
-GROUP = 10
+if TYPE_CHECKING:
+    from airflow_provider_visio.exceptions import InvalidRequestError
+
 KEY_DIGITS = 16
 
 # How a refusal names a field of one of them (assumed): `photo_requests.3.items.0`, or `photo_requests[3].items`.
 _PLACE = re.compile(r"^(?:(?:photo_)?requests[.\[])?(\d+)\]?(?:\.|$)")
-
-
-FIELDS = (
-    "instructions",
-    "recipient_email",
-    "send_email",
-    "expires_in_hours",
-    "items",
-    "require_gps",
-    "allow_submitter_notes",
-    "internal_notes",
-    "metadata",
-)
 
 
 @dataclass(frozen=True)
@@ -80,22 +68,7 @@ def dropped(
     return set(made) - keys, keys - set(planned)
 
 
-def check_fields(request: Mapping[str, Any]) -> None:
-    """
-    Refuse a request with fields that none has, or without instructions.
-
-    :raises InvalidRequestError: says which.
-    """
-    unknown = sorted(str(name) for name in request if name not in FIELDS)
-    if unknown:
-        raise InvalidRequestError.of(
-            "requests", f"a request has no {', '.join(unknown)}; it has {', '.join(FIELDS)}"
-        )
-    if "instructions" not in request:
-        raise InvalidRequestError.of("instructions", "they are missing")
-
-
-def groups(items: Sequence[Item], size: int = GROUP) -> Iterator[list[Item]]:
+def groups(items: Sequence[Item], size: int = MOST_IN_BATCH) -> Iterator[list[Item]]:
     """Yield the requests in groups that one call takes."""
     for start in range(0, len(items), size):
         yield list(items[start : start + size])

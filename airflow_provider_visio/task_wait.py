@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 # Airflow's own timeout ends a deferred task without our word, so it comes so much later than ours.
 TIMEOUT_BUFFER = 120.0
 
-# A look waits so many seconds for the rate limit at most: there will be another.
+# A worker is held for so many seconds for the rate limit at most: the task defers, or there will be another look.
 LONGEST_HOLD = 60.0
 
 # What is known of more ids than these is not stored with the wait: the poll reads them from a list as quickly.

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_visio.api.photo_request import check_fields
 from airflow_provider_visio.batch import (
     by_key,
-    check_fields,
     dropped,
     groups,
     items_of,

@@ -10,8 +10,39 @@ from typing import Any
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 
+MOST_IN_BATCH = 10  # plugin
+
+FIELDS = (
+    "instructions",
+    "recipient_email",
+    "send_email",
+    "expires_in_hours",
+    "items",
+    "require_gps",
+    "allow_submitter_notes",
+    "internal_notes",
+    "metadata",
+)
+
 # Plainly wrong addresses only: what is deliverable is for the service to say.
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+def check_fields(request: Mapping[str, Any], where: str = "requests") -> None:
+    """
+    Refuse a request of a batch with fields that none has, or without instructions.
+
+    :param request: its fields.
+    :param where: what the error calls it.
+    :raises InvalidRequestError: says which.
+    """
+    unknown = sorted(str(name) for name in request if name not in FIELDS)
+    if unknown:
+        raise InvalidRequestError.of(
+            where, f"a photo request has no {', '.join(unknown)}; it has {', '.join(FIELDS)}"
+        )
+    if "instructions" not in request:
+        raise InvalidRequestError.of(where, "it needs instructions")
 
 
 def check_photo_request(

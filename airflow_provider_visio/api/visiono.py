@@ -12,11 +12,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from inspect import signature
 from typing import Any, TypedDict, cast
 
 from airflow_provider_visio.api.call import Call, call
 from airflow_provider_visio.api.photo_request import (
+    MOST_IN_BATCH,
+    check_fields,
     check_photo_request,
     item_bodies,
     whole_hours,
@@ -41,8 +42,6 @@ READ_REQUESTS = "the scope photo_requests:read"  # this and the other scopes: pl
 WRITE_REQUESTS = "the scope photo_requests:write"
 READ_SUBMISSIONS = "the scope submissions:read"
 READ_DOWNLOADS = "the scope download_urls:read"
-
-MOST_IN_BATCH = 10  # plugin
 
 
 class Item(TypedDict, total=False):
@@ -216,21 +215,12 @@ def _body_in_batch(request: object, number: int) -> Mapping[str, Any]:
     where = f"requests[{number}]"
     if not isinstance(request, Mapping):
         raise InvalidRequestError.of(where, f"give a dict, not {type(request).__name__}")
-    unknown = sorted(str(name) for name in request if name not in _REQUEST_FIELDS)
-    if unknown:
-        raise InvalidRequestError.of(
-            where, f"a photo request has no {', '.join(unknown)}; it has {', '.join(_REQUEST_FIELDS)}"
-        )
-    if "instructions" not in request:
-        raise InvalidRequestError.of(where, "it needs instructions")
+    check_fields(request, where)
     try:
         return create_photo_request(**request).body or {}
     except InvalidRequestError as error:
         fields = {f"{where}.{name}": problems for name, problems in error.fields.items()}
         raise InvalidRequestError(f"{where}.{error}", fields=fields) from None
-
-
-_REQUEST_FIELDS = tuple(signature(create_photo_request).parameters)
 
 
 def get_photo_request(request_id: str) -> Call:

@@ -11,14 +11,12 @@ from airflow.sdk import BaseOperator
 from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import earliest_deadline, min_dwell
 from airflow_provider_visio.exceptions import RateLimitedError
+from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 Step = Literal["execute", "execute_complete"]
-
-# A worker is held for so many seconds for the rate limit; for longer, the task defers.
-LONGEST_HOLD = 60.0
 
 # Seconds a task defers at least, for that has its cost; and for how long it goes on to do so.
 SHORTEST_DEFERRAL = 15.0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
-from airflow_provider_visio.batch import by_key, check_fields, dropped, groups, matched, reason_of, refused
+from airflow_provider_visio.api.photo_request import check_fields
+from airflow_provider_visio.batch import by_key, dropped, groups, matched, reason_of, refused
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_visio.api.photo_request import check_photo_request
+from airflow_provider_visio.api.photo_request import check_fields, check_photo_request
 from airflow_provider_visio.arguments import check_if_known, given, is_literal
-from airflow_provider_visio.batch import check_fields, items_of
+from airflow_provider_visio.batch import items_of
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.operators.visiono_base import VisionoOperator

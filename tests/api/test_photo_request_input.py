@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from inspect import signature
 
 import pytest
 
-from airflow_provider_visio.api.photo_request import check_photo_request, item_body, whole_hours
+from airflow_provider_visio.api.photo_request import FIELDS, check_photo_request, item_body, whole_hours
 from airflow_provider_visio.api.visiono import create_photo_request, list_photo_requests
 from airflow_provider_visio.exceptions import InvalidRequestError
 
@@ -124,6 +125,10 @@ def test_everything_given_is_sent_even_when_false():
         "internal_notes": "n",
         "metadata": {},
     }
+
+
+def test_a_request_of_a_batch_has_the_fields_of_one_alone():
+    assert tuple(signature(create_photo_request).parameters) == FIELDS
 
 
 @pytest.mark.parametrize("field", ["created_after", "created_before"])
