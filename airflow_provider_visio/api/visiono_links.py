@@ -131,11 +131,12 @@ def photos_of_link(links: Mapping[str, Any], link: Mapping[str, Any] | None = No
     words = instructions_by_item(link or {})
     found: list[LinkPhoto] = []
     for entry in _entries(links):
-        inner = _photos_in(entry)
-        owner = _id(entry) if inner else _owner(entry)
+        # A submission that holds its photos, which may be none, or a photo by itself.
+        holds = isinstance(entry.get("photos"), list)
+        owner = _id(entry) if holds else _owner(entry)
         found.extend(
             {**photo_from(photo, words), "submission_id": owner}
-            for photo in inner or [entry]
+            for photo in (_photos_in(entry) if holds else [entry])
             if photo.get("id") is not None
         )
     return found

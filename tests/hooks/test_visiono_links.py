@@ -170,6 +170,7 @@ def read(serve, connection, links, *more, **wanted):
         {"submissions": [{**PHOTO, "submission_id": "pls_1"}]},
         {"photos": [{**PHOTO, "submission_id": "pls_1"}]},
         {"submissions": [{"id": "pls_1", "photos": [PHOTO]}]},
+        {"submissions": [{"id": "pls_0", "photos": []}, {"id": "pls_1", "photos": [PHOTO]}]},
     ],
 )
 def test_a_photo_s_submission_is_read_in_each_likely_place(serve, connection, links):
