@@ -80,14 +80,15 @@ def killed_while_service_works(the: Field, scene: Scene) -> None:
 
     def worked_on() -> bool:
         now = time.monotonic()
-        for hold in the.held(*holds):
-            if now - since.setdefault(hold, now) > SLOW:
+        tried_again = sum(task.tries > 1 for task in the.tasks(scene.name))
+        # The first to be asked was the first to die.
+        for hold in sorted(the.held(*holds), key=lambda one: since.setdefault(one, now)):
+            if now - since[hold] > SLOW and scene.tasks - len(holds) < tried_again:
                 the.let_go(hold, drop=False)
                 holds.discard(hold)
         return not holds
 
     the.until("all to be worked on", worked_on)
-    assert all(task.tries > 1 for task in the.tasks(scene.name))
     the.answer(scene.name)
 
 
@@ -154,10 +155,11 @@ def marked(the: Field, scene: Scene) -> None:
 
 
 def export_killed(the: Field, scene: Scene) -> None:
+    hold = the.fault(scene.name, "hold", service="vizdom", method="GET", path="^/exports/", times=scene.tasks)
     the.start(scene.name)
-    the.until("all to be made", lambda: len(the.exports(scene.export_format or "")) == scene.tasks)
-    pause(2)
+    the.until("all to look at their exports", lambda: the.held(hold))
     the.kill_every_worker(scene.name, scene.tasks)
+    the.let_go(hold, drop=True)
 
 
 def export_reply_dropped(the: Field, scene: Scene) -> None:
@@ -308,6 +310,7 @@ def scenes(seed: int) -> list[Scene]:
             4,
             export_killed,
             {**blocking, "export_format": "pdf"},
+            timeout=300,
         ),
         Scene(
             "export_reply_dropped",
