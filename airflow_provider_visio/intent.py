@@ -15,12 +15,16 @@ import json
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from airflow_provider_visio.waiting import Phase
+
+Made = TypeVar("Made")
 
 OnExisting = Literal["reuse", "replace", "fail"]
 
@@ -144,6 +148,21 @@ def was_cleared(context: Mapping[str, Any], run: int | None) -> bool:
     :param run: what :func:`run_of` was then, or None where nothing was written down.
     """
     return is_first_try(context) if run is None else run != run_of(context)
+
+
+def in_flight(turn: float) -> float:
+    """
+    Return the seconds after which a call is listed that was meant to be made, if it ever is.
+
+    :param turn: seconds for which a call may wait for its turn within the rate limit.
+    """
+    return IN_FLIGHT + max(0.0, turn - 60.0)
+
+
+def liveliest(made: Sequence[Made], phase_of: Callable[[Made], Phase | None]) -> Made:
+    """Return, of those that were made for one intent, the one to go on with: one that is open, or has arrived."""
+    ranks = {None: 0, "open": 0, "arrived": 1}
+    return min(made, key=lambda one: ranks.get(phase_of(one), 2))
 
 
 def first_step(record: Record | None, *, tried_before: bool) -> Literal["ask", "look up", "look at"]:

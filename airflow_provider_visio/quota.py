@@ -42,16 +42,6 @@ def find_left(stats: Mapping[str, Any]) -> Left | None:
     return None
 
 
-def photos_left(stats: Mapping[str, Any]) -> int | None:
-    """
-    Return how many photos are left, as :func:`find_left` does, without the names.
-
-    :param stats: the data of ``GET /stats``.
-    """
-    left = find_left(stats)
-    return left.photos if left else None
-
-
 def _first(where: str, place: Mapping[str, Any], names: tuple[str, ...]) -> Left | None:
     for name in names:
         number = _whole(place.get(name))

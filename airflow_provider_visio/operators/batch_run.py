@@ -24,6 +24,8 @@ from airflow_provider_visio.intent import (
     TASK_KEY,
     Intent,
     existing_step,
+    in_flight,
+    liveliest,
     run_of,
     was_cleared,
 )
@@ -79,7 +81,7 @@ class BatchRun:
         # Whether the service has answered as it should in this try, so that it is not down as a whole.
         self._works = False
         site = hook.get_conn().site
-        self._in_flight = IN_FLIGHT + max(0.0, site.rate_limit_wait - 60.0)
+        self._in_flight = in_flight(site.rate_limit_wait)
         self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
 
     def make(self) -> tuple[dict[str, tuple[str, str | None]], dict[str, str]]:
@@ -343,5 +345,4 @@ class BatchRun:
 
     @staticmethod
     def _best(made: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        ranks = {None: 0, "open": 0, "arrived": 1}
-        return min(made, key=lambda one: ranks.get(photo_request_phase(one, now=clock.now()), 2))
+        return liveliest(made, lambda one: photo_request_phase(one, now=clock.now()))

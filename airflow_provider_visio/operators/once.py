@@ -19,7 +19,9 @@ from airflow_provider_visio.intent import (
     Record,
     existing_step,
     first_step,
+    in_flight,
     is_first_try,
+    liveliest,
     run_of,
     was_cleared,
 )
@@ -79,7 +81,7 @@ class Calls(Generic[Made]):
     @property
     def in_flight(self) -> float:
         """Seconds after which a call is listed that was meant to be made, if it ever is."""
-        return IN_FLIGHT + max(0.0, self.turn - 60.0)
+        return in_flight(self.turn)
 
 
 class Once:
@@ -200,8 +202,7 @@ class Once:
             now = clock.now()
             made = list(calls.look_up(mark, since)) if calls.look_up else []
             if made or now >= until:
-                ranks = {None: 0, "open": 0, "arrived": 1}
-                return min(made, key=lambda one: ranks.get(calls.phase_of(one), 2), default=None)
+                return liveliest(made, calls.phase_of) if made else None
             log.info(
                 "Not in the service's list; a call of an earlier moment may still be on its way. Looking again for "
                 "%.0f s.",

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 900.0
 
+# Seconds between looks at whether anybody waits, which is not for long: a poll ends with its last wait.
+IDLE_INTERVAL = 60.0
+
 
 class Wait:
     """

@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.lookout import Lookout
 from airflow_provider_visio.exceptions import NotFoundError
-from airflow_provider_visio.triggers.base import Wait
+from airflow_provider_visio.triggers.base import IDLE_INTERVAL, Wait
 from airflow_provider_visio.triggers.board import Board, board_of
 from airflow_provider_visio.triggers.killed import goes_on, to_the_end
 from airflow_provider_visio.triggers.poll import beside, leave_log_context, poll
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["VisionoPermanentLinkTrigger", "VisionoPhotoRequestTrigger"]
 
 log = logging.getLogger(__name__)
-
-# Seconds between looks at whether anybody waits, which is not for long: the poll ends with its last wait.
-IDLE_INTERVAL = 60.0
 
 _NAMESPACE = "airflow_provider_visio.triggers.visiono.photo_requests"
 

@@ -12,7 +12,7 @@ from airflow_provider_visio.arguments import moment_of
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.intent import fingerprint
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, read_submissions
-from airflow_provider_visio.triggers.base import LONGEST_SLEEP, Wait
+from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, Wait
 from airflow_provider_visio.triggers.board import Board, board_of
 from airflow_provider_visio.triggers.cursor_store import CursorStore
 from airflow_provider_visio.triggers.poll import beside, leave_log_context, poll
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-IDLE_INTERVAL = 60.0
 _NAMESPACE = "airflow_provider_visio.triggers.visiono_links.submissions"
 
 # Seconds after an event at which it is certain to be stored; only then is it noted that it was sent.

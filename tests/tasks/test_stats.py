@@ -15,7 +15,7 @@ from airflow_provider_visio.operators.visiono import (
     VisionoGetStatsOperator,
     VisionoQuotaShortCircuitOperator,
 )
-from airflow_provider_visio.quota import photos_left
+from airflow_provider_visio.quota import find_left
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,8 @@ from airflow_provider_visio.quota import photos_left
     ],
 )
 def test_what_is_left_by_what_the_service_says(stats, left):
-    assert photos_left(stats) == left
+    found = find_left(stats)
+    assert (found.photos if found else None) == left
 
 
 def circuit(**more: Any) -> VisionoQuotaShortCircuitOperator:
