@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from dev.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
     from types import TracebackType
 
 PIECE = 65536
@@ -25,9 +26,7 @@ class Relay:
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._hangs = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -58,35 +57,48 @@ class Relay:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
 
     async def _switch(self, *, listens: bool, hangs: bool) -> None:
-        self._hangs = hangs
         await self._close()
         if listens:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1000)
+            listener = socket.create_server(("127.0.0.1", self.port), backlog=1000)
+            listener.settimeout(0)
+            self._start(self._listen(listener, hangs=hangs))
 
     async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in list(self._writers):
-            writer.transport.abort()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None:  # it was accepted at the very moment of the cut
-            writer.transport.abort()
-            return
-        self._writers.add(writer)
-        try:
-            if self._hangs:
-                await writer.wait_closed()
-                return
-            there, back = await asyncio.open_connection("127.0.0.1", self._target)
-            self._writers.add(back)
-            await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
-            self._writers.discard(back)
-        except OSError:
-            writer.transport.abort()
-        finally:
-            self._writers.discard(writer)
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Not `asyncio.start_server`: what it accepts at the moment of its end, it neither serves nor closes.
+    async def _listen(self, listener: socket.socket, *, hangs: bool) -> None:
+        with listener:
+            while True:
+                client, _ = await self._loop.sock_accept(listener)
+                self._start(self._serve(client, hangs=hangs))
+
+    async def _serve(self, client: socket.socket, *, hangs: bool) -> None:
+        with client, suppress(OSError):
+            reader, writer = await asyncio.open_connection(sock=client)
+            with _cut_off(writer):
+                if hangs:
+                    await writer.wait_closed()
+                    return
+                there, back = await asyncio.open_connection("127.0.0.1", self._target)
+                with _cut_off(back):
+                    await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+
+
+@contextmanager
+def _cut_off(writer: asyncio.StreamWriter) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        writer.transport.abort()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -96,3 +108,4 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             await writer.drain()
     with suppress(OSError, RuntimeError):
         writer.close()
+        await writer.wait_closed()
