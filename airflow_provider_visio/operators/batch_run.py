@@ -30,7 +30,8 @@ from airflow_provider_visio.intent import (
     was_cleared,
 )
 from airflow_provider_visio.operators.batch_book import Book
-from airflow_provider_visio.operators.once import FIRST_PAUSE, SLACK, due
+from airflow_provider_visio.operators.look_again import looks
+from airflow_provider_visio.operators.once import SLACK, due
 from airflow_provider_visio.waiting import photo_request_phase
 
 if TYPE_CHECKING:
@@ -232,22 +233,20 @@ class BatchRun:
 
     def _look_up(self, until: float) -> None:
         """Look in the service's list for what may be on its way, until what is not there by then was never made."""
-        book, pause = self._book, FIRST_PAUSE
+        book = self._book
         assert book.head is not None  # noqa: S101  for mypy
         mark = {TASK_KEY: self._task, ASK_KEY: book.head.ask}
-        while book.pending:
+        for left in looks(until):
             found = by_key(self._hook.find_photo_requests(mark, since=book.head.asked_at - SLACK))
             book.note({key: self._best(found[key]) for key in book.pending if key in found})
-            now = clock.now()
-            if not book.pending or now >= until:
+            if not book.pending:
                 return
-            log.info(
-                "%d are not in the service's list (yet); looking again for %.0f s.",
-                len(book.pending),
-                until - now,
-            )
-            clock.sleep(min(pause, until - now))
-            pause *= 2
+            if left:
+                log.info(
+                    "%d are not in the service's list (yet); looking again for %.0f s.",
+                    len(book.pending),
+                    left,
+                )
 
     def _settle_earlier(self) -> None:
         """Find out what earlier tries have made, and what of it counts."""
@@ -274,14 +273,12 @@ class BatchRun:
         book = self._book
         # With a store, whatever was asked was written down first; without, it may have been asked just now.
         until = clock.now() + (0.0 if book.lasts else self._in_flight)
-        pause, wanted = FIRST_PAUSE, {item.key for item in self._items}
-        while True:
+        wanted = {item.key for item in self._items}
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for _ in looks(until):
             found = by_key(self._hook.find_photo_requests({TASK_KEY: self._task}, since=due(self._context)))
-            now = clock.now()
-            if wanted <= found.keys() or now >= until:
+            if wanted <= found.keys():
                 break
-            clock.sleep(min(pause, until - now))
-            pause *= 2
         best = {key: self._best(made) for key, made in found.items()}
         book.open(run_of(self._context), anew=False)
         book.plan(best)

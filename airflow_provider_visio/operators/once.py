@@ -25,6 +25,7 @@ from airflow_provider_visio.intent import (
     run_of,
     was_cleared,
 )
+from airflow_provider_visio.operators.look_again import looks
 from airflow_provider_visio.state_store import StateStore
 from airflow_provider_visio.waiting import epoch
 
@@ -41,9 +42,6 @@ STORE_KEY = "visio_intent"
 
 # Seconds by which clocks may be apart, and a run may begin before it was due.
 SLACK = 3600.0
-
-# Seconds to the second look for something that may still be on its way; each next pause is twice as long.
-FIRST_PAUSE = 5.0
 
 Made = TypeVar("Made", bound=Mapping[str, Any])
 
@@ -197,19 +195,17 @@ class Once:
         self, calls: Calls[Made], mark: dict[str, str], since: float | None, until: float
     ) -> Made | None:
         """Look for what was made, until what is not there by then was never made."""
-        pause = FIRST_PAUSE
-        while True:
-            now = clock.now()
+        for left in looks(until):
             made = list(calls.look_up(mark, since)) if calls.look_up else []
-            if made or now >= until:
-                return liveliest(made, calls.phase_of) if made else None
-            log.info(
-                "Not in the service's list; a call of an earlier moment may still be on its way. Looking again for "
-                "%.0f s.",
-                until - now,
-            )
-            clock.sleep(min(pause, until - now))
-            pause *= 2
+            if made:
+                return liveliest(made, calls.phase_of)
+            if left:
+                log.info(
+                    "Not in the service's list; a call of an earlier moment may still be on its way. Looking again "
+                    "for %.0f s.",
+                    left,
+                )
+        return None
 
     def _take_up(self, found: Made, *, cleared: bool, intent: Intent | None = None) -> Made:
         log.info("%s was made by an earlier try of this task; it is not asked for again.", found["id"])
