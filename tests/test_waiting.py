@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from airflow_provider_visio.api.vizdom import ExportContract
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import (
     ExportFailedError,
     InvalidRequestError,
@@ -116,11 +116,11 @@ def test_an_expiry_that_cannot_be_read_ends_nothing(expiry):
     ],
 )
 def test_an_export_s_status_means(word, phase):
-    assert export_phase({"status": word}, ExportContract()) == phase
+    assert export_phase({"status": word}, VizdomContract()) == phase
 
 
 def test_an_export_s_words_are_the_contract_s():
-    words = ExportContract(
+    words = VizdomContract(
         done_words=("Ready Now",), failed_words=("broken", "deleted"), open_words=("in-queue",)
     )
     phases = [
@@ -212,7 +212,7 @@ def test_what_nobody_waits_for_does_not_count():
     ],
 )
 def test_a_wait_for_exports_goes_on_or_ends(states, deadline, expected):
-    verdict = decide_exports(list(states) or ["a"], states, ExportContract(), now=NOW, deadline=deadline)
+    verdict = decide_exports(list(states) or ["a"], states, VizdomContract(), now=NOW, deadline=deadline)
     assert verdict.outcome == expected
 
 

@@ -30,9 +30,6 @@ VIZDOM = Service(
     "given back.",
 )
 
-# The name that the contract had while it was about exports only.
-ExportContract = VizdomContract
-
 DEFAULTS = VizdomContract()
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_visio.api.vizdom import ExportContract, create_export, get_export, read_export
+from airflow_provider_visio.api.vizdom import create_export, get_export, read_export
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import InvalidRequestError
 
-CONTRACT = ExportContract()
+CONTRACT = VizdomContract()
 
 
 def test_the_proposal_is_the_default():
@@ -22,7 +23,7 @@ def test_the_proposal_is_the_default():
 
 
 def test_every_part_can_be_replaced():
-    contract = ExportContract.with_changes(
+    contract = VizdomContract.with_changes(
         {
             "start_path": "/dashboards/{dashboard_id}/render",
             "export_path": "/renders/{export_id}/state",
@@ -58,7 +59,7 @@ def test_every_part_can_be_replaced():
 
 @pytest.mark.parametrize("nothing", [None, {}, "", []])
 def test_no_changes_are_the_default(nothing):
-    assert ExportContract.with_changes(nothing) == CONTRACT
+    assert VizdomContract.with_changes(nothing) == CONTRACT
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_no_changes_are_the_default(nothing):
 )
 def test_a_change_that_cannot_be_made_is_refused(changes, advice):
     with pytest.raises(InvalidRequestError, match=advice):
-        ExportContract.with_changes(changes)
+        VizdomContract.with_changes(changes)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_change_that_cannot_be_made_is_refused(changes, advice):
 )
 def test_a_contract_that_cannot_work_is_refused_when_it_is_read(changes):
     with pytest.raises(InvalidRequestError, match=next(iter(changes))):
-        ExportContract.with_changes(changes)
+        VizdomContract.with_changes(changes)
 
 
 @pytest.mark.parametrize("bad", ["docx", "", None, 5, ["pdf"]])

@@ -9,7 +9,8 @@ import pytest
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import AsyncClient, Client
 from airflow_provider_visio.api.sweep import FEW, sweep, sweep_exports
-from airflow_provider_visio.api.vizdom import ExportContract, create_export
+from airflow_provider_visio.api.vizdom import create_export
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import PermissionDeniedError, ServiceError
 
 LIST, ONE = "GET /photo-requests", "GET /photo-requests/{id}"
@@ -126,7 +127,7 @@ def test_a_state_carries_no_person_and_no_photo(carry_out, sandbox, visiono, mak
 
 
 def test_exports_are_asked_for_one_by_one(carry_out, sandbox, vizdom):
-    contract = ExportContract()
+    contract = VizdomContract()
     client = Client(vizdom, lambda: vizdom)
     good, bad = (
         client.send(create_export(board, "csv", contract))["data"]["id"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visio.api.vizdom import ExportContract, create_export
 from airflow_provider_visio.api.vizdom_contract import VizdomContract, rows
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.hooks.vizdom import VizdomHook
@@ -78,11 +77,6 @@ def test_a_connection_s_table_has_its_own_values():
     mine = {row.name: row.value for row in rows(replace(VizdomContract(), invite_path="/team/invites"))}
     assert mine["invite_path"] == "/team/invites"
     assert mine["members_path"] == "/members"
-
-
-def test_the_earlier_name_still_is_one():
-    assert ExportContract is VizdomContract
-    assert create_export("d-1", "pdf", ExportContract()).path == "/exports"
 
 
 def body_of(request: Received) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from airflow_provider_visio.api.lookout import Lookout
 from airflow_provider_visio.api.pages import MAX_PAGES, Pages
 from airflow_provider_visio.api.sweep import sweep, sweep_exports
 from airflow_provider_visio.api.visiono import list_photo_requests
-from airflow_provider_visio.api.vizdom import ExportContract
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,
@@ -89,7 +89,7 @@ def test_a_sweep_over_any_list_learns_of_what_was_asked_and_nothing_else(wanted,
 @cases(500, wanted=ids, answers=answers)
 def test_a_sweep_over_exports_learns_of_each(wanted, answers):
     learnt = {}
-    calls = carry_out(sweep_exports(wanted, ExportContract(), learnt.__setitem__), answers, "/exports")
+    calls = carry_out(sweep_exports(wanted, VizdomContract(), learnt.__setitem__), answers, "/exports")
     assert learnt.keys() <= set(wanted)
     assert calls <= len(wanted)
 

@@ -15,7 +15,8 @@ from airflow_provider_visio.api.reply import read, retry_after, said
 from airflow_provider_visio.api.retry import Again, History, decide
 from airflow_provider_visio.api.site import Site
 from airflow_provider_visio.api.visiono import VISIONO, photos_in
-from airflow_provider_visio.api.vizdom import ExportContract, failure_of, read_export
+from airflow_provider_visio.api.vizdom import failure_of, read_export
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import RateLimitedError, VisioProviderError
 from properties.cases import cases
 from properties.checks import check_error, check_text
@@ -139,7 +140,7 @@ def test_photos_are_found_in_any_request(photos, more, links):
 
 @cases(500, data=json_object(["id", "status", "error", "download_url", "state"]))
 def test_any_export_is_read_and_its_failure_said(data):
-    contract = ExportContract.with_changes({"status_field": "state", "error_field": "reason"})
+    contract = VizdomContract.with_changes({"status_field": "state", "error_field": "reason"})
     export = read_export(data, contract)
     assert export.get("status") is data.get("state", data.get("status"))
     check_text(failure_of(export, SITE))

@@ -7,7 +7,7 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
-from airflow_provider_visio.api.vizdom import ExportContract
+from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import UnexpectedReplyError, VisioProviderError
 from airflow_provider_visio.waiting import (
     PHOTO_REQUEST_PHASES,
@@ -29,7 +29,7 @@ from properties.values import KEY, json_object, json_value, leaf, state
 
 NOW = 1767225600.0
 PHASES = [*get_args(Phase), None]
-CONTRACT = ExportContract()
+CONTRACT = VizdomContract()
 IDS = st.text("ab1", min_size=1, max_size=3)
 
 known_word = st.sampled_from([*PHOTO_REQUEST_PHASES, "failed", "processing", "completed"])
