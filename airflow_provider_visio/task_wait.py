@@ -273,8 +273,8 @@ class PhotoRequestWait(TaskWait):
         from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
 
         return VisionoPhotoRequestTrigger(
-            self.conn_id,
             ids,
+            self.conn_id,
             deadline,
             self.poke_interval,
             min_dwell,
@@ -318,7 +318,7 @@ class ExportWait(TaskWait):
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
         from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger
 
-        return VizdomExportTrigger(self.conn_id, ids, deadline, self.poke_interval, min_dwell)
+        return VizdomExportTrigger(ids, self.conn_id, deadline, self.poke_interval, min_dwell)
 
     def _interval(self, rounds: int) -> float:
         return growing(self.poke_interval, rounds)

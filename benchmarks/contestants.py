@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
@@ -54,11 +53,12 @@ class Provider(Contestant):
         from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
 
         known = {"status": "pending", "created_at": wanted.created_at, "expires_at": wanted.expires_at}
-        more: dict[str, Any] = {}
-        if "states" in inspect.signature(VisionoPhotoRequestTrigger).parameters:
-            more["states"] = {wanted.id: known}
         return VisionoPhotoRequestTrigger(
-            f"{prefix}visiono_default", [wanted.id], None, INTERVAL, min_dwell=10.0, **more
+            [wanted.id],
+            f"{prefix}visiono_default",
+            poke_interval=INTERVAL,
+            min_dwell=10.0,
+            states={wanted.id: known},
         )
 
 

@@ -45,8 +45,8 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
     Fires once, with ``{"outcome": "done" | "failed" | "timeout" | "trouble", "arrived": [ids], "ended": {id: how},
     "waiting": [ids], "unknown": {id: word}, "trouble": ..., "deadline": ...}``; never with a link or an address.
 
-    :param visiono_conn_id: id of the Airflow connection.
     :param request_ids: ids of the requests.
+    :param visiono_conn_id: id of the Airflow connection.
     :param deadline: when to give up, in seconds since 1970, or None for never.
     :param poke_interval: seconds between two polls; the shortest of those who share a poll applies.
     :param min_dwell: seconds before which it does not fire.
@@ -61,8 +61,8 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
 
     def __init__(
         self,
-        visiono_conn_id: str,
         request_ids: list[str],
+        visiono_conn_id: str = "visiono_default",
         deadline: float | None = None,
         poke_interval: float = 60.0,
         min_dwell: float = 10.0,

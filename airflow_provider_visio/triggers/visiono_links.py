@@ -48,8 +48,8 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
     triggers for a link on a triggerer share one poll (Airflow 3.3), which reads the link's whole list of submissions: a
     call for each page of it, less often where there are several pages.
 
-    :param visiono_conn_id: id of the Airflow connection.
     :param link_id: id of the link.
+    :param visiono_conn_id: id of the Airflow connection.
     :param since: only what is submitted from then on: seconds since 1970, ISO 8601 text or a datetime with a zone; None
         for when it starts first.
     :param unique_value: only submissions with this value in the link's own field (``unique_field_label``).

@@ -30,8 +30,8 @@ class VizdomExportTrigger(Wait, BaseTrigger):
     :class:`~airflow_provider_visio.triggers.visiono.VisionoPhotoRequestTrigger`. An export takes minutes and no list of
     them is known, so each wait polls for itself; all of a triggerer do so through one client a connection.
 
-    :param vizdom_conn_id: id of the Airflow connection.
     :param export_ids: ids of the exports.
+    :param vizdom_conn_id: id of the Airflow connection.
     :param deadline: when to give up, in seconds since 1970, or None for never.
     :param poke_interval: seconds between the first two polls; later ones come up to 30 s apart.
     :param min_dwell: seconds before which it does not fire.
@@ -39,8 +39,8 @@ class VizdomExportTrigger(Wait, BaseTrigger):
 
     def __init__(
         self,
-        vizdom_conn_id: str,
         export_ids: list[str],
+        vizdom_conn_id: str = "vizdom_default",
         deadline: float | None = None,
         poke_interval: float = 2.0,
         min_dwell: float = 10.0,

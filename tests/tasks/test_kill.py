@@ -40,7 +40,7 @@ def airflow_says(monkeypatch):
 
 
 def kill(ids: list[str], *, cancel_on_kill: bool = True, task_instance: Any = TASK_INSTANCE) -> None:
-    trigger = VisionoPhotoRequestTrigger("visiono_default", ids, cancel_on_kill=cancel_on_kill)
+    trigger = VisionoPhotoRequestTrigger(ids, "visiono_default", cancel_on_kill=cancel_on_kill)
     trigger._task_instance = task_instance
     asyncio.run(trigger.on_kill())
 
@@ -104,7 +104,7 @@ def test_a_trigger_that_is_cancelled_while_it_takes_back_does_so_all_the_same(sa
         return {"r": {"t": "failed"}}
 
     async def killed_twice() -> None:
-        trigger = VisionoPhotoRequestTrigger("visiono_default", ids, cancel_on_kill=True)
+        trigger = VisionoPhotoRequestTrigger(ids, "visiono_default", cancel_on_kill=True)
         trigger._task_instance = TASK_INSTANCE
         kill = asyncio.create_task(trigger.on_kill())
         await asyncio.to_thread(asked.wait, 10)

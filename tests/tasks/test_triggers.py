@@ -16,8 +16,8 @@ from tasks.streams import ask, fire, fire_shared, shared_streams
 @pytest.mark.parametrize(
     "trigger",
     [
-        VisionoPhotoRequestTrigger("c", ["req_1"], 1.5, 60.0, 10.0),
-        VizdomExportTrigger("c", ["exp_1"], None, 2.0, 10.0),
+        VisionoPhotoRequestTrigger(["req_1"], "c", 1.5, 60.0, 10.0),
+        VizdomExportTrigger(["exp_1"], "c", None, 2.0, 10.0),
     ],
     ids=lambda trigger: type(trigger).__name__,
 )
@@ -40,7 +40,7 @@ def test_the_queue_of_the_task_is_kept():
 def test_the_event_carries_ids_and_statuses_only(sandbox):
     (request_id,) = ask(1)
     sandbox.act(request_id, "submit")
-    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0))
     assert event == {
         "outcome": "done",
         "arrived": [request_id],
@@ -57,20 +57,20 @@ def test_it_does_not_fire_before_its_dwell(sandbox, clock):
     (request_id,) = ask(1)
     sandbox.act(request_id, "submit")
     before = clock.now()
-    fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 12.0))
+    fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 12.0))
     assert clock.now() - before == pytest.approx(12.0)
 
 
 def test_the_deadline_is_on_the_wall_clock(sandbox, clock):
     (request_id,) = ask(1)
-    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 100, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", clock.now() + 100, 30, 0))
     assert (event["outcome"], event["waiting"]) == ("timeout", [request_id])
     assert sandbox.count("visiono", "GET /photo-requests/{id}") in {4, 5}
 
 
 def test_a_deadline_that_passed_while_nobody_ran_it_ends_at_the_first_look(sandbox, clock):
     (request_id,) = ask(1)
-    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() - 5, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", clock.now() - 5, 30, 0))
     assert event["outcome"] == "timeout"
 
 
@@ -79,7 +79,7 @@ def test_four_failures_in_a_row_are_borne_and_said(sandbox, caplog):
     sandbox.act(request_id, "submit")
     sandbox.fault("visiono", "status", status=503, times=4)
     with caplog.at_level(logging.WARNING):
-        event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+        event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0))
     assert event["outcome"] == "done"
     assert "Poll failed (4 of 5 in a row): ServiceError (503)" in caplog.text
 
@@ -88,7 +88,7 @@ def test_four_failures_in_a_row_are_borne_and_said(sandbox, caplog):
 def test_the_fifth_failure_in_a_row_ends_the_wait(sandbox, kind):
     (request_id,) = ask(1)
     sandbox.fault("visiono", kind, **({"status": 502} if kind in {"status", "empty"} else {}))
-    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0))
     assert event["outcome"] == "trouble"
     assert event["waiting"] == [request_id]
     assert sandbox.count("visiono", "GET /photo-requests/{id}") == 5
@@ -98,7 +98,7 @@ def test_a_good_poll_between_resets_the_count(sandbox, clock):
     (request_id,) = ask(1)
     for skip in (0, 5):
         sandbox.fault("visiono", "status", status=503, times=4, skip=skip)
-    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 300, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", clock.now() + 300, 30, 0))
     assert event["outcome"] == "timeout"
 
 
@@ -106,7 +106,7 @@ def test_a_refusal_with_429_is_waited_out_and_is_no_failure(sandbox, clock):
     (request_id,) = ask(1)
     sandbox.act(request_id, "submit")
     sandbox.fault("visiono", "rate_limit", retry_after=77, times=6)
-    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0))
     assert event["outcome"] == "done"
     assert len([pause for pause in clock.pauses if pause > 60]) == 6
 
@@ -114,7 +114,7 @@ def test_a_refusal_with_429_is_waited_out_and_is_no_failure(sandbox, clock):
 def test_a_key_that_stays_refused_ends_the_wait_at_once(sandbox):
     (request_id,) = ask(1)
     sandbox.keys(visiono=["another"])
-    event = fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0))
     assert (event["outcome"], event["trouble"]) == ("trouble", "AuthenticationError (401)")
     assert (
         sandbox.count("visiono", "GET /photo-requests/{id}") == 2
@@ -122,13 +122,13 @@ def test_a_key_that_stays_refused_ends_the_wait_at_once(sandbox):
 
 
 def test_a_missing_connection_ends_the_wait(sandbox):
-    event = fire(VisionoPhotoRequestTrigger("nobody", ["req_1"], None, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger(["req_1"], "nobody", None, 30, 0))
     assert (event["outcome"], event["trouble"]) == ("trouble", "AirflowNotFoundException")
 
 
 def test_polls_are_spread(sandbox, clock):
     (request_id,) = ask(1)
-    fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 300, 30, 0))
+    fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", clock.now() + 300, 30, 0))
     polls = [pause for pause in clock.pauses if pause and pause != 300]
     assert len(set(polls)) > 3
     assert all(27 <= pause <= 33 for pause in polls)
@@ -137,7 +137,7 @@ def test_polls_are_spread(sandbox, clock):
 def test_an_export_is_polled_less_and_less_often(sandbox, clock):
     sandbox.settings(export_seconds=200)
     export_id = VizdomHook().create_export("dash_abc123", "pdf")["id"]
-    event = fire(VizdomExportTrigger("vizdom_default", [export_id], None, 2.0, 0))
+    event = fire(VizdomExportTrigger([export_id], "vizdom_default", None, 2.0, 0))
     assert event["arrived"] == [export_id]
     polls = [pause for pause in clock.pauses if pause]
     assert polls[0] < 2.3
@@ -150,7 +150,7 @@ def test_an_export_whose_words_were_replaced_is_judged_by_them(sandbox, connecti
     )
     export_id = VizdomHook().create_export("dash_abc123", "pdf")["id"]
     sandbox.advance(1)
-    event = fire(VizdomExportTrigger("vizdom_default", [export_id], None, 0.5, 0))
+    event = fire(VizdomExportTrigger([export_id], "vizdom_default", None, 0.5, 0))
     assert event["outcome"] == "done"
 
 
@@ -161,7 +161,7 @@ def test_two_hundred_waits_share_one_poll(sandbox):
     for request_id in ids:
         sandbox.act(request_id, "submit")
     sandbox.control("DELETE", "/counters")
-    triggers = [VisionoPhotoRequestTrigger("visiono_default", [i], None, 30, 0) for i in ids]
+    triggers = [VisionoPhotoRequestTrigger([i], "visiono_default", None, 30, 0) for i in ids]
     events = asyncio.run(fire_shared(triggers))
     assert [event["arrived"] for event in events] == [[i] for i in ids]
     assert sandbox.count("visiono", "GET /photo-requests") <= 4
@@ -175,7 +175,7 @@ def test_one_wait_s_end_does_not_touch_the_others(sandbox):
     sandbox.act(expired, "expire")
     sandbox.act(submitted, "submit")
     triggers = [
-        VisionoPhotoRequestTrigger("visiono_default", [i], None, 30, 0)
+        VisionoPhotoRequestTrigger([i], "visiono_default", None, 30, 0)
         for i in (deleted, expired, submitted, nobody)
     ]
     events = asyncio.run(fire_shared(triggers))
@@ -198,8 +198,8 @@ def test_a_wait_that_joins_later_learns_what_was_learnt_before(sandbox, clock):
                 yield event
 
     triggers = [
-        VisionoPhotoRequestTrigger("visiono_default", [first, second], clock.now() + 50, 300, 0),
-        Late("visiono_default", [first], None, 300, 0),
+        VisionoPhotoRequestTrigger([first, second], "visiono_default", clock.now() + 50, 300, 0),
+        Late([first], "visiono_default", None, 300, 0),
     ]
     events = asyncio.run(fire_shared(triggers))
     assert [event["outcome"] for event in events] == ["timeout", "done"]
@@ -209,12 +209,12 @@ def test_a_wait_that_joins_later_learns_what_was_learnt_before(sandbox, clock):
 @shared_streams
 def test_connections_do_not_share(sandbox, connection):
     connection("visiono_other", sandbox.visiono_url, sandbox.visiono_key)
-    one = VisionoPhotoRequestTrigger("visiono_default", ["a"])
+    one = VisionoPhotoRequestTrigger(["a"], "visiono_default")
     assert (
         one.shared_stream_key()
-        == VisionoPhotoRequestTrigger("visiono_default", ["b"], 5.0, 9).shared_stream_key()
+        == VisionoPhotoRequestTrigger(["b"], "visiono_default", 5.0, 9).shared_stream_key()
     )
-    assert one.shared_stream_key() != VisionoPhotoRequestTrigger("visiono_other", ["a"]).shared_stream_key()
+    assert one.shared_stream_key() != VisionoPhotoRequestTrigger(["a"], "visiono_other").shared_stream_key()
 
 
 def test_what_a_broken_off_sweep_learnt_is_kept_and_the_rest_comes_next(sandbox, clock):
@@ -224,7 +224,7 @@ def test_what_a_broken_off_sweep_learnt_is_kept_and_the_rest_comes_next(sandbox,
     # Three calls go through, then the limit is reached, again and again: no sweep of five is ever whole.
     for skip in (3, 6, 9):
         sandbox.fault("visiono", "rate_limit", method="GET", retry_after=5, times=1, skip=skip)
-    event = fire(VisionoPhotoRequestTrigger("visiono_default", ids, clock.now() + 900, 30, 0))
+    event = fire(VisionoPhotoRequestTrigger(ids, "visiono_default", clock.now() + 900, 30, 0))
     assert (event["outcome"], sorted(event["arrived"])) == ("done", sorted(ids))
     assert sandbox.count("visiono", "GET /photo-requests/{id}") <= 12
 
@@ -232,14 +232,14 @@ def test_what_a_broken_off_sweep_learnt_is_kept_and_the_rest_comes_next(sandbox,
 def test_a_pause_that_the_service_asked_for_is_kept_to(sandbox, clock):
     (request_id,) = ask(1)
     sandbox.fault("visiono", "rate_limit", retry_after=100, times=3)
-    fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 400, 1, 0))
+    fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", clock.now() + 400, 1, 0))
     assert len([pause for pause in clock.pauses if 100 <= pause <= 110]) == 3
 
 
 def test_a_nonsensical_pause_does_not_freeze_the_poll(sandbox, clock):
     (request_id,) = ask(1)
     sandbox.fault("visiono", "rate_limit", retry_after=1_000_000, times=1)
-    fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], clock.now() + 5000, 30, 0))
+    fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", clock.now() + 5000, 30, 0))
     assert max(clock.pauses) < 4000
 
 
@@ -248,7 +248,7 @@ def test_failed_polls_are_minutes_apart_not_seconds(sandbox, clock):
     sandbox.fault("visiono", "status", status=503)
     started = clock.now()
     assert (
-        fire(VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 1, 0))["outcome"] == "trouble"
+        fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 1, 0))["outcome"] == "trouble"
     )
     assert clock.now() - started > 60
 
@@ -259,7 +259,7 @@ def test_waits_that_share_no_poll_ask_for_their_own_ids_only(sandbox):
         sandbox.act(request_id, "submit")
 
     async def alone(request_id: str) -> list[Any]:
-        trigger = VisionoPhotoRequestTrigger("visiono_default", [request_id], None, 30, 0)
+        trigger = VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0)
         return [event.payload async for event in trigger.run()]
 
     async def together() -> list[Any]:
