@@ -147,13 +147,15 @@ class VisioBaseHook(BaseHook):
         """
         Iterate over the items of any list, through all pages, with this hook's authentication, retry and errors.
 
+        The items are objects; what comes as a list of something else, such as names, :meth:`request` returns.
+
         :param method: the HTTP method, ``GET`` for nearly every list.
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
         :param params: query parameters of the first page; the others get them, too. As for :meth:`request`.
         :param limit: stop after so many items.
         :raises InvalidRequestError: the path has a ``#``.
         :raises VisioProviderError: the typed error that a reply means; as the items are taken, not before.
-        :raises UnexpectedReplyError: the reply's ``data`` is not a list.
+        :raises UnexpectedReplyError: the reply's ``data`` is not a list of objects.
         """
         return self.get_conn().pages(replace(_any_call(method, path, params), needs_data=True), limit=limit)
 

@@ -228,7 +228,7 @@ class VisionoLinksMixin(VisionoBaseHook):
             photos = api.photos_of_link(data, link)
             fresh = pages.take({"data": photos, **about})
             found += fresh
-            if pages.cut or (not fresh and _says_more(**about)):
+            if pages.cut or (not fresh and pages.next is None and _says_more(**about)):
                 raise unexpected(request, client.site, pages.cut or _SHORT)
             if pages.guessing:
                 # It does not say where the next page is, so this is the last, unless it counts more.

@@ -132,7 +132,7 @@ def test_a_post_whose_reply_is_lost_is_not_repeated(sandbox, hook):
 
 
 @BOTH
-@pytest.mark.parametrize("data", [{"a": 1}, "x", 5])
+@pytest.mark.parametrize("data", [{"a": 1}, "x", 5, ["photo_request.created"], [{"id": 1}, None]])
 def test_what_is_no_list_has_no_pages(serve, connection, hook, data):
     server = serve(Answer(200, {"data": data}))
     with pytest.raises(UnexpectedReplyError, match="than a list"):
@@ -196,3 +196,15 @@ def test_a_fragment_is_refused(connection, hook):
     for way in (ours.request, ours.request_pages):
         with pytest.raises(InvalidRequestError, match=r"path: .*#"):
             way("GET", "/x?a=1#top")
+
+
+def test_a_parameter_with_a_list_goes_with_each_page(serve, connection):
+    """Also where the service says itself how the next page is asked for."""
+    following = "https://api.visio.now/v1/x?tag=a&tag=b&page=2"
+    server = serve(
+        Answer(200, {"data": [{"id": 1}], "links": {"next": following}}),
+        Answer(200, {"data": [{"id": 2}], "links": {"next": None}}),
+    )
+    hook = VisionoHook(connection("my_visiono", server.url, "key12345"))
+    assert len(list(hook.request_pages("GET", "/x", params={"tag": ["a", "b"]}))) == 2
+    assert [one.path for one in server.received] == ["/v1/x?tag=a&tag=b", "/v1/x?tag=a&tag=b&page=2"]

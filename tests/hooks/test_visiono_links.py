@@ -250,6 +250,12 @@ def test_photos_are_never_fewer_than_the_service_says(serve, connection, pages):
         pages_of_photos(serve, connection, *pages)
 
 
+def test_an_empty_page_of_photos_does_not_end_them(serve, connection):
+    pages = (page_of(1, **NEXT), page_of(links={"next": "?page=3"}), page_of(2, links={"next": None}))
+    found, asked = pages_of_photos(serve, connection, *pages)
+    assert (found, len(asked)) == (["ps_1", "ps_2"], 3)
+
+
 def test_a_count_of_submissions_is_no_count_of_photos(serve, connection):
     body = {"submissions": [{"id": "pls_1", "photos": [PHOTO, {**PHOTO, "id": "ps_2"}]}]}
     found, asked = pages_of_photos(serve, connection, {"data": body, "meta": {"total": 1}})
