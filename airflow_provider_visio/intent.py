@@ -198,17 +198,17 @@ def existing_step(
     :param over: whether that try got what it wanted.
     :param final: the ends that a retry has to live with.
     :param foreign: whether it may have been asked of somebody else: the index of a mapped task stands for another entry
-        once the list that it is mapped over has changed.
+        once the list that it is mapped over has changed. Who stands there now may have been asked under another index.
     """
     is_open = phase in {None, "open"}
     if not cleared:
         if foreign and (is_open or phase == "arrived"):
             return "fail"
         return "reuse" if is_open or phase == "arrived" or phase in final else "ask"
+    if foreign and on_existing != "replace" and (is_open or phase in final or (phase == "arrived" and not over)):
+        return "fail"
     if not is_open and (phase != "arrived" or over):
         return "ask"
-    if foreign and on_existing != "replace":
-        return "fail"
     if is_open:
         return on_existing
     # What has arrived and was not fetched yet would be lost, were it asked for again.

@@ -355,6 +355,26 @@ def test_a_mapped_task_whose_list_has_changed_takes_nobody_else_s_request(sandbo
     assert defer(bob(on_existing="replace")) != hers
 
 
+@pytest.mark.parametrize("end", ["expire", "cancel", "delete"])
+def test_a_mapped_list_in_another_order_asks_nobody_who_is_asked_already(sandbox, run_task, end):
+    def at(index: int, who: str, earlier: Any = None, **more: Any) -> Any:
+        task = run_task(ask(instructions=who, **more), earlier, cleared=earlier is not None)
+        task.map_index = index
+        return task
+
+    mary, bob = at(0, "Mary"), at(1, "Bob")
+    hers, his = defer(mary), defer(bob)
+    sandbox.act(hers, end)
+    for index, who, earlier in ((0, "Bob", mary), (1, "Mary", bob)):
+        with pytest.raises(VisioProviderError, match="of somebody else.*on_existing='replace'"):
+            defer(at(index, who, earlier))
+    assert made(sandbox) == [hers, his]
+    again = at(0, "Mary", mary)
+    assert defer(again) not in (hers, his), "with the list as it was, she is asked anew"
+    defer(at(0, "Mary, please", again, on_existing="replace"))
+    assert len(made(sandbox)) == 4
+
+
 def test_the_user_s_metadata_is_kept_beside_the_tag(sandbox, run_task):
     request_id = defer(run_task(ask(metadata={"claim": "C-1"})))
     metadata = sandbox.control("GET", f"/photo-requests/{request_id}")["metadata"]
