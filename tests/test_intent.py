@@ -86,7 +86,12 @@ def test_what_clearing_means(phase, over, step, on_existing):
         ("arrived", False, "fail", "fail"),
         ("arrived", False, "replace", "ask"),
         ("arrived", True, "reuse", "ask"),
-        *[(phase, over, how, "fail") for phase in ENDS for over in (True, False) for how in ("reuse", "fail")],
+        *[
+            (phase, over, how, "fail")
+            for phase in ENDS
+            for over in (True, False)
+            for how in ("reuse", "fail")
+        ],
         ("expired", False, "replace", "ask"),
     ],
 )

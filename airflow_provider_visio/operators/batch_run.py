@@ -19,18 +19,16 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.intent import (
     ASK_KEY,
-    IN_FLIGHT,
     INPUT_KEY,
     TASK_KEY,
     Intent,
     existing_step,
-    in_flight,
     liveliest,
     run_of,
     was_cleared,
 )
 from airflow_provider_visio.operators.batch_book import Book
-from airflow_provider_visio.operators.look_again import looks
+from airflow_provider_visio.operators.look_again import Patience, looks
 from airflow_provider_visio.operators.once import SLACK, due
 from airflow_provider_visio.waiting import photo_request_phase
 
@@ -81,8 +79,7 @@ class BatchRun:
         self._broke_before = self._last_chance = False
         # Whether the service has answered as it should in this try, so that it is not down as a whole.
         self._works = False
-        site = hook.get_conn().site
-        self._in_flight = in_flight(site.rate_limit_wait)
+        self._patience = Patience.of(hook.get_conn().site)
         self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
 
     def make(self) -> tuple[dict[str, tuple[str, str | None]], dict[str, str]]:
@@ -192,7 +189,7 @@ class BatchRun:
         book = self._book
         log.warning("%s Looking now what was made.", error or "The reply does not tell of all requests.")
         try:
-            self._look_up(clock.now() + IN_FLIGHT)
+            self._look_up(clock.now() + self._patience.lost)
         except VisioProviderError as problem:
             raise self._saying(
                 problem,
@@ -257,7 +254,7 @@ class BatchRun:
             if first and tried:
                 self._adopt(cleared=cleared)
             elif book.pending and book.head is not None:
-                self._look_up(book.head.asked_at + self._in_flight)
+                self._look_up(book.head.asked_at + self._patience.meant)
                 book.rest()
             if not first and cleared:
                 self._after_clear()
@@ -272,7 +269,7 @@ class BatchRun:
         """Take up, by their tags alone, what earlier tries have made that wrote nothing down."""
         book = self._book
         # With a store, whatever was asked was written down first; without, it may have been asked just now.
-        until = clock.now() + (0.0 if book.lasts else self._in_flight)
+        until = clock.now() + (0.0 if book.lasts else self._patience.meant)
         wanted = {item.key for item in self._items}
         found: dict[str, list[Mapping[str, Any]]] = {}
         for _ in looks(until):

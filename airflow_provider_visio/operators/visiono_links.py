@@ -113,6 +113,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         return _link_output(link)
 
     def _link(self, context: Context, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.once import Calls
 
         hook, store = self.hook, StateStore(context)
@@ -175,7 +176,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 look_up=look_up,
                 phase_of=_phase,
                 discard=discard,
-                turn=hook.get_conn().site.rate_limit_wait,
+                patience=Patience.of(hook.get_conn().site),
                 change=change,
             )
         )

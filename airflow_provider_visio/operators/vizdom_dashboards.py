@@ -68,6 +68,7 @@ class VizdomCreateDashboardOperator(VizdomOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the dashboard, unless it was made."""
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.named import Named
         from airflow_provider_visio.operators.once import Once
 
@@ -84,7 +85,7 @@ class VizdomCreateDashboardOperator(VizdomOperator):
             Once(context, asked, self.on_existing),
             make,
             discard=None,
-            turn=hook.get_conn().site.rate_limit_wait,
+            patience=Patience.of(hook.get_conn().site),
         )
         remember_link(context, hook.dashboard_url(found["id"]))
         kept = ("id", "name", "created_at")

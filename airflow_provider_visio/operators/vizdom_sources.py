@@ -95,6 +95,7 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Connect the data source, unless it was connected."""
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.named import Named
         from airflow_provider_visio.operators.once import Once
 
@@ -113,7 +114,7 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
             Once(context, asked, self.on_existing),
             make,
             discard=hook.delete_data_source,
-            turn=hook.get_conn().site.rate_limit_wait,
+            patience=Patience.of(hook.get_conn().site),
         )
         kept = ("id", "name", "type", "status", "created_at")
         return {name: found[name] for name in kept if found.get(name) is not None}

@@ -297,6 +297,42 @@ def test_a_call_that_had_to_wait_for_its_turn_is_waited_for_longer(
     assert len(made(sandbox)) == 1
 
 
+@pytest.mark.parametrize(
+    ("extra", "after"),
+    [({"timeout": 300}, 290), ({"max_attempts": 10, "connect_timeout": 60}, 650)],
+    ids=["for the reply", "for a connection"],
+)
+def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
+    sandbox, first, run_task, monkeypatch, later, connection, extra, after
+):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, **extra)
+    task = first(ask())
+    real = VisionoHook.create_photo_request
+
+    def die(self, *args, **kwargs):
+        later(after, lambda: real(self, *args, **kwargs))
+        raise KeyboardInterrupt
+
+    dies(task, monkeypatch, die)
+    assert [defer(run_task(ask(), task))] == made(sandbox)
+
+
+def test_a_call_whose_connection_breaks_off_early_is_waited_for_as_long(
+    sandbox, first, monkeypatch, later, connection
+):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, timeout=300)
+    real = VisionoHook.create_photo_request
+
+    def late(self, *args, **kwargs):
+        later(250, lambda: real(self, *args, **kwargs))
+        raise ConnectionFailedError("Visiono gave no reply.", ambiguous=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "create_photo_request", late)
+        request_id = defer(first(ask()))
+    assert made(sandbox) == [request_id]
+
+
 def test_execution_timeout_of_a_blocking_wait_counts_from_the_start_of_the_try(sandbox, run_task, clock):
     task = run_task(ask(deferrable=False))
     sandbox.fault("visiono", "rate_limit", method="POST", retry_after=60, times=1)
