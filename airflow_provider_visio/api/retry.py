@@ -33,7 +33,7 @@ LIMIT_BACKOFF_CAP = 60.0
 
 def longest_backoff(max_attempts: int) -> float:
     """Return the seconds that a call may pause between its attempts, refusals with 429 not counted."""
-    return sum(min(BACKOFF_CAP, BACKOFF_START * 2 ** min(number, 10)) for number in range(max_attempts - 1))
+    return sum(min(BACKOFF_CAP, BACKOFF_START * 2.0 ** min(number, 10)) for number in range(max_attempts - 1))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tasks.test_batch import ask, made, people, words
 
 
 def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
-    sandbox, run_task, monkeypatch, later, connection
+    sandbox, run_task, monkeypatch, clock, later, connection
 ):
     connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, timeout=300)
     task = run_task(ask(batch=True))
@@ -26,4 +26,5 @@ def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
         with pytest.raises(KeyboardInterrupt):
             task.run()
     run_task(ask(batch=True), task).run()
+    clock.sleep(300)
     assert made(sandbox) == words(people(12))
