@@ -14,7 +14,7 @@ from airflow_provider_visio.exceptions import PhotoRequestFailedError
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from airflow.sdk import ObjectStoragePath
 
@@ -226,10 +226,9 @@ class VisionoLinksMixin(VisionoBaseHook):
             # A reply without an envelope has its own words about pages.
             about = {name: envelope[name] or _dict(data.get(name)) for name in ("links", "meta")}
             photos = api.photos_of_link(data, link)
-            fresh = pages.take({"data": photos, **about})
-            found += fresh
-            if pages.cut or (not fresh and pages.next is None and _says_more(**about)):
-                raise unexpected(request, client.site, pages.cut or _SHORT)
+            found += pages.take({"data": photos, **about})
+            if pages.cut:
+                raise unexpected(request, client.site, pages.cut)
             if pages.guessing:
                 # It does not say where the next page is, so this is the last, unless it counts more.
                 total = about["meta"].get("total")
@@ -255,9 +254,3 @@ class VisionoLinksMixin(VisionoBaseHook):
 
 def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _says_more(links: Mapping[str, Any], meta: Mapping[str, Any]) -> bool:
-    page, last = meta.get("current_page"), meta.get("last_page")
-    numbered = isinstance(page, int) and isinstance(last, int) and page < last
-    return bool(links.get("next") or meta.get("next_cursor") or numbered)
