@@ -108,20 +108,19 @@ class VisionoLinksMixin(VisionoBaseHook):
         return self.get_conn().pages(request, limit=limit)
 
     def list_permanent_link_photos(
-        self, link_id: str, *, submission_id: str | None = None
+        self, link_id: str, *, submission_ids: Collection[str] | None = None
     ) -> list[LinkPhoto]:
         """
         Return the photos that came through a link, each with a signed link that lapses (source: plugin).
 
         Do not keep the signed links: call again for fresh ones.
 
-        :param submission_id: only those of this submission.
+        :param submission_ids: only those of these submissions: ids, or one id; None for all.
         :return: photos as of :meth:`VisionoHook.list_photos`, and ``submission_id``.
         :raises NotFoundError: there is no such permanent link, or this service does not have the call.
         :raises UnexpectedReplyError: the service does not tell which submission a photo belongs to, and one was named.
         """
-        wanted = None if submission_id is None else {check_id(submission_id, "submission_id")}
-        return self._photos_of_link(link_id, wanted)
+        return self._photos_of_link(link_id, _checked(submission_ids))
 
     def get_permanent_link_download_urls(self, link_id: str) -> dict[str, Any]:
         """
@@ -158,7 +157,7 @@ class VisionoLinksMixin(VisionoBaseHook):
 
         :param link_id: id of the link.
         :param destination: an object store's URL, such as ``s3://bucket/photos``, or an absolute path.
-        :param submission_ids: only the photos of these submissions; None for all that have come so far.
+        :param submission_ids: only the photos of these submissions: ids, or one id; None for all that have come so far.
         :return: the manifest, as of :meth:`VisionoHook.download_photos`, with ``submission_id`` for each file.
         :raises PhotoRequestFailedError: nothing was submitted yet, or one of the submissions has no photos.
         :raises TransferError: a file could not be fetched, verified or stored; the others stay.
@@ -166,9 +165,7 @@ class VisionoLinksMixin(VisionoBaseHook):
         from airflow_provider_visio.transfer import store
 
         folder = folder_at(destination, link_id)
-        wanted = (
-            None if submission_ids is None else {check_id(one, "submission_ids") for one in submission_ids}
-        )
+        wanted = _checked(submission_ids)
         link = self.get_permanent_link(link_id)
         photos = self._photos_of_link(link_id, wanted, link)
         lacking = sorted((wanted or set()) - {photo["submission_id"] for photo in photos})
@@ -250,6 +247,14 @@ class VisionoLinksMixin(VisionoBaseHook):
             f"from list_permanent_link_submissions(). [connection {self.conn_id}]",
             conn_id=self.conn_id,
         )
+
+
+def _checked(submission_ids: Collection[str] | None) -> set[str] | None:
+    if submission_ids is None:
+        return None
+    # A text is a collection, too: of letters, each of which could be an id.
+    ids = [submission_ids] if isinstance(submission_ids, str) else submission_ids
+    return {check_id(one, "submission_ids") for one in ids}
 
 
 def _dict(value: object) -> dict[str, Any]:
