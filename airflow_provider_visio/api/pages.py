@@ -89,7 +89,7 @@ class Pages:
         if self._idle and self.guessing:
             self.guessing = False
         elif self._idle and _query(following) in self._calls:
-            # Leads back to where it was: the end, unless the service sends what it sent before and says that more follow.
+            # It leads back: the end, unless the service sent what it had sent before, for then it keeps more from us.
             if again:
                 self._end("gives a page of a list once more in place of the next")
         elif self._idle > MAX_IDLE:

@@ -191,11 +191,34 @@ def test_a_query_in_the_path_is_sent_as_parameters(serve, connection, hook, path
 
 
 @BOTH
-def test_a_fragment_is_refused(connection, hook):
-    ours = hook(connection(f"my_{SERVICE[hook]}", "https://example.com", "key12345"))
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/x?a=1#top", "#"),
+        ("https://api.visio.now/v1/photo-requests?page=2", "whole URL"),
+        ("//api.visio.now/v1/photo-requests", "whole URL"),
+        ("/../../x", r"\.\."),
+        ("..", r"\.\."),
+        ("/a/%2e%2E/x", r"\.\."),
+        ("/a%2f..%2fx?b=c", r"\.\."),
+        ("/a/./x", r"'\.'"),
+    ],
+)
+def test_a_path_that_leads_elsewhere_is_refused(serve, connection, hook, path, why):
+    server = serve(Answer(200, {"data": []}))
+    ours = hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345"))
     for way in (ours.request, ours.request_pages):
-        with pytest.raises(InvalidRequestError, match=r"path: .*#"):
-            way("GET", "/x?a=1#top")
+        with pytest.raises(InvalidRequestError, match=f"path: .*{why}"):
+            way("GET", path)
+    assert server.received == []
+
+
+@BOTH
+@pytest.mark.parametrize("path", ["/x?next=https://a.example/../b", "/a..b/.c/d.", "/v1.2/x%3A%2F%2Fy"])
+def test_dots_and_addresses_that_lead_nowhere_are_sent(serve, connection, hook, path):
+    server = serve(Answer(200, {"data": []}))
+    hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")).request("GET", path)
+    assert urlsplit(server.received[0].path).path == f"/v1{urlsplit(path).path}"
 
 
 def test_a_parameter_with_a_list_goes_with_each_page(serve, connection):
