@@ -143,7 +143,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         def look_up(mark: dict[str, str], since: float | None) -> list[Mapping[str, Any]]:
             asked_as = mark.get(ASK_KEY)
             return find_link(
-                hook.list_permanent_links(),
+                hook.list_permanent_links(whole=True),
                 mark,
                 whole,
                 since,
@@ -157,7 +157,8 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
             except NotFoundError:
                 # A proxy can send a 404, too: the list must work, and not have it.
                 gone = {"id": link_id, "status": "deleted"}
-                return next((link for link in hook.list_permanent_links() if link["id"] == link_id), gone)
+                links = hook.list_permanent_links(whole=True)
+                return next((link for link in links if link["id"] == link_id), gone)
 
         def change(link: Mapping[str, Any]) -> Mapping[str, Any]:
             changes = dict(whole)

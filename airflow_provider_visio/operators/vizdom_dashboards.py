@@ -81,7 +81,7 @@ class VizdomCreateDashboardOperator(VizdomOperator):
             return made
 
         asked = {"name": self.name, "description": self.description, "fields": self.fields}
-        found = Named(context, self.name, hook.list_dashboards).get(
+        found = Named(context, self.name, lambda: hook.list_dashboards(whole=True)).get(
             Once(context, asked, self.on_existing),
             make,
             discard=None,
