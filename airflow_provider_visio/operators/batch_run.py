@@ -11,8 +11,10 @@ from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, NO_MAIL_ADVICE, 
 from airflow_provider_visio.api.photo_request import check_fields
 from airflow_provider_visio.batch import by_key, dropped, groups, matched, reason_in, reason_of, refused
 from airflow_provider_visio.exceptions import (
+    AuthenticationError,
     InvalidRequestError,
     NotFoundError,
+    RateLimitedError,
     ServiceError,
     UnexpectedReplyError,
     VisioProviderError,
@@ -154,7 +156,6 @@ class BatchRun:
             if error.ambiguous:
                 self._after_silence(group, error)
                 return
-            book.rest()
             self._after_refusal(group, error)
             return
         self._broke_before, self._works = False, True
@@ -183,23 +184,32 @@ class BatchRun:
         )
 
     def _after_refusal(self, group: Sequence[Item], error: VisioProviderError) -> None:
-        together = len(group) > 1
+        book, together = self._book, len(group) > 1
+        if not together or isinstance(error, AuthenticationError | NotFoundError | RateLimitedError):
+            book.rest()
         if together and (isinstance(error, NotFoundError) or error.status == 405):
+            book.rest()
             log.info("The service has no call for several requests; they are made one by one. (%s)", error)
             self._together, self._done["singly"] = False, True
             self._send(group)
         elif isinstance(error, InvalidRequestError) and error.status in _OF_ONE:
             self._broke_before, self._works = False, True
             self._prohibited.update(no_mail(error.fields))
-            self._refused.update(refused(group, error))
-            rest = self._unrefused(group)
-            # The service made none of them. Where it does not say which it refuses, each is asked for by itself.
-            if len(rest) < len(group):
+            left = list(group)
+            if together:
+                # Nobody knows whether it makes all or none of them (assumed), so it may have made those before.
+                unmade = self._unmade(clock.now(), error)
+                left = [item for item in group if item.key in unmade]
+            bad = refused(group, error)
+            self._refused.update({item.key: bad[item.key] for item in left if item.key in bad})
+            rest = self._unrefused(left)
+            # Where it does not say which it refuses, each is asked for by itself.
+            if len(rest) < len(left):
                 self._send(rest)
             else:
                 for item in rest:
                     self._send([item])
-                if all(self._book.entries[item.key] for item in rest):
+                if len(left) == len(group) and all(book.entries[item.key] for item in rest):
                     log.info(
                         "The service takes each of them, but not together; the others are made one by one."
                     )
@@ -209,17 +219,8 @@ class BatchRun:
 
     def _after_silence(self, group: Sequence[Item], error: VisioProviderError | None) -> None:
         """Find out what a call has made of which there was no, or not the whole, reply."""
-        book = self._book
         log.warning("%s Looking now what was made.", error or "The reply does not tell of all requests.")
-        try:
-            self._look_up(clock.now() + self._patience.lost)
-        except VisioProviderError as problem:
-            raise self._saying(
-                problem,
-                f"So it is not known whether {len(book.pending)} photo request(s) were made; the next try looks.",
-            ) from error
-        missing = set(book.pending)
-        book.rest()
+        missing = self._unmade(clock.now() + self._patience.lost, error)
         if not missing:
             return
         if len(group) == 1 and isinstance(error, ServiceError) and self._is_put_off(group[0], error):
@@ -231,6 +232,20 @@ class BatchRun:
         for item in group:
             if item.key in missing:
                 self._send([item])
+
+    def _unmade(self, until: float, error: VisioProviderError | None) -> set[str]:
+        """Return which of those on their way are not in the service's list by a time, so were not made."""
+        book = self._book
+        try:
+            self._look_up(until)
+        except VisioProviderError as problem:
+            raise self._saying(
+                problem,
+                f"So it is not known whether {len(book.pending)} photo request(s) were made; the next try looks.",
+            ) from error
+        missing = set(book.pending)
+        book.rest()
+        return missing
 
     def _is_put_off(self, item: Item, error: ServiceError) -> bool:
         """Decide whether to go on without one, for it may be what the service breaks at; or the service is down."""
@@ -311,15 +326,14 @@ class BatchRun:
         book = self._book
         assert book.head is not None  # noqa: S101  for mypy
         if book.made:
-            found = self._hook.find_photo_requests({TASK_KEY: self._task}, since=book.head.began - SLACK)
-            self._judge({str(one["id"]): one for one in found}, over=book.head.over)
+            # By their ids, for somebody may have changed their metadata.
+            found = self._hook.list_made_since(book.head.began - SLACK)
+            self._judge({one["id"]: one for one in found}, over=book.head.over)
 
     def _judge(self, states: Mapping[str, Mapping[str, Any]], *, over: bool) -> None:
         book, steps = self._book, dict[str, str]()
         for key, (request_id, _) in book.made.items():
-            # The list works and does not have it, so it is gone.
-            state = states.get(request_id, {"status": "deleted"})
-            phase = photo_request_phase(state, now=clock.now())
+            phase = photo_request_phase(states.get(request_id) or self._missing(request_id), now=clock.now())
             steps[key] = existing_step(phase, self._on_existing, cleared=True, over=over, final=())
         still_open = [key for key, step in steps.items() if step == "fail"]
         if still_open:
@@ -331,6 +345,13 @@ class BatchRun:
             )
         self._discard([key for key, step in steps.items() if step == "replace"])
         book.forget([key for key, step in steps.items() if step in {"ask", "replace"}])
+
+    def _missing(self, request_id: str) -> Mapping[str, Any]:
+        """Return how one is doing that the list, which works, does not have."""
+        try:
+            return self._hook.get_photo_request(request_id)
+        except NotFoundError:
+            return {"status": "deleted"}
 
     def _discard(self, keys: Collection[str]) -> None:
         for key in keys:
