@@ -54,7 +54,9 @@ def test_rows_that_may_be_empty_are_those_that_a_connection_may_empty():
     """Of the names of fields; a list of words may always be empty, a verb and a path never."""
     (lines_of_rows,) = (lines[1:] for lines in tables() if lines[0][0] == "name")
     fields = {
-        name.strip("`"): taken.endswith("; may be empty") for name, taken, *_ in lines_of_rows if "_field`" in name
+        name.strip("`"): taken.endswith("; may be empty")
+        for name, taken, *_ in lines_of_rows
+        if "_field`" in name
     }
     assert {True, False} == set(fields.values())
     for name, may_be_empty in fields.items():
@@ -69,8 +71,12 @@ def test_rows_that_may_be_empty_are_those_that_a_connection_may_empty():
 def test_rows_of_words_and_the_document_say_the_same_of_them():
     known = [about for _, about in known_things("vizdom") if "enum" in about]
     rows_of_words = [row for row in rows() if isinstance(row.value, tuple)]
-    found = {row.name: {one["x-evidence"] for one in known if one["enum"] == list(row.value)} for row in rows_of_words}
-    assert found["roles"] and found["formats"]
+    found = {
+        row.name: {one["x-evidence"] for one in known if one["enum"] == list(row.value)}
+        for row in rows_of_words
+    }
+    assert found["roles"]
+    assert found["formats"]
     for row in rows_of_words:
         assert found[row.name] <= {row.evidence}, row.name
 
