@@ -20,6 +20,7 @@ from airflow_provider_visio.api.photo_request import (
     check_fields,
     check_photo_request,
     item_bodies,
+    named_by,
     whole_hours,
 )
 from airflow_provider_visio.api.site import Service
@@ -212,15 +213,12 @@ def create_photo_requests(requests: Sequence[Mapping[str, Any]]) -> Call:
 
 
 def _body_in_batch(request: object, number: int) -> Mapping[str, Any]:
-    where = f"requests[{number}]"
+    place = f"requests.{number}"
     if not isinstance(request, Mapping):
-        raise InvalidRequestError.of(where, f"give a dict, not {type(request).__name__}")
-    check_fields(request, where)
-    try:
+        raise InvalidRequestError.of(place, f"give a dict, not {type(request).__name__}")
+    check_fields(request, place)
+    with named_by(place):
         return create_photo_request(**request).body or {}
-    except InvalidRequestError as error:
-        fields = {f"{where}.{name}": problems for name, problems in error.fields.items()}
-        raise InvalidRequestError(f"{where}.{error}", fields=fields) from None
 
 
 def get_photo_request(request_id: str) -> Call:

@@ -126,6 +126,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :param metadata: JSON data that the service keeps with the request and gives back.
         :return: the request, with ``id``, ``status`` and ``request_url``, the link to give to the recipient.
         :raises InvalidRequestError: the input is refused, by us or by the service.
+        :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, the request may have been made all the same.
         """
         request = api.create_photo_request(
@@ -149,8 +150,9 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
 
         :param requests: 1 to 10 mappings, each with the parameters of :meth:`create_photo_request` by their names.
         :return: the requests, in the same order.
-        :raises InvalidRequestError: a request is refused, by us (``.fields`` has ``requests[<index>].<name>``, counted
+        :raises InvalidRequestError: a request is refused, by us (``.fields`` has ``requests.<index>.<name>``, counted
             from 0) or by the service.
+        :raises PermissionDeniedError: as of :meth:`create_photo_request`.
         :raises NotFoundError: this service does not have the call: the vendor's reference does not know it.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, they may have been made all the same.
         :raises UnexpectedReplyError: the reply does not have a request for each; some, or all, may have been made.

@@ -85,6 +85,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         the service's rate limit.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
+    :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests.
     :raises PhotoRequestFailedError: the request expired, was cancelled or was deleted.
     :raises WaitTimeoutError: ``timeout`` passed; the request stays open.
     :raises VisioProviderError: it cannot be looked up whether an earlier try has asked already; nothing is made.
