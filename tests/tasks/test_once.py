@@ -66,6 +66,16 @@ def test_a_try_that_died_while_it_waited_is_taken_up_again(sandbox, first, run_t
     assert made(sandbox) == [request_id]
 
 
+def test_the_dialect_is_no_part_of_what_is_asked_for(sandbox, first, run_task, connection, caplog):
+    task = first(ask(items=["Front"]))
+    request_id = defer(task)
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect="plugin")
+    assert defer(run_task(ask(items=["Front"]), task)) == request_id
+    assert "something else" not in caplog.text
+    assert defer(run_task(ask(items=["Back"]), task)) == request_id
+    assert "asks for something else" in caplog.text
+
+
 def test_a_try_that_died_before_it_knew_the_id_is_found_by_its_tag(sandbox, first, run_task, monkeypatch):
     task = first(ask())
 
