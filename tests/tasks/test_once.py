@@ -205,7 +205,9 @@ def test_a_request_that_ended_otherwise_is_asked_for_anew_by_a_clear_only(sandbo
     assert defer(run_task(ask(), task, cleared=True)) != request_id
 
 
-def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_task):
+@pytest.mark.parametrize("then", ["gone", "cancelled"])
+def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_task, then):
+    sandbox.settings(deleted_requests=then)
     task = run_task(ask(cancel_on_kill=True))
     request_id = defer(task)
     task.operator.on_kill()  # a worker that is shut down ends its tasks so, and Airflow retries them
@@ -213,11 +215,12 @@ def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_
     assert defer(run_task(ask(cancel_on_kill=True), task)) != request_id
 
 
-def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, run_task):
+@pytest.mark.parametrize("end", ["delete", "cancel"])
+def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, run_task, end):
     task = run_task(ask(cancel_on_kill=True))
     with pytest.raises(PhotoRequestFailedError):
-        task.run(lambda: sandbox.act(made(sandbox)[0], "delete"))
-    with pytest.raises(PhotoRequestFailedError, match="A retry does not ask again"):
+        task.run(lambda: sandbox.act(made(sandbox)[0], end))
+    with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
         run_task(ask(cancel_on_kill=True), task).run()
     assert len(made(sandbox)) == 1
 
