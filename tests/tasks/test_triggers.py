@@ -160,13 +160,13 @@ def test_a_missing_connection_ends_the_wait(sandbox):
     assert (event["outcome"], event["trouble"]) == ("trouble", "AirflowNotFoundException")
 
 
-def test_a_client_that_fails_as_it_closes_does_not_keep_the_poll_going(sandbox, monkeypatch):
+def test_a_client_that_fails_as_it_closes_does_not_keep_the_poll_going(sandbox, monkeypatch, caplog):
     close, left = AsyncClient.close, [1]
 
     async def broken(self: AsyncClient) -> None:
         await close(self)
-        if left[0]:
-            left[0] -= 1
+        left[0] -= 1
+        if left[0] >= 0:
             raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(AsyncClient, "close", broken)
@@ -174,6 +174,8 @@ def test_a_client_that_fails_as_it_closes_does_not_keep_the_poll_going(sandbox, 
     sandbox.act(request_id, "submit")
     event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0))
     assert event["outcome"] == "done"
+    assert left[0] == 0
+    assert "A poll has broken off" not in caplog.text
 
 
 def test_polls_are_spread(sandbox, clock):
