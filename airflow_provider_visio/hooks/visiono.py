@@ -246,14 +246,15 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         self._data(api.delete_photo_request(request_id))
 
-    def list_submissions(self, request_id: str) -> list[dict[str, Any]]:
+    def list_submissions(self, request_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """
-        Return what was submitted for a request so far, without links (source: plugin; the shape is assumed).
+        Iterate over what was submitted for a request so far, without links (source: plugin; the shape is assumed).
 
-        :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
-            does not know it.
+        :param limit: stop after so many.
+        :raises NotFoundError: as the first is taken: there is no such request, or this service does not have the call:
+            the vendor's reference does not know it.
         """
-        return list(self.get_conn().pages(api.list_submissions(request_id)))
+        return self.get_conn().pages(api.list_submissions(request_id), limit=limit)
 
     def get_download_urls(self, request_id: str) -> dict[str, Any]:
         """

@@ -55,9 +55,10 @@ Each line is a name of the connection's extra `contract`. Give only what differs
 {"contract": {"start_path": "/dashboards/{dashboard_id}/export", "done_words": ["success", "done"]}}
 ```
 
-`*_path` is below the base URL, `*_verb` the HTTP method, `*_field` the name of a JSON field (where the table says "may
-be empty", an empty one means that the service has no such field), `*_words` what the service may say there. A name that
-is not in the table is refused, with the nearest one that is.
+`*_path` is below the base URL and may have a query, `*_verb` the HTTP method, `*_field` the name of a JSON field,
+`*_words` what the service may say there. Where the table says "may be empty", an empty one (`""`, or `[]` for words)
+means that the service has no such field or word. A name that is not in the table is refused, with the nearest one that
+is, and so are two fields of one body with the same name.
 """
 
 DIFFERS = """\

@@ -68,7 +68,10 @@ SAMPLES: dict[str, list[Sample]] = {
         lambda hook, _: hook.get_photo_request("ABC123"),
     ],
     "VisionoHook.delete_photo_request": [lambda hook, _: hook.delete_photo_request("req_abc123")],
-    "VisionoHook.list_submissions": [lambda hook, _: hook.list_submissions("req_abc123")],
+    "VisionoHook.list_submissions": [
+        lambda hook, _: list(hook.list_submissions("req_abc123")),
+        lambda hook, _: list(hook.list_submissions("req_abc123", limit=1)),
+    ],
     "VisionoHook.get_download_urls": [lambda hook, _: hook.get_download_urls("req_abc123")],
     "VisionoHook.get_qr_code": [lambda hook, _: hook.get_qr_code("req_abc123")],
     "VisionoHook.list_photos": [lambda hook, _: hook.list_photos("req_abc123")],
@@ -101,7 +104,7 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "VisionoHook.list_permanent_link_photos": [
         lambda hook, _: hook.list_permanent_link_photos("sl_1"),
-        lambda hook, _: hook.list_permanent_link_photos("sl_1", submission_id="pls_123"),
+        lambda hook, _: hook.list_permanent_link_photos("sl_1", submission_ids=["pls_123"]),
     ],
     "VisionoHook.get_permanent_link_download_urls": [
         lambda hook, _: hook.get_permanent_link_download_urls("sl_1")
@@ -111,7 +114,10 @@ SAMPLES: dict[str, list[Sample]] = {
         lambda hook, folder: hook.download_permanent_link_photos("sl_1", folder),
         lambda hook, folder: hook.download_permanent_link_photos("sl_1", folder, submission_ids=["pls_123"]),
     ],
-    "VisionoHook.list_webhooks": [lambda hook, _: list(hook.list_webhooks())],
+    "VisionoHook.list_webhooks": [
+        lambda hook, _: list(hook.list_webhooks()),
+        lambda hook, _: list(hook.list_webhooks(limit=1)),
+    ],
     "VisionoHook.create_webhook": [
         lambda hook, _: hook.create_webhook("https://example.com:8443/visiono?team=1", EVENTS)
     ],

@@ -134,7 +134,7 @@ def test_what_comes_through_a_link_is_asked_for_under_its_name(sandbox, monkeypa
 
 PLUGIN_ONLY = {
     "batch": lambda hook: hook.create_photo_requests([{"instructions": "a"}]),
-    "submissions": lambda hook: hook.list_submissions("req_1"),
+    "submissions": lambda hook: list(hook.list_submissions("req_1")),
     "download-urls": lambda hook: hook.get_download_urls("req_1"),
     "qrcode": lambda hook: hook.get_qr_code("req_1"),
     "link's submissions": lambda hook: list(hook.list_permanent_link_submissions("sl_1")),

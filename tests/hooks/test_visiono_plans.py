@@ -122,7 +122,7 @@ def test_the_free_plan_has_no_permanent_links(sandbox, visiono):
 SCOPES = {
     "photo_requests:read": lambda hook: hook.get_photo_request("req_1"),
     "photo_requests:write": lambda hook: hook.create_photo_request("A photo"),
-    "submissions:read": lambda hook: hook.list_submissions("req_1"),
+    "submissions:read": lambda hook: list(hook.list_submissions("req_1")),
     "download_urls:read": lambda hook: hook.get_download_urls("req_1"),
     "smart_links:read": lambda hook: list(hook.list_permanent_links()),
     "smart_links:write": lambda hook: hook.create_permanent_link("a"),
