@@ -55,10 +55,16 @@ def known_ids(value: object, name: str) -> list[str]:
 
     :raises InvalidRequestError: there is none in it, or one that cannot be.
     """
-    known = ids_of(value, name) if is_literal(value) else []
-    for found in known:
-        check_id(found, name)
-    return known
+    return checked_ids(value, name) if is_literal(value) else []
+
+
+def checked_ids(value: object, name: str) -> list[str]:
+    """
+    Return the ids in what a user passes on, see :func:`ids_of`, each of which can be one.
+
+    :raises InvalidRequestError: there is none in it, or one that cannot be.
+    """
+    return [check_id(found, name) for found in ids_of(value, name)]
 
 
 def ids_of(value: object, name: str) -> list[str]:
@@ -145,7 +151,7 @@ def min_dwell() -> float:
     """Return the seconds for which a deferred task stays deferred at least, as Airflow's configuration says."""
     from airflow.providers.common.compat.sdk import conf
 
-    return float(conf.getfloat("visio", "min_dwell", fallback=10.0))
+    return max(0.0, float(conf.getfloat("visio", "min_dwell", fallback=10.0)))
 
 
 def seconds(value: float | timedelta | None, name: str) -> float | None:

@@ -39,6 +39,10 @@ _OF_PLAN = re.compile(
 )
 _PLAN = re.compile(r"\b(upgrade|your (current )?plan|free plan)\b", re.IGNORECASE)
 _PLAN_ADVICE = "The plan does not have this: upgrade it in the service's dashboard, or do without it."
+_ITEMS_ADVICE = (
+    "In the dialect `reference` items are sent as photo_slots, in `plugin` as items: the connection's extra `dialect` "
+    "says which."
+)
 # How Laravel says that it has no such path at all (facts: section 17).
 _NO_ROUTE = re.compile(r"\broute\b.*\b(could not be found|not supported)\b", re.IGNORECASE)
 # What the other dialect has as well, under another name.
@@ -68,6 +72,8 @@ def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str,
         return _right_advice(call, site)
     if status in {404, 405} and call.known_to != "both":
         return _dialect_advice(call, site, words)
+    if status in {400, 422} and _about_items(fields):
+        return _ITEMS_ADVICE
     return _ADVICE.get(status, "")
 
 
@@ -97,6 +103,14 @@ def no_mail(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
 def says_no_call(words: str) -> bool:
     """Return whether a refusal says that the service has no such call at all, whatever the id."""
     return bool(_NO_ROUTE.search(words))
+
+
+def _about_items(fields: Mapping[str, list[str]]) -> bool:
+    """Return whether a refusal is of items by a name that no user writes, or of that name itself."""
+    return any(
+        "photo_slots" in name or (name == "items" and any("prohibited" in problem for problem in problems))
+        for name, problems in fields.items()
+    )
 
 
 def _key_advice(site: Site) -> str:

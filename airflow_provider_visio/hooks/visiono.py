@@ -125,7 +125,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :param recipient_email: address of the recipient; paid plans only.
         :param send_email: whether the service mails the link; paid plans only.
         :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends.
-        :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``.
+        :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. They are sent as
+            ``photo_slots`` (docs), or as ``items`` where the connection's ``dialect`` is ``plugin``.
         :param require_gps: whether photos must carry a place.
         :param allow_submitter_notes: whether the recipient may add notes.
         :param internal_notes: notes that the recipient does not see.
@@ -145,6 +146,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             allow_submitter_notes=allow_submitter_notes,
             internal_notes=internal_notes,
             metadata=metadata,
+            dialect=self.dialect,
         )
         return self._photo_request(request, items)
 
@@ -163,7 +165,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, they may have been made all the same.
         :raises UnexpectedReplyError: the reply does not have a request for each; some, or all, may have been made.
         """
-        batch = api.create_photo_requests(requests)
+        batch = api.create_photo_requests(requests, dialect=self.dialect)
         data = self._data(batch)
         made = data.get("photo_requests", data.get("items")) if isinstance(data, Mapping) else data
         entries = [one for one in made if isinstance(one, Mapping)] if isinstance(made, list) else []
@@ -242,6 +244,9 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
     def delete_photo_request(self, request_id: str) -> None:
         """
         Delete a photo request (source: seed); its link stops working.
+
+        The plugin calls it cancelling: it may be read as ``cancelled`` from then on, and whether photos that have
+        arrived are deleted with it is not known.
 
         :raises NotFoundError: there is none, or it was deleted before.
         """
@@ -385,9 +390,13 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         request = api.with_items(data)
         if asked and request.get("items") == []:
             log.warning(
-                "Photo request %s was made without its items: this service may not know them by that name. Say in the "
-                "instructions what to photograph. [connection %s]",
+                "Photo request %s was made without its items: this service may not know them as `%s`, their name in "
+                "the dialect `%s`. Say in the instructions what to photograph, or set the connection's extra `dialect` "
+                "to `%s`, with a Host that has it. [connection %s]",
                 request["id"],
+                api.ITEMS_AS[self.dialect],
+                self.dialect,
+                "reference" if self.dialect == "plugin" else "plugin",
                 self.conn_id,
             )
         return cast("PhotoRequest", request)

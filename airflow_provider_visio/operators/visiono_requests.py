@@ -251,10 +251,11 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             with contextlib.suppress(NotFoundError):
                 hook.delete_photo_request(request_id)
 
-        # No person is asked again because Airflow retries. One that is gone in silence may be our on_kill's work.
+        # No person is asked again because Airflow retries. One that ended in silence may be our on_kill's work, whose
+        # DELETE the plugin calls cancelling.
         final: set[Phase] = {"expired", "cancelled", "deleted"}
         if self.cancel_on_kill and not (once.record and once.record.ended):
-            final.remove("deleted")
+            final -= {"deleted", "cancelled"}
         return once.get(
             Calls(
                 ask=ask,
@@ -343,6 +344,9 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
 class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
     """
     Delete photo requests; their links stop working at once.
+
+    The vendor's plugin calls this cancelling: such a request may be read as ``cancelled`` from then on, and whether
+    photos that have arrived are deleted with it is not known.
 
     The output is ``{"id", "deleted"}``; for several requests a list of these.
 

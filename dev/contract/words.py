@@ -10,6 +10,9 @@ field and each limit says where it is known from. This page has a line for each 
 [`visiono.yaml`](openapi/visiono.yaml) and [`vizdom.yaml`](openapi/vizdom.yaml), OpenAPI 3.1 documents that were
 written by hand from the vendors' pages.
 
+The column *operator, sensor or trigger* names all that make a call, also those that only look whether an earlier try
+has made something, or take back what is replaced or killed: the tasks for which a key must be allowed to make it.
+
 Where sources disagree, the upper one in this table counts:
 
 | evidence | where it is from |
@@ -23,14 +26,20 @@ Where sources disagree, the upper one in this table counts:
 **What this is checked with.** `make contract` has [schemathesis](https://schemathesis.readthedocs.io) try the
 stand-in `visio-sandbox`, in all dialects, with thousands of good and bad requests made from the documents. `make
 test` has each hook method called and what it sends compared with the documents, and has it read each documented
-example. Sandbox, client and documents were written apart from each other, so that a wrong field name in one of them
-is a failing test. What they share is our reading of the pages: that the live services behave so is not shown by any
-of this.
+example; it also records which operator, sensor or trigger makes which call. Sandbox, client and documents were written
+apart from each other, so that a wrong field name in one of them is a failing test. What they share is our reading of
+the pages: that the live services behave so is not shown by any of this.
 """
 
 VISIONO = """\
 The column *dialect* tells which of the vendor's two sources has the call. Which one is written is the connection's
 extra `dialect`; both are read. Where a call is missing at your service, the 404 says so, and which extra to change.
+
+One field has a name in each: the `items` of a photo request (plugin, and replies in both) are sent as `photo_slots`
+(docs) in the dialect `reference`; also in a batch, of which no page shows the body. Fields and filters that the plugin
+alone shows have no other name, so they are sent in both dialects; the `items` of a permanent link are among them. Calls
+and filters that are sent beyond the dialect are [listed](../tests/contract/hook_calls.py) with reasons (`BEYOND`); a
+test sees to it that there are no others.
 """
 
 VIZDOM = """\

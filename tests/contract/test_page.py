@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_visio.api.vizdom_contract import VizdomContract, rows
 from airflow_provider_visio.exceptions import InvalidRequestError
+from contract.test_documents import known_things
 from dev.checkout import ROOT
 from dev.contract.documents import every_operation
 from dev.contract.page import PAGE, names, text
@@ -63,6 +64,19 @@ def test_rows_that_may_be_empty_are_those_that_a_connection_may_empty():
         except InvalidRequestError:
             accepted = False
         assert accepted == found[row.name], row.name
+
+
+def test_rows_of_words_and_the_document_say_the_same_of_them():
+    known = [about for _, about in known_things("vizdom") if "enum" in about]
+    rows_of_words = [row for row in rows() if isinstance(row.value, tuple)]
+    found = {
+        row.name: {one["x-evidence"] for one in known if one["enum"] == list(row.value)}
+        for row in rows_of_words
+    }
+    assert found["roles"]
+    assert found["formats"]
+    for row in rows_of_words:
+        assert found[row.name] <= {row.evidence}, row.name
 
 
 @pytest.mark.parametrize("one", every_operation(), ids=lambda one: f"{one.service} {one.name}")

@@ -118,4 +118,5 @@ def test_items_that_the_service_did_not_take_are_warned_of(
         VisionoHook(connection("my_visiono", server.url, "key12345")).create_photo_request(
             "A", items=asked_for
         )
-    assert ("req_1 was made without its items" in caplog.text) is warned
+    said = "req_1 was made without its items: this service may not know them as `photo_slots`"
+    assert (said in caplog.text) is warned

@@ -98,6 +98,19 @@ def test_the_dialect_says_how_they_are_sent(sandbox, run_task, connection, diale
     assert sandbox.count("visiono", TEN) == calls
 
 
+def test_the_dialect_is_no_part_of_what_is_asked_for(sandbox, first, run_task, connection, monkeypatch):
+    requests = [{**one, "items": ["The meter"]} for one in people(12)]
+    task = first(ask(requests))
+    dies(task, monkeypatch, 5)
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect="plugin")
+    assert len(run_task(ask(requests), task).run()["ids"]) == 12
+    assert made(sandbox) == words(requests)
+    asked_for = {
+        item["instructions"] for one in sandbox.control("GET", "/photo-requests") for item in one["items"]
+    }
+    assert asked_for == {"The meter"}
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_service_without_the_call_gets_them_one_by_one(sandbox, run_task, status):
     sandbox.fault("visiono", "status", status=status, path="/batch$")
