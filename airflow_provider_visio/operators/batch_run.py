@@ -185,10 +185,12 @@ class BatchRun:
 
     def _after_refusal(self, group: Sequence[Item], error: VisioProviderError) -> None:
         book, together = self._book, len(group) > 1
-        if not together or isinstance(error, AuthenticationError | NotFoundError | RateLimitedError):
+        no_call = isinstance(error, NotFoundError) or error.status == 405
+        of_call = no_call or error.status is None or isinstance(error, AuthenticationError | RateLimitedError)
+        if not together or of_call:
+            # Otherwise it may have made some of them, until a look shows that it has not.
             book.rest()
-        if together and (isinstance(error, NotFoundError) or error.status == 405):
-            book.rest()
+        if together and no_call:
             log.info("The service has no call for several requests; they are made one by one. (%s)", error)
             self._together, self._done["singly"] = False, True
             self._send(group)

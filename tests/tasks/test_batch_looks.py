@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
 from airflow_provider_visio.api import client
-from airflow_provider_visio.exceptions import InvalidRequestError, PermissionDeniedError, VisioProviderError
+from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    VisioProviderError,
+)
 from airflow_provider_visio.hooks import visiono as hooks
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators import batch_book
@@ -78,6 +86,25 @@ def test_a_refused_call_after_which_nobody_can_look_is_not_made_again(sandbox, r
     sandbox.clear_faults()
     run_task(ask(people(10), batch=True), task).run()
     assert made(sandbox) == words(people(10))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionFailedError("Visiono was never reached."),
+        AuthenticationError("No such key.", status=401),
+        NotFoundError("No such call.", status=404),
+    ],
+    ids=["never reached", "key", "no such call"],
+)
+def test_a_call_that_was_refused_as_a_whole_costs_no_look(sandbox, run_task, monkeypatch, error):
+    makes_some(monkeypatch, 0, error)
+    task = run_task(ask(people(12), batch=True))
+    with contextlib.suppress(ConnectionFailedError, AuthenticationError):
+        task.run()
+    assert len(run_task(ask(people(12), batch=True), task).run()["ids"]) == 12
+    assert sandbox.count("visiono", "GET /photo-requests") == 0
+    assert made(sandbox) == words(people(12))
 
 
 def test_a_call_that_is_not_refused_costs_no_look(sandbox, run_task):
