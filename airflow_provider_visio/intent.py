@@ -33,10 +33,6 @@ TASK_KEY = "airflow_task"
 INPUT_KEY = "airflow_input"
 ASK_KEY = "airflow_ask"
 
-# Seconds for which a call that got no answer may still be on its way before the service lists what it made: a minute
-# for its turn within the rate limit, and one for the service.
-IN_FLIGHT = 120.0
-
 
 @dataclass(frozen=True)
 class Intent:
@@ -150,15 +146,6 @@ def was_cleared(context: Mapping[str, Any], run: int | None) -> bool:
     return is_first_try(context) if run is None else run != run_of(context)
 
 
-def in_flight(turn: float) -> float:
-    """
-    Return the seconds after which a call is listed that was meant to be made, if it ever is.
-
-    :param turn: seconds for which a call may wait for its turn within the rate limit.
-    """
-    return IN_FLIGHT + max(0.0, turn - 60.0)
-
-
 def liveliest(made: Sequence[Made], phase_of: Callable[[Made], Phase | None]) -> Made:
     """Return, of those that were made for one intent, the one to go on with: one that is open, or has arrived."""
     ranks = {None: 0, "open": 0, "arrived": 1}
@@ -198,17 +185,21 @@ def existing_step(
     :param over: whether that try got what it wanted.
     :param final: the ends that a retry has to live with.
     :param foreign: whether it may have been asked of somebody else: the index of a mapped task stands for another entry
-        once the list that it is mapped over has changed.
+        once the list that it is mapped over has changed. Who stands there now may have been asked under another index.
     """
     is_open = phase in {None, "open"}
     if not cleared:
         if foreign and (is_open or phase == "arrived"):
             return "fail"
         return "reuse" if is_open or phase == "arrived" or phase in final else "ask"
+    if (
+        foreign
+        and on_existing != "replace"
+        and (is_open or phase in final or (phase == "arrived" and not over))
+    ):
+        return "fail"
     if not is_open and (phase != "arrived" or over):
         return "ask"
-    if foreign and on_existing != "replace":
-        return "fail"
     if is_open:
         return on_existing
     # What has arrived and was not fetched yet would be lost, were it asked for again.

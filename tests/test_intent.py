@@ -86,13 +86,25 @@ def test_what_clearing_means(phase, over, step, on_existing):
         ("arrived", False, "fail", "fail"),
         ("arrived", False, "replace", "ask"),
         ("arrived", True, "reuse", "ask"),
-        ("expired", False, "fail", "ask"),
+        *[
+            (phase, over, how, "fail")
+            for phase in ENDS
+            for over in (True, False)
+            for how in ("reuse", "fail")
+        ],
+        ("expired", False, "replace", "ask"),
     ],
 )
 def test_what_may_be_somebody_else_s_is_not_taken_up(phase, over, on_existing, step):
     assert existing_step(phase, on_existing, cleared=True, over=over, final=ENDS, foreign=True) == step
     retry = existing_step(phase, on_existing, cleared=False, over=over, final=ENDS, foreign=True)
     assert retry == ("reuse" if phase in ENDS else "fail")
+
+
+@pytest.mark.parametrize("phase", ENDS)
+def test_what_no_person_was_bothered_with_is_made_anew_whatever_its_input(phase):
+    """An export that failed, for example: a retry makes another, too."""
+    assert existing_step(phase, "reuse", cleared=True, over=False, final=(), foreign=True) == "ask"
 
 
 @pytest.mark.parametrize(

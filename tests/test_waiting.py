@@ -19,6 +19,7 @@ from airflow_provider_visio.waiting import (
     ALL,
     EXPIRY_GRACE,
     NO_WORD,
+    WITHHELD,
     Goal,
     Verdict,
     decide_exports,
@@ -54,7 +55,8 @@ def at(offset):
         ("cancelled", "cancelled"),
         ("canceled", "cancelled"),
         ("deleted", "deleted"),
-        ("refused", "refused"),
+        ("refused", None),  # by the recipient, perhaps
+        (WITHHELD, "refused"),
         ("SUBMITTED", "arrived"),
         (" Submitted ", "arrived"),
         ("In-Progress", "open"),
@@ -109,7 +111,8 @@ def test_an_expiry_that_cannot_be_read_ends_nothing(expiry):
         ("failed", "failed"),
         ("FAILED", "failed"),
         ("deleted", "deleted"),
-        ("refused", "refused"),
+        ("refused", None),  # by the recipient, perhaps
+        (WITHHELD, "refused"),
         ("", "open"),
         (None, "open"),
         ("succeeded", None),

@@ -106,9 +106,29 @@ class Client:
                 return _NOTHING  # an earlier try of ours has deleted it
             raise
 
-    def pages(self, call: Call, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """Yield the items of a list, page by page as they are asked for; at most ``limit``."""
+    def pages(
+        self, call: Call, *, limit: int | None = None, again: Call | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Yield the items of a list, page by page as they are asked for; at most ``limit``.
+
+        :param again: where what is not in the list must not be there: how it is read a second time, if the service
+            counts more than it has shown, for the list may have changed meanwhile.
+        :raises UnexpectedReplyError: it is no list, or not the whole; with ``again``, also where that may be so.
+        """
         pages = Pages(call, limit)
+        yield from self._walk(pages, call)
+        if again is None or not pages.doubt:
+            return
+        log.info("%s %s; it is read once more.", self.site.service.name, pages.doubt)
+        pages, before = Pages(again), pages
+        for item in self._walk(pages, again):
+            if not before.has(item):
+                yield item
+        if pages.doubt:
+            raise unexpected(again, self.site, f"{pages.doubt}, so what is missing may be there all the same")
+
+    def _walk(self, pages: Pages, call: Call) -> Iterator[dict[str, Any]]:
         while pages.next is not None:
             guessed = pages.guessing
             try:

@@ -36,7 +36,7 @@ class Pages:
     :param limit: the most items to take, or None for all.
 
     Where it has ended before the list did, :attr:`whole` is False and :attr:`cut` says why. It is False, too, where
-    there was something else than objects in the list.
+    there was something else than objects in the list. :attr:`doubt` says why the service may have more than it showed.
     """
 
     def __init__(self, first: Call, limit: int | None = None) -> None:
@@ -44,8 +44,9 @@ class Pages:
         self._left = limit
         self._seen: set[str] = set()
         self._calls = {_query(first)}
-        self._count = 0
+        self._count = self._total = 0
         self._idle = 0
+        self._silent = False
         self._page = 1
         self._asked = 1
         self.next: Call | None = None if limit is not None and limit <= 0 else first
@@ -59,6 +60,19 @@ class Pages:
         """How many pages were taken."""
         return self._asked - 1
 
+    @property
+    def doubt(self) -> str:
+        """Why what is not in the list may be there all the same; nothing where it is not."""
+        if self._silent:
+            return "answered without a list"
+        if self._total > self._count:
+            return f"counts {self._total} in a list and shows {self._count}"
+        return ""
+
+    def has(self, item: dict[str, Any]) -> bool:
+        """Return whether an item was in the list."""
+        return _mark(item) in self._seen
+
     def stop(self) -> None:
         """Take no more, for the next page was refused: the end, where it was a guess that there is one."""
         self.next, self.whole = None, self.whole and self.guessing
@@ -70,6 +84,10 @@ class Pages:
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
         fresh, news = self._sift(items)
         self._count += len(fresh)
+        self._silent = self._silent or (data is None and not self.guessing)
+        total = envelope["meta"].get("total")
+        # The highest: while a list is read, what is deleted from it pushes others past a page's border.
+        self._total = max(self._total, total) if isinstance(total, int) else self._total
         self._idle = 0 if news else self._idle + 1
         self._settle(envelope, again=bool(items) and not news)
         self._asked += 1
@@ -110,7 +128,7 @@ class Pages:
         fresh, marks = [], set[str]()
         for item in items:
             found = item.get("id")
-            mark = str(found) if found is not None else json.dumps(item, sort_keys=True, default=str)
+            mark = _mark(item)
             again = mark in self._seen or mark in marks
             if again and (found is not None or (self.guessing and mark in self._seen)):
                 continue
@@ -146,6 +164,11 @@ class Pages:
             return self._first.with_params(**{n: v if len(v) > 1 else v[0] for n, v in found.items()})
         self._end("says how to go on with a list in a way that cannot be followed")
         return None
+
+
+def _mark(item: dict[str, Any]) -> str:
+    found = item.get("id")
+    return str(found) if found is not None else json.dumps(item, sort_keys=True, default=str)
 
 
 def is_list(data: object) -> bool:

@@ -31,6 +31,11 @@ LIMIT_BACKOFF_START = 2.0
 LIMIT_BACKOFF_CAP = 60.0
 
 
+def longest_backoff(max_attempts: int) -> float:
+    """Return the seconds that a call may pause between its attempts, refusals with 429 not counted."""
+    return sum(min(BACKOFF_CAP, BACKOFF_START * 2.0 ** min(number, 10)) for number in range(max_attempts - 1))
+
+
 @dataclass(frozen=True)
 class History:
     """What has happened to one call so far: failures, refusals with 429 and the seconds they cost, reloads."""

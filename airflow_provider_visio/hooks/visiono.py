@@ -81,6 +81,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         created_before: datetime | str | None = None,
         page_size: int | None = None,
         limit: int | None = None,
+        whole: bool = False,
     ) -> Iterator[PhotoRequest]:
         """
         Iterate over photo requests, through all pages (source: seed; the filters: plugin).
@@ -90,13 +91,18 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :param created_before: only earlier ones.
         :param page_size: how many to ask for at once, where the service lets one choose (assumed).
         :param limit: stop after so many.
+        :param whole: fail rather than leave out what the service may have, as far as it tells. Where it counts more
+            than it shows, the list is read once more, without the filters by time.
+        :raises UnexpectedReplyError: as the items are taken: one has no id, or the list is not whole.
         """
         request = api.list_photo_requests(
             status=status, created_after=created_after, created_before=created_before, page_size=page_size
         )
+        # The filters may be what it does not count by.
+        again = api.list_photo_requests(status=status, page_size=page_size) if whole else None
         return (
-            cast("PhotoRequest", api.with_items(found))
-            for found in self.get_conn().pages(request, limit=limit)
+            cast("PhotoRequest", api.with_items(self._with_field(found, request, "id")))
+            for found in self.get_conn().pages(request, limit=limit, again=again)
         )
 
     def create_photo_request(
@@ -194,7 +200,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             return self.get_photo_request(request_id)
         except NotFoundError:
             gone = {"id": request_id, "status": "deleted"}
-            return next((one for one in self._made_since(since) if one["id"] == request_id), gone)
+            return next((one for one in self.list_made_since(since) if one["id"] == request_id), gone)
 
     def find_photo_requests(
         self, tag: Mapping[str, str], *, since: float | None = None
@@ -206,23 +212,17 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :param since: a time before which none was made, in seconds since 1970, where the service filters; None for all.
         :raises UnexpectedReplyError: the service does not tell the metadata of its requests, so nobody can say.
         """
-        found: list[PhotoRequest] = []
-        asked = silent = told_in_list = told_singly = 0
-        for listed in self._made_since(since):
-            request = listed
-            if "metadata" in listed:
-                told_in_list += isinstance(listed["metadata"], Mapping)
-            elif asked < MOST_SILENT:
-                asked += 1
-                request = self.get_photo_request(listed["id"])
-                told_singly += isinstance(request.get("metadata"), Mapping)
-            silent += "metadata" not in request
-            metadata: Any = request.get("metadata")
-            if isinstance(metadata, Mapping) and all(metadata.get(name) == tag[name] for name in tag):
-                found.append(request)
-        # Who tells the metadata of some leaves out what is empty; who tells none of them may keep ours from us.
-        known = told_in_list or (told_singly and asked < MOST_SILENT)
-        if silent and not found and not known:
+        listed = list(self.list_made_since(since))
+        found = [one for one in listed if _carries(one, tag)]
+        told = any(_tells(one) for one in listed)
+        # Who tells the metadata of some has none of those where it says so; who leaves them out may tell them singly.
+        silent = [one for one in listed if not _tells(one) and ("metadata" not in one or not told)]
+        if not silent:
+            return found
+        singly = [self.get_photo_request(one["id"]) for one in silent[:MOST_SILENT]]
+        found += [one for one in singly if _carries(one, tag)]
+        told = told or (len(silent) <= MOST_SILENT and any(_tells(one) for one in singly))
+        if not found and not told:
             raise UnexpectedReplyError(
                 "Visiono does not tell the metadata of its photo requests, so it cannot be known whether this one was "
                 "made before. Look in its dashboard; to ask again all the same, start another run of the DAG. "
@@ -231,9 +231,15 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             )
         return found
 
-    def _made_since(self, since: float | None) -> Iterator[PhotoRequest]:
+    def list_made_since(self, since: float | None) -> Iterator[PhotoRequest]:
+        """
+        Iterate over the photo requests that were made since a time, so that what is not among them is not there.
+
+        :param since: in seconds since 1970, where the service filters; None for all.
+        :raises UnexpectedReplyError: the service may have more than it shows.
+        """
         moment = None if since is None else pendulum.from_timestamp(since)
-        return self.list_photo_requests(created_after=moment, page_size=LIST_PAGE)
+        return self.list_photo_requests(created_after=moment, page_size=LIST_PAGE, whole=True)
 
     def delete_photo_request(self, request_id: str) -> None:
         """
@@ -402,3 +408,14 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             return "GET /photo-requests answered" + ("." if seen else ", with none yet.")
         self.get_status()
         return "GET /status answered."
+
+
+def _tells(request: Mapping[str, Any]) -> bool:
+    """Return whether a reply has metadata; null and an empty list may be all that a service shows of them."""
+    metadata = request.get("metadata")
+    return isinstance(metadata, Mapping) and bool(metadata)
+
+
+def _carries(request: Mapping[str, Any], tag: Mapping[str, str]) -> bool:
+    metadata: Any = request.get("metadata")
+    return _tells(request) and all(metadata.get(name) == tag[name] for name in tag)

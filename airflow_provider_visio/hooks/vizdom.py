@@ -53,9 +53,15 @@ class VizdomHook(VizdomWorkspace):
         """The undocumented calls as this connection has them."""
         return contract_of(self.get_conn().site)
 
-    def list_dashboards(self) -> Iterator[Dashboard]:
-        """Iterate over the dashboards that the key can see, through all pages (source: seed)."""
-        return cast("Iterator[Dashboard]", self.get_conn().pages(api.list_dashboards()))
+    def list_dashboards(self, *, whole: bool = False) -> Iterator[Dashboard]:
+        """
+        Iterate over the dashboards that the key can see, through all pages (source: seed).
+
+        :param whole: fail rather than leave out what the service may have, as far as it tells.
+        """
+        request = api.list_dashboards()
+        pages = self.get_conn().pages(request, again=request if whole else None)
+        return cast("Iterator[Dashboard]", pages)
 
     def get_dashboard(self, dashboard_id: str) -> Dashboard:
         """

@@ -46,10 +46,15 @@ class VizdomWorkspace(VisioBaseHook):
         request = api.create_dashboard(name, description, fields, contract)
         return api.read_dashboard(self._object(request, needs=contract.dashboard_id_field), contract)
 
-    def list_data_sources(self) -> Iterator[DataSource]:
-        """Iterate over the workspace's data sources, through all pages; no secrets are in them (source: assumed)."""
+    def list_data_sources(self, *, whole: bool = False) -> Iterator[DataSource]:
+        """
+        Iterate over the workspace's data sources, through all pages; no secrets are in them (source: assumed).
+
+        :param whole: fail rather than leave out what the service may have, as far as it tells.
+        """
         contract = self.contract
-        for found in self.get_conn().pages(workspace.list_data_sources(contract)):
+        request = workspace.list_data_sources(contract)
+        for found in self.get_conn().pages(request, again=request if whole else None):
             yield workspace.read_data_source(found, contract)
 
     def create_data_source(

@@ -90,6 +90,8 @@ class Book:
         self.head = Head.from_json(self._get(HEAD))
         # By key: id and link of what is made, or None.
         self.entries: dict[str, tuple[str, str | None] | None] = {}
+        # Keys whose entry the store did not take (yet); what is on its way must not be forgotten before it has.
+        self._unwritten: set[str] = set()
         for number in range(self.head.pages if self.head else 0):
             page = self._get(_page(number))
             for key, entry in page.items() if isinstance(page, Mapping) else ():
@@ -135,6 +137,7 @@ class Book:
 
     def begin(self, keys: Sequence[str]) -> None:
         """Write down that these are about to be made; an error ends the task, for nothing was asked yet."""
+        self._write_pages(())
         self.head = replace(self._head, asked_at=clock.now(), pending=tuple(keys))
         self._write_head()
 
@@ -146,7 +149,7 @@ class Book:
         try:
             self._write_pages(made)
         except Exception:
-            # They carry their tag, so a later try will find them even so.
+            # They are still on their way in the book, so a later try will find them by their tag even so.
             log.warning("What this task has made could not be written down.", exc_info=True)
 
     def doubt(self, key: str) -> None:
@@ -156,13 +159,15 @@ class Book:
 
     def rest(self) -> None:
         """Write down that nothing is on its way."""
+        self._write_pages(())
         self.head = replace(self._head, pending=())
         self._write_head()
 
     def close(self) -> None:
         """Write down that the task has got what it wanted."""
-        self.head = replace(self._head, over=True, pending=())
         try:
+            self._write_pages(())
+            self.head = replace(self._head, over=True, pending=())
             self._write_head()
         except Exception:
             log.warning("That this task is done could not be written down.", exc_info=True)
@@ -177,14 +182,15 @@ class Book:
         self._set(HEAD, {**asdict(self._head), **lists})
 
     def _write_pages(self, changed: Iterable[str]) -> None:
-        touched = set(changed)
+        self._unwritten |= set(changed)
         keys = list(self.entries)
         for number in range(-(-len(keys) // PAGE)):
             page = keys[number * PAGE : (number + 1) * PAGE]
-            if touched.intersection(page):
+            if self._unwritten.intersection(page):
                 # Airflow's store takes what is JSON as it stands, so no tuples.
                 entries = {key: self.entries[key] for key in page}
                 self._set(_page(number), {key: list(one) if one else None for key, one in entries.items()})
+                self._unwritten.difference_update(page)
 
 
 def _page(number: int) -> str:

@@ -11,26 +11,26 @@ from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, NO_MAIL_ADVICE, 
 from airflow_provider_visio.api.photo_request import check_fields
 from airflow_provider_visio.batch import by_key, dropped, groups, matched, reason_in, reason_of, refused
 from airflow_provider_visio.exceptions import (
+    AuthenticationError,
     InvalidRequestError,
     NotFoundError,
+    RateLimitedError,
     ServiceError,
     UnexpectedReplyError,
     VisioProviderError,
 )
 from airflow_provider_visio.intent import (
     ASK_KEY,
-    IN_FLIGHT,
     INPUT_KEY,
     TASK_KEY,
     Intent,
     existing_step,
-    in_flight,
     liveliest,
     run_of,
     was_cleared,
 )
 from airflow_provider_visio.operators.batch_book import Book
-from airflow_provider_visio.operators.look_again import looks
+from airflow_provider_visio.operators.look_again import Patience, looks
 from airflow_provider_visio.operators.once import SLACK, due
 from airflow_provider_visio.waiting import photo_request_phase
 
@@ -86,8 +86,7 @@ class BatchRun:
         self._broke_before = self._last_chance = False
         # Whether the service has answered as it should in this try, so that it is not down as a whole.
         self._works = False
-        site = hook.get_conn().site
-        self._in_flight = in_flight(site.rate_limit_wait)
+        self._patience = Patience.of(hook.get_conn().site)
         self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
 
     def make(self) -> tuple[dict[str, tuple[str, str | None]], dict[str, str]]:
@@ -157,7 +156,6 @@ class BatchRun:
             if error.ambiguous:
                 self._after_silence(group, error)
                 return
-            book.rest()
             self._after_refusal(group, error)
             return
         self._broke_before, self._works = False, True
@@ -186,23 +184,34 @@ class BatchRun:
         )
 
     def _after_refusal(self, group: Sequence[Item], error: VisioProviderError) -> None:
-        together = len(group) > 1
-        if together and (isinstance(error, NotFoundError) or error.status == 405):
+        book, together = self._book, len(group) > 1
+        no_call = isinstance(error, NotFoundError) or error.status == 405
+        of_call = no_call or error.status is None or isinstance(error, AuthenticationError | RateLimitedError)
+        if not together or of_call:
+            # Otherwise it may have made some of them, until a look shows that it has not.
+            book.rest()
+        if together and no_call:
             log.info("The service has no call for several requests; they are made one by one. (%s)", error)
             self._together, self._done["singly"] = False, True
             self._send(group)
         elif isinstance(error, InvalidRequestError) and error.status in _OF_ONE:
             self._broke_before, self._works = False, True
             self._prohibited.update(no_mail(error.fields))
-            self._refused.update(refused(group, error))
-            rest = self._unrefused(group)
-            # The service made none of them. Where it does not say which it refuses, each is asked for by itself.
-            if len(rest) < len(group):
+            left = list(group)
+            if together:
+                # Nobody knows whether it makes all or none of them (assumed), so it may have made those before.
+                unmade = self._unmade(clock.now(), error)
+                left = [item for item in group if item.key in unmade]
+            bad = refused(group, error)
+            self._refused.update({item.key: bad[item.key] for item in left if item.key in bad})
+            rest = self._unrefused(left)
+            # Where it does not say which it refuses, each is asked for by itself.
+            if len(rest) < len(left):
                 self._send(rest)
             else:
                 for item in rest:
                     self._send([item])
-                if all(self._book.entries[item.key] for item in rest):
+                if len(left) == len(group) and all(book.entries[item.key] for item in rest):
                     log.info(
                         "The service takes each of them, but not together; the others are made one by one."
                     )
@@ -212,17 +221,8 @@ class BatchRun:
 
     def _after_silence(self, group: Sequence[Item], error: VisioProviderError | None) -> None:
         """Find out what a call has made of which there was no, or not the whole, reply."""
-        book = self._book
         log.warning("%s Looking now what was made.", error or "The reply does not tell of all requests.")
-        try:
-            self._look_up(clock.now() + IN_FLIGHT)
-        except VisioProviderError as problem:
-            raise self._saying(
-                problem,
-                f"So it is not known whether {len(book.pending)} photo request(s) were made; the next try looks.",
-            ) from error
-        missing = set(book.pending)
-        book.rest()
+        missing = self._unmade(clock.now() + self._patience.lost, error)
         if not missing:
             return
         if len(group) == 1 and isinstance(error, ServiceError) and self._is_put_off(group[0], error):
@@ -234,6 +234,20 @@ class BatchRun:
         for item in group:
             if item.key in missing:
                 self._send([item])
+
+    def _unmade(self, until: float, error: VisioProviderError | None) -> set[str]:
+        """Return which of those on their way are not in the service's list by a time, so were not made."""
+        book = self._book
+        try:
+            self._look_up(until)
+        except VisioProviderError as problem:
+            raise self._saying(
+                problem,
+                f"So it is not known whether {len(book.pending)} photo request(s) were made; the next try looks.",
+            ) from error
+        missing = set(book.pending)
+        book.rest()
+        return missing
 
     def _is_put_off(self, item: Item, error: ServiceError) -> bool:
         """Decide whether to go on without one, for it may be what the service breaks at; or the service is down."""
@@ -280,7 +294,7 @@ class BatchRun:
             if first and tried:
                 self._adopt(cleared=cleared)
             elif book.pending and book.head is not None:
-                self._look_up(book.head.asked_at + self._in_flight)
+                self._look_up(book.head.asked_at + self._patience.meant)
                 book.rest()
             if not first and cleared:
                 self._after_clear()
@@ -295,7 +309,7 @@ class BatchRun:
         """Take up, by their tags alone, what earlier tries have made that wrote nothing down."""
         book = self._book
         # With a store, whatever was asked was written down first; without, it may have been asked just now.
-        until = clock.now() + (0.0 if book.lasts else self._in_flight)
+        until = clock.now() + (0.0 if book.lasts else self._patience.meant)
         wanted = {item.key for item in self._items}
         found: dict[str, list[Mapping[str, Any]]] = {}
         for _ in looks(until):
@@ -314,15 +328,14 @@ class BatchRun:
         book = self._book
         assert book.head is not None  # noqa: S101  for mypy
         if book.made:
-            found = self._hook.find_photo_requests({TASK_KEY: self._task}, since=book.head.began - SLACK)
-            self._judge({str(one["id"]): one for one in found}, over=book.head.over)
+            # By their ids, for somebody may have changed their metadata.
+            found = self._hook.list_made_since(book.head.began - SLACK)
+            self._judge({one["id"]: one for one in found}, over=book.head.over)
 
     def _judge(self, states: Mapping[str, Mapping[str, Any]], *, over: bool) -> None:
         book, steps = self._book, dict[str, str]()
         for key, (request_id, _) in book.made.items():
-            # The list works and does not have it, so it is gone.
-            state = states.get(request_id, {"status": "deleted"})
-            phase = photo_request_phase(state, now=clock.now())
+            phase = photo_request_phase(states.get(request_id) or self._missing(request_id), now=clock.now())
             steps[key] = existing_step(phase, self._on_existing, cleared=True, over=over, final=())
         still_open = [key for key, step in steps.items() if step == "fail"]
         if still_open:
@@ -334,6 +347,13 @@ class BatchRun:
             )
         self._discard([key for key, step in steps.items() if step == "replace"])
         book.forget([key for key, step in steps.items() if step in {"ask", "replace"}])
+
+    def _missing(self, request_id: str) -> Mapping[str, Any]:
+        """Return how one is doing that the list, which works, does not have."""
+        try:
+            return self._hook.get_photo_request(request_id)
+        except NotFoundError:
+            return {"status": "deleted"}
 
     def _discard(self, keys: Collection[str]) -> None:
         for key in keys:

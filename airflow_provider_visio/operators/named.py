@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_visio.operators.look_again import Patience
     from airflow_provider_visio.operators.once import Once
 
 BEFORE_KEY = "visio_before"
@@ -43,7 +44,7 @@ class Named:
         make: Callable[[], Mapping[str, Any]],
         *,
         discard: Callable[[str], None] | None,
-        turn: float,
+        patience: Patience,
     ) -> Mapping[str, Any]:
         """
         Return it: made now, or found.
@@ -51,7 +52,7 @@ class Named:
         :param once: what the task asks for, and has written down of it.
         :param make: makes it.
         :param discard: deletes one by its id; None where the service cannot.
-        :param turn: seconds for which a call may wait for its turn within the rate limit.
+        :param patience: for how long what is made may not be there yet.
         """
 
         def ask(tag: dict[str, str]) -> Mapping[str, Any]:
@@ -67,7 +68,7 @@ class Named:
                 look_up=self._look_up,
                 phase_of=lambda one: "deleted" if one.get(_GONE) else "open",
                 discard=discard,
-                turn=turn,
+                patience=patience,
             )
         )
 

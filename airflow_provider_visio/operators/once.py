@@ -11,7 +11,6 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
 from airflow_provider_visio.exceptions import VisioProviderError
 from airflow_provider_visio.intent import (
-    IN_FLIGHT,
     INPUT_KEY,
     TASK_KEY,
     Intent,
@@ -19,7 +18,6 @@ from airflow_provider_visio.intent import (
     Record,
     existing_step,
     first_step,
-    in_flight,
     is_first_try,
     liveliest,
     run_of,
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_visio.operators.look_again import Patience
     from airflow_provider_visio.waiting import Phase
 
 log = logging.getLogger(__name__)
@@ -62,8 +61,8 @@ class Calls(Generic[Made]):
     :param look_up: finds those with some metadata that were made after a time; None where the service has no list.
     :param phase_of: tells how one is doing.
     :param discard: takes one back; None where the service cannot.
+    :param patience: for how long what is asked for may not be there yet.
     :param final: the ends that a retry has to live with; after any other it asks anew.
-    :param turn: seconds for which a call may wait for its turn within the rate limit.
     :param change: brings one that is taken up to what is asked for now; None where that cannot be changed.
     """
 
@@ -72,14 +71,9 @@ class Calls(Generic[Made]):
     look_up: Callable[[dict[str, str], float | None], Sequence[Made]] | None
     phase_of: Callable[[Made], Phase | None]
     discard: Callable[[str], None] | None
+    patience: Patience
     final: Collection[Phase] = ()
-    turn: float = 60.0
     change: Callable[[Made], Made] | None = None
-
-    @property
-    def in_flight(self) -> float:
-        """Seconds after which a call is listed that was meant to be made, if it ever is."""
-        return in_flight(self.turn)
 
 
 class Once:
@@ -177,12 +171,12 @@ class Once:
             return None
         record = self.record
         if record is not None:
-            mark, until = record.mark, record.asked_at + calls.in_flight
+            mark, until = record.mark, record.asked_at + calls.patience.meant
             since: float | None = record.asked_at - SLACK
         else:
             # With a store, whatever was asked was written down first; without, it may have been asked just now.
             mark, since = {TASK_KEY: self.intent.task}, due(self._context)
-            until = clock.now() + (0.0 if self._store else calls.in_flight)
+            until = clock.now() + (0.0 if self._store else calls.patience.meant)
         try:
             return self._found(calls, mark, since, until)
         except VisioProviderError as error:
@@ -258,7 +252,9 @@ class Once:
             ) from error
         log.warning("%s Looking now whether it was.", error)
         try:
-            found = self._found(calls, record.mark, record.asked_at - SLACK, clock.now() + IN_FLIGHT)
+            found = self._found(
+                calls, record.mark, record.asked_at - SLACK, clock.now() + calls.patience.lost
+            )
         except VisioProviderError as problem:
             raise problem.saying(
                 f"So it is not known whether the call before it was carried out ({error}) The next try looks first, "

@@ -113,6 +113,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         return _link_output(link)
 
     def _link(self, context: Context, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.once import Calls
 
         hook, store = self.hook, StateStore(context)
@@ -142,7 +143,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         def look_up(mark: dict[str, str], since: float | None) -> list[Mapping[str, Any]]:
             asked_as = mark.get(ASK_KEY)
             return find_link(
-                hook.list_permanent_links(),
+                hook.list_permanent_links(whole=True),
                 mark,
                 whole,
                 since,
@@ -156,7 +157,8 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
             except NotFoundError:
                 # A proxy can send a 404, too: the list must work, and not have it.
                 gone = {"id": link_id, "status": "deleted"}
-                return next((link for link in hook.list_permanent_links() if link["id"] == link_id), gone)
+                links = hook.list_permanent_links(whole=True)
+                return next((link for link in links if link["id"] == link_id), gone)
 
         def change(link: Mapping[str, Any]) -> Mapping[str, Any]:
             changes = dict(whole)
@@ -175,7 +177,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 look_up=look_up,
                 phase_of=_phase,
                 discard=discard,
-                turn=hook.get_conn().site.rate_limit_wait,
+                patience=Patience.of(hook.get_conn().site),
                 change=change,
             )
         )

@@ -230,6 +230,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     def _request(self, once: Once) -> Mapping[str, Any]:
         """Return the request that this task asks for: made now, or found."""
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.once import Calls
         from airflow_provider_visio.waiting import photo_request_phase
 
@@ -263,7 +264,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 phase_of=lambda request: photo_request_phase(request, now=clock.now()),
                 discard=discard,
                 final=final,
-                turn=hook.get_conn().site.rate_limit_wait,
+                patience=Patience.of(hook.get_conn().site),
             )
         )
 

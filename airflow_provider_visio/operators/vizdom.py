@@ -151,6 +151,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
     def _export(self, once: Once) -> Mapping[str, Any]:
         """Return the export that this task asks for: started now, or by an earlier try."""
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.once import Calls
         from airflow_provider_visio.waiting import export_phase
 
@@ -175,6 +176,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
                 look_up=None,
                 phase_of=lambda export: export_phase(export, hook.contract),
                 discard=None,
+                patience=Patience.of(hook.get_conn().site),
             )
         )
 

@@ -68,6 +68,7 @@ class VizdomCreateDashboardOperator(VizdomOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the dashboard, unless it was made."""
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.named import Named
         from airflow_provider_visio.operators.once import Once
 
@@ -80,11 +81,11 @@ class VizdomCreateDashboardOperator(VizdomOperator):
             return made
 
         asked = {"name": self.name, "description": self.description, "fields": self.fields}
-        found = Named(context, self.name, hook.list_dashboards).get(
+        found = Named(context, self.name, lambda: hook.list_dashboards(whole=True)).get(
             Once(context, asked, self.on_existing),
             make,
             discard=None,
-            turn=hook.get_conn().site.rate_limit_wait,
+            patience=Patience.of(hook.get_conn().site),
         )
         remember_link(context, hook.dashboard_url(found["id"]))
         kept = ("id", "name", "created_at")

@@ -95,6 +95,7 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Connect the data source, unless it was connected."""
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.named import Named
         from airflow_provider_visio.operators.once import Once
 
@@ -109,11 +110,11 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
 
         # Not the settings: even a fingerprint of a password is more of it than need be kept.
         asked = {"name": self.name, "source_type": self.source_type, "source_conn_id": self.source_conn_id}
-        found = Named(context, self.name, hook.list_data_sources).get(
+        found = Named(context, self.name, lambda: hook.list_data_sources(whole=True)).get(
             Once(context, asked, self.on_existing),
             make,
             discard=hook.delete_data_source,
-            turn=hook.get_conn().site.rate_limit_wait,
+            patience=Patience.of(hook.get_conn().site),
         )
         kept = ("id", "name", "type", "status", "created_at")
         return {name: found[name] for name in kept if found.get(name) is not None}

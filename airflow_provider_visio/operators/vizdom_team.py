@@ -107,6 +107,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
         return {**about, "role": self.role, "invited": True}
 
     def _invite(self, once: Once) -> Mapping[str, Any]:
+        from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.once import Calls
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
@@ -121,5 +122,6 @@ class VizdomInviteMemberOperator(VizdomOperator):
                 look_up=None,
                 phase_of=lambda _: "arrived",
                 discard=None,
+                patience=Patience.of(self.hook.get_conn().site),
             )
         )

@@ -27,6 +27,7 @@ _INTERNAL = frozenset(
         "get_polling_conn",
         "get_ui_field_behaviour",
         "judge",
+        "list_made_since",
         "site",
     }
 )

@@ -80,6 +80,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "VisionoHook.find_photo_requests": [
         lambda hook, _: hook.find_photo_requests({"ticket_id": "1"}, since=WHEN.timestamp())
     ],
+    "VisionoHook.list_made_since": [lambda hook, _: list(hook.list_made_since(WHEN.timestamp()))],
     "VisionoHook.judge": [lambda hook, _: hook.judge(["req_abc123"])],
     "VisionoHook.list_permanent_links": [
         lambda hook, _: list(hook.list_permanent_links()),
@@ -207,6 +208,7 @@ SILENT = {
 ON_THE_WAY = {
     "VisionoHook.get_or_gone",
     "VisionoHook.find_photo_requests",
+    "VisionoHook.list_made_since",
     "VisionoHook.judge",
     "VisionoHook.list_photos",
     "VisionoHook.download_photos",

@@ -294,7 +294,7 @@ def test_a_call_that_the_service_carries_out_after_we_gave_up_on_it_is_waited_fo
 
 
 def test_a_call_that_had_to_wait_for_its_turn_is_waited_for_longer(
-    sandbox, run_task, monkeypatch, later, connection
+    sandbox, run_task, monkeypatch, clock, later, connection
 ):
     connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, rate_limit_wait=600)
     task = run_task(ask(deferrable=False, timeout=1))
@@ -307,7 +307,46 @@ def test_a_call_that_had_to_wait_for_its_turn_is_waited_for_longer(
     dies(task, monkeypatch, die)
     with pytest.raises(WaitTimeoutError):
         run_task(ask(deferrable=False, timeout=1), task).run()
+    clock.sleep(600)
     assert len(made(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "after"),
+    [({"timeout": 300}, 290), ({"max_attempts": 10, "connect_timeout": 60}, 650)],
+    ids=["for the reply", "for a connection"],
+)
+def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
+    sandbox, first, run_task, monkeypatch, clock, later, connection, extra, after
+):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, **extra)
+    task = first(ask())
+    real = VisionoHook.create_photo_request
+
+    def die(self, *args, **kwargs):
+        later(after, lambda: real(self, *args, **kwargs))
+        raise KeyboardInterrupt
+
+    dies(task, monkeypatch, die)
+    request_id = defer(run_task(ask(), task))
+    clock.sleep(after)
+    assert made(sandbox) == [request_id]
+
+
+def test_a_call_whose_connection_breaks_off_early_is_waited_for_as_long(
+    sandbox, first, monkeypatch, later, connection
+):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, timeout=300)
+    real = VisionoHook.create_photo_request
+
+    def late(self, *args, **kwargs):
+        later(250, lambda: real(self, *args, **kwargs))
+        raise ConnectionFailedError("Visiono gave no reply.", ambiguous=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "create_photo_request", late)
+        request_id = defer(first(ask()))
+    assert made(sandbox) == [request_id]
 
 
 def test_execution_timeout_of_a_blocking_wait_counts_from_the_start_of_the_try(sandbox, run_task, clock):
@@ -366,6 +405,26 @@ def test_a_mapped_task_whose_list_has_changed_takes_nobody_else_s_request(sandbo
             defer(bob(cleared=cleared))
     assert made(sandbox) == [hers]
     assert defer(bob(on_existing="replace")) != hers
+
+
+@pytest.mark.parametrize("end", ["expire", "cancel", "delete"])
+def test_a_mapped_list_in_another_order_asks_nobody_who_is_asked_already(sandbox, run_task, end):
+    def at(index: int, who: str, earlier: Any = None, **more: Any) -> Any:
+        task = run_task(ask(instructions=who, **more), earlier, cleared=earlier is not None)
+        task.map_index = index
+        return task
+
+    mary, bob = at(0, "Mary"), at(1, "Bob")
+    hers, his = defer(mary), defer(bob)
+    sandbox.act(hers, end)
+    for index, who, earlier in ((0, "Bob", mary), (1, "Mary", bob)):
+        with pytest.raises(VisioProviderError, match=r"of somebody else.*on_existing='replace'"):
+            defer(at(index, who, earlier))
+    assert made(sandbox) == [hers, his]
+    again = at(0, "Mary", mary)
+    assert defer(again) not in (hers, his), "with the list as it was, she is asked anew"
+    defer(at(0, "Mary, please", again, on_existing="replace"))
+    assert len(made(sandbox)) == 4
 
 
 def test_the_user_s_metadata_is_kept_beside_the_tag(sandbox, run_task):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from airflow_provider_visio import intent
+from airflow_provider_visio.operators import look_again
 
-# What takes two minutes otherwise takes less here.
-intent.IN_FLIGHT = 45.0
+# What takes three minutes otherwise takes less here.
+look_again.Patience.of = lambda site: look_again.Patience(max(0.0, site.rate_limit_wait - 60.0) + 45.0, 45.0)
 
 
 def import_what_tasks_need() -> None:

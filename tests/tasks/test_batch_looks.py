@@ -1,0 +1,207 @@
+"""Many requests in one task: what a look at the service's list may conclude, so that nobody is asked twice."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+
+from airflow_provider_visio.api import client
+from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    VisioProviderError,
+)
+from airflow_provider_visio.hooks import visiono as hooks
+from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.operators import batch_book
+from tasks.test_batch import TEN, ask, made, people, words
+
+
+def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
+    sandbox, run_task, monkeypatch, clock, later, connection
+):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, timeout=300)
+    task = run_task(ask(batch=True))
+    real = VisionoHook.create_photo_requests
+
+    def die(self: Any, *args: Any) -> None:
+        later(290, lambda: real(self, *args))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "create_photo_requests", die)
+        with pytest.raises(KeyboardInterrupt):
+            task.run()
+    run_task(ask(batch=True), task).run()
+    clock.sleep(300)
+    assert made(sandbox) == words(people(12))
+
+
+def makes_some(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) -> None:
+    """Have the service make so many of the first group before it refuses the call."""
+    real, left = VisionoHook.create_photo_requests, [error]
+
+    def some(self: Any, requests: Any) -> Any:
+        if not left:
+            return real(self, requests)
+        for one in requests[:number]:
+            self.create_photo_request(**one)
+        raise left.pop()
+
+    monkeypatch.setattr(VisionoHook, "create_photo_requests", some)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"photo_requests.3.instructions": ["bad"]}, {}], ids=["named", "not named"]
+)
+@pytest.mark.parametrize("number", [0, 3, 10])
+def test_what_a_refused_call_has_made_is_not_asked_for_again(sandbox, run_task, monkeypatch, fields, number):
+    makes_some(monkeypatch, number, InvalidRequestError("Refused.", status=422, fields=fields))
+    result = run_task(ask(people(12), batch=True, on_item_error="report")).run()
+    bad = [3] if fields and number < 10 else []
+    assert [one["index"] for one in result["failed"]] == bad
+    assert made(sandbox) == words([one for n, one in enumerate(people(12)) if n not in bad])
+
+
+def test_what_was_made_before_the_quota_was_used_up_is_found_by_the_next_try(sandbox, run_task, monkeypatch):
+    makes_some(monkeypatch, 4, PermissionDeniedError("Your quota is used up.", status=402))
+    task = run_task(ask(people(12), batch=True))
+    with pytest.raises(PermissionDeniedError, match="quota"):
+        task.run()
+    assert len(run_task(ask(people(12), batch=True), task).run()["ids"]) == 12
+    assert made(sandbox) == words(people(12))
+
+
+def test_a_refused_call_after_which_nobody_can_look_is_not_made_again(sandbox, run_task, monkeypatch):
+    makes_some(monkeypatch, 5, InvalidRequestError("Refused.", status=422, fields={}))
+    sandbox.fault("visiono", "status", status=500, method="GET", path="^/photo-requests$")
+    task = run_task(ask(people(10), batch=True))
+    with pytest.raises(VisioProviderError, match=r"not known whether 10 photo request\(s\) were made"):
+        task.run()
+    sandbox.clear_faults()
+    run_task(ask(people(10), batch=True), task).run()
+    assert made(sandbox) == words(people(10))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionFailedError("Visiono was never reached."),
+        AuthenticationError("No such key.", status=401),
+        NotFoundError("No such call.", status=404),
+    ],
+    ids=["never reached", "key", "no such call"],
+)
+def test_a_call_that_was_refused_as_a_whole_costs_no_look(sandbox, run_task, monkeypatch, error):
+    makes_some(monkeypatch, 0, error)
+    task = run_task(ask(people(12), batch=True))
+    with contextlib.suppress(ConnectionFailedError, AuthenticationError):
+        task.run()
+    assert len(run_task(ask(people(12), batch=True), task).run()["ids"]) == 12
+    assert sandbox.count("visiono", "GET /photo-requests") == 0
+    assert made(sandbox) == words(people(12))
+
+
+def test_a_call_that_is_not_refused_costs_no_look(sandbox, run_task):
+    run_task(ask(people(30), batch=True)).run()
+    counters = sandbox.counters()["visiono"]
+    assert {route: count for route, count in counters.items() if count} == {TEN: 3}
+
+
+@pytest.mark.parametrize("on_existing", ["reuse", "fail"])
+def test_what_a_list_misses_as_it_changes_is_not_gone(sandbox, run_task, monkeypatch, on_existing):
+    """Somebody deletes others while a cleared task reads the list, so that ours move over a page's border."""
+    sandbox.settings(list_total=False)
+    others = [VisionoHook().create_photo_request("Somebody's")["id"]]
+    task = run_task(ask(people(8), batch=False))
+    ids = task.run()["ids"]
+    others.append(VisionoHook().create_photo_request("Somebody's")["id"])
+    monkeypatch.setattr(hooks, "LIST_PAGE", 5)
+    real = client.Client.send
+
+    def send(self: Any, call: Any) -> Any:
+        reply = real(self, call)
+        if call.path == "/photo-requests" and others:
+            sandbox.act(others.pop(), "delete")
+        return reply
+
+    monkeypatch.setattr(client.Client, "send", send)
+    again = run_task(ask(people(8), batch=False, on_existing=on_existing), task, cleared=True)
+    if on_existing == "fail":
+        with pytest.raises(VisioProviderError, match=r"^8 photo request"):
+            again.run()
+    else:
+        assert again.run()["ids"] == ids
+    assert made(sandbox) == words(people(8))
+
+
+def test_a_request_whose_metadata_somebody_has_changed_is_not_gone(sandbox, run_task, monkeypatch):
+    task = run_task(ask(people(3), batch=False))
+    ids = task.run()["ids"]
+    real = VisionoHook.list_photo_requests
+
+    def changed(self: Any, **how: Any) -> Any:
+        return ({**x, "metadata": {"by": "hand"}} if x["id"] == ids[1] else x for x in real(self, **how))
+
+    monkeypatch.setattr(VisionoHook, "list_photo_requests", changed)
+    assert run_task(ask(people(3), batch=False), task, cleared=True).run()["ids"] == ids
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") == 0
+
+
+def test_an_id_that_cannot_be_looked_at_is_not_gone(sandbox, run_task):
+    task = run_task(ask(people(2)))
+    ids = task.run()["ids"]
+    sandbox.act(ids[0], "delete")
+    sandbox.fault("visiono", "status", status=500, method="GET", path=f"/{ids[0]}$")
+    again = run_task(ask(people(2)), task, cleared=True)
+    with pytest.raises(VisioProviderError, match=r"not known what an earlier try .* nothing was made"):
+        again.run()
+    assert made(sandbox) == words(people(2)[1:])
+
+
+@pytest.mark.parametrize("fails_at", [2, 3, 4])
+def test_an_id_that_could_not_be_written_down_is_found(sandbox, run_task, monkeypatch, fails_at):
+    """The store is away for once, and the task ends before it writes that page again."""
+    monkeypatch.setattr(batch_book, "PAGE", 3)
+    sandbox.fault(
+        "visiono", "body", method="POST", status=403, skip=3, times=None, body={"message": "No more of them."}
+    )
+    task = run_task(ask(people(4), batch=False))
+    real, written = type(task.store).set, []
+
+    def fails(self: Any, key: str, value: Any, **more: Any) -> None:
+        written.append(key)
+        if key == "visio_batch_0" and written.count(key) == fails_at:
+            raise RuntimeError("the API server is away")
+        real(self, key, value, **more)
+
+    monkeypatch.setattr(type(task.store), "set", fails)
+    with pytest.raises(PermissionDeniedError):
+        task.run()
+    sandbox.clear_faults()
+    run_task(ask(people(4), batch=False), task).run()
+    assert made(sandbox) == words(people(4))
+
+
+def test_an_id_that_cannot_be_written_down_at_all_ends_the_task_and_is_found(sandbox, run_task, monkeypatch):
+    monkeypatch.setattr(batch_book, "PAGE", 3)
+    task = run_task(ask(people(6), batch=False))
+    real = type(task.store).set
+
+    def fails(self: Any, key: str, value: Any, **more: Any) -> None:
+        if key == "visio_batch_0" and any(value.values()):
+            raise RuntimeError("the API server is away")
+        real(self, key, value, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(task.store), "set", fails)
+        with pytest.raises(RuntimeError):
+            task.run()
+    assert made(sandbox) == words(people(1))
+    run_task(ask(people(6), batch=False), task).run()
+    assert made(sandbox) == words(people(6))
