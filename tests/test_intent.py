@@ -86,13 +86,35 @@ def test_what_clearing_means(phase, over, step, on_existing):
         ("arrived", False, "fail", "fail"),
         ("arrived", False, "replace", "ask"),
         ("arrived", True, "reuse", "ask"),
-        ("expired", False, "fail", "ask"),
+        *((phase, False, how, "fail") for phase in ENDS for how in ("reuse", "fail")),
+        *((phase, False, "replace", "ask") for phase in ENDS),
+        ("expired", True, "reuse", "ask"),
     ],
 )
 def test_what_may_be_somebody_else_s_is_not_taken_up(phase, over, on_existing, step):
     assert existing_step(phase, on_existing, cleared=True, over=over, final=ENDS, foreign=True) == step
     retry = existing_step(phase, on_existing, cleared=False, over=over, final=ENDS, foreign=True)
     assert retry == ("reuse" if phase in ENDS else "fail")
+
+
+@pytest.mark.parametrize("cleared", [True, False])
+def test_an_end_that_bothers_nobody_keeps_nobody_from_asking_anew(cleared):
+    assert existing_step("failed", "reuse", cleared=cleared, over=False, final=(), foreign=True) == "ask"
+
+
+@pytest.mark.parametrize(
+    ("phase", "foreign", "step"),
+    [
+        ("deleted", False, "ask"),
+        ("deleted", True, "fail"),
+        ("open", False, "reuse"),
+        ("arrived", False, "reuse"),
+        ("open", True, "fail"),
+    ],
+)
+def test_a_retry_asks_anew_for_what_its_own_task_took_back(phase, foreign, step):
+    how = {"cleared": False, "over": False, "final": ENDS, "foreign": foreign}
+    assert existing_step(phase, "reuse", **how, undone=True) == step
 
 
 @pytest.mark.parametrize(
@@ -160,7 +182,14 @@ def test_keys_of_several_kinds_have_a_fingerprint(metadata, same):
 
 
 @pytest.mark.parametrize(
-    "record", [RECORD, replace(RECORD, id="req_1", over=True), replace(RECORD, sent=False)]
+    "record",
+    [
+        RECORD,
+        replace(RECORD, id="req_1", over=True),
+        replace(RECORD, sent=False),
+        replace(RECORD, ended=True),
+        replace(RECORD, taken_back=True),
+    ],
 )
 def test_a_record_survives_its_way_through_json(record):
     assert Record.from_json(record.as_json()) == record

@@ -355,6 +355,24 @@ def test_a_mapped_task_whose_list_has_changed_takes_nobody_else_s_request(sandbo
     assert defer(bob(on_existing="replace")) != hers
 
 
+def test_a_mapped_list_in_another_order_asks_nobody_twice(sandbox, first, run_task):
+    def entry(index: int, who: str, earlier: Any = None, **more: Any) -> Any:
+        operator = ask(instructions=f"Photograph the dent, {who}", **more)
+        task = run_task(operator, earlier, cleared=True) if earlier else first(operator)
+        task.map_index = index
+        return task
+
+    mary, bob = entry(0, "Mary"), entry(1, "Bob")
+    hers, his = defer(mary), defer(bob)
+    sandbox.act(hers, "expire")
+    for index, who, before in ((0, "Bob", mary), (1, "Mary", bob)):
+        with pytest.raises(VisioProviderError, match=r"of somebody else.*on_existing='replace'"):
+            defer(entry(index, who, before))
+    assert made(sandbox) == [hers, his]
+    again = defer(entry(0, "Mary", mary))  # as the list was
+    assert made(sandbox) == [hers, his, again]
+
+
 def test_the_user_s_metadata_is_kept_beside_the_tag(sandbox, run_task):
     request_id = defer(run_task(ask(metadata={"claim": "C-1"})))
     metadata = sandbox.control("GET", f"/photo-requests/{request_id}")["metadata"]
