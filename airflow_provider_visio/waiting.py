@@ -29,8 +29,11 @@ Phase = Literal["open", "arrived", "expired", "cancelled", "deleted", "failed", 
 Outcome = Literal["wait", "done", "failed", "timeout", "trouble"]
 OnDeadline = Literal["fail", "proceed"]
 
-# Literals: pending, in_progress, submitted (docs, plugin). Inferred: expired, cancelled, completed. "deleted" and
-# "refused" are also our own words, for an id that the service no longer knows, or will not tell of.
+# Our own word for an id that the service will not tell of; with its brackets it is none that a service says.
+WITHHELD = "(refused)"
+
+# Literals: pending, in_progress, submitted (docs, plugin). Inferred: expired, cancelled, completed. "deleted" is also
+# our own word, for an id that the service no longer knows.
 PHOTO_REQUEST_PHASES: Mapping[str, Phase] = {
     "pending": "open",
     "in_progress": "open",
@@ -41,7 +44,7 @@ PHOTO_REQUEST_PHASES: Mapping[str, Phase] = {
     "cancelled": "cancelled",
     "canceled": "cancelled",
     "deleted": "deleted",
-    "refused": "refused",
+    WITHHELD: "refused",
 }
 
 # No page prints the word for an expired request, so one that stays open so long after its own expiry has expired.
@@ -241,7 +244,7 @@ def export_phase(state: Mapping[str, Any], words: ExportWords) -> Phase | None:
         return "failed"
     if word in map(normal, words.open_words) or not word:
         return "open"
-    return {"deleted": "deleted", "refused": "refused"}.get(word)  # type: ignore[return-value]
+    return {"deleted": "deleted", WITHHELD: "refused"}.get(word)  # type: ignore[return-value]
 
 
 def decide_photo_requests(

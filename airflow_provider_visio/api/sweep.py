@@ -18,6 +18,7 @@ from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import get_photo_request, list_photo_requests
 from airflow_provider_visio.api.vizdom import get_export, read_export
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
+from airflow_provider_visio.waiting import WITHHELD
 
 if TYPE_CHECKING:
     from airflow_provider_visio.api.vizdom_contract import VizdomContract
@@ -29,7 +30,7 @@ Learn = Callable[[str, State], None]
 
 # Our own words, for an id that the service does not know (any more), and for one that it will not tell of.
 GONE: State = {"status": "deleted"}
-REFUSED: State = {"status": "refused"}
+REFUSED: State = {"status": WITHHELD}
 
 # What a service, or a key, without such a list answers.
 NO_LIST = (InvalidRequestError, NotFoundError, PermissionDeniedError)

@@ -12,6 +12,7 @@ from airflow_provider_visio.api.sweep import FEW, sweep, sweep_exports
 from airflow_provider_visio.api.vizdom import create_export
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import PermissionDeniedError, ServiceError
+from airflow_provider_visio.waiting import WITHHELD
 
 LIST, ONE = "GET /photo-requests", "GET /photo-requests/{id}"
 
@@ -92,7 +93,7 @@ def test_trouble_with_one_does_not_hide_the_others(carry_out, sandbox, visiono, 
     made = make(3)
     sandbox.fault("visiono", "status", path=made[1], status=403, times=None)
     states = carry_out(visiono, lambda learn: sweep(made, learn))
-    assert [states[i]["status"] for i in made] == ["pending", "refused", "pending"]
+    assert [states[i]["status"] for i in made] == ["pending", WITHHELD, "pending"]
 
 
 def test_trouble_with_the_only_one_is_an_error(carry_out, sandbox, visiono, make):

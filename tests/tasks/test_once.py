@@ -195,6 +195,16 @@ def test_a_request_that_ended_otherwise_is_asked_for_anew_by_a_clear_only(sandbo
     assert defer(run_task(ask(), task, cleared=True)) != request_id
 
 
+@pytest.mark.parametrize("word", ["refused", "under_review"])
+def test_a_retry_takes_a_status_that_it_does_not_know_for_open(sandbox, run_task, monkeypatch, word):
+    task = run_task(ask())
+    request_id = defer(task)
+    real = VisionoHook.get_photo_request
+    monkeypatch.setattr(VisionoHook, "get_photo_request", lambda self, i: {**real(self, i), "status": word})
+    assert defer(run_task(ask(), task)) == request_id
+    assert made(sandbox) == [request_id]
+
+
 def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_task):
     task = run_task(ask(cancel_on_kill=True))
     request_id = defer(task)
