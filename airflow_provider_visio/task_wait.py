@@ -141,14 +141,23 @@ class TaskWait(ABC):
         :param deferrable: give the worker back meanwhile.
         :raises VisioProviderError: the wait has ended otherwise.
         """
-        ids = [str(made["id"])]
-        self.states = {ids[0]: made}
-        verdict = self._decide(ids, deadline)
+        verdict = self.check(made, deadline)
         if verdict.outcome != "wait":
-            return self.settle(verdict)
+            return verdict
+        ids = [str(made["id"])]
         if deferrable:
             self.defer(task, ids, deadline)
         return self.block(ids, deadline)
+
+    def check(self, made: Mapping[str, Any], deadline: float | None = None) -> Verdict:
+        """
+        Decide by what the service says of what the task has just made, or found.
+
+        :raises VisioProviderError: a wait for it has ended otherwise.
+        """
+        found = str(made["id"])
+        self.states = {found: made}
+        return self.settle(self._decide([found], deadline))
 
     def block(self, ids: Sequence[str], deadline: float | None) -> Verdict:
         """Wait here, holding the worker, until the wait is over."""
