@@ -367,7 +367,8 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
     The output is ``{"id", "deleted"}``; for several requests a list of these.
 
     :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
-    :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``;
+        believed where the service's list can be read.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such request, unless ``ignore_missing``.
@@ -391,7 +392,13 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
-        return self._delete_all(context, self.request_id, "request_id", self.hook.delete_photo_request)
+        hook = self.hook
+
+        def ask_list() -> None:
+            # A wrong base URL answers 404 for each, and so can a proxy.
+            next(hook.list_photo_requests(limit=1), None)
+
+        return self._delete_all(context, self.request_id, "request_id", hook.delete_photo_request, ask_list)
 
 
 @contextlib.contextmanager
