@@ -306,7 +306,15 @@ class PhotoRequestWait(TaskWait):
 
 
 class ExportWait(TaskWait):
-    """A wait for dashboard exports."""
+    """
+    A wait for dashboard exports.
+
+    :param starts: whether the task that waits starts them as well, so that a retry of it starts another.
+    """
+
+    def __init__(self, conn_id: str, poke_interval: float, *, starts: bool = False) -> None:
+        super().__init__(conn_id, poke_interval)
+        self.starts = starts
 
     @cached_property
     def _hook(self) -> VizdomHook:
@@ -322,7 +330,7 @@ class ExportWait(TaskWait):
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
         reasons = {i: str(state.get("error") or "") for i, state in self.states.items()}
-        return error_of_exports(verdict, self.conn_id, reasons)
+        return error_of_exports(verdict, self.conn_id, reasons, starts=self.starts)
 
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
         from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger
