@@ -27,6 +27,7 @@ from airflow_provider_visio.waiting import (
     Verdict,
     decide_exports,
     decide_photo_requests,
+    ends_by_itself,
     error_of_exports,
     error_of_photo_requests,
     growing,
@@ -34,7 +35,7 @@ from airflow_provider_visio.waiting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.sdk import BaseOperator
     from airflow.triggers.base import BaseTrigger
@@ -168,8 +169,12 @@ class TaskWait(ABC):
                 error = self.error_at_deadline(ids)
                 if error is not None:
                     raise error
-            pause = jittered(self._interval(rounds), random.random())
-            clock.sleep(pause if deadline is None else max(0.0, min(pause, deadline - clock.now())))
+            now = clock.now()
+            next_look = now + jittered(self._interval(rounds), random.random())
+            sooner = [
+                moment for moment in (deadline, *self._ends(ids)) if moment is not None and moment > now
+            ]
+            clock.sleep(min([next_look, *sooner]) - now)
             rounds += 1
         return self.settle(verdict)
 
@@ -231,6 +236,10 @@ class TaskWait(ABC):
     def _interval(self, rounds: int) -> float:  # noqa: ARG002
         return self.poke_interval
 
+    def _ends(self, ids: Sequence[str]) -> Iterable[float | None]:  # noqa: ARG002
+        """Return when those that are waited for end by themselves."""
+        return ()
+
     @abstractmethod
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
         """Ask the service and decide."""
@@ -274,6 +283,9 @@ class PhotoRequestWait(TaskWait):
 
     def _decide(self, ids: Sequence[str], deadline: float | None) -> Verdict:
         return decide_photo_requests(ids, self.states, now=clock.now(), deadline=deadline, goal=self.goal)
+
+    def _ends(self, ids: Sequence[str]) -> Iterable[float | None]:
+        return (ends_by_itself(self.states[i]) for i in ids if i in self.states)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
         return error_of_photo_requests(verdict, self.conn_id, self.goal)
@@ -329,7 +341,10 @@ class ExportWait(TaskWait):
         return decide_exports(ids, self.states, self._hook.contract, now=clock.now(), deadline=deadline)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
-        reasons = {i: str(state.get("error") or "") for i, state in self.states.items()}
+        from airflow_provider_visio.api.vizdom import failure_of
+
+        # What began the wait may be the service's own reply, with links in it.
+        reasons = {i: failure_of(state, self._hook.get_conn().site) for i, state in self.states.items()}
         return error_of_exports(verdict, self.conn_id, reasons, starts=self.starts)
 
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:

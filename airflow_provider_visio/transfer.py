@@ -49,6 +49,8 @@ _WHOLE_OBJECT_STORES = {
     "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "oci", "memory",
 }  # fmt: skip
 _LAPSED = {401, 403, 404, 410}
+# Some stores answer this to a link that has lapsed, and to what will never do.
+_MAY_BE_LAPSED = 400
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LOCAL = {"file", "local", ""}
 # Files on their way to an object store, in the temporary folder of the machine.
@@ -123,6 +125,7 @@ def store(
     links_now = _Links(links)
     earlier = _earlier(folder)
     stored: list[StoredFile] = []
+    stands = True
     try:
         if folder.protocol not in _WHOLE_OBJECT_STORES:
             # An object store has no folders; making one there could make a bucket that nobody asked for.
@@ -133,8 +136,9 @@ def store(
             remove_dead(Path(tempfile.gettempdir()), _SPOOL)
         for file in files:
             kept = _already_whole(file, folder, earlier)
-            if kept is None and earlier:
-                (folder / MANIFEST).unlink(missing_ok=True)
+            if kept is None and stands:
+                _take_away(folder / MANIFEST)
+                stands = False
             stored.append(kept or _fetch_into(file, folder, links_now, fetch))
             log.info(
                 "%s %s (%d bytes)",
@@ -208,6 +212,7 @@ def _fetch_into(
     fetch: Callable[[str], AbstractContextManager[Download]],
 ) -> StoredFile:
     fresh, tries = False, 0
+    lapsed = {*_LAPSED, _MAY_BE_LAPSED}
     while True:
         tries += 1
         try:
@@ -221,11 +226,13 @@ def _fetch_into(
             status, problem = None, str(error)
         else:
             problem = f"the file's host answered {status}"
-        if tries >= MAX_TRIES or (status is not None and status < 500 and status not in _LAPSED | {408, 429}):
+        if tries >= MAX_TRIES or (status is not None and status < 500 and status not in lapsed | {408, 429}):
             raise TransferError(
                 f"{file.key} could not be fetched in {tries} tries: {problem.rstrip('.')}.", status=status
             )
-        fresh = status in _LAPSED
+        fresh = status in lapsed
+        if fresh:
+            lapsed.discard(_MAY_BE_LAPSED)
         log.warning(
             "%s: %s. Trying again%s.", file.key, problem.rstrip("."), " with a new link" if fresh else ""
         )
@@ -315,6 +322,12 @@ def _earlier(folder: ObjectStoragePath) -> dict[str, StoredFile]:
         return {}
 
 
+def _take_away(path: ObjectStoragePath) -> None:
+    # Asked first: who may write to a store may not always delete there.
+    if path.exists():
+        path.unlink(missing_ok=True)
+
+
 def _put(path: ObjectStoragePath, content: bytes) -> None:
     """Write a small file so that it appears whole."""
     if path.protocol in _WHOLE_OBJECT_STORES:
@@ -370,8 +383,21 @@ def _rename(temporary: Path | ObjectStoragePath, path: ObjectStoragePath) -> Non
         try:
             path.fs.mv(temporary.path, path.path)
         except FileExistsError:  # a store whose rename does not replace
-            path.unlink()
-            path.fs.mv(temporary.path, path.path)
+            with _aside(path):
+                path.fs.mv(temporary.path, path.path)
+
+
+@contextlib.contextmanager
+def _aside(path: ObjectStoragePath) -> Iterator[None]:
+    """Have a file out of the way, and back where what takes its place does not come."""
+    aside = path.parent / part_name(path.name)
+    path.fs.mv(path.path, aside.path)
+    try:
+        yield
+    except BaseException:
+        path.fs.mv(aside.path, path.path)
+        raise
+    aside.unlink()
 
 
 def _check_stored(path: ObjectStoragePath, size: int) -> None:

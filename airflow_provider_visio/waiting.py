@@ -238,6 +238,13 @@ def photo_request_phase(state: Mapping[str, Any], *, now: float) -> Phase | None
     return phase
 
 
+def ends_by_itself(state: Mapping[str, Any]) -> float | None:
+    """Return when a photo request counts as expired though nobody says so, in seconds since 1970; None for never."""
+    expiry = epoch(state.get("expires_at"))
+    # A second more, for one that is looked at on the very moment has not expired yet.
+    return None if expiry is None else expiry + EXPIRY_GRACE + 1.0
+
+
 def export_phase(state: Mapping[str, Any], words: ExportWords) -> Phase | None:
     """Return what an export's state means under a contract's words, or None for a word that is not in it."""
     word = normal(state.get("status"))

@@ -144,7 +144,8 @@ def verify_return(
     :param valid_for: seconds or a timedelta for which it is believed.
     :param names: how the workspace's redirect template calls the parameters, where that differs from
         :data:`RETURN_NAMES`, such as ``{"submission_id": "id"}``; all six are needed.
-    :raises InvalidRequestError: a parameter is missing, there twice, or cannot be.
+    :raises InvalidRequestError: a parameter is missing, there twice, or cannot be. Whoever knows the address can cause
+        either error: catch both.
     :raises SignatureError: the signature does not fit, or is too old; nothing of it may be believed.
     """
     called = _called(names)

@@ -224,10 +224,23 @@ def test_the_error_names_the_photo_and_the_connection(sandbox, hook, submitted, 
 
 
 def test_a_refusal_that_no_new_link_can_change_fails_at_once(sandbox, hook, submitted, destination):
-    sandbox.fault("storage", "status", status=400, times=None)
-    with pytest.raises(TransferError, match="answered 400"):
+    sandbox.fault("storage", "status", status=405, times=None)
+    with pytest.raises(TransferError, match="answered 405"):
         hook.download_photos(submitted, destination)
     assert sandbox.count("storage", FETCH) == 1
+
+
+def test_a_400_may_mean_that_the_link_has_lapsed(sandbox, hook, submitted, destination):
+    sandbox.fault("storage", "status", status=400, times=1)
+    assert len(hook.download_photos(submitted, destination)["files"]) == 3
+    assert sandbox.count("storage", FETCH) == 4
+
+
+def test_a_400_to_a_new_link_as_well_is_final(sandbox, hook, submitted, destination):
+    sandbox.fault("storage", "status", status=400, times=None)
+    with pytest.raises(TransferError, match=r"in 2 tries.*answered 400"):
+        hook.download_photos(submitted, destination)
+    assert sandbox.count("storage", FETCH) == 2
 
 
 def test_a_link_that_expires_before_it_is_used_is_minted_again(sandbox, hook, submitted, destination):
@@ -364,6 +377,60 @@ def test_a_re_run_works_where_a_rename_does_not_replace(hook, submitted):
     again = hook.download_photos(submitted, "shelf://box/photos")
     assert again["files"] == first["files"]
     assert len(Shelf.store) == 4
+
+
+@pytest.mark.filterwarnings("ignore:UPath 'shelf'")
+def test_a_good_file_stays_where_the_next_cannot_take_its_place(hook, submitted, monkeypatch):
+    fsspec.register_implementation("shelf", Shelf, clobber=True)
+    attach("shelf", fs=Shelf())
+    Shelf.store.clear()
+    hook.download_photos(submitted, "shelf://box/photos")
+    before = {path: file.getvalue() for path, file in Shelf.store.items()}
+    move, troubles = Shelf.mv, [OSError("the store went away")]
+
+    def broken(self, path1, path2, **options):
+        if path2.endswith(MANIFEST) and not self.exists(path2) and troubles:
+            raise troubles.pop()
+        move(self, path1, path2, **options)
+
+    monkeypatch.setattr(Shelf, "mv", broken)
+    with pytest.raises(TransferError, match="went away"):
+        hook.download_photos(submitted, "shelf://box/photos")
+    assert {path: file.getvalue() for path, file in Shelf.store.items()} == before
+
+
+class Shy(MemoryFileSystem):
+    """A store that cannot be read at the first attempt."""
+
+    protocol = "shy"
+    store: ClassVar[dict] = {}
+    pseudo_dirs: ClassVar[list] = [""]
+    answers = True
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("shy://"))
+
+    def _open(self, path, mode="rb", **options):
+        if mode == "rb" and not Shy.answers:
+            Shy.answers = True
+            raise OSError("come again")
+        return super()._open(path, mode, **options)
+
+
+@pytest.mark.filterwarnings("ignore:UPath 'shy'")
+def test_a_manifest_that_could_not_be_read_does_not_outlive_what_it_tells_of(sandbox, hook, submitted):
+    fsspec.register_implementation("shy", Shy, clobber=True)
+    attach("shy", fs=Shy())
+    Shy.store.clear()
+    hook.download_photos(submitted, "shy://box/photos")
+    first = next(path for path in Shy.store if not path.endswith(MANIFEST))
+    del Shy.store[first]
+    Shy.answers = False
+    sandbox.fault("storage", "status", status=405, times=None)
+    with pytest.raises(TransferError, match="answered 405"):
+        hook.download_photos(submitted, "shy://box/photos")
+    assert not any(path.endswith(MANIFEST) for path in Shy.store)
 
 
 def test_photos_that_came_later_are_added(sandbox, hook, destination):

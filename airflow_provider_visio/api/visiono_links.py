@@ -104,17 +104,17 @@ def delete_permanent_link(link_id: str, *, dialect: Dialect = "reference") -> Ca
 
 
 def list_permanent_link_submissions(link_id: str, *, dialect: Dialect = "reference") -> Call:
-    """List what was submitted through a link (plugin; the shape is assumed)."""
+    """List what was submitted through a link (plugin; below ``/permanent-links``, and the shape: assumed)."""
     return _part_of_link(link_id, "submissions", dialect, READ_SUBMISSIONS)
 
 
 def get_permanent_link_download_urls(link_id: str, *, dialect: Dialect = "reference") -> Call:
-    """Signed links to all photos that came through a link (plugin)."""
+    """Signed links to all photos that came through a link (plugin; below ``/permanent-links``: assumed)."""
     return _part_of_link(link_id, "download-urls", dialect, READ_DOWNLOADS)
 
 
 def get_permanent_link_qr_code(link_id: str, *, dialect: Dialect = "reference") -> Call:
-    """Address of a link's QR code (plugin)."""
+    """Address of a link's QR code (plugin; below ``/permanent-links``: assumed)."""
     return _part_of_link(link_id, "qrcode", dialect, READ_LINKS)
 
 

@@ -134,8 +134,8 @@ class VizdomContract:
     role_field: str = _row("role", "assumed", "one is invited by e-mail with a role (access-control)")
     roles: tuple[str, ...] = _row(
         ("admin", "editor", "viewer"),
-        "docs",
-        "access-control; that they are in lower case is assumed",
+        "assumed",
+        "access-control has these roles; that the API takes them in lower case is a guess",
         keeps_case=True,
     )
     invited_words: tuple[str, ...] = _row(

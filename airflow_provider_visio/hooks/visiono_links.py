@@ -31,7 +31,8 @@ class VisionoLinksMixin(VisionoBaseHook):
     Permanent links: made once, they never expire and take any number of submissions.
 
     They are ``/permanent-links``, or ``/smart-links`` where the connection's ``dialect`` is ``plugin``. What can be
-    read of a link beside itself (submissions, photos, QR code) is known from the plugin only.
+    read of a link beside itself (submissions, photos, QR code) is known from the plugin only; that it
+    is below ``/permanent-links``, too, is assumed.
     """
 
     def list_permanent_links(
@@ -68,7 +69,7 @@ class VisionoLinksMixin(VisionoBaseHook):
 
     def get_permanent_link(self, link_id: str) -> PermanentLink:
         """
-        Return one permanent link (source: seed).
+        Return one permanent link (source: seed, plugin).
 
         :raises NotFoundError: there is none, or the service has links under the other dialect's name only.
         """
@@ -76,7 +77,7 @@ class VisionoLinksMixin(VisionoBaseHook):
 
     def update_permanent_link(self, link_id: str, **changes: Any) -> PermanentLink:
         """
-        Change a permanent link (source: seed) and return it.
+        Change a permanent link (source: seed, plugin) and return it.
 
         Only the changes are sent; that the plugin's PUT, too, leaves the rest as it is, is assumed.
 
@@ -101,6 +102,8 @@ class VisionoLinksMixin(VisionoBaseHook):
         """
         Iterate over what was submitted through a link, through all pages (source: plugin; the shape is assumed).
 
+        The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
+
         :param limit: stop after so many.
         :raises NotFoundError: as the first is taken: there is no such link, or this service does not have the call.
         """
@@ -111,8 +114,9 @@ class VisionoLinksMixin(VisionoBaseHook):
         self, link_id: str, *, submission_id: str | None = None
     ) -> list[LinkPhoto]:
         """
-        Return the photos that came through a link, each with a signed link that lapses (source: plugin).
+        Return the photos that came through a link, each with a signed link that lapses (source: plugin, assumed).
 
+        The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
         Do not keep the signed links: call again for fresh ones.
 
         :param submission_id: only those of this submission.
@@ -125,8 +129,9 @@ class VisionoLinksMixin(VisionoBaseHook):
 
     def get_permanent_link_download_urls(self, link_id: str) -> dict[str, Any]:
         """
-        Return signed links to all photos that came through a link, as the service gives them (source: plugin).
+        Return signed links to all photos that came through a link, as the service gives them (source: plugin, assumed).
 
+        The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
         They lapse after 24 hours, and whoever has one can fetch the photo: do not log or keep them. Where the service
         gives them in pages, this is the first; :meth:`list_permanent_link_photos` reads all.
 
@@ -136,7 +141,9 @@ class VisionoLinksMixin(VisionoBaseHook):
 
     def get_permanent_link_qr_code(self, link_id: str) -> QrCode:
         """
-        Return ``{"qrcode_url"}``: where a picture of a link's QR code is (source: plugin).
+        Return ``{"qrcode_url"}``: where a picture of a link's QR code is (source: plugin, assumed).
+
+        The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
 
         :raises NotFoundError: there is no such permanent link, or this service does not have the call.
         """

@@ -66,7 +66,8 @@ class VisionoWorkflowMixin(VisionoBaseHook):
         Return what came back from a signed link, once its signature is found to be the service's (source: plugin).
 
         The signature does not cover the source, and does not say whether it was seen before: take a ``submission_id``
-        once.
+        once. Outside a task, where there may be no connection,
+        :func:`airflow_provider_visio.workflow.verify_return` takes the secret itself.
 
         :param url_or_params: the address that the person was led back to, its query, or its parameters by name.
         :param names: how your redirect template calls the parameters, where that differs from ``sub``, ``uv``, ``ref``,
@@ -75,7 +76,7 @@ class VisionoWorkflowMixin(VisionoBaseHook):
         :param valid_for: seconds or a timedelta for which it is believed.
         :return: ``{"submission_id", "unique_value", "reference", "photo_count", "signed_at"}``.
         :raises InvalidRequestError: the connection has no ``workflow_secret``, or a parameter is missing, there twice,
-            or cannot be.
+            or cannot be. Whoever knows your address can cause either error: catch both.
         :raises SignatureError: the signature does not fit, or is too old; nothing of it may be believed.
         """
         return workflow.verify_return(

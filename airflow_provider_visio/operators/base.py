@@ -83,11 +83,16 @@ class VisioOperator(BaseOperator):
             return self._run(context) if step == "execute" else self._resume(context, event)
         except RateLimitedError as error:
             now = clock.now()
-            since = now if since is None else since
+            since = self._started or now if since is None else since
             if not self.deferrable or now - since > LONGEST_DEFERRAL:
                 raise
             # Spread, so that many tasks do not come back as one.
             pause = max(SHORTEST_DEFERRAL, min_dwell(), error.retry_after) * (1 + random.random() / 10)
+            limit = earliest_deadline(since, None, self.execution_timeout)
+            if limit is not None and now + pause > limit:
+                raise error.saying(
+                    "The task would wait for its turn beyond its execution_timeout; a retry goes on from here."
+                ) from error
             self.log.info("%s The task gives its worker back and goes on in %.0f s.", error, pause)
             self._defer(now + pause, {"step": step, "event": event, "since": since, "done": self._done})
         return None  # never reached: to defer is to raise

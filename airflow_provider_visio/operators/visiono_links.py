@@ -290,7 +290,8 @@ class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
     type, item, submission, place and time. What an earlier try has stored whole is not fetched again. The manifest
     tells of what this task was asked for; so where runs take different submissions, give each a destination of its own,
     such as ``s3://photos/{{ run_id }}``. The output is ``{"id", "manifest", "files": [{"path", "bytes", "sha256",
-    "mime_type", "item"}]}``. The calls behind this are the plugin's.
+    "mime_type", "item"}]}``. The list of photos is the plugin's; that it is below ``/permanent-links``, too, is
+    assumed.
 
     :param link_id: id of the link, or the output of the task that made it or waited for submissions. (templated)
     :param destination: an object store's URL or an absolute path. (templated)

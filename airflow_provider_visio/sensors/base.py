@@ -7,7 +7,11 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many, seconds
@@ -54,19 +58,21 @@ class VisioSensor(BaseSensorOperator):
         # From when the wait first began: neither a retry nor a restart of the triggerer starts the clock again.
         since = began(context)
         if not self.deferrable:
-            self._deadline = earliest_deadline(since, self.timeout, None)
+            self._deadline = earliest_deadline(since, self.timeout, self.execution_timeout)
             try:
                 result: dict[str, Any] = super().execute(context)
             except SensorWaitTimeoutError:
                 raise
-            except (AirflowSensorTimeout, AirflowSkipException) as error:
+            # Airflow's execution_timeout can end a pause between two looks.
+            except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowSkipException) as error:
                 if isinstance(error, AirflowSkipException) and error.__cause__ is not None:
                     raise  # ours, by soft_fail
                 if self._wait.goal.proceed:
                     return self._look_at_deadline()
                 if isinstance(error, AirflowSkipException):
                     raise
-                raise self._timed_out() from error
+                with self._softly():
+                    raise self._timed_out() from error
             return result
         with self._softly():
             deadline = earliest_deadline(since, self.timeout, self.execution_timeout)

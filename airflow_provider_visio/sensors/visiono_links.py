@@ -27,7 +27,8 @@ class VisionoPermanentLinkSensor(VisioSensor):
     Deferrable by default: the wait costs no worker, and all waits for a link share one poll (Airflow 3.3). With
     ``mode="poke"`` or ``mode="reschedule"`` it waits the usual ways instead. All end alike. The output is ``{"link_id",
     "submissions": [{"id", "submitted_at", "unique_value", "photos"}], "count"}``: all that count, in the order of their
-    times, ``photos`` being their number. The list of a link's submissions is the plugin's, its shape assumed.
+    times, ``photos`` being their number. The list of a link's submissions is the plugin's; that it is below
+    ``/permanent-links``, too, and its shape are assumed.
 
     :param link_id: id of the link, or the output of the task that made it. (templated)
     :param min_submissions: how many submissions it takes.

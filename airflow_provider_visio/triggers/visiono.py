@@ -17,11 +17,10 @@ from airflow_provider_visio.triggers.killed import goes_on, to_the_end
 from airflow_provider_visio.triggers.poll import beside, leave_log_context, poll
 from airflow_provider_visio.triggers.visiono_links import VisionoPermanentLinkTrigger
 from airflow_provider_visio.waiting import (
-    EXPIRY_GRACE,
     Goal,
     Verdict,
     decide_photo_requests,
-    epoch,
+    ends_by_itself,
     photo_request_phase,
     stretched,
 )
@@ -100,9 +99,7 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
 
     def ends_by_itself(self, board: Board, found: str) -> float | None:
         """Return when a request counts as expired though nobody says so."""
-        expiry = epoch(board.states.get(found, {}).get("expires_at"))
-        # A second more, for a request that is looked at on the very moment has not expired yet.
-        return None if expiry is None else expiry + EXPIRY_GRACE + 1.0
+        return ends_by_itself(board.states.get(found, {}))
 
     def shared_stream_key(self) -> Hashable | None:
         """Return what all waits on this connection have in common (Airflow 3.3 and later)."""

@@ -10,6 +10,9 @@ field and each limit says where it is known from. This page has a line for each 
 [`visiono.yaml`](openapi/visiono.yaml) and [`vizdom.yaml`](openapi/vizdom.yaml), OpenAPI 3.1 documents that were
 written by hand from the vendors' pages.
 
+The column *operator, sensor or trigger* names all that make a call, also those that only look whether an earlier try
+has made something, or take back what is replaced or killed: the tasks for which a key must be allowed to make it.
+
 Where sources disagree, the upper one in this table counts:
 
 | evidence | where it is from |
@@ -23,9 +26,9 @@ Where sources disagree, the upper one in this table counts:
 **What this is checked with.** `make contract` has [schemathesis](https://schemathesis.readthedocs.io) try the
 stand-in `visio-sandbox`, in all dialects, with thousands of good and bad requests made from the documents. `make
 test` has each hook method called and what it sends compared with the documents, and has it read each documented
-example. Sandbox, client and documents were written apart from each other, so that a wrong field name in one of them
-is a failing test. What they share is our reading of the pages: that the live services behave so is not shown by any
-of this.
+example; it also records which operator, sensor or trigger makes which call. Sandbox, client and documents were written
+apart from each other, so that a wrong field name in one of them is a failing test. What they share is our reading of
+the pages: that the live services behave so is not shown by any of this.
 """
 
 VISIONO = """\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -230,3 +231,14 @@ def test_every_call_has_a_hook_method(one):
         hook, _, method = name.partition(".")
         assert callable(getattr(HOOKS[hook][0], method, None)), name
         assert name in SAMPLES
+
+
+@pytest.mark.parametrize("one", every_operation(), ids=lambda one: f"{one.service} {one.name}")
+def test_docstrings_say_where_the_call_is_known_from(one):
+    first, *others = named_in(one)
+    for name in (first, *others):
+        hook, _, method = name.partition(".")
+        said = re.search(r"\(source: ([^)]*)\)", inspect.getdoc(getattr(HOOKS[hook][0], method)) or "")
+        # Others build on the first, and need not say it again.
+        assert said or name != first, name
+        assert said is None or one.about["x-evidence"] in said[1], name

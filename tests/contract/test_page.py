@@ -7,8 +7,9 @@ import importlib
 
 import pytest
 
-from airflow_provider_visio.api.vizdom_contract import VizdomContract
+from airflow_provider_visio.api.vizdom_contract import VizdomContract, rows
 from airflow_provider_visio.exceptions import InvalidRequestError
+from contract.test_documents import known_things
 from dev.checkout import ROOT
 from dev.contract.documents import every_operation
 from dev.contract.page import PAGE, names, text
@@ -51,9 +52,11 @@ def test_no_cell_is_empty():
 
 def test_rows_that_may_be_empty_are_those_that_a_connection_may_empty():
     """Of the names of fields; a list of words may always be empty, a verb and a path never."""
-    (rows,) = (lines[1:] for lines in tables() if lines[0][0] == "name")
+    (lines_of_rows,) = (lines[1:] for lines in tables() if lines[0][0] == "name")
     fields = {
-        name.strip("`"): taken.endswith("; may be empty") for name, taken, *_ in rows if "_field`" in name
+        name.strip("`"): taken.endswith("; may be empty")
+        for name, taken, *_ in lines_of_rows
+        if "_field`" in name
     }
     assert {True, False} == set(fields.values())
     for name, may_be_empty in fields.items():
@@ -63,6 +66,19 @@ def test_rows_that_may_be_empty_are_those_that_a_connection_may_empty():
         except InvalidRequestError:
             accepted = False
         assert accepted == may_be_empty, name
+
+
+def test_rows_of_words_and_the_document_say_the_same_of_them():
+    known = [about for _, about in known_things("vizdom") if "enum" in about]
+    rows_of_words = [row for row in rows() if isinstance(row.value, tuple)]
+    found = {
+        row.name: {one["x-evidence"] for one in known if one["enum"] == list(row.value)}
+        for row in rows_of_words
+    }
+    assert found["roles"]
+    assert found["formats"]
+    for row in rows_of_words:
+        assert found[row.name] <= {row.evidence}, row.name
 
 
 @pytest.mark.parametrize("one", every_operation(), ids=lambda one: f"{one.service} {one.name}")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.bases.hook import BaseHook
+
 from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
@@ -17,6 +20,9 @@ NAMES = {form.conn_type: {field.name for field in form.fields} for form in (VISI
 
 def accepted(conn_id: str, kind: str | None = None) -> None:
     """Have the hook read a connection; a name that no field has would be passed over in silence."""
+    if BaseHook.get_connection(conn_id).conn_type == "http":
+        assert "Authorization" in HttpHook(http_conn_id=conn_id).get_conn().headers
+        return
     hook = HOOKS[kind or ("vizdom" if "vizdom" in conn_id else "visiono")](conn_id)
     connection = hook.get_connection(conn_id)
     site = hook.site()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from types import SimpleNamespace
@@ -64,23 +66,38 @@ def a_started_export(stage: Stage) -> Iterator[None]:
 
 
 HOUR = 3600.0
+TOKEN = "Bearer token-of-the-gateway"
 
 
-def texts(stage: Stage) -> list[Any]:
-    """Return what the gateway was sent."""
+def posts(stage: Stage) -> list[Any]:
+    """Return what the chat was sent."""
     return [json.loads(sent.body) for sent in stage.gateway.received]
 
 
-def gateway(stage: Stage, conn_id: str) -> None:
-    value = {"conn_type": "http", "host": stage.gateway.url, "password": "token"}
+def texts(stage: Stage) -> list[Any]:
+    """Return what the gateway was sent, each time with its token."""
+    assert all(sent.headers.get("authorization") == TOKEN for sent in stage.gateway.received)
+    return posts(stage)
+
+
+def connect_http(stage: Stage, conn_id: str, **extra: str) -> None:
+    value = {"conn_type": "http", "host": stage.gateway.url, "extra": extra}
     stage.monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+
+
+def gateway(stage: Stage) -> None:
+    connect_http(stage, "sms_gateway", Authorization=TOKEN)
+
+
+def chat(stage: Stage) -> None:
+    connect_http(stage, "chat")
 
 
 @scene
 def answers_a_text(stage: Stage) -> Iterator[None]:
     stage.sandbox.settings(plan="free")
     stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
-    gateway(stage, "sms_gateway")
+    gateway(stage)
     stage.conf["phone"] = "+39123"
     yield
     assert set(stage.states().values()) == {"success"}
@@ -93,18 +110,18 @@ def answers_a_text(stage: Stage) -> Iterator[None]:
 
 @scene
 def posts_to_a_chat(stage: Stage) -> Iterator[None]:
-    gateway(stage, "chat")
+    chat(stage)
     yield
     assert set(stage.states().values()) == {"success"}
     (request,) = stage.asked()
-    assert texts(stage) == [{"text": f"Photos, please: {request['request_url']}"}]
+    assert posts(stage) == [{"text": f"Photos, please: {request['request_url']}"}]
     assert stage.gateway.received[0].path == "/services/T000/B000/XXXX"
 
 
 @scene
 def answers_on_the_second_day(stage: Stage) -> Iterator[None]:
     stage.sandbox.person("submit", open_after=30 * HOUR, photo_every=60)
-    gateway(stage, "sms_gateway")
+    gateway(stage)
     yield
     assert set(stage.states().values()) == {"success"}
     first, second = texts(stage)
@@ -120,7 +137,7 @@ def answers_on_the_second_day(stage: Stage) -> Iterator[None]:
 @scene
 def answers_at_once(stage: Stage) -> Iterator[None]:
     stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
-    gateway(stage, "sms_gateway")
+    gateway(stage)
     yield
     assert {name for name, state in stage.states().items() if state != "success"} == {"remind"}
     assert stage.states()["remind"] == "skipped"
@@ -183,7 +200,7 @@ def workflow_link(stage: Stage) -> dict[str, Any]:
 @scene
 def a_signed_link(stage: Stage) -> Iterator[None]:
     link = workflow_link(stage)
-    gateway(stage, "sms_gateway")
+    gateway(stage)
     stage.conf["link"] = link["request_url"]
     yield
     assert set(stage.states().values()) == {"success"}
@@ -192,40 +209,85 @@ def a_signed_link(stage: Stage) -> Iterator[None]:
     assert requests.get(link["request_url"], timeout=10).status_code != 200
 
 
-@scene
-def a_way_back(stage: Stage) -> Iterator[None]:
+def led_back(stage: Stage) -> str:
+    """Have the service lead somebody back, to the address that the snippet finds; return the submission's id."""
     link = workflow_link(stage)
     given = {"photos": 2, "unique_field_value": "TN-123", "external_reference": "run-1"}
     came = stage.sandbox.control("POST", f"/permanent-links/{link['id']}/submit", given)
+    # A receiver has neither connections nor Airflow's settings.
+    for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
+        stage.monkeypatch.delenv(name)
+    stage.monkeypatch.setenv("WORKFLOW_SECRET", SECRET)
     stage.given["address"] = came["return_url"]
+    return came["id"]
+
+
+@scene
+def a_way_back(stage: Stage) -> Iterator[None]:
+    came = led_back(stage)
     yield
-    assert stage.left["found"]["submission_id"] == came["id"]
+    assert stage.left["found"]["submission_id"] == came
+
+
+@scene
+def a_bare_address(stage: Stage) -> Iterator[None]:
+    led_back(stage)
+    stage.given["address"] = "https://fleet.example/back"
+    yield
+    assert "found" not in stage.left
+
+
+@scene
+def a_doubled_address(stage: Stage) -> Iterator[None]:
+    led_back(stage)
+    stage.given["address"] += "&cnt=9"
+    yield
+    assert "found" not in stage.left
+
+
+@scene
+def a_forged_address(stage: Stage) -> Iterator[None]:
+    led_back(stage)
+    address = stage.given["address"]
+    stage.given["address"] = address.replace("cnt=2", "cnt=9")
+    assert stage.given["address"] != address
+    yield
+    assert "found" not in stage.left
+
+
+@scene
+def an_expired_address(stage: Stage) -> Iterator[None]:
+    led_back(stage)
+    later = time.time() + 1.1 * HOUR
+    stage.monkeypatch.setattr(time, "time", lambda: later)
+    yield
+    assert "found" not in stage.left
 
 
 @scene
 def plenty_is_left(stage: Stage) -> Iterator[None]:
-    gateway(stage, "chat")
+    chat(stage)
     yield
     assert stage.states()["warn"] == "skipped"
     assert stage.states()["ask"] == "success"
-    assert texts(stage) == []
+    assert posts(stage) == []
 
 
 @scene
 def little_is_left(stage: Stage) -> Iterator[None]:
     stage.sandbox.settings(plan="free")
     stage.submitted()
-    gateway(stage, "chat")
+    chat(stage)
     yield
     assert set(stage.states().values()) == {"success"}
-    assert texts(stage) == [{"text": "Visiono: 99 photos are left."}]
+    assert posts(stage) == [{"text": "Visiono: 99 photos are left."}]
 
 
 @scene
 def too_little_is_left(stage: Stage) -> Iterator[None]:
     stage.sandbox.settings(plan="free")
     stage.conf["stop_below"] = 101
-    gateway(stage, "chat")
+    chat(stage)
     yield
     assert stage.states()["ask"] == "skipped"
     assert stage.asked() == []

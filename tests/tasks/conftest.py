@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import BaseOperator, timezone
 from airflow.sdk.execution_time import context as execution_context
+from contract.callers import Pairs, named, record
 from pydantic import JsonValue, TypeAdapter
 
 try:
@@ -118,6 +119,14 @@ def fire(trigger: Any) -> dict[str, Any]:
         return event
 
     return json.loads(json.dumps(asyncio.run(asyncio.wait_for(first(), 30))))
+
+
+@pytest.fixture(autouse=True)
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pairs]:
+    """Who makes which call; the documents must name them all, for so they say what a key is needed for."""
+    made = record(monkeypatch)
+    yield made
+    assert made - named() == set(), "x-operator in docs/openapi does not name all that make the call"
 
 
 @pytest.fixture

@@ -99,6 +99,14 @@ def test_a_request_that_ends_otherwise_ends_the_wait(
         task.run(meanwhile=end_it)
 
 
+def test_a_blocking_wait_looks_when_the_request_expires(sandbox, run_task, clock):
+    task = run_task(create(expires_in_hours=1, deferrable=False, poke_interval=20_000, wait_for_photos=True))
+    started = clock.now()
+    with pytest.raises(PhotoRequestFailedError, match="expired"):
+        task.run()
+    assert 3600 <= clock.now() - started < 3600 + 310
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_timeout_says_that_the_link_still_works(sandbox, run_task, deferrable: bool):
     task = run_task(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,20 @@ def test_a_deletion_of_several_goes_on_with_the_rest(sandbox, run_task, ignore_m
     assert task.run() == [{"id": i, "deleted": True} for i in ids]
     assert len(moments(task)) == 1
     assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 5  # one was refused
+
+
+@pytest.mark.parametrize(("minutes", "deferred"), [(20, 0), (40, 1)])
+def test_it_does_not_wait_for_its_turn_beyond_the_execution_timeout(
+    sandbox, run_task, clock, minutes, deferred
+):
+    sandbox.fault("visiono", "rate_limit", retry_after=LONG, times=None, method="POST")
+    task = run_task(create(execution_timeout=timedelta(minutes=minutes)))
+    started = clock.now()
+    with pytest.raises(RateLimitedError, match="beyond its execution_timeout"):
+        task.run()
+    assert len(moments(task)) == deferred
+    assert clock.now() - started < minutes * 60
+    assert made(sandbox) == 0
 
 
 def test_a_failure_after_the_pause_is_the_task_s(sandbox, run_task):

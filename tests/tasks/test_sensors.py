@@ -8,7 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 from airflow.sdk import DAG
 
 from airflow_provider_visio.exceptions import (
@@ -141,6 +145,43 @@ def test_execution_timeout_ends_a_deferred_wait_in_our_words(sandbox, request_id
         task.run()
     assert 590 <= clock.now() - started < 600  # before Airflow's own
     assert task.events[0]["outcome"] == "timeout"
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_execution_timeout_ends_the_other_modes_alike(
+    sandbox, request_id, run_task, clock, monkeypatch, mode
+):
+    monkeypatch.setattr("airflow.sdk.bases.sensor.time.sleep", clock.sleep)
+    task = run_task(photos(request_id, mode=mode, execution_timeout=timedelta(minutes=10), timeout=3600))
+    started = clock.now()
+    with pytest.raises(WaitTimeoutError, match=request_id):
+        task.run(meanwhile=lambda: clock.sleep(30))
+    assert 590 <= clock.now() - started < 630
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [({}, WaitTimeoutError), ({"soft_fail": True}, AirflowSkipException)],
+    ids=["fails", "skips"],
+)
+def test_airflow_s_bare_timeout_between_two_looks_is_put_into_our_words(
+    request_id, run_task, monkeypatch, more, error
+):
+    def over(seconds: float) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr("airflow.sdk.bases.sensor.time.sleep", over)
+    with pytest.raises(error, match=f"{request_id}.*clear the task"):
+        run_task(photos(request_id, mode="poke", execution_timeout=timedelta(minutes=10), **more)).run()
+
+
+def test_airflow_s_bare_timeout_goes_on_with_what_has_come(request_id, run_task, monkeypatch):
+    def over(seconds: float) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr("airflow.sdk.bases.sensor.time.sleep", over)
+    wait = photos([request_id], mode="poke", execution_timeout=timedelta(minutes=10), on_deadline="proceed")
+    assert run_task(wait).run() == {"arrived": [], "ended": {}, "waiting": [request_id]}
 
 
 @each_mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections import defaultdict
 from itertools import pairwise
@@ -12,7 +13,9 @@ import httpx
 import pytest
 
 from airflow_provider_visio.api import client as client_module
+from airflow_provider_visio.exceptions import ExportFailedError
 from airflow_provider_visio.hooks.vizdom import VizdomHook
+from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
 from airflow_provider_visio.triggers import clients
 from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger
 from tasks.streams import fire_alone
@@ -23,6 +26,24 @@ WAITS = 50
 def start(number: int) -> list[str]:
     hook = VizdomHook()
     return [hook.create_export("dash_abc123", "pdf")["id"] for _ in range(number)]
+
+
+def test_an_export_that_fails_at_once_tells_no_secret(sandbox, run_task):
+    """The service's reply to the start says so already."""
+    words = "cannot write https://files.example/a.pdf?X-Amz-Signature=MARKER for bob@example.com"
+    reply = {"data": {"id": "exp_1", "status": "failed", "error": words}}
+    sandbox.fault(
+        "vizdom",
+        "body",
+        method="POST",
+        path="^/exports$",
+        body=json.dumps(reply),
+        content_type="application/json",
+    )
+    with pytest.raises(ExportFailedError, match="cannot write") as caught:
+        run_task(VizdomExportDashboardOperator(task_id="export", dashboard_id="dash_abc123")).run()
+    assert "MARKER" not in str(caught.value)
+    assert "bob@" not in str(caught.value)
 
 
 def wait_for_all(ids: list[str], **more: Any) -> list[dict[str, Any]]:
