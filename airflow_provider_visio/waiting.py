@@ -350,7 +350,7 @@ def error_of_exports(
     if verdict.outcome == "failed":
         text = " ".join(
             f"Export {i} {_EXPORT_ENDED.get(phase, phase)}"
-            f"{': ' + reasons[i] if reasons and reasons.get(i) else ''}."
+            f"{': ' + reasons[i].rstrip('.') if reasons and reasons.get(i) else ''}."
             for i, phase in _some(verdict.ended)
         )
         return ExportFailedError(

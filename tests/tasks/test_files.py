@@ -151,7 +151,7 @@ def test_an_export_can_be_started_only(sandbox, run_task, tmp_path: Path):
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_failed_export_says_why(sandbox, run_task, deferrable):
-    with pytest.raises(ExportFailedError, match=r"failed at Vizdom: .+Clear the task"):
+    with pytest.raises(ExportFailedError, match=r"failed at Vizdom: .+\w\. A retry of this task"):
         run_task(export(dashboard_id="dash_broken", deferrable=deferrable)).run()
 
 
