@@ -55,10 +55,16 @@ def known_ids(value: object, name: str) -> list[str]:
 
     :raises InvalidRequestError: there is none in it, or one that cannot be.
     """
-    known = ids_of(value, name) if is_literal(value) else []
-    for found in known:
-        check_id(found, name)
-    return known
+    return checked_ids(value, name) if is_literal(value) else []
+
+
+def checked_ids(value: object, name: str) -> list[str]:
+    """
+    Return the ids in what a user passes on, see :func:`ids_of`, each of which can be one.
+
+    :raises InvalidRequestError: there is none in it, or one that cannot be.
+    """
+    return [check_id(found, name) for found in ids_of(value, name)]
 
 
 def ids_of(value: object, name: str) -> list[str]:
@@ -98,24 +104,40 @@ def ids_of(value: object, name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def id_of(value: object, name: str) -> str:
+    """
+    Return the one id in what a user passes on: an id, or the output of a task that has it as ``name`` or as ``id``.
+
+    :param value: the id.
+    :param name: the parameter's name.
+    :raises InvalidRequestError: there is none in it, or there are several.
+    """
+    if isinstance(value, Mapping) and name in value:
+        value = value[name]
+    found = ids_of(value, name)
+    if len(found) > 1:
+        raise InvalidRequestError.of(name, f"give one, not {len(found)}; map the task over several")
+    return check_id(found[0], name)
+
+
+def known_id(value: object, name: str) -> None:
+    """Refuse an id of which it is known while the DAG file is parsed that it cannot be, or that it is several."""
+    if is_literal(value):
+        id_of(value, name)
+
+
 def link_id_of(value: object) -> str:
     """
     Return the id of one permanent link: as it is, or of the output of the task that made it or waited on it.
 
     :raises InvalidRequestError: it is none, or several.
     """
-    if isinstance(value, Mapping) and "link_id" in value:
-        value = value["link_id"]
-    found = ids_of(value, "link_id")
-    if len(found) > 1:
-        raise InvalidRequestError.of("link_id", f"give one link, not {len(found)}; map the task over several")
-    return check_id(found[0], "link_id")
+    return id_of(value, "link_id")
 
 
 def known_link(value: object) -> None:
     """Refuse a permanent link's id of which it is known while the DAG file is parsed that it cannot be."""
-    if is_literal(value):
-        link_id_of(value)
+    known_id(value, "link_id")
 
 
 def is_many(value: object) -> bool:
@@ -129,7 +151,7 @@ def min_dwell() -> float:
     """Return the seconds for which a deferred task stays deferred at least, as Airflow's configuration says."""
     from airflow.providers.common.compat.sdk import conf
 
-    return float(conf.getfloat("visio", "min_dwell", fallback=10.0))
+    return max(0.0, float(conf.getfloat("visio", "min_dwell", fallback=10.0)))
 
 
 def seconds(value: float | timedelta | None, name: str) -> float | None:

@@ -109,8 +109,12 @@ def refused(group: Sequence[Item], error: InvalidRequestError) -> dict[str, str]
 
 def reason_of(error: InvalidRequestError) -> str:
     """Return why one request was refused, in the service's words."""
-    texts = [f"{name}: {' '.join(problems)}" for name, problems in error.fields.items()]
-    return _short("; ".join(texts) or str(error))
+    return reason_in(error.fields) or _short(str(error))
+
+
+def reason_in(fields: Mapping[str, Sequence[str]]) -> str:
+    """Return what is said of some fields as one text."""
+    return _short("; ".join(f"{name}: {' '.join(problems)}" for name, problems in fields.items()))
 
 
 def by_key(made: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -248,7 +248,7 @@ VISIONO_FORM = Form(
             "dialect",
             "Dialect",
             "Which of the vendor's two descriptions is written: its API reference, or its plugin (/smart-links, PUT, "
-            "and https://www.visiono.io/api/v1 where no Base URL is given). Both are read.",
+            "items for photo_slots, and https://www.visiono.io/api/v1 where no Base URL is given). Both are read.",
             default="reference",
             choices=("reference", "plugin"),
         ),

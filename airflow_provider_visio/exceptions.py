@@ -5,7 +5,7 @@ The errors this provider raises.
 
     VisioProviderError (AirflowException)
     ├── AuthenticationError        401: no key, a wrong one, or one that was revoked
-    ├── PermissionDeniedError      402, 403: the key is good, but the plan or role forbids the call
+    ├── PermissionDeniedError      402, 403: the key is good, but the plan or role forbids the call; a used-up quota
     ├── NotFoundError              404, 410: no such request, export, dashboard, link
     ├── InvalidRequestError        other 4xx, and input refused before any call (also a ValueError); `.fields`
     ├── RateLimitedError           429 for longer than the connection allows to wait; `.retry_after` seconds
@@ -74,7 +74,7 @@ class AuthenticationError(VisioProviderError):
 
 
 class PermissionDeniedError(VisioProviderError):
-    """The key is valid, but its plan, scope or role does not allow the call."""
+    """The key is valid, but its plan, scope or role does not allow the call, or the plan's quota is used up."""
 
 
 class NotFoundError(VisioProviderError):

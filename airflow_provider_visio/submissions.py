@@ -32,7 +32,8 @@ State = dict[str, Any]
 # The state of a link that the service does not know (any more), or whose submissions it has no call for.
 GONE: State = {"gone": True}
 
-# A submission may be listed so many seconds after a later one; a watcher remembers the ids of so long.
+# A submission may be listed so many seconds after a later one, and the service's clock may be so far behind; a watcher
+# remembers the ids of so long.
 OVERLAP = 600.0
 
 
@@ -159,11 +160,27 @@ class Cursor:
 
     :param since: submissions from before then do not count, in seconds since 1970.
     :param seen: when those came that were told of, by id; those of the last minutes, for others may be listed late.
+    :param given: where the watcher was told to begin; None for when it started.
+    :param began: when it started, as long as it does not know what was there before; None when it does.
     """
 
-    def __init__(self, since: float, seen: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        since: float,
+        seen: Mapping[str, float] | None = None,
+        given: float | None = None,
+        began: float | None = None,
+    ) -> None:
         self.since = since
         self.seen = dict(seen or {})
+        self.given = given
+        self.began = began
+
+    @classmethod
+    def at_start(cls, given: float | None, now: float) -> Cursor:
+        """Return the cursor of a watcher that starts: where it was told to, or now."""
+        # What comes from now on may be dated earlier, by a clock that is behind.
+        return cls(now - OVERLAP, began=now) if given is None else cls(given, given=given)
 
     @classmethod
     def from_json(cls, value: object) -> Cursor | None:
@@ -173,11 +190,15 @@ class Cursor:
         since, seen = value.get("since"), value.get("seen")
         if not _is_time(since) or not isinstance(seen, Mapping) or not all(map(_is_time, seen.values())):
             return None
-        return cls(float(since), {str(found): float(moment) for found, moment in seen.items()})  # type: ignore[arg-type]
+        return cls(
+            float(since),  # type: ignore[arg-type]
+            {str(found): float(moment) for found, moment in seen.items()},
+            *(value[name] if _is_time(value.get(name)) else None for name in ("given", "began")),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return {"since": self.since, "seen": dict(self.seen)}
+        return {"since": self.since, "seen": dict(self.seen), "given": self.given, "began": self.began}
 
     def take(
         self,
@@ -188,7 +209,7 @@ class Cursor:
         whole: bool = True,
     ) -> list[str]:
         """
-        Return the ids that were not told of yet, and move on past them.
+        Return the ids that were not told of yet, and move on past them; at the first look, not those dated before it.
 
         :param submissions: all of a link.
         :param unique_value: only those with this value in the link's own field; None for all.
@@ -199,6 +220,11 @@ class Cursor:
         fresh = {
             one["id"]: epoch(one["submitted_at"]) or self.since for one in found if one["id"] not in self.seen
         }
+        if self.began is not None:
+            old = {known: at for known, at in fresh.items() if at < math.floor(self.began)}
+            self.seen |= old
+            fresh = {known: at for known, at in fresh.items() if known not in old}
+            self.began = None if whole else self.began
         if fresh:
             self.seen |= fresh
             if whole:

@@ -6,7 +6,15 @@ import datetime as dt
 
 import pytest
 
-from airflow_provider_visio.arguments import check_if_known, given, ids_of, is_literal, is_many, seconds
+from airflow_provider_visio.arguments import (
+    check_if_known,
+    given,
+    id_of,
+    ids_of,
+    is_literal,
+    is_many,
+    seconds,
+)
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 
@@ -74,6 +82,40 @@ def test_a_long_value_is_cut_in_the_error():
 def test_the_error_of_a_mapped_list_shows_the_part_without_an_id():
     with pytest.raises(InvalidRequestError, match="None holds no id"):
         ids_of([MADE, None], "request_id")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "link_1",
+        {"id": "link_1"},
+        [{"id": "link_1"}],
+        ["link_1", {"id": "link_1"}],
+        {"id": "pls_1", "link_id": "link_1"},
+        {"id": "pls_1", "link_id": ["link_1"]},
+    ],
+    ids=repr,
+)
+def test_the_one_that_is_meant_is_found_in_what_is_passed_on(value):
+    assert id_of(value, "link_id") == "link_1"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (["a", "b"], "give one, not 2; map the task over several"),
+        ({"ids": ["a", "b", "c"]}, "give one, not 3"),
+        ({"link_id": ["a", "b"]}, "give one, not 2"),
+        ({"link_id": None, "id": "a"}, "holds no id"),
+        ("a/b", "is not an id"),
+        ([], "holds no id"),
+    ],
+    ids=repr,
+)
+def test_what_may_be_several_or_none_is_refused_where_one_is_meant(value, why):
+    with pytest.raises(InvalidRequestError, match=why) as caught:
+        id_of(value, "link_id")
+    assert list(caught.value.fields) == ["link_id"]
 
 
 @pytest.mark.parametrize(

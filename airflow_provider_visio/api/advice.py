@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _ADVICE = {
     402: "The plan does not allow this; see the service's dashboard.",
     404: "Check the id, and that the connection's Host is the API's base URL.",
+    405: "Check that the connection's Host is the API's base URL.",
     410: "It existed once and is gone for good.",
 }
 _SERVER = "The fault is on the service's side; try again later."
@@ -21,16 +22,27 @@ AMBIGUOUS_ADVICE = (
     "The service may or may not have done it. Look in its dashboard before you run the task again, "
     "or it may be done twice."
 )
-_FREE_PLAN = (
+NO_MAIL_ADVICE = (
     "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url "
     "of the result yourself (by SMS, chat or your own mail)."
 )
+_NO_MAIL = re.compile(r"upgrade|\bfree plan\b|\bprohibited\b(?! (when|unless)\b)", re.IGNORECASE)
 # What the service says once a quota is used up is not known (facts: unknown), so its words are looked at.
 _QUOTA = re.compile(
     r"\b(quotas?|used up|exceeded|exhausted|limit (was |is |has been )?reached)\b", re.IGNORECASE
 )
+# On a 429, what speaks of more than the rate of calls.
+_OF_PLAN = re.compile(
+    r"(?!.*\b(rate|too many|seconds?|minutes?|hours?)\b)"
+    r".*\b(months?|monthly|lifetime|billing|photos?(?![ -]requests?\b))\b",
+    re.IGNORECASE,
+)
 _PLAN = re.compile(r"\b(upgrade|your (current )?plan|free plan)\b", re.IGNORECASE)
 _PLAN_ADVICE = "The plan does not have this: upgrade it in the service's dashboard, or do without it."
+_ITEMS_ADVICE = (
+    "In the dialect `reference` items are sent as photo_slots, in `plugin` as items: the connection's extra `dialect` "
+    "says which."
+)
 # How Laravel says that it has no such path at all (facts: section 17).
 _NO_ROUTE = re.compile(r"\broute\b.*\b(could not be found|not supported)\b", re.IGNORECASE)
 # What the other dialect has as well, under another name.
@@ -46,17 +58,11 @@ def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str,
     """
     if not call.repeatable and (status >= 500 or status == 408):
         return AMBIGUOUS_ADVICE
-    mail = [problem for name in ("recipient_email", "send_email") for problem in fields.get(name, [])]
-    if any("prohibited" in problem or "upgrade" in problem.lower() for problem in mail):
-        return _FREE_PLAN
+    if no_mail(fields):
+        return NO_MAIL_ADVICE
     if status >= 500:
         return _SERVER
-    if (
-        status in {402, 403, 422}
-        and call.method == "POST"
-        and _QUOTA.search(words)
-        and site.service.quota_advice
-    ):
+    if says_used_up(call, site, status, words, fields):
         return site.service.quota_advice
     if status == 401:
         return _key_advice(site)
@@ -66,12 +72,45 @@ def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str,
         return _right_advice(call, site)
     if status in {404, 405} and call.known_to != "both":
         return _dialect_advice(call, site, words)
+    if status in {400, 422} and _about_items(fields):
+        return _ITEMS_ADVICE
     return _ADVICE.get(status, "")
+
+
+def says_used_up(call: Call, site: Site, status: int, words: str, fields: Mapping[str, list[str]]) -> bool:
+    """Return whether a refusal says that the plan's quota is used up: whatever was asked for, and for longer."""
+    if call.method != "POST" or not site.service.quota_advice or no_mail(fields):
+        return False
+    if status == 422 and fields:
+        # Of a field more can be exceeded than a quota.
+        told = [words, *fields, *(problem for problems in fields.values() for problem in problems)]
+        return any("quota" in text.lower() for text in told)
+    if status == 429:
+        return bool(_QUOTA.search(words) and _OF_PLAN.match(words))
+    return status in {402, 403, 422} and bool(_QUOTA.search(words))
+
+
+def no_mail(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return which fields a plan without e-mail refuses, and what is said of each."""
+    found: dict[str, list[str]] = {}
+    for name, problems in fields.items():
+        field = name.rpartition(".")[2]
+        if field in {"recipient_email", "send_email"} and any(map(_NO_MAIL.search, problems)):
+            found[field] = problems
+    return found
 
 
 def says_no_call(words: str) -> bool:
     """Return whether a refusal says that the service has no such call at all, whatever the id."""
     return bool(_NO_ROUTE.search(words))
+
+
+def _about_items(fields: Mapping[str, list[str]]) -> bool:
+    """Return whether a refusal is of items by a name that no user writes, or of that name itself."""
+    return any(
+        "photo_slots" in name or (name == "items" and any("prohibited" in problem for problem in problems))
+        for name, problems in fields.items()
+    )
 
 
 def _key_advice(site: Site) -> str:

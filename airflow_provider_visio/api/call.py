@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from airflow_provider_visio.api.ids import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -120,14 +120,20 @@ def call(
     """
     Build a call, putting ids into a route such as ``/photo-requests/{request_id}``.
 
+    The route may have a query, which becomes parameters; those in ``params`` come on top.
+
     :raises InvalidRequestError: an id is empty or cannot be one.
     """
     escaped = {name: quote(check_id(value, name), safe="") for name, value in ids.items()}
+    path, _, query = route.format(**escaped).partition("?")
+    asked: dict[str, Any] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
+        asked.setdefault(name, []).append(value)
     return Call(
         method,
-        route.format(**escaped),
-        route,
-        params or {},
+        path,
+        route.partition("?")[0],
+        {**asked, **(params or {})},
         body,
         evidence,
         known_to,

@@ -35,7 +35,7 @@ from airflow_provider_visio.api.budget import STARVED
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
 from airflow_provider_visio.api.ledger import Ledger
-from airflow_provider_visio.api.pages import Pages
+from airflow_provider_visio.api.pages import Pages, is_list
 from airflow_provider_visio.api.reply import out_of_turn, read, site_of, unexpected
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.api.site import http_url
@@ -66,6 +66,7 @@ MAX_HOPS = 5
 # Calls that one event loop has under way at once.
 CONCURRENCY = 10
 
+_NO_LIST = "answered with something else than a list of objects in `data`"
 _NOTHING: dict[str, Any] = {"data": None, "meta": {}, "links": {}}
 # What is raised before a byte was sent: the library could not connect, or not make a request of the URL.
 _NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError, LocationValueError)
@@ -116,8 +117,8 @@ class Client:
                 if guessed:
                     return  # the service takes no page numbers: what it gave was all
                 raise
-            if not isinstance(envelope["data"], list | None):
-                raise unexpected(call, self.site, "answered with something else than a list in `data`")
+            if not is_list(envelope["data"]):
+                raise unexpected(call, self.site, _NO_LIST)
             yield from pages.take(envelope)
         if pages.cut:
             raise unexpected(call, self.site, pages.cut)
@@ -286,8 +287,8 @@ class AsyncClient:
                 if guessed:
                     return
                 raise
-            if not isinstance(envelope["data"], list | None):
-                raise unexpected(call, self.site, "answered with something else than a list in `data`")
+            if not is_list(envelope["data"]):
+                raise unexpected(call, self.site, _NO_LIST)
             for item in pages.take(envelope):
                 yield item
         if pages.cut:

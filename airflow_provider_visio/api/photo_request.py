@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -43,6 +44,16 @@ def check_fields(request: Mapping[str, Any], where: str = "requests") -> None:
         )
     if "instructions" not in request:
         raise InvalidRequestError.of(where, "it needs instructions")
+
+
+@contextlib.contextmanager
+def named_by(place: str) -> Iterator[None]:
+    """Put a request's place in its list before the names of its fields, in the error that refuses it."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        fields = {f"{place}.{name}": problems for name, problems in error.fields.items()}
+        raise InvalidRequestError(f"{place}.{error}", fields=fields) from None
 
 
 def check_photo_request(

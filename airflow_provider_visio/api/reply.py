@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, advice
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, advice, says_used_up
 from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
@@ -128,9 +128,12 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
         what = f"{what.rstrip('. ')}. {name}: {_cut(' '.join(problems))}"
     if len(fields) > MAX_FIELDS:
         what = f"{what.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
-    pause = retry_after(reply.headers, now=now) if status == 429 else None
+    used_up = says_used_up(call, site, status, words, fields)
+    pause = retry_after(reply.headers, now=now) if status == 429 and not used_up else None
     hint = _limit_advice(pause) if pause is not None else advice(call, site, status, words, fields)
     text = _sentence(call, site, what, request_id=request_id, advice=hint)
+    if used_up:
+        return PermissionDeniedError(text, status=status, request_id=request_id, conn_id=site.conn_id)
     if status == 405 and call.known_to != "both":
         # Laravel's word for a path that it has for other methods: /photo-requests/batch looks like an id.
         return NotFoundError(text, status=status, request_id=request_id, conn_id=site.conn_id)

@@ -14,12 +14,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, cast
 
-from airflow_provider_visio.api.call import Call, call
+from airflow_provider_visio.api.call import Call, Dialect, call
 from airflow_provider_visio.api.photo_request import (
     MOST_IN_BATCH,
     check_fields,
     check_photo_request,
     item_bodies,
+    named_by,
     whole_hours,
 )
 from airflow_provider_visio.api.site import Service
@@ -37,6 +38,9 @@ VISIONO = Service(
 )
 # The same service, where the vendor's plugin looks for it.
 VISIONO_OF_PLUGIN = replace(VISIONO, default_base_url="https://www.visiono.io/api/v1")
+
+# What a request's items are called where it is made: docs, plugin. Replies have `items` (docs, plugin).
+ITEMS_AS: Mapping[Dialect, str] = {"reference": "photo_slots", "plugin": "items"}
 
 READ_REQUESTS = "the scope photo_requests:read"  # this and the other scopes: plugin
 WRITE_REQUESTS = "the scope photo_requests:write"
@@ -159,9 +163,12 @@ def create_photo_request(
     allow_submitter_notes: bool | None = None,
     internal_notes: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    dialect: Dialect = "reference",
 ) -> Call:
     """
     Make a photo request (seed; fields: ``instructions``, ``recipient_email``, ``send_email`` seed, the rest plugin).
+
+    The reference shows no name for ``items``: the documentation beside it has ``photo_slots`` (docs).
 
     :raises InvalidRequestError: a value that the service cannot accept.
     """
@@ -177,7 +184,7 @@ def create_photo_request(
         "recipient_email": recipient_email,
         "send_email": send_email,
         "expires_in_hours": None if expires_in_hours is None else whole_hours(expires_in_hours),
-        "items": None if items is None else item_bodies(items),
+        ITEMS_AS[dialect]: None if items is None else item_bodies(items),
         "require_gps": require_gps,
         "allow_submitter_notes": allow_submitter_notes,
         "internal_notes": internal_notes,
@@ -187,9 +194,11 @@ def create_photo_request(
     return call("POST", "/photo-requests", body=body, needs=WRITE_REQUESTS)
 
 
-def create_photo_requests(requests: Sequence[Mapping[str, Any]]) -> Call:
+def create_photo_requests(requests: Sequence[Mapping[str, Any]], *, dialect: Dialect = "reference") -> Call:
     """
     Make up to ten photo requests at once (plugin; the body's ``photo_requests`` and the reply are assumed).
+
+    That each is put as it would be by itself is assumed, too.
 
     :param requests: the parameters of :func:`create_photo_request`, a mapping for each request.
     :raises InvalidRequestError: none or too many are given, or one of them cannot be; says which, counted from 0.
@@ -200,7 +209,7 @@ def create_photo_requests(requests: Sequence[Mapping[str, Any]]) -> Call:
         raise InvalidRequestError.of(
             "requests", f"give 1 to {MOST_IN_BATCH} at once, not {len(requests)}; make several calls for more"
         )
-    bodies = [_body_in_batch(request, number) for number, request in enumerate(requests)]
+    bodies = [_body_in_batch(request, number, dialect) for number, request in enumerate(requests)]
     return call(
         "POST",
         "/photo-requests/batch",
@@ -211,16 +220,13 @@ def create_photo_requests(requests: Sequence[Mapping[str, Any]]) -> Call:
     )
 
 
-def _body_in_batch(request: object, number: int) -> Mapping[str, Any]:
-    where = f"requests[{number}]"
+def _body_in_batch(request: object, number: int, dialect: Dialect) -> Mapping[str, Any]:
+    place = f"requests.{number}"
     if not isinstance(request, Mapping):
-        raise InvalidRequestError.of(where, f"give a dict, not {type(request).__name__}")
-    check_fields(request, where)
-    try:
-        return create_photo_request(**request).body or {}
-    except InvalidRequestError as error:
-        fields = {f"{where}.{name}": problems for name, problems in error.fields.items()}
-        raise InvalidRequestError(f"{where}.{error}", fields=fields) from None
+        raise InvalidRequestError.of(place, f"give a dict, not {type(request).__name__}")
+    check_fields(request, place)
+    with named_by(place):
+        return create_photo_request(**request, dialect=dialect).body or {}
 
 
 def get_photo_request(request_id: str) -> Call:

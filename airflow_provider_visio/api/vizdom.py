@@ -125,6 +125,7 @@ def read_export(data: Mapping[str, Any], contract: VizdomContract) -> Export:
     export: Export = {**data}  # type: ignore[typeddict-item]
     renamed = {
         "id": contract.id_field,
+        "dashboard_id": contract.dashboard_field,
         "status": contract.status_field,
         "download_url": contract.url_field,
         "expires_at": contract.expires_field,

@@ -2,18 +2,21 @@
 The calls of Vizdom that no public page documents, as one table: what each is taken to be, how surely, and why.
 
 A connection replaces any row in its extra ``contract``, by name and without code: ``{"contract": {"start_path":
-"/dashboards/{dashboard_id}/export", "done_words": ["success"]}}``. ``*_path`` is below the base URL, ``*_verb`` the
-HTTP method, ``*_field`` the name of a JSON field, ``*_words`` what the service may say (case does not matter).
+"/dashboards/{dashboard_id}/export", "done_words": ["success"]}}``. ``*_path`` is below the base URL and may have a
+query, ``*_verb`` the HTTP method, ``*_field`` the name of a JSON field, ``*_words`` what the service may say (case does
+not matter).
 """
 
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from string import Formatter
 from typing import Any, Literal, NamedTuple
 
+from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 Evidence = Literal["docs", "inferred", "assumed"]
@@ -22,6 +25,17 @@ _PEERS = "as comparable products do"
 _REST = "the usual shape of a REST call"
 _STYLE = "the field style of GET /dashboards"
 _FORM = "a field of the app's form (features/data-sources); its name in the API is inferred"
+
+_SOURCE = ("source_name_field", "source_type_field")
+_SETTINGS = ("host_field", "port_field", "database_field", "username_field", "password_field")
+# Fields that go into one body.
+_BODIES = (
+    ("dashboard_name_field", "dashboard_description_field"),
+    ("dashboard_field", "format_field"),
+    (*_SOURCE, "source_settings_field"),
+    _SETTINGS,
+    ("email_field", "role_field"),
+)
 
 # A verb may only become one that is sent again after a lost reply just as (un)willingly.
 _VERBS = {"GET": ("GET", "POST"), "POST": ("POST", "PUT", "PATCH"), "DELETE": ("DELETE", "POST")}
@@ -84,8 +98,12 @@ class VizdomContract:
         "error", "assumed", "why an export failed, in the shape of errors", may_be_empty=True
     )
     done_words: tuple[str, ...] = _row(("completed",), "assumed", f"the file is ready; {_PEERS}")
-    failed_words: tuple[str, ...] = _row(("failed",), "assumed", f"there will be no file; {_PEERS}")
-    open_words: tuple[str, ...] = _row(("pending", "processing"), "assumed", f"it is being made; {_PEERS}")
+    failed_words: tuple[str, ...] = _row(
+        ("failed",), "assumed", f"there will be no file; {_PEERS}", may_be_empty=True
+    )
+    open_words: tuple[str, ...] = _row(
+        ("pending", "processing"), "assumed", f"it is being made; {_PEERS}", may_be_empty=True
+    )
 
     data_sources_verb: str = _row("GET", "assumed", _REST)
     data_sources_path: str = _row("/data-sources", "assumed", "the app's words (Settings > Data Sources)")
@@ -115,10 +133,10 @@ class VizdomContract:
         "message", "assumed", "the app shows an error with details", may_be_empty=True
     )
     test_passed_words: tuple[str, ...] = _row(
-        ("success", "passed", "connected", "ok"), "assumed", 'the app tells "success"'
+        ("success", "passed", "connected", "ok"), "assumed", 'the app tells "success"', may_be_empty=True
     )
     test_failed_words: tuple[str, ...] = _row(
-        ("error", "failed", "failure"), "assumed", "the app tells an error"
+        ("error", "failed", "failure"), "assumed", "the app tells an error", may_be_empty=True
     )
 
     members_verb: str = _row("GET", "assumed", _REST)
@@ -148,6 +166,7 @@ class VizdomContract:
         ),
         "assumed",
         "by one of these a 400 or 422 is told to be of an address that is there; a 409 always is",
+        may_be_empty=True,
     )
 
     @classmethod
@@ -156,7 +175,8 @@ class VizdomContract:
         Return the contract with some values replaced.
 
         :param changes: a dict by the table's names, or None.
-        :raises InvalidRequestError: a name that is not one of them, or a value that cannot be.
+        :raises InvalidRequestError: a name that is not one of them, a value that cannot be, or two that cannot be
+            together.
         """
         if not changes:
             return cls()
@@ -170,7 +190,9 @@ class VizdomContract:
             if name not in about:
                 raise InvalidRequestError.of("contract", _unknown(str(name), about))
             values[name] = _checked(name, value, getattr(cls(), name), about[name].metadata)
-        return replace(cls(), **values)
+        contract = replace(cls(), **values)
+        _check_together(contract)
+        return contract
 
 
 def rows(contract: VizdomContract | None = None) -> list[Row]:
@@ -196,7 +218,7 @@ def _unknown(name: str, known: Collection[str]) -> str:
 
 def _checked(name: str, value: object, default: str | tuple[str, ...], about: Mapping[str, Any]) -> object:
     if isinstance(default, tuple):
-        return _words(name, value, keeps_case=about["keeps_case"])
+        return _words(name, value, about)
     if not isinstance(value, str):
         raise InvalidRequestError.of("contract", f"{name} must be text")
     if name.endswith("_verb"):
@@ -206,13 +228,31 @@ def _checked(name: str, value: object, default: str | tuple[str, ...], about: Ma
         return _path(name, value, default, must_hold, must_hold | set(about["may_hold"]))
     if not value.strip() and not about["may_be_empty"]:
         raise InvalidRequestError.of("contract", f"{name} must not be empty")
-    return value
+    return value.strip()
 
 
-def _words(name: str, value: object, *, keeps_case: bool) -> tuple[str, ...]:
+def _check_together(contract: VizdomContract) -> None:
+    if not contract.dashboard_field and not _placeholders(contract.start_path):
+        raise InvalidRequestError.of(
+            "contract",
+            "start_path must hold {dashboard_id} where dashboard_field is empty: an export is of one",
+        )
+    beside = () if contract.source_settings_field else ((*_SOURCE, *_SETTINGS),)
+    for names in (*_BODIES, *beside):
+        for one, other in itertools.combinations(names, 2):
+            if getattr(contract, one) == getattr(contract, other):
+                raise InvalidRequestError.of("contract", f"{one} and {other} must not be the same")
+
+
+def _words(name: str, value: object, about: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
         raise InvalidRequestError.of("contract", f"{name} must be a list of words")
-    return tuple(word if keeps_case else word.lower() for word in value)
+    words = tuple(word.strip() if about["keeps_case"] else word.strip().lower() for word in value)
+    if not all(words):
+        raise InvalidRequestError.of("contract", f"{name} must not have an empty word")
+    if not words and not about["may_be_empty"]:
+        raise InvalidRequestError.of("contract", f"{name} must not be empty")
+    return words
 
 
 def _verb(name: str, value: str, default: str) -> str:
@@ -224,7 +264,7 @@ def _verb(name: str, value: str, default: str) -> str:
 
 def _path(name: str, value: str, default: str, must_hold: set[str], may_hold: set[str]) -> str:
     held = _placeholders(value)
-    if not value.startswith("/") or held is None or not must_hold <= held <= may_hold:
+    if not value.startswith("/") or path_fault(value) or held is None or not must_hold <= held <= may_hold:
         allowed = "".join(f" and {{{one}}}" for one in sorted(may_hold))
         inside = (
             f", with no placeholder but{allowed.removeprefix(' and')}"

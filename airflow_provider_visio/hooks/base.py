@@ -8,12 +8,12 @@ import math
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import parse_qsl
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_provider_visio.api.call import call
+from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.api.reply import unexpected
 from airflow_provider_visio.api.site import Service, Site, base_url_from
 from airflow_provider_visio.connection_form import Form, read_extras
@@ -131,7 +131,7 @@ class VisioBaseHook(BaseHook):
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
         :param params: query parameters; they go before those in the path, and one with a list is sent several times.
         :param body: the JSON body.
-        :raises InvalidRequestError: the path has a ``#``.
+        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL.
         :raises VisioProviderError: the typed error that the reply means.
         """
         return self._data(_any_call(method, path, params, body))
@@ -147,13 +147,15 @@ class VisioBaseHook(BaseHook):
         """
         Iterate over the items of any list, through all pages, with this hook's authentication, retry and errors.
 
+        The items are objects; what comes as a list of something else, such as names, :meth:`request` returns.
+
         :param method: the HTTP method, ``GET`` for nearly every list.
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
         :param params: query parameters of the first page; the others get them, too. As for :meth:`request`.
         :param limit: stop after so many items.
-        :raises InvalidRequestError: the path has a ``#``.
+        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL.
         :raises VisioProviderError: the typed error that a reply means; as the items are taken, not before.
-        :raises UnexpectedReplyError: the reply's ``data`` is not a list.
+        :raises UnexpectedReplyError: the reply's ``data`` is not a list of objects.
         """
         return self.get_conn().pages(replace(_any_call(method, path, params), needs_data=True), limit=limit)
 
@@ -260,18 +262,11 @@ class VisioBaseHook(BaseHook):
 def _any_call(
     method: str, path: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None = None
 ) -> Call:
-    if "#" in path:
-        raise InvalidRequestError.of(
-            "path", "it has a '#', which no service is sent; write %23 for one in a name"
-        )
-    path, _, query = path.partition("?")
-    asked: dict[str, list[str]] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
-        asked.setdefault(name, []).append(value)
+    if fault := path_fault(path):
+        raise InvalidRequestError.of("path", fault)
     given = {name: value for name, value in (params or {}).items() if value is not None}
     escaped = path.replace("{", "{{").replace("}", "}}")
-    route = "/" + escaped.lstrip("/")
-    found = call(method.upper(), route, params={**asked, **given}, body=body, evidence="assumed")
+    found = call(method.upper(), "/" + escaped.lstrip("/"), params=given, body=body, evidence="assumed")
     return replace(found, needs_data=not found.changes)
 
 

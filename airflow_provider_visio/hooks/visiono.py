@@ -119,13 +119,15 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :param recipient_email: address of the recipient; paid plans only.
         :param send_email: whether the service mails the link; paid plans only.
         :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends.
-        :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``.
+        :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. They are sent as
+            ``photo_slots`` (docs), or as ``items`` where the connection's ``dialect`` is ``plugin``.
         :param require_gps: whether photos must carry a place.
         :param allow_submitter_notes: whether the recipient may add notes.
         :param internal_notes: notes that the recipient does not see.
         :param metadata: JSON data that the service keeps with the request and gives back.
         :return: the request, with ``id``, ``status`` and ``request_url``, the link to give to the recipient.
         :raises InvalidRequestError: the input is refused, by us or by the service.
+        :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, the request may have been made all the same.
         """
         request = api.create_photo_request(
@@ -138,6 +140,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             allow_submitter_notes=allow_submitter_notes,
             internal_notes=internal_notes,
             metadata=metadata,
+            dialect=self.dialect,
         )
         return self._photo_request(request, items)
 
@@ -149,13 +152,14 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
 
         :param requests: 1 to 10 mappings, each with the parameters of :meth:`create_photo_request` by their names.
         :return: the requests, in the same order.
-        :raises InvalidRequestError: a request is refused, by us (``.fields`` has ``requests[<index>].<name>``, counted
+        :raises InvalidRequestError: a request is refused, by us (``.fields`` has ``requests.<index>.<name>``, counted
             from 0) or by the service.
+        :raises PermissionDeniedError: as of :meth:`create_photo_request`.
         :raises NotFoundError: this service does not have the call: the vendor's reference does not know it.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, they may have been made all the same.
         :raises UnexpectedReplyError: the reply does not have a request for each; some, or all, may have been made.
         """
-        batch = api.create_photo_requests(requests)
+        batch = api.create_photo_requests(requests, dialect=self.dialect)
         data = self._data(batch)
         made = data.get("photo_requests", data.get("items")) if isinstance(data, Mapping) else data
         entries = [one for one in made if isinstance(one, Mapping)] if isinstance(made, list) else []
@@ -235,18 +239,22 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         Delete a photo request (source: seed); its link stops working.
 
+        The plugin calls it cancelling: it may be read as ``cancelled`` from then on, and whether photos that have
+        arrived are deleted with it is not known.
+
         :raises NotFoundError: there is none, or it was deleted before.
         """
         self._data(api.delete_photo_request(request_id))
 
-    def list_submissions(self, request_id: str) -> list[dict[str, Any]]:
+    def list_submissions(self, request_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """
-        Return what was submitted for a request so far, without links (source: plugin; the shape is assumed).
+        Iterate over what was submitted for a request so far, without links (source: plugin; the shape is assumed).
 
-        :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
-            does not know it.
+        :param limit: stop after so many.
+        :raises NotFoundError: as the first is taken: there is no such request, or this service does not have the call:
+            the vendor's reference does not know it.
         """
-        return list(self.get_conn().pages(api.list_submissions(request_id)))
+        return self.get_conn().pages(api.list_submissions(request_id), limit=limit)
 
     def get_download_urls(self, request_id: str) -> dict[str, Any]:
         """
@@ -376,9 +384,13 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         request = api.with_items(data)
         if asked and request.get("items") == []:
             log.warning(
-                "Photo request %s was made without its items: this service may not know them by that name. Say in the "
-                "instructions what to photograph. [connection %s]",
+                "Photo request %s was made without its items: this service may not know them as `%s`, their name in "
+                "the dialect `%s`. Say in the instructions what to photograph, or set the connection's extra `dialect` "
+                "to `%s`, with a Host that has it. [connection %s]",
                 request["id"],
+                api.ITEMS_AS[self.dialect],
+                self.dialect,
+                "reference" if self.dialect == "plugin" else "plugin",
                 self.conn_id,
             )
         return cast("PhotoRequest", request)

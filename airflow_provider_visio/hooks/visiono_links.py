@@ -14,7 +14,7 @@ from airflow_provider_visio.exceptions import PhotoRequestFailedError
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from airflow.sdk import ObjectStoragePath
 
@@ -111,7 +111,7 @@ class VisionoLinksMixin(VisionoBaseHook):
         return self.get_conn().pages(request, limit=limit)
 
     def list_permanent_link_photos(
-        self, link_id: str, *, submission_id: str | None = None
+        self, link_id: str, *, submission_ids: Collection[str] | None = None
     ) -> list[LinkPhoto]:
         """
         Return the photos that came through a link, each with a signed link that lapses (source: plugin, assumed).
@@ -119,13 +119,12 @@ class VisionoLinksMixin(VisionoBaseHook):
         The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
         Do not keep the signed links: call again for fresh ones.
 
-        :param submission_id: only those of this submission.
+        :param submission_ids: only those of these submissions: ids, or one id; None for all.
         :return: photos as of :meth:`VisionoHook.list_photos`, and ``submission_id``.
         :raises NotFoundError: there is no such permanent link, or this service does not have the call.
         :raises UnexpectedReplyError: the service does not tell which submission a photo belongs to, and one was named.
         """
-        wanted = None if submission_id is None else {check_id(submission_id, "submission_id")}
-        return self._photos_of_link(link_id, wanted)
+        return self._photos_of_link(link_id, _checked(submission_ids))
 
     def get_permanent_link_download_urls(self, link_id: str) -> dict[str, Any]:
         """
@@ -165,7 +164,7 @@ class VisionoLinksMixin(VisionoBaseHook):
 
         :param link_id: id of the link.
         :param destination: an object store's URL, such as ``s3://bucket/photos``, or an absolute path.
-        :param submission_ids: only the photos of these submissions; None for all that have come so far.
+        :param submission_ids: only the photos of these submissions: ids, or one id; None for all that have come so far.
         :return: the manifest, as of :meth:`VisionoHook.download_photos`, with ``submission_id`` for each file.
         :raises PhotoRequestFailedError: nothing was submitted yet, or one of the submissions has no photos.
         :raises TransferError: a file could not be fetched, verified or stored; the others stay.
@@ -173,9 +172,7 @@ class VisionoLinksMixin(VisionoBaseHook):
         from airflow_provider_visio.transfer import store
 
         folder = folder_at(destination, link_id)
-        wanted = (
-            None if submission_ids is None else {check_id(one, "submission_ids") for one in submission_ids}
-        )
+        wanted = _checked(submission_ids)
         link = self.get_permanent_link(link_id)
         photos = self._photos_of_link(link_id, wanted, link)
         lacking = sorted((wanted or set()) - {photo["submission_id"] for photo in photos})
@@ -233,10 +230,9 @@ class VisionoLinksMixin(VisionoBaseHook):
             # A reply without an envelope has its own words about pages.
             about = {name: envelope[name] or _dict(data.get(name)) for name in ("links", "meta")}
             photos = api.photos_of_link(data, link)
-            fresh = pages.take({"data": photos, **about})
-            found += fresh
-            if pages.cut or (not fresh and _says_more(**about)):
-                raise unexpected(request, client.site, pages.cut or _SHORT)
+            found += pages.take({"data": photos, **about})
+            if pages.cut:
+                raise unexpected(request, client.site, pages.cut)
             if pages.guessing:
                 # It does not say where the next page is, so this is the last, unless it counts more.
                 total = about["meta"].get("total")
@@ -260,11 +256,13 @@ class VisionoLinksMixin(VisionoBaseHook):
         )
 
 
+def _checked(submission_ids: Collection[str] | None) -> set[str] | None:
+    if submission_ids is None:
+        return None
+    # A text is a collection, too: of letters, each of which could be an id.
+    ids = [submission_ids] if isinstance(submission_ids, str) else submission_ids
+    return {check_id(one, "submission_ids") for one in ids}
+
+
 def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _says_more(links: Mapping[str, Any], meta: Mapping[str, Any]) -> bool:
-    page, last = meta.get("current_page"), meta.get("last_page")
-    numbered = isinstance(page, int) and isinstance(last, int) and page < last
-    return bool(links.get("next") or meta.get("next_cursor") or numbered)

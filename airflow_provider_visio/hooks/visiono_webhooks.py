@@ -24,13 +24,15 @@ class VisionoWebhooksMixin(VisionoBaseHook):
     Each method raises ``NotFoundError`` where this service does not have the call.
     """
 
-    def list_webhooks(self) -> Iterator[Webhook]:
+    def list_webhooks(self, *, limit: int | None = None) -> Iterator[Webhook]:
         """
         Iterate over webhook endpoints, through all pages (source: plugin).
 
         A secret is not expected in there; one that is there is masked in logs.
+
+        :param limit: stop after so many.
         """
-        for found in self.get_conn().pages(api.list_webhooks()):
+        for found in self.get_conn().pages(api.list_webhooks(), limit=limit):
             yield cast("Webhook", _masked(found))
 
     def create_webhook(self, url: str, events: Sequence[str]) -> Webhook:

@@ -171,6 +171,7 @@ class VizdomHook(VizdomWorkspace):
         return pattern.replace("{workspace}", str(workspace)).replace("{dashboard_id}", dashboard_id)
 
     def _probe(self) -> str:
+        contract_of(self.get_conn().site)  # a fault in it is told here, not by the first task
         seen = sum(1 for _ in self.get_conn().pages(api.list_dashboards(), limit=1))
         return "GET /dashboards answered" + ("." if seen else ", but this key sees no dashboard.")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, NO_MAIL_ADVICE, no_mail
 from airflow_provider_visio.api.photo_request import check_fields
-from airflow_provider_visio.batch import by_key, dropped, groups, matched, reason_of, refused
+from airflow_provider_visio.batch import by_key, dropped, groups, matched, reason_in, reason_of, refused
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Statuses that may be about what was asked for; another refuses the call, whatever it asks for.
+_OF_ONE = {400, 409, 413, 422}
+
 _NEXT = "What is made is kept: the next try makes what is missing, and nothing else."
 
 
@@ -78,6 +81,8 @@ class BatchRun:
         self._task = Intent.of(context, {}).task
         self._book = Book(context, done)
         self._refused: dict[str, str] = done.setdefault("refused", {})
+        # What the plan says to fields that it has not, by their names.
+        self._prohibited: dict[str, list[str]] = done.setdefault("prohibited", {})
         self._broke_before = self._last_chance = False
         # Whether the service has answered as it should in this try, so that it is not down as a whole.
         self._works = False
@@ -110,6 +115,11 @@ class BatchRun:
         """Write down that the task has got what it wanted."""
         self._book.close()
 
+    @property
+    def advice(self) -> str:
+        """What to do about the requests that were refused, where more is known than the reasons say."""
+        return NO_MAIL_ADVICE if self._prohibited else ""
+
     def _left(self) -> list[Item]:
         # Those at which the service broke come last: they must not keep the others from being made.
         broken = () if self._last_chance or self._book.head is None else self._book.head.broken
@@ -133,7 +143,7 @@ class BatchRun:
 
     def _send(self, group: Sequence[Item]) -> None:
         """Make some requests together, or one by itself."""
-        book = self._book
+        book, group = self._book, self._unrefused(group)
         if not group:
             return
         if len(group) > 1 and not self._together:
@@ -155,6 +165,14 @@ class BatchRun:
         if book.pending:
             self._after_silence(group, None)
 
+    def _unrefused(self, group: Sequence[Item]) -> list[Item]:
+        """Refuse without a call what the plan is known to have not, and return the others."""
+        for item in group:
+            known = {name: said for name, said in self._prohibited.items() if item.body.get(name)}
+            if known:
+                self._refused[item.key] = reason_in(known)
+        return [item for item in group if item.key not in self._refused]
+
     def _post(self, group: Sequence[Item]) -> Sequence[Mapping[str, Any]]:
         bodies = [
             {**item.body, "metadata": {**(item.body.get("metadata") or {}), **self._tag(item)}}
@@ -173,17 +191,22 @@ class BatchRun:
             log.info("The service has no call for several requests; they are made one by one. (%s)", error)
             self._together, self._done["singly"] = False, True
             self._send(group)
-        elif isinstance(error, InvalidRequestError):
+        elif isinstance(error, InvalidRequestError) and error.status in _OF_ONE:
             self._broke_before, self._works = False, True
-            bad = refused(group, error)
-            self._refused.update(bad)
-            rest = [item for item in group if item.key not in bad]
+            self._prohibited.update(no_mail(error.fields))
+            self._refused.update(refused(group, error))
+            rest = self._unrefused(group)
             # The service made none of them. Where it does not say which it refuses, each is asked for by itself.
-            if bad:
+            if len(rest) < len(group):
                 self._send(rest)
             else:
                 for item in rest:
                     self._send([item])
+                if all(self._book.entries[item.key] for item in rest):
+                    log.info(
+                        "The service takes each of them, but not together; the others are made one by one."
+                    )
+                    self._together, self._done["singly"] = False, True
         else:
             raise self._saying(error)
 

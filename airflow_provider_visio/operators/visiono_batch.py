@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_visio.api.photo_request import check_fields, check_photo_request
+from airflow_provider_visio.api.photo_request import check_fields, check_photo_request, named_by
 from airflow_provider_visio.arguments import check_if_known, given, is_literal
 from airflow_provider_visio.batch import items_of
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -58,7 +58,8 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     :param batch: whether to send ten at a time; None for what the connection's ``dialect`` says: the plugin knows that
         call, the reference does not. A service that turns out not to have it gets them one by one.
     :param on_item_error: what a refused request means, once all others are made: ``"fail"`` fails the task and lists
-        them; ``"report"`` lists them in ``failed`` and succeeds.
+        them; ``"report"`` lists them in ``failed`` and succeeds, even with none made. What is refused whatever is asked
+        for (the quota is used up, the key may not) fails the task at once in either case.
     :param on_existing: what becomes, when the task is cleared, of the requests that it made and that are still open:
         ``"reuse"`` keeps them, ``"replace"`` deletes them and asks anew, ``"fail"`` fails. Those that have ended are
         asked for anew. A retry asks nobody again.
@@ -66,6 +67,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: a request was refused; ``.fields`` has each by its place, such as ``requests.3``. All
         others are made, and a retry tries the refused ones only.
+    :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests; nobody else is asked.
     :raises VisioProviderError: the service cannot be used, or it cannot be looked up what an earlier try has made; what
         was made until then is kept for the next try.
     """
@@ -124,8 +126,11 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
         run = BatchRun(context, items, self.hook, self._done, batch=self.batch, on_existing=self.on_existing)
         made, refused = run.make()
         failed = [{"index": item.index, "reason": refused[item.key]} for item in items if item.key in refused]
-        if failed and self.on_item_error == "fail":
-            raise self._error(failed, len(items))
+        if failed:
+            told = self._told(failed, len(items), run.advice)
+            if self.on_item_error == "fail":
+                raise self._error(failed, told)
+            self.log.warning("%s", told)
         run.close()
         requests = [
             {"index": item.index, "id": made[item.key][0], "request_url": made[item.key][1]}
@@ -152,15 +157,19 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
                 )
         return listed
 
-    def _error(self, failed: list[dict[str, Any]], count: int) -> InvalidRequestError:
+    def _told(self, failed: list[dict[str, Any]], count: int, advice: str) -> str:
         named = " ".join(f"[{one['index']}] {one['reason']}." for one in failed[:MOST_NAMED]).replace(
             "..", "."
         )
-        more = f" And {len(failed) - MOST_NAMED} more." if len(failed) > MOST_NAMED else ""
+        more = f"And {len(failed) - MOST_NAMED} more." if len(failed) > MOST_NAMED else ""
+        parts = (f"{len(failed)} of {count} photo requests were refused:", named, more, advice)
+        return " ".join(part for part in parts if part)
+
+    def _error(self, failed: list[dict[str, Any]], told: str) -> InvalidRequestError:
         return InvalidRequestError(
-            f"{len(failed)} of {count} photo requests were refused: {named}{more} The others are made; a retry, or "
-            "clearing this task, tries the refused ones again and asks nobody else. Correct them, or use "
-            f"on_item_error='report' to go on without them. [connection {self.visiono_conn_id}]",
+            f"{told} The others are made; a retry, or clearing this task, tries the refused ones again and asks nobody "
+            "else. Correct them, or use on_item_error='report' to go on without them. "
+            f"[connection {self.visiono_conn_id}]",
             fields={f"requests.{one['index']}": [one["reason"]] for one in failed},
             conn_id=self.visiono_conn_id,
         )
@@ -187,8 +196,10 @@ def _without_address(request: Any) -> Any:
 
 def _check(request: object, index: int) -> None:
     """Refuse a request of which it is known while the DAG file is parsed that it cannot be."""
+    place = f"requests.{index}"
     if not isinstance(request, Mapping):
-        raise InvalidRequestError.of(f"requests.{index}", f"give a dict, not {type(request).__name__}")
-    check_fields(request)
+        raise InvalidRequestError.of(place, f"give a dict, not {type(request).__name__}")
+    check_fields(request, place)
     known = {name: request[name] for name in _CHECKED if name in request}
-    check_if_known(check_photo_request, **known)
+    with named_by(place):
+        check_if_known(check_photo_request, **known)

@@ -88,6 +88,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         the service's rate limit.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
+    :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests.
     :raises PhotoRequestFailedError: the request expired, was cancelled or was deleted.
     :raises WaitTimeoutError: ``timeout`` passed; the request stays open.
     :raises VisioProviderError: it cannot be looked up whether an earlier try has asked already; nothing is made.
@@ -268,9 +269,11 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             with contextlib.suppress(NotFoundError):
                 hook.delete_photo_request(request_id)
 
-        # One that is gone in silence may be the work of our on_kill, which did not live to write it down.
-        in_silence = self.cancel_on_kill and not (once.record and once.record.ended)
-        undone: set[Phase] = {"deleted"} if in_silence else set()
+        # One that ended in silence may be the work of our on_kill, which could not write it down.
+        undone: set[Phase] = set()
+        if self.cancel_on_kill and not (once.record and once.record.ended):
+            # The plugin calls it cancelling.
+            undone = {"deleted"} if once.record else {"deleted", "cancelled"}
         found = once.get(
             Calls(
                 ask=ask,
@@ -363,6 +366,9 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
 class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
     """
     Delete photo requests; their links stop working at once.
+
+    The vendor's plugin calls this cancelling: such a request may be read as ``cancelled`` from then on, and whether
+    photos that have arrived are deleted with it is not known.
 
     The output is ``{"id", "deleted"}``; for several requests a list of these.
 

@@ -8,8 +8,10 @@ from airflow_provider_visio.api.export_format import check_format
 from airflow_provider_visio.arguments import (
     check_if_known,
     given,
+    id_of,
     ids_of,
     is_many,
+    known_id,
     known_ids,
     seconds,
 )
@@ -63,7 +65,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the service
     gives them, and ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest`` where it was stored.
 
-    :param dashboard_id: id of the dashboard. (templated)
+    :param dashboard_id: id of the dashboard, or the output of the task that made it. (templated)
     :param export_format: ``pdf``, ``png`` or ``csv``. (templated)
     :param wait_for_completion: wait until the file is ready.
     :param destination: where to store the file: an object store's URL or an absolute path. (templated)
@@ -87,7 +89,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def __init__(
         self,
         *,
-        dashboard_id: str,
+        dashboard_id: Any,
         export_format: str = "pdf",
         wait_for_completion: bool = True,
         destination: ObjectStoragePath | str | None = None,
@@ -108,7 +110,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         self.on_existing = on_existing
         self.vizdom_conn_id = vizdom_conn_id
         check_on_existing(on_existing)
-        known_ids(dashboard_id, "dashboard_id")
+        known_id(dashboard_id, "dashboard_id")
         given(export_format, "export_format")
         check_if_known(check_format, export_format=export_format)
         if destination is not None:
@@ -119,11 +121,15 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
                     "a file can only be stored once it is there; leave wait_for_completion True",
                 )
 
+    @property
+    def _dashboard(self) -> str:
+        return id_of(self.dashboard_id, "dashboard_id")
+
     def _run(self, context: Context) -> dict[str, Any]:
         """Start the export; wait for its file and store it if asked to."""
         if self.destination is not None:
             check_reachable(self.destination)
-        remember_link(context, self.hook.dashboard_url(self.dashboard_id))
+        remember_link(context, self.hook.dashboard_url(self._dashboard))
         once = self._once(context)
         export = self._export(once)
         if not self.wait_for_completion:
@@ -140,7 +146,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _once(self, context: Context) -> Once:
         from airflow_provider_visio.operators.once import Once
 
-        asked = {"dashboard_id": self.dashboard_id, "format": self.export_format}
+        asked = {"dashboard_id": self._dashboard, "format": self.export_format}
         return Once(context, asked, self.on_existing)
 
     def _export(self, once: Once) -> Mapping[str, Any]:
@@ -151,8 +157,8 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         hook = self.hook
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
-            made = hook.create_export(self.dashboard_id, self.export_format)
-            self.log.info("Export %s of dashboard %s is started.", made["id"], self.dashboard_id)
+            made = hook.create_export(self._dashboard, self.export_format)
+            self.log.info("Export %s of dashboard %s is started.", made["id"], self._dashboard)
             return made
 
         def look_at(export_id: str, _: float) -> Mapping[str, Any]:

@@ -14,7 +14,9 @@ What it does not do, and what to keep in mind:
   all-or-nothing of batches; the names of counters in /stats; what happens when a free plan's photos are used up.
 * By default both of Visiono's dialects are spoken at once: permanent links and smart links are the same records.
   `--dialect reference` or `plugin` speaks one alone: the calls, times, ids, headers and errors that its pages
-  show. Bodies keep the fields of both, as either source shows examples only; how its lists are paged is assumed.
+  show. Bodies keep the fields of both, as either source shows examples only, but not two names of one field: a
+  request's `items` (plugin) are `photo_slots` in the documentation. How lists are paged is assumed, and so is that
+  a request whose DELETE the plugin calls cancelling can be read from then on as `cancelled`.
 * Assumed for Vizdom: all but `GET /dashboards` and the 404 body. The numbers in its
   dashboards are fixed; a data source changes none of them, and its test fails for the host `unreachable.example`
   only. Invites are kept, never mailed, and nobody takes one up.

@@ -11,13 +11,19 @@ Dialect = Literal["both", "reference", "plugin"]
 # How each of Visiono's sources shows what the settings leave open, where it shows it.
 _HABITS: Mapping[Dialect, Mapping[str, Any]] = {
     "both": {},
-    "reference": {"photos_in_request": True, "list_filters": False, "find_by_code": False},
+    "reference": {
+        "photos_in_request": True,
+        "list_filters": False,
+        "find_by_code": False,
+        "items_name": "photo_slots",
+    },
     "plugin": {
         "request_id_style": "pr",
         "meta": False,
         "rate_reset_header": False,
         "flat_errors": True,
-        "photo_slots": False,
+        "items_name": "items",
+        "deleted_requests": "cancelled",
     },
 }
 
@@ -79,8 +85,9 @@ class Settings(Strict):
     meta: bool = True
     flat_errors: bool = False
     find_by_code: bool = True
-    photo_slots: bool = True
+    items_name: Literal["either", "items", "photo_slots"] = "either"
     delete_reply: Literal["empty", "body"] = "empty"
+    deleted_requests: Literal["gone", "cancelled"] = "gone"
     visiono_scopes: list[str] | None = None
     vizdom_role: Literal["admin", "editor", "viewer"] = "admin"
 

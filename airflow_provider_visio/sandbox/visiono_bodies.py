@@ -78,7 +78,7 @@ Items = Annotated[list[ItemBody], Field(max_length=50)]
 
 
 class CreatePhotoRequest(Strict):
-    """POST /photo-requests."""
+    """POST /photo-requests; `items` (plugin) are `photo_slots` in the documentation."""
 
     instructions: Instructions
     expires_in_hours: Hours = 0

@@ -149,13 +149,16 @@ async def get_request(world: Here, id: str) -> Response:  # noqa: A002  the refe
         also="plugin",
         scope="photo_requests:write",
         status=204,
-        assumed="204 without a body; photos go too",
+        assumed="204 without a body; photos go too; of one that has ended, the plugin's changes nothing",
     ),
 )
 async def delete_request(world: Here, id: str) -> Response:  # noqa: A002
-    """Delete a photo request (the plugin says: cancel)."""
+    """Delete a photo request; the plugin says cancel, and what is cancelled can still be read."""
     found = _find(world, id)
-    world.requests.delete(found, world.now())
+    if world.ground.settings.deleted_requests == "gone":
+        world.requests.delete(found, world.now())
+    elif found.is_open:
+        world.requests.cancel(found, world.now())
     if world.ground.settings.delete_reply == "body":
         return reply(world.ground, {"id": found.id, "deleted": True})
     return Response(status_code=204)
@@ -217,11 +220,7 @@ def _find(world: World, id_or_code: str) -> PhotoRequest:
 
 def _new_request(world: World, body: CreatePhotoRequest) -> PhotoRequest:
     given, settings, now = body.model_fields_set, world.ground.settings, world.now()
-    if "photo_slots" in given and not settings.photo_slots:
-        raise validation_error({"photo_slots": ["The photo slots field is prohibited."]})
-    asked = body.photo_slots if "photo_slots" in given else body.items
-    if {"items", "photo_slots"} <= given:
-        raise validation_error({"items": ["The items field is prohibited when photo slots is present."]})
+    asked = _items_in(body, settings.items_name)
     if body.send_email and not body.recipient_email and settings.plan == "paid":
         text = "The recipient email field is required when send email is true."
         raise validation_error({"recipient_email": [text]})
@@ -230,8 +229,9 @@ def _new_request(world: World, body: CreatePhotoRequest) -> PhotoRequest:
         if prohibited:
             raise free_plan_error(prohibited)
         if len(asked) > _FREE_PLAN_ITEMS:
-            text = f"The items field must not have more than {_FREE_PLAN_ITEMS} items."
-            raise validation_error({"items": [text]})
+            name = "photo_slots" if "photo_slots" in given else "items"
+            text = f"The {name.replace('_', ' ')} field must not have more than {_FREE_PLAN_ITEMS} items."
+            raise validation_error({name: [text]})
         if world.requests.photos_taken >= FREE_PLAN_PHOTOS:
             # What the service does with its quota used up is not known.
             raise Refusal(403, {"message": f"The {FREE_PLAN_PHOTOS} photos of the free plan are used up."})
@@ -251,6 +251,18 @@ def _new_request(world: World, body: CreatePhotoRequest) -> PhotoRequest:
         internal_notes=body.internal_notes or None,
         metadata=body.metadata if "metadata" in given else None,
     )
+
+
+def _items_in(body: CreatePhotoRequest, known_as: str) -> list[ItemBody]:
+    """Return the pictures asked for: `items` in the plugin, `photo_slots` in the documentation."""
+    given = body.model_fields_set & {"items", "photo_slots"}
+    if known_as != "either" and (other := given - {known_as}):
+        raise validation_error(
+            {name: [f"The {name.replace('_', ' ')} field is prohibited."] for name in other}
+        )
+    if len(given) > 1:
+        raise validation_error({"items": ["The items field is prohibited when photo slots is present."]})
+    return body.photo_slots if "photo_slots" in given else body.items
 
 
 def _filters(

@@ -20,6 +20,8 @@ EVENTS = (
     "photo_submission.created",
     "photo_submission.dropbox_synced",
 )
+# The plugin names the header that carries it, and shows no value.
+_TENANT = "tenant_sandbox"
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Webhooks:
                 "X-Visiono-Signature": signature,
                 "X-Visiono-Event": event,
                 "X-Visiono-Delivery": f"del_{ids.token(16)}",
+                "X-Visiono-Tenant-Id": _TENANT,
             },
             "body": body,
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.arguments import moment_of, seconds
 from airflow_provider_visio.waiting import Verdict
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Wait:
     :param poke_interval: seconds between two polls.
     :param min_dwell: seconds before which the trigger does not fire: Airflow 3.3 may fail a task whose trigger fires
         before the scheduler has seen it defer (apache/airflow#72716).
+    :raises InvalidRequestError: the deadline is no moment, or the dwell no duration.
     """
 
     def __init__(
@@ -42,9 +44,9 @@ class Wait:
     ) -> None:
         super().__init__()
         self.ids = list(ids)
-        self.deadline = deadline
+        self.deadline = moment_of(deadline, "deadline")
         self.poke_interval = poke_interval
-        self.min_dwell = min_dwell
+        self.min_dwell = (seconds(min_dwell, "min_dwell") if min_dwell else None) or 0.0
         self._warned: set[str] = set()
 
     @abstractmethod

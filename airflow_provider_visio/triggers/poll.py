@@ -45,7 +45,7 @@ LONGEST_BACKOFF = 60.0
 
 
 async def poll(
-    hook: VisioBaseHook,
+    make_hook: Callable[[], VisioBaseHook],
     board: Board,
     look: Callable[[AsyncClient], Awaitable[None]],
     interval: Callable[[int, AsyncClient | None], float],
@@ -53,17 +53,22 @@ async def poll(
     """
     Poll for ever, for all that wait at a board.
 
-    :param hook: makes the client; asked again after that failed.
+    :param make_hook: makes the hook whose client asks; called again after a fault of ours.
     :param board: where to put what is learnt.
     :param look: makes one sweep.
     :param interval: seconds to the next sweep, after so many that went well.
     """
-    try:
-        await _poll(hook, board, look, interval)
-    except Exception:
-        # A fault of ours; without a word the waits would sleep for ever.
-        board.went_wrong("the poll has broken off", fatal=True)
-        raise
+    while True:
+        try:
+            await _poll(make_hook(), board, look, interval)
+        except Exception:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # of the client as it closes
+            # A fault of ours; without a word the waits would sleep for ever. Who watches goes on with the next poll.
+            log.exception("A poll has broken off; the next one begins in %.0f s.", LONGEST_BACKOFF)
+            board.went_wrong("the poll has broken off", fatal=True)
+            await clock.asleep(LONGEST_BACKOFF)
 
 
 @contextlib.asynccontextmanager

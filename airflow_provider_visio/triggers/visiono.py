@@ -10,6 +10,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.lookout import Lookout
+from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.triggers.base import IDLE_INTERVAL, Wait
 from airflow_provider_visio.triggers.board import Board, board_of
@@ -27,8 +28,10 @@ from airflow_provider_visio.waiting import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping
+    from datetime import timedelta
 
     from airflow_provider_visio.api.client import AsyncClient
+    from airflow_provider_visio.hooks.base import VisioBaseHook
 
 __all__ = ["VisionoPermanentLinkTrigger", "VisionoPhotoRequestTrigger"]
 
@@ -44,15 +47,16 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
     Fires once, with ``{"outcome": "done" | "failed" | "timeout" | "trouble", "arrived": [ids], "ended": {id: how},
     "waiting": [ids], "unknown": {id: word}, "trouble": ..., "deadline": ...}``; never with a link or an address.
 
-    :param request_ids: ids of the requests.
+    :param request_ids: ids of the requests, or one id.
     :param visiono_conn_id: id of the Airflow connection.
     :param deadline: when to give up, in seconds since 1970, or None for never.
-    :param poke_interval: seconds between two polls; the shortest of those who share a poll applies.
+    :param poke_interval: seconds or timedelta between two polls; the shortest of those who share a poll applies.
     :param min_dwell: seconds before which it does not fire.
     :param needed: how many must arrive; None for all.
     :param proceed: whether the deadline ends the wait well, with what has arrived.
     :param cancel_on_kill: whether the requests that are open are deleted when somebody kills the task.
     :param states: what was known when the wait began, by id: ``status``, ``created_at`` and ``expires_at``.
+    :raises InvalidRequestError: an argument is not what it should be.
     """
 
     # A BaseEventTrigger serves asset watchers by default, which no triggerer queue is for; this one defers tasks.
@@ -60,17 +64,22 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
 
     def __init__(
         self,
-        request_ids: list[str],
+        request_ids: list[str] | str,
         visiono_conn_id: str = "visiono_default",
         deadline: float | None = None,
-        poke_interval: float = 60.0,
+        poke_interval: float | timedelta = 60.0,
         min_dwell: float = 10.0,
         needed: int | None = None,
         proceed: bool = False,  # noqa: FBT001, FBT002  by name, as Airflow makes it again
         states: Mapping[str, dict[str, Any]] | None = None,
         cancel_on_kill: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        super().__init__(request_ids, deadline, poke_interval, min_dwell)
+        super().__init__(
+            checked_ids(request_ids, "request_ids"),
+            deadline,
+            seconds(poke_interval, "poke_interval") or 60.0,
+            min_dwell,
+        )
         self.visiono_conn_id = visiono_conn_id
         self.goal = Goal(needed, proceed)
         self.cancel_on_kill = cancel_on_kill
@@ -161,9 +170,12 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
 
 
 async def _poll(conn_id: str, board: Board) -> None:
-    from airflow_provider_visio.hooks.visiono import VisionoHook
-
     lookout = Lookout(board.states, board.learn)
+
+    def hook() -> VisioBaseHook:
+        from airflow_provider_visio.hooks.visiono import VisionoHook
+
+        return VisionoHook(conn_id)
 
     async def look(client: AsyncClient) -> None:
         now = clock.now()
@@ -177,4 +189,4 @@ async def _poll(conn_id: str, board: Board) -> None:
         share_left = client.budget_left()[1] if client else 1.0
         return stretched(board.interval or IDLE_INTERVAL, board.youngest, share_left)
 
-    await poll(VisionoHook(conn_id), board, look, interval)
+    await poll(hook, board, look, interval)

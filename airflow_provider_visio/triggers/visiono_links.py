@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.arguments import moment_of
+from airflow_provider_visio.arguments import link_id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.intent import fingerprint
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, read_submissions
@@ -20,9 +20,10 @@ from airflow_provider_visio.waiting import stretched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from airflow_provider_visio.api.client import AsyncClient
+    from airflow_provider_visio.hooks.base import VisioBaseHook
     from airflow_provider_visio.submissions import Submission
     from airflow_provider_visio.waiting import Verdict
 
@@ -50,14 +51,16 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
 
     :param link_id: id of the link.
     :param visiono_conn_id: id of the Airflow connection.
-    :param since: only what is submitted from then on: seconds since 1970, ISO 8601 text or a datetime with a zone; None
-        for when it starts first.
+    :param since: only what is submitted from then on, by the service's clock: seconds since 1970, ISO 8601 text or a
+        datetime with a zone; None for when it starts first, by the triggerer's clock. Give a moment that stays the
+        same each time the DAG file is parsed: a watcher that is given another one begins anew there.
     :param unique_value: only submissions with this value in the link's own field (``unique_field_label``).
-    :param poke_interval: seconds between two polls; the shortest of those who share a poll applies.
+    :param poke_interval: seconds or timedelta between two polls; the shortest of those who share a poll applies.
     :param once: whether it ends; then the following count.
     :param min_submissions: how many submissions it takes.
     :param deadline: when to give up, in seconds since 1970, or None for never.
     :param min_dwell: seconds before which it does not fire.
+    :raises InvalidRequestError: an argument is not what it should be.
     """
 
     # A BaseEventTrigger serves asset watchers by default, which no triggerer queue is for; this one defers tasks, too.
@@ -69,17 +72,17 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
         visiono_conn_id: str = "visiono_default",
         since: float | str | datetime | None = None,
         unique_value: str | None = None,
-        poke_interval: float = 60.0,
+        poke_interval: float | timedelta = 60.0,
         once: bool = False,  # noqa: FBT001, FBT002  by name, as Airflow makes it again
         min_submissions: int = 1,
         deadline: float | None = None,
         min_dwell: float = 10.0,
     ) -> None:
-        super().__init__([link_id], deadline, poke_interval, min_dwell)
-        self.link_id = link_id
+        self.link_id = link_id_of(link_id)
+        super().__init__([self.link_id], deadline, seconds(poke_interval, "poke_interval") or 60.0, min_dwell)
         self.visiono_conn_id = visiono_conn_id
         self.since = moment_of(since, "since")
-        self.unique_value = unique_value
+        self.unique_value = None if unique_value is None else str(unique_value)
         self.once = once
         self.min_submissions = min_submissions
 
@@ -151,17 +154,17 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
             while True:
                 place.news.clear()
                 state = board.states.get(self.link_id) or {}
-                fresh = cursor.take(
-                    state.get("submissions") or (),
-                    self.unique_value,
-                    now=clock.now(),
-                    whole=state.get("whole", True),
-                )
-                if fresh:
-                    log.info("%d new submission(s) on %s.", len(fresh), self.link_id)
-                    yield TriggerEvent({"link_id": self.link_id, "submissions": fresh})  # type: ignore[no-untyped-call]
-                    await clock.asleep(PERSIST_AFTER)
-                    await store.write(cursor)
+                if "submissions" in state:
+                    first = cursor.began is not None
+                    fresh = cursor.take(
+                        state["submissions"], self.unique_value, now=clock.now(), whole=state["whole"]
+                    )
+                    if fresh:
+                        log.info("%d new submission(s) on %s.", len(fresh), self.link_id)
+                        yield TriggerEvent({"link_id": self.link_id, "submissions": fresh})  # type: ignore[no-untyped-call]
+                        await clock.asleep(PERSIST_AFTER)
+                    if fresh or first:
+                        await store.write(cursor)
                 await clock.wait(place.news, LONGEST_SLEEP)
         finally:
             board.leave(place)
@@ -177,11 +180,14 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
 
     async def _cursor(self, store: CursorStore) -> Cursor:
         """Return how far it had come."""
-        start = Cursor(clock.now() if self.since is None else self.since)
+        start = Cursor.at_start(self.since, clock.now())
         kept = await store.read()
-        if kept is None:
-            await store.write(start)
-        return kept or start
+        if kept is not None and self.since in {None, kept.given}:
+            return kept
+        if kept is not None:
+            log.info("The watch of %s has another `since` than before and begins anew there.", self.link_id)
+        await store.write(start)
+        return start
 
 
 def _board(conn_id: str, link_id: str) -> Board:
@@ -189,7 +195,10 @@ def _board(conn_id: str, link_id: str) -> Board:
 
 
 async def _poll(conn_id: str, link_id: str, board: Board) -> None:
-    from airflow_provider_visio.hooks.visiono import VisionoHook
+    def hook() -> VisioBaseHook:
+        from airflow_provider_visio.hooks.visiono import VisionoHook
+
+        return VisionoHook(conn_id)
 
     async def look(client: AsyncClient) -> None:
         try:
@@ -203,4 +212,4 @@ async def _poll(conn_id: str, link_id: str, board: Board) -> None:
         pages = (board.states.get(link_id) or {}).get("pages") or 1
         return stretched(board.interval or IDLE_INTERVAL, 0.0, share_left) * max(1, pages)
 
-    await poll(VisionoHook(conn_id), board, look, interval)
+    await poll(hook, board, look, interval)

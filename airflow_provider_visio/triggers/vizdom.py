@@ -9,6 +9,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_visio.api.sweep import sweep_exports
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
+from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.triggers.base import Wait
 from airflow_provider_visio.triggers.board import Board
 from airflow_provider_visio.triggers.poll import beside, poll
@@ -16,8 +17,10 @@ from airflow_provider_visio.waiting import Verdict, decide_exports, export_phase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import timedelta
 
     from airflow_provider_visio.api.client import AsyncClient
+    from airflow_provider_visio.hooks.base import VisioBaseHook
 
 log = logging.getLogger(__name__)
 
@@ -30,22 +33,28 @@ class VizdomExportTrigger(Wait, BaseTrigger):
     :class:`~airflow_provider_visio.triggers.visiono.VisionoPhotoRequestTrigger`. An export takes minutes and no list of
     them is known, so each wait polls for itself; all of a triggerer do so through one client a connection.
 
-    :param export_ids: ids of the exports.
+    :param export_ids: ids of the exports, or one id.
     :param vizdom_conn_id: id of the Airflow connection.
     :param deadline: when to give up, in seconds since 1970, or None for never.
-    :param poke_interval: seconds between the first two polls; later ones come up to 30 s apart.
+    :param poke_interval: seconds or timedelta between the first two polls; later ones come up to 30 s apart.
     :param min_dwell: seconds before which it does not fire.
+    :raises InvalidRequestError: an argument is not what it should be.
     """
 
     def __init__(
         self,
-        export_ids: list[str],
+        export_ids: list[str] | str,
         vizdom_conn_id: str = "vizdom_default",
         deadline: float | None = None,
-        poke_interval: float = 2.0,
+        poke_interval: float | timedelta = 2.0,
         min_dwell: float = 10.0,
     ) -> None:
-        super().__init__(export_ids, deadline, poke_interval, min_dwell)
+        super().__init__(
+            checked_ids(export_ids, "export_ids"),
+            deadline,
+            seconds(poke_interval, "poke_interval") or 2.0,
+            min_dwell,
+        )
         self.vizdom_conn_id = vizdom_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -80,9 +89,14 @@ class VizdomExportTrigger(Wait, BaseTrigger):
             yield await self.follow(board)
 
     async def _poll(self, board: Board) -> None:
-        from airflow_provider_visio.hooks.vizdom import VizdomHook, contract_of
+        def hook() -> VisioBaseHook:
+            from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+            return VizdomHook(self.vizdom_conn_id)
 
         async def look(client: AsyncClient) -> None:
+            from airflow_provider_visio.hooks.vizdom import contract_of
+
             contract = contract_of(client.site)
             board.context = contract
             # Those first that are not known yet, should a call break the sweep off.
@@ -93,4 +107,4 @@ class VizdomExportTrigger(Wait, BaseTrigger):
         def interval(rounds: int, _: AsyncClient | None) -> float:
             return growing(self.poke_interval, rounds)
 
-        await poll(VizdomHook(self.vizdom_conn_id), board, look, interval)
+        await poll(hook, board, look, interval)

@@ -127,6 +127,13 @@ def spoken_in(document: Json, dialect: str) -> Json:
                 for name, one in schema["properties"].items()
                 if one.get("x-dialect", dialect) == dialect
             }
+    for one in operations(document):
+        for body in one.about.get("requestBody", {}).get("content", {}).values():
+            body["examples"] = {
+                name: example
+                for name, example in body.get("examples", {}).items()
+                if follow(document, example).get("x-dialect", dialect) == dialect
+            }
     left = {one.id for one in operations(document)}
     for reply in document["components"]["responses"].values():
         links = reply.get("links", {})

@@ -34,6 +34,12 @@ the pages: that the live services behave so is not shown by any of this.
 VISIONO = """\
 The column *dialect* tells which of the vendor's two sources has the call. Which one is written is the connection's
 extra `dialect`; both are read. Where a call is missing at your service, the 404 says so, and which extra to change.
+
+One field has a name in each: the `items` of a photo request (plugin, and replies in both) are sent as `photo_slots`
+(docs) in the dialect `reference`; also in a batch, of which no page shows the body. Fields and filters that the plugin
+alone shows have no other name, so they are sent in both dialects; the `items` of a permanent link are among them. Calls
+and filters that are sent beyond the dialect are [listed](../tests/contract/hook_calls.py) with reasons (`BEYOND`); a
+test sees to it that there are no others.
 """
 
 VIZDOM = """\
@@ -49,9 +55,10 @@ Each line is a name of the connection's extra `contract`. Give only what differs
 {"contract": {"start_path": "/dashboards/{dashboard_id}/export", "done_words": ["success", "done"]}}
 ```
 
-`*_path` is below the base URL, `*_verb` the HTTP method, `*_field` the name of a JSON field (where the table says "may
-be empty", an empty one means that the service has no such field), `*_words` what the service may say there. A name that
-is not in the table is refused, with the nearest one that is.
+`*_path` is below the base URL and may have a query, `*_verb` the HTTP method, `*_field` the name of a JSON field,
+`*_words` what the service may say there. Where the table says "may be empty", an empty one (`""`, or `[]` for words)
+means that the service has no such field or word. A name that is not in the table is refused, with the nearest one that
+is, and so are two fields of one body with the same name.
 """
 
 DIFFERS = """\

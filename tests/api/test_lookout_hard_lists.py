@@ -202,6 +202,32 @@ def test_the_word_for_submitted_is_learnt_from_requests_of_others_too():
     assert poll.rounds_until(known_as(poll, poll.ids[:1], "arrived"), most=2)
 
 
+class Gappy(FakeService):
+    """Its list has an empty page, or one with something strange, before each page."""
+
+    strange: tuple[Any, ...] = ()
+
+    def page(self, query: dict[str, str]) -> dict[str, Any]:
+        at = query.get("cursor", "gap 1")
+        if at.startswith("gap"):
+            return {"data": [*self.strange], "meta": {"next_cursor": at[4:]}, "links": {}}
+        reply = super().page({**query, "cursor": at})
+        if reply["meta"]["next_cursor"]:
+            reply["meta"]["next_cursor"] = f"gap {reply['meta']['next_cursor']}"
+        return reply
+
+
+@pytest.mark.parametrize("strange", [(), (None, "req_1")])
+def test_an_empty_page_hides_nothing_that_comes_after_it(strange):
+    service = Gappy(paging="cursor", filters="ignores", since="ignores", total=None, order="oldest")
+    service.strange = strange
+    poll = Poll(service, service.make(300, age=HOUR))
+    poll.round()
+    service.submit(*poll.ids[:150])
+    assert poll.rounds_until(known_as(poll, poll.ids[:150], "arrived"), most=2)
+    assert len(poll.round()) <= 10, "the list is still of use"
+
+
 class Brief(FakeService):
     """Its list has ids and times of creation alone."""
 

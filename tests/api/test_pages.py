@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio.api.call import call
-from airflow_provider_visio.api.pages import MAX_PAGES, Pages
+from airflow_provider_visio.api.pages import MAX_IDLE, MAX_PAGES, Pages
 
 FIRST = call("GET", "/photo-requests", params={"status": "pending", "per_page": 2})
 
@@ -243,3 +243,97 @@ def test_a_parameter_of_a_link_may_have_any_name():
     pages.take({"data": [item(1)], "meta": {}, "links": {"next": "?self=1"}})
     assert pages.next is not None
     assert pages.next.params["self"] == "1"
+
+
+def answers_in_turn(*envelopes):
+    replies = iter(envelopes)
+    return lambda query: next(replies)
+
+
+ON = {
+    "link": ({"links": {"next": "?page=2"}}, {"links": {"next": "?page=3"}}, {"links": {"next": None}}),
+    "cursor": (
+        {"meta": {"next_cursor": "b"}},
+        {"meta": {"next_cursor": "c"}},
+        {"meta": {"next_cursor": None}},
+    ),
+    "number": tuple({"meta": {"current_page": n, "last_page": 3}} for n in (1, 2, 3)),
+}
+
+
+@pytest.mark.parametrize("more", ON.values(), ids=ON)
+@pytest.mark.parametrize(
+    "data",
+    [([], [], [item(1)]), ([], [item(1)], []), ([item(1)], [], [item(2)]), ([item(1)], [item(1)], [item(2)])],
+    ids=str,
+)
+def test_a_page_with_nothing_new_does_not_end_a_list_that_says_it_goes_on(more, data):
+    items, asked = walk(answers_in_turn(*({"data": d, **m} for d, m in zip(data, more, strict=True))))
+    assert items == [item(n) for n in (1, 2) if any(item(n) in page for page in data)]
+    assert len(asked) == 3
+
+
+def test_an_empty_page_that_leads_to_itself_is_the_end_of_the_list():
+    """So a service says: ask here again for what will come."""
+    pages = Pages(FIRST)
+    pages.take({"data": [item(1)], "meta": {"next_cursor": "b"}, "links": {}})
+    pages.take({"data": [], "meta": {"next_cursor": "b"}, "links": {}})
+    assert (pages.next, pages.whole, pages.cut) == (None, True, "")
+
+
+@pytest.mark.parametrize("found", [[], [item(1)], [{"day": 1}]], ids=str)
+def test_a_list_that_goes_on_and_on_with_nothing_new_is_left_soon_and_is_not_whole(found):
+    pages = Pages(FIRST)
+    while pages.next is not None:
+        pages.take({"data": found, "meta": {"next_cursor": f"at{pages.asked}"}, "links": {}})
+    assert pages.asked in {MAX_IDLE + 1, MAX_IDLE + 2}
+    assert not pages.whole
+    assert "nothing new" in pages.cut
+
+
+@pytest.mark.parametrize(
+    "more", [{"links": {"next": "?page=2"}}, {"meta": {"current_page": 1, "last_page": 9}}], ids=str
+)
+def test_a_service_that_ignores_its_own_next_page_has_more_than_it_shows(more):
+    pages = Pages(FIRST)
+    while pages.next is not None:
+        pages.take({"data": ALL, "meta": {}, "links": {}, **more})
+    assert pages.asked == 2
+    assert not pages.whole
+    assert "once more" in pages.cut
+
+
+def test_two_items_that_look_alike_and_have_no_id_are_two():
+    day = {"day": 1, "n": 5}
+    assert walk(lambda query: {"data": [day, day], "meta": {"total": 2}}) == ([day, day], [{}])
+    first, last = {"next_cursor": "b"}, {"next_cursor": None}
+    items, _ = walk(answers_in_turn({"data": [day], "meta": first}, {"data": [day], "meta": last}))
+    assert items == [day, day]
+
+
+def test_a_guessed_page_that_looks_like_the_one_before_is_that_one():
+    day = {"day": 1, "n": 5}
+    items, asked = walk(lambda query: {"data": [day, day]})
+    assert (items, asked) == ([day, day], [{}, {"page": 2}])
+
+
+def test_a_parameter_of_a_link_may_come_several_times():
+    pages = Pages(FIRST)
+    pages.take({"data": [item(1)], "meta": {}, "links": {"next": "?tag=a&page=2&tag=b"}})
+    assert pages.next is not None
+    assert pages.next.url("").endswith("?status=pending&per_page=2&tag=a&tag=b&page=2")
+
+
+@pytest.mark.parametrize("data", [["a", "b"], [item(1), None], {"a": 1}, "x"], ids=str)
+def test_a_list_with_something_else_than_objects_is_not_whole(data):
+    pages = Pages(FIRST)
+    pages.take({"data": data, "meta": {}, "links": {"next": None}})
+    assert not pages.whole
+
+
+def test_a_list_that_was_not_whole_stays_so_when_a_guess_is_refused():
+    pages = Pages(FIRST)
+    pages.take({"data": [item(1), None], "meta": {}, "links": {}})
+    assert pages.guessing
+    pages.stop()
+    assert not pages.whole

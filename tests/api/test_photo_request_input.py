@@ -99,7 +99,8 @@ def test_only_what_was_given_is_sent():
     assert create_photo_request("A photo").body == {"instructions": "A photo"}
 
 
-def test_everything_given_is_sent_even_when_false():
+@pytest.mark.parametrize(("dialect", "name"), [("reference", "photo_slots"), ("plugin", "items")])
+def test_everything_given_is_sent_even_when_false(dialect, name):
     made = create_photo_request(
         "A photo",
         recipient_email="mary@example.com",
@@ -110,13 +111,14 @@ def test_everything_given_is_sent_even_when_false():
         allow_submitter_notes=True,
         internal_notes="n",
         metadata={},
+        dialect=dialect,
     )
     assert made.body == {
         "instructions": "A photo",
         "recipient_email": "mary@example.com",
         "send_email": False,
         "expires_in_hours": 24,
-        "items": [
+        name: [
             {"instructions": "Front", "is_required": True},
             {"instructions": "Back", "is_required": False},
         ],
@@ -128,7 +130,7 @@ def test_everything_given_is_sent_even_when_false():
 
 
 def test_a_request_of_a_batch_has_the_fields_of_one_alone():
-    assert tuple(signature(create_photo_request).parameters) == FIELDS
+    assert tuple(signature(create_photo_request).parameters) == (*FIELDS, "dialect")
 
 
 @pytest.mark.parametrize("field", ["created_after", "created_before"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from airflow_provider_visio.api.sweep import FEW, sweep, sweep_exports
 from airflow_provider_visio.api.vizdom import create_export
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import PermissionDeniedError, ServiceError
+from airflow_provider_visio.submissions import read_submissions
 from airflow_provider_visio.waiting import WITHHELD
 
 LIST, ONE = "GET /photo-requests", "GET /photo-requests/{id}"
@@ -140,3 +142,22 @@ def test_exports_are_asked_for_one_by_one(carry_out, sandbox, vizdom):
     assert [states[i]["status"] for i in (good, bad, "exp_never")] == ["completed", "failed", "deleted"]
     assert "did not answer" in str(states[bad]["error"])
     assert "download_url" not in states[good]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "whole"),
+    [
+        ({"data": [{"id": "pls_1"}, None]}, {"data": []}, False),
+        ({"data": {"pls_1": {}}}, {"data": [{"id": "pls_1"}]}, False),
+        ({"data": []}, {"data": [{"id": "pls_1"}]}, True),
+    ],
+)
+def test_what_came_through_a_link_is_whole_only_if_all_of_it_was_read(first, last, whole):
+    learnt: dict[str, Any] = {}
+    looking = read_submissions("sl_1", "reference", learnt.__setitem__)
+    next(looking)
+    looking.send({"meta": {"next_cursor": "b"}, "links": {}, **first})
+    with pytest.raises(StopIteration):
+        looking.send({"meta": {"next_cursor": None}, "links": {}, **last})
+    assert [one["id"] for one in learnt["sl_1"]["submissions"]] == ["pls_1"]
+    assert learnt["sl_1"]["whole"] is whole

@@ -47,9 +47,9 @@ def shop(monkeypatch) -> str:
 
 # What the service answers: something under every reply field, and what a replaced row names.
 ONE = {
-    "id": "x-1", "name": "n", "type": "t", "status": "success", "created_at": "c", "email": "a@example.com",
-    "role": "viewer", "download_url": "u", "expires_at": "e", "error": "r", "message": "m", "settings": {},
-    "zz": "theirs",
+    "id": "x-1", "dashboard_id": "d", "name": "n", "type": "t", "status": "success", "created_at": "c",
+    "email": "a@example.com", "role": "viewer", "download_url": "u", "expires_at": "e", "error": "r",
+    "message": "m", "settings": {}, "zz": "theirs",
 }  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def talk(serve, connection):
 
 
 def test_each_row_says_how_surely_it_is_known_and_why():
-    assert {row.evidence for row in rows()} == {"docs", "inferred", "assumed"}
+    assert {row.evidence for row in rows()} == {"inferred", "assumed"}
     assert all(len(row.why) > 10 for row in rows())
     assert len(set(NAMES)) == len(NAMES)
 
@@ -143,6 +143,7 @@ def test_each_setting_that_a_connection_gives_can_be_replaced(serve, connection,
 READ = {
     "dashboard_id_field": ("create_dashboard", "id"),
     "id_field": ("export", "id"),
+    "dashboard_field": ("start", "dashboard_id"),
     "status_field": ("export", "status"),
     "url_field": ("export", "download_url"),
     "expires_field": ("export", "expires_at"),
@@ -245,8 +246,72 @@ def test_settings_may_stand_beside_the_name(talk):
         ),
         ({"email_field": " "}, "email_field must not be empty"),
         ({"roles": "viewer"}, "roles must be a list of words"),
+        ({"roles": ["viewer", " "]}, "roles must not have an empty word"),
+        ({"invited_words": [""]}, "invited_words must not have an empty word"),
+        ({"roles": []}, "roles must not be empty"),
+        ({"formats": []}, "formats must not be empty"),
+        ({"done_words": []}, "done_words must not be empty"),
+        ({"role_field": "email"}, "email_field and role_field must not be the same"),
+        ({"format_field": " dashboard_id"}, "dashboard_field and format_field must not be the same"),
+        (
+            {"dashboard_name_field": "description"},
+            "dashboard_name_field and dashboard_description_field must",
+        ),
+        (
+            {"source_settings_field": "type"},
+            "source_type_field and source_settings_field must not be the same",
+        ),
+        ({"database_field": "host"}, "host_field and database_field must not be the same"),
+        (
+            {"source_settings_field": "", "database_field": "name"},
+            "source_name_field and database_field must not be the same",
+        ),
+        ({"data_sources_path": "/s?type=db#top"}, "data_sources_path must be a path below the base URL"),
+        ({"members_path": "/../members"}, "members_path must be a path below the base URL"),
+        ({"members_path": "/%2E%2e/members"}, "members_path must be a path below the base URL"),
     ],
 )
 def test_a_change_that_cannot_be_made_is_refused_by_its_name(changes, advice):
     with pytest.raises(InvalidRequestError, match=advice):
         VizdomContract.with_changes(changes)
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_export_names_its_dashboard_in_the_body_or_in_the_path(empty):
+    with pytest.raises(InvalidRequestError, match=r"start_path must hold \{dashboard_id\}"):
+        VizdomContract.with_changes({"dashboard_field": empty})
+    for path in ("/dashboards/{dashboard_id}/export", "/exports?dashboard={dashboard_id}"):
+        assert VizdomContract.with_changes({"dashboard_field": empty, "start_path": path}).start_path == path
+
+
+def test_what_one_call_names_twice_another_may_call_the_same():
+    changes = {"member_id_field": "email", "database_field": "name", "test_message_field": "status"}
+    assert VizdomContract.with_changes(changes).member_id_field == "email"
+
+
+def test_blanks_around_a_word_do_not_count():
+    changes = {"id_field": " zz ", "error_field": " ", "formats": [" XLSX "], "roles": [" Guest "]}
+    contract = VizdomContract.with_changes(changes)
+    assert (contract.id_field, contract.error_field) == ("zz", "")
+    assert (contract.formats, contract.roles) == (("xlsx",), ("Guest",))
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_path_may_have_a_query(talk, call):
+    path = getattr(VizdomContract(), f"{call}_path")
+    usual = talk(call)[0].path
+    assert talk(call, **{f"{call}_path": f"{path}?type=db&x="})[0].path == f"{usual}?type=db&x="
+
+
+def test_a_path_s_query_goes_with_each_page(serve, connection):
+    server = serve(Answer(200, {"data": [ONE]}), Answer(200, {"data": []}))
+    contract = {"data_sources_path": "/s?type=db"}
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract=contract))
+    assert len(list(hook.list_data_sources())) == 1
+    assert [one.path for one in server.received] == ["/v1/s?type=db", "/v1/s?type=db&page=2"]
+
+
+def test_the_dashboard_of_an_export_may_be_in_a_query(talk):
+    sent, _ = talk("start", dashboard_field="", start_path="/exports?dashboard={dashboard_id}")
+    assert sent.path == "/v1/exports?dashboard=d-1"
+    assert body_of(sent) == {"format": "pdf"}

@@ -59,13 +59,19 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "VisionoHook.create_photo_requests": [
         lambda hook, _: hook.create_photo_requests([{"instructions": "Please photograph the damage"}]),
+        lambda hook, _: hook.create_photo_requests(
+            [{"instructions": "Please photograph the damage", **ALL_OF_A_REQUEST}]
+        ),
     ],
     "VisionoHook.get_photo_request": [
         lambda hook, _: hook.get_photo_request("req_abc123"),
         lambda hook, _: hook.get_photo_request("ABC123"),
     ],
     "VisionoHook.delete_photo_request": [lambda hook, _: hook.delete_photo_request("req_abc123")],
-    "VisionoHook.list_submissions": [lambda hook, _: hook.list_submissions("req_abc123")],
+    "VisionoHook.list_submissions": [
+        lambda hook, _: list(hook.list_submissions("req_abc123")),
+        lambda hook, _: list(hook.list_submissions("req_abc123", limit=1)),
+    ],
     "VisionoHook.get_download_urls": [lambda hook, _: hook.get_download_urls("req_abc123")],
     "VisionoHook.get_qr_code": [lambda hook, _: hook.get_qr_code("req_abc123")],
     "VisionoHook.list_photos": [lambda hook, _: hook.list_photos("req_abc123")],
@@ -98,7 +104,7 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "VisionoHook.list_permanent_link_photos": [
         lambda hook, _: hook.list_permanent_link_photos("sl_1"),
-        lambda hook, _: hook.list_permanent_link_photos("sl_1", submission_id="pls_123"),
+        lambda hook, _: hook.list_permanent_link_photos("sl_1", submission_ids=["pls_123"]),
     ],
     "VisionoHook.get_permanent_link_download_urls": [
         lambda hook, _: hook.get_permanent_link_download_urls("sl_1")
@@ -108,7 +114,10 @@ SAMPLES: dict[str, list[Sample]] = {
         lambda hook, folder: hook.download_permanent_link_photos("sl_1", folder),
         lambda hook, folder: hook.download_permanent_link_photos("sl_1", folder, submission_ids=["pls_123"]),
     ],
-    "VisionoHook.list_webhooks": [lambda hook, _: list(hook.list_webhooks())],
+    "VisionoHook.list_webhooks": [
+        lambda hook, _: list(hook.list_webhooks()),
+        lambda hook, _: list(hook.list_webhooks(limit=1)),
+    ],
     "VisionoHook.create_webhook": [
         lambda hook, _: hook.create_webhook("https://example.com:8443/visiono?team=1", EVENTS)
     ],
@@ -144,6 +153,36 @@ SAMPLES: dict[str, list[Sample]] = {
     "VizdomHook.delete_data_source": [lambda hook, _: hook.delete_data_source("ds_1")],
     "VizdomHook.list_members": [lambda hook, _: list(hook.list_members())],
     "VizdomHook.invite_member": [lambda hook, _: hook.invite_member("bob@example.com", "viewer")],
+}
+
+_FILTER = "the plugin's filter: a service that does not know it ignores it, and the hook says so"
+_NO_OTHER = "the plugin alone has the call: a service without it answers 404, and the error says which has"
+_NOWHERE = "no page has it under this name, and photos of a link are reached by it alone: the same 404"
+_HEALTH = "the reference alone has the call: a service without it answers 404, and the error says which has"
+# What a connection sends that the dialect which it writes does not have, and why it does all the same.
+BEYOND: dict[str, dict[str, str]] = {
+    "reference": {
+        "listPhotoRequests status": _FILTER,
+        "listPhotoRequests created_after": _FILTER,
+        "listPhotoRequests created_before": _FILTER,
+        "listPermanentLinks is_active": _FILTER,
+        "listPermanentLinks tags": _FILTER,
+        "createPhotoRequests": _NO_OTHER,
+        "listSubmissions": _NO_OTHER,
+        "getDownloadUrls": _NO_OTHER,
+        "getQrCode": _NO_OTHER,
+        "listPermanentLinkSubmissions": _NOWHERE,
+        "getPermanentLinkDownloadUrls": _NOWHERE,
+        "getPermanentLinkQrCode": _NOWHERE,
+        "listWebhooks": _NO_OTHER,
+        "createWebhook": _NO_OTHER,
+        "getWebhook": _NO_OTHER,
+        "updateWebhook": _NO_OTHER,
+        "deleteWebhook": _NO_OTHER,
+        "testWebhook": _NO_OTHER,
+        "listWebhookEvents": _NO_OTHER,
+    },
+    "plugin": {"getStatus": _HEALTH, "getStats": _HEALTH},
 }
 
 # They make no call of their own.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from api.local_server import Answer, LocalServer, Received
@@ -19,9 +19,9 @@ from airflow_provider_visio.api import client
 from airflow_provider_visio.api.call import Call
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
-from contract.hook_calls import ON_THE_WAY, SAMPLES, SILENT
+from contract.hook_calls import BEYOND, ON_THE_WAY, SAMPLES, SILENT
 from contract.validity import find, wrong_in
-from dev.contract.documents import Operation, every_operation, follow, load
+from dev.contract.documents import Operation, every_operation, follow, load, operations, spoken_in
 
 HOOKS = {"VisionoHook": (VisionoHook, "visiono"), "VizdomHook": (VizdomHook, "vizdom")}
 STORAGE = "https://storage.example.com"
@@ -34,16 +34,25 @@ KEY = "key-of-the-tests"
 
 @dataclass
 class Service:
-    """A server that answers with the examples of a document, and remembers what was wrong with the requests."""
+    """
+    A server that answers with the examples of a document, and remembers what was wrong with the requests.
+
+    It has the calls and filters of both dialects, and notes which of those asked for are beyond the one spoken; in a
+    body there is that one only.
+    """
 
     service: str
+    dialect: str
     prefer: str | None = None
     hit: list[Operation] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    beyond: set[str] = field(default_factory=set)
     storage: str = ""
 
     def __post_init__(self) -> None:
-        self.document = load(self.service)
+        self.document = spoken_in(load(self.service), self.dialect)
+        self.spoken = {one.id: one for one in operations(self.document)}
+        self.document["paths"] = load(self.service)["paths"]
 
     def __call__(self, request: Received) -> Answer:
         path = urlsplit(request.path).path
@@ -52,9 +61,19 @@ class Service:
             self.wrong.append(f"no such call: {request.method} {path}")
             return Answer(404, {"message": "Not found."})
         self.hit.append(one)
+        self.beyond.update(self.not_spoken(one, request.path))
         wrong = wrong_in(self.document, one, request.path, request.headers, request.body, key=KEY)
         self.wrong += [f"{one.name}: {what}" for what in wrong]
         return self.answer(one)
+
+    def not_spoken(self, one: Operation, target: str) -> Iterator[str]:
+        spoken = self.spoken.get(one.id)
+        if spoken is None:
+            yield one.id
+            return
+        about = [follow(self.document, each) for each in spoken.about.get("parameters", [])]
+        for name in parse_qs(urlsplit(target).query).keys() - {each["name"] for each in about}:
+            yield f"{one.id} {name}"
 
     def file(self, request: Received) -> Answer:
         if {"x-api-key", "authorization"} & request.headers.keys():
@@ -105,7 +124,7 @@ def run(serve, connection, monkeypatch, tmp_path):
 
     def start(method: str, sample: Any, dialect: str = "reference", prefer: str | None = None) -> Run:
         kind, service = HOOKS[method.partition(".")[0]]
-        server = Service(service, prefer)
+        server = Service(service, dialect if service == "visiono" else "both", prefer)
         local: LocalServer = serve(server)
         server.storage = serve(server.file).url
         extra = {"dialect": dialect} if service == "visiono" else {}
@@ -132,6 +151,7 @@ def prefer_what_is_there(method: str) -> str | None:
 def test_what_is_sent_is_in_the_document(run, method, sample, dialect):
     ran = run(method, sample, dialect, prefer_what_is_there(method))
     assert ran.server.wrong == []
+    assert ran.server.beyond <= BEYOND[dialect].keys()
     assert ran.server.hit
     if method not in ON_THE_WAY:
         for one in ran.server.hit:
@@ -140,6 +160,17 @@ def test_what_is_sent_is_in_the_document(run, method, sample, dialect):
         assert call.evidence == one.about["x-evidence"], one.name
         known_to = one.about["x-dialect"]
         assert call.known_to == ("plugin" if known_to == "neither" else known_to), one.name
+
+
+@pytest.mark.parametrize("dialect", BEYOND)
+def test_what_is_sent_beyond_the_dialect_is_what_is_listed(run, dialect):
+    ran = [
+        run(method, sample, dialect, prefer_what_is_there(method))
+        for method, samples in SAMPLES.items()
+        if method.startswith("VisionoHook")
+        for sample in samples
+    ]
+    assert set().union(*(one.server.beyond for one in ran)) == BEYOND[dialect].keys()
 
 
 def named_in(one: Operation) -> list[str]:

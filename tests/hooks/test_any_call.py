@@ -132,7 +132,7 @@ def test_a_post_whose_reply_is_lost_is_not_repeated(sandbox, hook):
 
 
 @BOTH
-@pytest.mark.parametrize("data", [{"a": 1}, "x", 5])
+@pytest.mark.parametrize("data", [{"a": 1}, "x", 5, ["photo_request.created"], [{"id": 1}, None]])
 def test_what_is_no_list_has_no_pages(serve, connection, hook, data):
     server = serve(Answer(200, {"data": data}))
     with pytest.raises(UnexpectedReplyError, match="than a list"):
@@ -191,8 +191,43 @@ def test_a_query_in_the_path_is_sent_as_parameters(serve, connection, hook, path
 
 
 @BOTH
-def test_a_fragment_is_refused(connection, hook):
-    ours = hook(connection(f"my_{SERVICE[hook]}", "https://example.com", "key12345"))
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/x?a=1#top", "#"),
+        ("https://api.visio.now/v1/photo-requests?page=2", "whole URL"),
+        ("//api.visio.now/v1/photo-requests", "whole URL"),
+        ("/../../x", r"\.\."),
+        ("..", r"\.\."),
+        ("/a/%2e%2E/x", r"\.\."),
+        ("/a%2f..%2fx?b=c", r"\.\."),
+        ("/a/./x", r"'\.'"),
+    ],
+)
+def test_a_path_that_leads_elsewhere_is_refused(serve, connection, hook, path, why):
+    server = serve(Answer(200, {"data": []}))
+    ours = hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345"))
     for way in (ours.request, ours.request_pages):
-        with pytest.raises(InvalidRequestError, match=r"path: .*#"):
-            way("GET", "/x?a=1#top")
+        with pytest.raises(InvalidRequestError, match=f"path: .*{why}"):
+            way("GET", path)
+    assert server.received == []
+
+
+@BOTH
+@pytest.mark.parametrize("path", ["/x?next=https://a.example/../b", "/a..b/.c/d.", "/v1.2/x%3A%2F%2Fy"])
+def test_dots_and_addresses_that_lead_nowhere_are_sent(serve, connection, hook, path):
+    server = serve(Answer(200, {"data": []}))
+    hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")).request("GET", path)
+    assert urlsplit(server.received[0].path).path == f"/v1{urlsplit(path).path}"
+
+
+def test_a_parameter_with_a_list_goes_with_each_page(serve, connection):
+    """Also where the service says itself how the next page is asked for."""
+    following = "https://api.visio.now/v1/x?tag=a&tag=b&page=2"
+    server = serve(
+        Answer(200, {"data": [{"id": 1}], "links": {"next": following}}),
+        Answer(200, {"data": [{"id": 2}], "links": {"next": None}}),
+    )
+    hook = VisionoHook(connection("my_visiono", server.url, "key12345"))
+    assert len(list(hook.request_pages("GET", "/x", params={"tag": ["a", "b"]}))) == 2
+    assert [one.path for one in server.received] == ["/v1/x?tag=a&tag=b", "/v1/x?tag=a&tag=b&page=2"]

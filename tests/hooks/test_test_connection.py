@@ -122,6 +122,22 @@ def test_a_connection_that_cannot_be_used_is_told(define, fields, advice):
     assert KEY not in text
 
 
+@pytest.mark.parametrize(
+    ("contract", "advice"),
+    [
+        ({"strat_path": "/x"}, "did you mean 'start_path'"),
+        ({"dashboard_field": ""}, "start_path must hold"),
+        ({"invite_path": 5}, "invite_path must be text"),
+    ],
+    ids=str,
+)
+def test_a_contract_that_cannot_be_is_told(sandbox, connection, contract, advice):
+    conn_id = connection("my_vizdom", sandbox.vizdom_url, sandbox.vizdom_key, contract=contract)
+    good, text = VizdomHook(conn_id).test_connection()
+    assert not good
+    assert advice in text
+
+
 def test_a_missing_connection_is_told():
     good, text = VisionoHook("nobody_made_it").test_connection()
     assert not good

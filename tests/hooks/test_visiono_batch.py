@@ -41,14 +41,14 @@ def test_none_or_too_many_make_no_call(sandbox, visiono, requests):
 @pytest.mark.parametrize(
     ("bad", "field", "why"),
     [
-        ({"instructions": ""}, "requests[1].instructions", "what to photograph"),
-        ({"instructions": "a", "recipient_email": "mary"}, "requests[1].recipient_email", "not an e-mail"),
-        ({"instructions": "a", "items": [""]}, "requests[1].items", "each item"),
-        ({"instructions": "a", "expires_in_hours": 0}, "requests[1].expires_in_hours", "one hour"),
-        ({"instructions": "a", "colour": "red"}, "requests[1]", "has no colour; it has instructions, recip"),
-        ({"items": ["a"]}, "requests[1]", "needs instructions"),
-        ("a", "requests[1]", "give a dict, not str"),
-        (None, "requests[1]", "give a dict"),
+        ({"instructions": ""}, "requests.1.instructions", "what to photograph"),
+        ({"instructions": "a", "recipient_email": "mary"}, "requests.1.recipient_email", "not an e-mail"),
+        ({"instructions": "a", "items": [""]}, "requests.1.items", "each item"),
+        ({"instructions": "a", "expires_in_hours": 0}, "requests.1.expires_in_hours", "one hour"),
+        ({"instructions": "a", "colour": "red"}, "requests.1", "has no colour; it has instructions, recip"),
+        ({"items": ["a"]}, "requests.1", "needs instructions"),
+        ("a", "requests.1", "give a dict, not str"),
+        (None, "requests.1", "give a dict"),
     ],
 )
 def test_a_bad_one_is_named_by_its_place(sandbox, visiono, bad, field, why):

@@ -46,6 +46,55 @@ def test_a_request_lives_in_either(sandbox, dialect):
     hook.delete_photo_request(made["id"])
 
 
+@pytest.mark.parametrize(("written", "name"), [("reference", "photo_slots"), ("plugin", "items")])
+def test_items_of_a_request_have_the_dialect_s_name(sandbox, monkeypatch, written, name):
+    """Those of a link have one name only: no page shows another."""
+    sandbox.settings(items_name=name)
+    connect(monkeypatch, "visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect=written)
+    hook = VisionoHook()
+    link = hook.create_permanent_link("Each damage", items=["Front"])
+    made = [
+        hook.create_photo_request("The car", items=["Front"]),
+        *hook.create_photo_requests([{"instructions": "The car", "items": ["Front"]}]),
+        link,
+        hook.update_permanent_link(link["id"], items=["Front"]),
+    ]
+    assert [[item["instructions"] for item in one["items"]] for one in made] == [["Front"]] * 4
+
+
+ITEMS_ADVICE = (
+    "items are sent as photo_slots, in `plugin` as items: the connection's extra `dialect` says which"
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [(("reference", "plugin"), "photo_slots"), (("plugin", "reference"), "items")],
+    indirect=["other"],
+)
+def test_items_under_a_name_that_the_service_refuses_are_told(other, name):
+    with pytest.raises(InvalidRequestError, match=ITEMS_ADVICE) as caught:
+        other.create_photo_request("The car", items=["Front"])
+    assert list(caught.value.fields) == [name]
+
+
+def test_items_that_are_refused_for_what_they_are_say_so_by_the_name_they_have_here(sandbox, dialect):
+    with pytest.raises(InvalidRequestError, match="must not have more than 50 items") as caught:
+        VisionoHook().create_photo_request("The car", items=["Front"] * 51)
+    # `items` needs no explanation: that is what the parameter is called.
+    assert (ITEMS_ADVICE in str(caught.value)) is (dialect == "reference")
+
+
+def test_what_was_deleted_ends_a_wait_in_either(sandbox, dialect):
+    hook = VisionoHook()
+    made = hook.create_photo_request("The car")
+    hook.delete_photo_request(made["id"])
+    word = {"reference": "deleted", "plugin": "cancelled"}[dialect]
+    assert hook.get_or_gone(made["id"])["status"] == word
+    verdict, _ = hook.judge([made["id"]])
+    assert (verdict.outcome, dict(verdict.ended)) == ("failed", {made["id"]: word})
+
+
 def test_files_come_in_either(sandbox, dialect, tmp_path):
     hook = VisionoHook()
     made = hook.create_photo_request("The car", items=["Front"])
@@ -85,7 +134,7 @@ def test_what_comes_through_a_link_is_asked_for_under_its_name(sandbox, monkeypa
 
 PLUGIN_ONLY = {
     "batch": lambda hook: hook.create_photo_requests([{"instructions": "a"}]),
-    "submissions": lambda hook: hook.list_submissions("req_1"),
+    "submissions": lambda hook: list(hook.list_submissions("req_1")),
     "download-urls": lambda hook: hook.get_download_urls("req_1"),
     "qrcode": lambda hook: hook.get_qr_code("req_1"),
     "link's submissions": lambda hook: list(hook.list_permanent_link_submissions("sl_1")),

@@ -60,9 +60,12 @@ def test_photos_tell_their_submission(visiono, link, two):
     assert sorted(photo["submission_id"] for photo in photos) == sorted([two[0], *two])
     for photo in photos:
         assert requests.get(photo["url"], timeout=10).content.startswith(b"\xff\xd8")
-    (one,) = visiono.list_permanent_link_photos(link["id"], submission_id=two[1])
-    assert one["submission_id"] == two[1]
-    assert visiono.list_permanent_link_photos(link["id"], submission_id="pls_other") == []
+    for wanted in ([two[1]], (two[1], "pls_other"), two[1]):
+        (one,) = visiono.list_permanent_link_photos(link["id"], submission_ids=wanted)
+        assert one["submission_id"] == two[1]
+    assert len(visiono.list_permanent_link_photos(link["id"], submission_ids=two)) == 3
+    for nobody in ("pls_other", []):
+        assert visiono.list_permanent_link_photos(link["id"], submission_ids=nobody) == []
 
 
 def test_links_to_photos_are_given_as_they_are(visiono, link, two):
@@ -112,9 +115,11 @@ def test_a_second_run_fetches_what_is_new(sandbox, visiono, link, two, destinati
     assert len(manifest["files"]) == 4
 
 
+@pytest.mark.parametrize("several", [True, False])
 @pytest.mark.parametrize("wanted", [0, 1])
-def test_files_of_one_submission_are_stored(visiono, link, two, tmp_path, wanted):
-    manifest = visiono.download_permanent_link_photos(link["id"], str(tmp_path), submission_ids=[two[wanted]])
+def test_files_of_one_submission_are_stored(visiono, link, two, tmp_path, wanted, several):
+    ids = [two[wanted]] if several else two[wanted]
+    manifest = visiono.download_permanent_link_photos(link["id"], str(tmp_path), submission_ids=ids)
     assert [file["submission_id"] for file in manifest["files"]] == [two[wanted]] * (2 - wanted)
     assert len(list(tmp_path.rglob("*.jpg"))) == 2 - wanted
     (kept,) = tmp_path.rglob("manifest.json")
@@ -141,7 +146,7 @@ def test_a_submission_without_photos_is_named(visiono, link, two, tmp_path, want
     [
         lambda hook: hook.list_permanent_links(tags=[""]),
         lambda hook: hook.list_permanent_link_submissions(""),
-        lambda hook: hook.list_permanent_link_photos("sl_1", submission_id="../x"),
+        lambda hook: hook.list_permanent_link_photos("sl_1", submission_ids=["../x"]),
         lambda hook: hook.download_permanent_link_photos("sl_1", "relative/path"),
         lambda hook: hook.download_permanent_link_photos("sl_1", "/tmp/x", submission_ids=["a/b"]),
     ],
@@ -179,14 +184,14 @@ def test_a_photo_s_submission_is_read_in_each_likely_place(serve, connection, li
 
 def test_a_submission_that_links_do_not_tell_is_looked_up(serve, connection):
     assert read(serve, connection, {"submissions": [PHOTO]}, LIST) == ([("ps_1", "pls_1")], 2)
-    assert read(serve, connection, {"submissions": [PHOTO]}, LIST, submission_id="pls_2") == ([], 2)
+    assert read(serve, connection, {"submissions": [PHOTO]}, LIST, submission_ids=["pls_2"]) == ([], 2)
 
 
 def test_a_submission_that_nobody_tells_is_not_guessed(serve, connection):
     nothing = {"data": [{"id": "pls_1"}], "meta": {"total": 1}}
     assert read(serve, connection, {"submissions": [PHOTO]}, nothing) == ([("ps_1", None)], 2)
     with pytest.raises(UnexpectedReplyError, match="which submission"):
-        read(serve, connection, {"submissions": [PHOTO]}, nothing, submission_id="pls_1")
+        read(serve, connection, {"submissions": [PHOTO]}, nothing, submission_ids=["pls_1"])
 
 
 def pages_of_photos(serve, connection, *bodies):
@@ -248,6 +253,12 @@ def test_photos_that_come_in_pages_are_all_read(serve, connection, first, last):
 def test_photos_are_never_fewer_than_the_service_says(serve, connection, pages):
     with pytest.raises(UnexpectedReplyError):
         pages_of_photos(serve, connection, *pages)
+
+
+def test_an_empty_page_of_photos_does_not_end_them(serve, connection):
+    pages = (page_of(1, **NEXT), page_of(links={"next": "?page=3"}), page_of(2, links={"next": None}))
+    found, asked = pages_of_photos(serve, connection, *pages)
+    assert (found, len(asked)) == (["ps_1", "ps_2"], 3)
 
 
 def test_a_count_of_submissions_is_no_count_of_photos(serve, connection):

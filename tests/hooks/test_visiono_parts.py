@@ -21,13 +21,25 @@ def asked(visiono):
 
 
 def test_submissions_come_as_they_are_sent(sandbox, visiono, asked):
-    assert visiono.list_submissions(asked["id"]) == []
+    assert list(visiono.list_submissions(asked["id"])) == []
     send_photo(asked, 0)
     (first,) = visiono.list_submissions(asked["id"])
     assert first["item_id"] == asked["items"][0]["id"]
     assert first["gps_latitude"] == 48.2
     send_photo(asked, 1)
-    assert len(visiono.list_submissions(asked["unique_code"])) == 2
+    assert len(list(visiono.list_submissions(asked["unique_code"]))) == 2
+
+
+def test_no_more_submissions_are_asked_for_than_are_taken(sandbox, visiono, asked):
+    for n in range(2):
+        send_photo(asked, n)
+    sandbox.settings(page_size=1)
+    route = "GET /photo-requests/{id}/submissions"
+    before = sandbox.count("visiono", route)
+    assert len(list(visiono.list_submissions(asked["id"], limit=1))) == 1
+    assert sandbox.count("visiono", route) == before + 1
+    assert len(list(visiono.list_submissions(asked["id"]))) == 2
+    assert sandbox.count("visiono", route) == before + 3
 
 
 def test_links_to_photos_are_given_as_they_are(sandbox, visiono, asked):
@@ -53,7 +65,7 @@ def test_a_reply_without_the_qr_code_is_told(serve, connection):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda hook: hook.list_submissions("req_never"),
+        lambda hook: list(hook.list_submissions("req_never")),
         lambda hook: hook.get_download_urls("req_never"),
         lambda hook: hook.get_qr_code("req_never"),
     ],
@@ -106,4 +118,5 @@ def test_items_that_the_service_did_not_take_are_warned_of(
         VisionoHook(connection("my_visiono", server.url, "key12345")).create_photo_request(
             "A", items=asked_for
         )
-    assert ("req_1 was made without its items" in caplog.text) is warned
+    said = "req_1 was made without its items: this service may not know them as `photo_slots`"
+    assert (said in caplog.text) is warned

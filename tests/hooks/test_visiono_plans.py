@@ -11,6 +11,7 @@ from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
     PermissionDeniedError,
+    RateLimitedError,
 )
 from airflow_provider_visio.hooks.visiono import VisionoHook
 
@@ -62,10 +63,53 @@ def test_a_used_up_quota_says_that_a_retry_will_not_help(sandbox, visiono):
 )
 def test_a_quota_is_known_by_the_service_s_words(serve, connection, status, words, quota):
     server = serve(Answer(status, {"message": words}))
-    with pytest.raises((PermissionDeniedError, InvalidRequestError)) as caught:
+    denied = quota or status in {402, 403}
+    with pytest.raises(PermissionDeniedError if denied else InvalidRequestError) as caught:
         VisionoHook(connection("my_visiono", server.url, "key12345")).create_photo_request("A photo")
     assert ("a retry will not help" in str(caught.value)) is quota
     assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "quota"),
+    [
+        ("Monthly photo quota exceeded.", True),
+        ("The 100 photos of the free plan are used up.", True),
+        ("Your lifetime limit has been reached.", True),
+        ("Too Many Attempts.", False),
+        ("Rate limit exceeded.", False),
+        ("Quota exceeded.", False),
+        ("Quota exceeded: 60 photos a minute.", False),
+        ("Photo request limit reached.", False),
+        ("", False),
+    ],
+)
+def test_a_429_is_about_the_rate_of_calls_unless_it_speaks_of_the_plan(serve, connection, words, quota):
+    server = serve(Answer(429, {"message": words}, {"Retry-After": "1209600"}))
+    with pytest.raises(PermissionDeniedError if quota else RateLimitedError) as caught:
+        VisionoHook(connection("my_visiono", server.url, "key12345")).create_photo_request("A photo")
+    assert ("a retry will not help" in str(caught.value)) is quota
+    assert ("accepts calls again in about 1209600 s" in str(caught.value)) is not quota
+    assert len(server.received) == 1
+
+
+def test_a_look_is_never_refused_for_the_quota(serve, connection):
+    server = serve(Answer(429, {"message": "Monthly photo quota exceeded."}, {"Retry-After": "1209600"}))
+    with pytest.raises(RateLimitedError):
+        VisionoHook(connection("my_visiono", server.url, "key12345")).get_stats()
+
+
+@pytest.mark.parametrize("field", ["recipient_email", "photo_requests.3.send_email"])
+def test_a_plan_without_e_mail_says_so_for_one_and_for_several(serve, connection, field):
+    server = serve(Answer(422, {"message": "It is prohibited.", "errors": {field: ["Please upgrade."]}}))
+    hook = VisionoHook(connection("my_visiono", server.url, "key12345"))
+    for asks in (
+        lambda: hook.create_photo_request("A photo"),
+        lambda: hook.create_photo_requests([{"instructions": "A photo"}]),
+    ):
+        with pytest.raises(InvalidRequestError, match="This plan does not send e-mail: leave out") as caught:
+            asks()
+        assert list(caught.value.fields) == [field]
 
 
 def test_the_free_plan_has_no_permanent_links(sandbox, visiono):
@@ -78,7 +122,7 @@ def test_the_free_plan_has_no_permanent_links(sandbox, visiono):
 SCOPES = {
     "photo_requests:read": lambda hook: hook.get_photo_request("req_1"),
     "photo_requests:write": lambda hook: hook.create_photo_request("A photo"),
-    "submissions:read": lambda hook: hook.list_submissions("req_1"),
+    "submissions:read": lambda hook: list(hook.list_submissions("req_1")),
     "download_urls:read": lambda hook: hook.get_download_urls("req_1"),
     "smart_links:read": lambda hook: list(hook.list_permanent_links()),
     "smart_links:write": lambda hook: hook.create_permanent_link("a"),

@@ -57,6 +57,7 @@ def test_endpoints_are_listed_through_all_pages(sandbox, visiono):
     sandbox.settings(page_size=2)
     made = [visiono.create_webhook(f"{URL}/{n}", EVENTS)["id"] for n in range(5)]
     assert sorted(one["id"] for one in visiono.list_webhooks()) == sorted(made)
+    assert len(list(visiono.list_webhooks(limit=3))) == 3
 
 
 def test_the_events_are_told(visiono):

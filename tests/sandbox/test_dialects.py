@@ -94,10 +94,48 @@ def test_the_plugin_s_style(sandbox):
     assert sandbox.visiono("PUT", "/smart-links/sl_1", {"tags": ["a"]}).json()["data"]["tags"] == ["a"]
 
 
+def test_a_request_s_items_have_each_source_s_name(sandbox):
+    for dialect, name, other in (("reference", "photo_slots", "items"), ("plugin", "items", "photo_slots")):
+        sandbox.settings(dialect=dialect)
+        made = sandbox.ask(**{name: [{"instructions": "Front"}]})
+        assert [item["instructions"] for item in made["items"]] == ["Front"]
+        for body in ({other: []}, {name: [], other: []}):
+            reply = sandbox.visiono("POST", "/photo-requests", {"instructions": "x", **body})
+            told = (reply.json().get("errors") or reply.json()["error"]["details"])[other]
+            assert told == [f"The {other.replace('_', ' ')} field is prohibited."]
+
+
+def test_too_many_items_for_a_free_plan_are_told_by_the_name_they_had(sandbox):
+    sandbox.settings(plan="free")
+    for name in ("items", "photo_slots"):
+        body = {"instructions": "x", name: [{"instructions": "Front"}] * 6}
+        reply = sandbox.visiono("POST", "/photo-requests", body)
+        assert list(reply.json()["error"]["details"]) == [name]
+
+
+def test_what_the_plugin_deletes_is_cancelled(sandbox):
+    sandbox.settings(dialect="plugin")
+    made = sandbox.ask()
+    for _ in range(2):
+        assert sandbox.visiono("DELETE", f"/photo-requests/{made['id']}").status_code == 204
+        assert sandbox.status(made) == "cancelled"
+    assert sandbox.page("GET", f"/p/{made['unique_code']}").status_code == 410
+    assert sandbox.kinds() == ["request_created", "request_cancelled"]
+
+
+def test_what_the_plugin_deletes_after_its_end_stays_as_it_is(sandbox):
+    sandbox.settings(dialect="plugin")
+    made = sandbox.ask()
+    sandbox.act(made, "submit")
+    assert sandbox.visiono("DELETE", f"/photo-requests/{made['id']}").status_code == 204
+    assert sandbox.status(made) == "submitted"
+    assert sandbox.session.get(sandbox.photos(made)[0]["download_url"]).status_code == 200
+
+
 def test_the_plugin_s_errors_are_flat(sandbox):
     sandbox.settings(dialect="plugin")
-    reply = sandbox.visiono("POST", "/photo-requests", {"instructions": "x", "photo_slots": []})
-    words = {"photo_slots": ["The photo slots field is prohibited."]}
+    reply = sandbox.visiono("POST", "/photo-requests", {"instructions": "x", "colour": 1})
+    words = {"colour": ["The colour field is prohibited."]}
     assert (reply.status_code, reply.json()) == (
         422,
         {"message": "The given data was invalid.", "errors": words},

@@ -12,6 +12,9 @@ LINK = {
     "items": [{"instructions": "Front"}],
 }
 
+OF_THE_DOCUMENTATION = {"X-Webhook-Signature", "X-Webhook-ID", "X-Webhook-Timestamp"}
+OF_THE_PLUGIN = {"X-Visiono-Signature", "X-Visiono-Delivery", "X-Visiono-Event", "X-Visiono-Tenant-Id"}
+
 
 def create(sandbox, path="/permanent-links", **changes):
     reply = sandbox.visiono("POST", path, {**LINK, **changes})
@@ -118,6 +121,7 @@ def test_life_of_a_webhook(sandbox):
     assert sent["data"]["photo_request"]["submissions_count"] == 3
     digest = hmac.new(secret.encode(), submitted["body"].encode(), hashlib.sha256).hexdigest()
     assert submitted["headers"]["X-Visiono-Signature"] == f"sha256={digest}"
+    assert submitted["headers"].keys() - {"Content-Type"} == OF_THE_DOCUMENTATION | OF_THE_PLUGIN
     changed = sandbox.visiono("PATCH", f"/webhooks/{made['id']}", {"is_active": False}).json()["data"]
     assert changed == {**made, "is_active": False}
     sandbox.act(sandbox.ask(), "submit")

@@ -98,6 +98,19 @@ def test_the_dialect_says_how_they_are_sent(sandbox, run_task, connection, diale
     assert sandbox.count("visiono", TEN) == calls
 
 
+def test_the_dialect_is_no_part_of_what_is_asked_for(sandbox, first, run_task, connection, monkeypatch):
+    requests = [{**one, "items": ["The meter"]} for one in people(12)]
+    task = first(ask(requests))
+    dies(task, monkeypatch, 5)
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect="plugin")
+    assert len(run_task(ask(requests), task).run()["ids"]) == 12
+    assert made(sandbox) == words(requests)
+    asked_for = {
+        item["instructions"] for one in sandbox.control("GET", "/photo-requests") for item in one["items"]
+    }
+    assert asked_for == {"The meter"}
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_service_without_the_call_gets_them_one_by_one(sandbox, run_task, status):
     sandbox.fault("visiono", "status", status=status, path="/batch$")
@@ -433,6 +446,159 @@ def test_what_the_key_may_not_do_ends_the_task_at_once(sandbox, run_task, batch)
     assert sandbox.count("visiono", TEN if batch else ONE) == 2
 
 
+def posts(sandbox: Any) -> int:
+    return sum(sandbox.count("visiono", route) for route in (ONE, TEN))
+
+
+def refuse(sandbox: Any, status: int, message: str, details: Any = None, **how: Any) -> None:
+    """Have the service refuse to make requests, in the words of its reference."""
+    error = {"code": "refused", "message": message, **({"details": details} if details else {})}
+    sandbox.fault("visiono", "status", status=status, body={"error": error}, method="POST", **how)
+
+
+@pytest.fixture(params=["fail", "report"])
+def on_item_error(request) -> str:
+    return request.param
+
+
+@pytest.mark.parametrize("status", [402, 403, 422, 429])
+def test_a_used_up_quota_ends_the_task_at_once_and_costs_nothing_that_is_made(
+    sandbox, run_task, batch, on_item_error, status
+):
+    refuse(sandbox, status, "Monthly photo quota exceeded.", skip=1)
+    task = run_task(ask(people(25), batch=batch, on_item_error=on_item_error))
+    with pytest.raises(PermissionDeniedError) as caught:
+        task.run()
+    assert caught.value.status == status
+    for part in (
+        "Monthly photo quota exceeded.",
+        "a retry will not help: get_stats() tells",
+        f"{10 if batch else 1} of 25 photo requests are made. What is made is kept",
+    ):
+        assert part in str(caught.value)
+    assert posts(sandbox) == len(sandbox.calls()) == 2
+    assert task.deferrals == []
+    sandbox.clear_faults()
+    task = run_task(ask(people(25), batch=batch, on_item_error=on_item_error), task)
+    assert len(task.run()["ids"]) == 25
+    assert made(sandbox) == words(people(25))
+
+
+@pytest.mark.parametrize(
+    ("message", "details"),
+    [
+        ("The given data was invalid.", {"quota": ["The monthly quota is used up."]}),
+        ("The given data was invalid.", {"instructions": ["The photo quota of your plan is exceeded."]}),
+        ("Your photo quota is used up.", {"photo_requests": ["is refused"]}),
+    ],
+)
+def test_a_quota_is_known_by_its_name_where_a_field_is_named(sandbox, run_task, batch, message, details):
+    refuse(sandbox, 422, message, details)
+    with pytest.raises(PermissionDeniedError, match="a retry will not help"):
+        run_task(ask(batch=batch)).run()
+    assert posts(sandbox) == 1
+
+
+def test_what_exceeds_the_limit_of_a_field_is_no_quota(sandbox, run_task):
+    refuse(sandbox, 422, "A limit is exceeded.", {"instructions": ["5000 exceeded"]}, times=1, skip=1)
+    result = run_task(ask(on_item_error="report")).run()
+    assert result["failed"] == [{"index": 1, "reason": "instructions: 5000 exceeded"}]
+    assert made(sandbox) == words([one for n, one in enumerate(people(12)) if n != 1])
+
+
+def test_too_many_calls_are_no_quota(sandbox, run_task, batch):
+    refuse(sandbox, 429, "Rate limit exceeded.", times=1, skip=1)
+    assert len(run_task(ask(batch=batch)).run()["ids"]) == 12
+
+
+def test_a_key_without_the_scope_ends_the_task_at_once(sandbox, run_task, batch, on_item_error):
+    sandbox.settings(visiono_scopes=["photo_requests:read"])
+    with pytest.raises(PermissionDeniedError) as caught:
+        run_task(ask(batch=batch, on_item_error=on_item_error)).run()
+    assert "The call needs the scope photo_requests:write: see API Keys" in str(caught.value)
+    assert "0 of 12 photo requests are made" in str(caught.value)
+    assert len(sandbox.calls()) == 1
+
+
+@pytest.mark.parametrize("status", [405, 415])
+def test_a_call_that_is_refused_whatever_it_asks_for_ends_the_task_at_once(
+    sandbox, run_task, batch, on_item_error, status
+):
+    refuse(sandbox, status, "No.", skip=1, path="/photo-requests$")
+    refuse(sandbox, status, "No.", skip=1, path="/batch$")
+    with pytest.raises(InvalidRequestError, match=r"of 25 photo requests are made") as caught:
+        run_task(ask(people(25), batch=batch, on_item_error=on_item_error)).run()
+    assert ("Host is the API's base URL" in str(caught.value)) is (status == 405)
+    # Where the call for several is not there, one that makes one by itself may be.
+    assert posts(sandbox) == (2 if not batch or status != 405 else 4)
+
+
+def test_a_service_that_takes_each_but_not_ten_together_is_asked_for_ten_once(sandbox, run_task):
+    refuse(sandbox, 422, "The given data was invalid.", {"requests": ["is required"]}, path="/batch$")
+    assert len(run_task(ask(people(40), batch=True)).run()["ids"]) == 40
+    assert (sandbox.count("visiono", TEN), sandbox.count("visiono", ONE)) == (1, 40)
+
+
+def mailed(number: int) -> list[dict[str, Any]]:
+    """Return requests of which every third has no address."""
+    mail = {"send_email": True}
+    return [
+        one | (mail | {"recipient_email": f"d{n}@example.com"} if n % 3 else {})
+        for n, one in enumerate(people(number))
+    ]
+
+
+NO_MAIL = (
+    "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url"
+)
+
+
+def test_a_plan_without_e_mail_is_told_once_and_those_without_an_address_are_made(
+    sandbox, run_task, capfd, batch, on_item_error
+):
+    sandbox.settings(plan="free")
+    task = run_task(ask(mailed(40), batch=batch, on_item_error=on_item_error))
+    if on_item_error == "fail":
+        with pytest.raises(InvalidRequestError) as caught:
+            task.run()
+        told = str(caught.value)
+        assert list(caught.value.fields) == [f"requests.{n}" for n in range(40) if n % 3]
+    else:
+        result = task.run()
+        told = capfd.readouterr().out
+        assert [one["index"] for one in result["failed"]] == [n for n in range(40) if n % 3]
+        assert {one["reason"] for one in result["failed"]} == {
+            "; ".join(
+                f"{name}: E-mail sending is not available on the free plan. Please upgrade your plan."
+                for name in ("recipient_email", "send_email")
+            )
+        }
+    assert "26 of 40 photo requests were refused: [1] recipient_email: E-mail sending is not" in told
+    assert told.count(NO_MAIL) == 1
+    assert "@example.com" not in told
+    assert made(sandbox) == words([one for n, one in enumerate(people(40)) if n % 3 == 0])
+    # One refusal, and a call for each, or for ten, of the others.
+    assert posts(sandbox) == (5 if batch else 15)
+
+
+def test_what_the_plan_refuses_is_remembered_over_a_pause(sandbox, run_task):
+    sandbox.settings(plan="free")
+    sandbox.fault("visiono", "rate_limit", retry_after=1800, times=1, skip=4)
+    task = run_task(ask(mailed(12), on_item_error="report"))
+    assert len(task.run()["failed"]) == 8
+    assert len(task.deferrals) == 1
+    # Four, the one that was put off, and one for the refusal.
+    assert posts(sandbox) == 6
+
+
+def test_an_address_that_one_request_may_not_have_is_not_kept_from_the_others(sandbox, run_task):
+    why = "The recipient email field is prohibited when send email is false."
+    refuse(sandbox, 422, why, {"recipient_email": [why]}, times=1, skip=1)
+    result = run_task(ask(mailed(6), on_item_error="report")).run()
+    assert result["failed"] == [{"index": 1, "reason": f"recipient_email: {why}"}]
+    assert len(made(sandbox)) == 5
+
+
 def test_a_service_that_tells_no_metadata_cannot_be_asked_twice(sandbox, run_task, monkeypatch):
     task = run_task(ask(people(2)))
     dies(task, monkeypatch, 1)
@@ -482,6 +648,24 @@ def test_the_user_s_metadata_is_kept_and_ours_is_not_for_the_user(sandbox, run_t
 def test_what_is_known_to_be_wrong_fails_when_the_dag_is_parsed(requests):
     with pytest.raises(InvalidRequestError):
         VisionoCreatePhotoRequestBatchOperator(task_id="b", requests=requests)
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        ({"instructions": ""}, "requests.2.instructions"),
+        ({"instructions": "x", "items": "front"}, "requests.2.items"),
+        ({"instructions": "x", "colour": "red"}, "requests.2"),
+        ("x", "requests.2"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_place_as_the_hook_does(sandbox, bad, field):
+    listed = [*people(2), bad]
+    for refuses in (ask, VisionoHook().create_photo_requests):
+        with pytest.raises(InvalidRequestError) as caught:
+            refuses(listed)
+        assert list(caught.value.fields) == [field]
+        assert str(caught.value).startswith(field)
 
 
 @pytest.mark.parametrize("more", [{"on_item_error": "skip"}, {"on_existing": "keep"}])

@@ -269,14 +269,23 @@ def test_a_killed_task_that_goes_on_for_a_while_is_asked_for_anew_by_its_retry(
     assert made(sandbox) == [first, second]
 
 
-def test_a_killed_task_is_asked_for_anew_where_deleting_means_cancelling(sandbox, run_task, monkeypatch):
+def test_a_killed_task_is_asked_for_anew_where_deleting_means_cancelling(sandbox, run_task):
     """The plugin's word for the call."""
+    sandbox.settings(deleted_requests="cancelled")
     task = run_task(create(cancel_on_kill=True, deferrable=True))
     request_id = defer(task)
-    monkeypatch.setattr(VisionoHook, "delete_photo_request", lambda _, found: sandbox.act(found, "cancel"))
     task.operator.on_kill()
     assert sandbox.control("GET", f"/photo-requests/{request_id}")["status"] == "cancelled"
     assert defer(run_task(create(cancel_on_kill=True, deferrable=True), task)) != request_id
+
+
+def test_what_somebody_cancelled_while_no_worker_lived_is_not_asked_for_again(sandbox, run_task):
+    task = run_task(create(cancel_on_kill=True, deferrable=True))
+    request_id = defer(task)
+    sandbox.act(request_id, "cancel")
+    with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
+        run_task(create(cancel_on_kill=True), task).run()
+    assert made(sandbox) == [request_id]
 
 
 def test_a_mapped_task_that_was_killed_asks_nobody_else(sandbox, run_task):

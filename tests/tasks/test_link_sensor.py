@@ -133,6 +133,16 @@ def test_what_a_list_lacks_that_could_not_be_read_to_its_end_is_told_of_later():
     assert take(cursor, [late, early]) == []
 
 
+def test_what_a_broken_off_first_list_lacks_was_there_before_as_well():
+    cursor = Cursor.at_start(None, AT_NOON + 10)
+    before, after = one(1, "2026-06-01T11:59:00Z"), one(2, "2026-06-01T11:59:30Z")
+    assert take(cursor, [], whole=False) == []
+    again = Cursor.from_json(json.loads(json.dumps(cursor.as_json())))
+    assert take(again, [before]) == []
+    again = Cursor.from_json(json.loads(json.dumps(again.as_json())))
+    assert take(again, [before, after]) == ["pls_2"]
+
+
 @pytest.mark.parametrize(
     "value", [None, 7, [], {}, {"since": True, "seen": {}}, {"since": 1}, {"since": 1, "seen": {"a": "b"}}]
 )

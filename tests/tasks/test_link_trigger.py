@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.triggers.logbook import Logbook
 from airflow_provider_visio.triggers.visiono import VisionoPermanentLinkTrigger
 from tasks.streams import Triggerer, shared_streams
 
@@ -120,8 +122,65 @@ def test_its_class_path_and_arguments_are_plain():
     assert getattr(__import__(module, fromlist=[name]), name) is VisionoPermanentLinkTrigger
     assert kwargs["since"] == 1_780_315_200.0
     assert VisionoPermanentLinkTrigger.supports_triggerer_queue
-    with pytest.raises(InvalidRequestError, match="since"):
-        VisionoPermanentLinkTrigger("sl_1", since="noon")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("link_id", ""),
+        ("link_id", "a/../b"),
+        ("link_id", ["sl_1", "sl_2"]),
+        ("since", "noon"),
+        ("poke_interval", -3),
+        ("poke_interval", "60"),
+        ("deadline", "noon"),
+        ("min_dwell", -1),
+    ],
+)
+def test_an_argument_that_cannot_be_is_refused_where_the_dag_is_parsed(name, value):
+    with pytest.raises(InvalidRequestError) as caught:
+        VisionoPermanentLinkTrigger(**{"link_id": "sl_1", name: value})
+    assert list(caught.value.fields) == [name]
+
+
+def test_what_a_task_put_out_and_timedeltas_become_plain():
+    made = {"id": "sl_1", "request_url": "https://visio.now/s/x"}
+    trigger = VisionoPermanentLinkTrigger(made, poke_interval=timedelta(minutes=5), unique_value=7)
+    _, kwargs = trigger.serialize()
+    assert (kwargs["link_id"], kwargs["poke_interval"], kwargs["unique_value"]) == ("sl_1", 300.0, "7")
+
+
+def test_a_watcher_looks_as_often_as_a_timedelta_says(sandbox, link, later):
+    new: list[str] = []
+    step = (100, lambda: new.append(submit(sandbox, link)))
+    fired = events(watch(link, AssetStore(), poke_interval=timedelta(minutes=5)), 1800, later, step)
+    assert ids(fired) == new
+    assert 6 <= sandbox.count("visiono", ROUTE) <= 8
+
+
+def test_a_watcher_of_a_number_tells_of_that_alone(sandbox, link, later):
+    new: list[str] = []
+    steps = [(60, lambda: submit(sandbox, link, "8")), (61, lambda: new.append(submit(sandbox, link, "7")))]
+    assert ids(events(watch(link, AssetStore(), unique_value=7), 300, later, *steps)) == new
+
+
+@pytest.mark.parametrize("where", [(VisionoHook, "__init__"), (Logbook, "write")], ids=["before", "after"])
+def test_no_fault_of_ours_beside_a_look_ends_a_watch(sandbox, link, later, monkeypatch, caplog, where):
+    owner, name = where
+    whole, left = getattr(owner, name), [3]
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise RuntimeError("a fault of ours")
+        return whole(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, broken)
+    new: list[str] = []
+    fired = events(watch(link, AssetStore()), 900, later, (400, lambda: new.append(submit(sandbox, link))))
+    assert ids(fired) == new
+    assert caplog.text.count("A poll has broken off") == 3
+    assert "RuntimeError: a fault of ours" in caplog.text
 
 
 def test_a_watcher_tells_of_each_new_submission_once_with_ids_only(sandbox, link, later, clock):
@@ -148,6 +207,56 @@ def test_since_takes_what_was_there_before(sandbox, link, later, clock):
     before = submit(sandbox, link)
     clock.sleep(60)
     assert ids(events(watch(link, AssetStore(), since=0), 120, later)) == [before]
+
+
+def test_a_watch_begins_anew_where_another_since_says(sandbox, link, later, clock):
+    store, came, moments = AssetStore(), [], []
+    for _ in range(3):
+        clock.sleep(3600)
+        moments.append(clock.now())
+        came.append(submit(sandbox, link))
+    assert ids(events(watch(link, store, since=moments[1]), 100, later)) == came[1:]
+    assert ids(events(watch(link, store, since=moments[1]), 100, later)) == []
+    assert ids(events(watch(link, store, since=moments[0]), 100, later)) == came, "an earlier one"
+    clock.sleep(3600)
+    passed_over, moment = submit(sandbox, link), clock.now() + 60
+    clock.sleep(120)
+    told = submit(sandbox, link)
+    assert ids(events(watch(link, store, since=moment), 100, later)) == [told], "a later one"
+    assert passed_over not in came
+
+
+def test_a_watch_whose_since_is_taken_away_goes_on_where_it_was(sandbox, link, later, clock):
+    store = AssetStore()
+    first = submit(sandbox, link)
+    assert ids(events(watch(link, store, since=0), 100, later)) == [first]
+    second = submit(sandbox, link)
+    clock.sleep(3600)
+    assert ids(events(watch(link, store), 100, later)) == [second]
+
+
+def test_a_service_whose_clock_is_behind_loses_nothing(sandbox, link, later, clock):
+    submit(sandbox, link)
+    clock.sleep(60)
+    clock.time += 300  # the service's stays
+    store = AssetStore()
+    assert events(watch(link, store), 30, later) == []
+    new = [submit(sandbox, link)]  # while no triggerer runs
+    steps = [(after, lambda: new.append(submit(sandbox, link))) for after in (30, 100)]
+    fired = events(watch(link, store), 250, later, *steps)
+    assert ids(fired) == new
+
+
+def test_what_was_there_when_a_watch_began_is_not_told_of_after_an_outage(sandbox, link, later, clock):
+    """Neither an empty board, nor a page that is lacking, nor a restart counts as having seen what is there."""
+    submit(sandbox, link)
+    sandbox.fault("visiono", "status", status=502)
+    store, new = AssetStore(), []
+    clock.sleep(60)
+    assert events(watch(link, store), 100, later) == []
+    sandbox.clear_faults()
+    fired = events(watch(link, store), 300, later, (100, lambda: new.append(submit(sandbox, link))))
+    assert ids(fired) == new
 
 
 def test_a_restart_tells_of_what_came_meanwhile_and_of_nothing_twice(sandbox, link, later, clock):

@@ -67,6 +67,16 @@ def test_a_try_that_died_while_it_waited_is_taken_up_again(sandbox, first, run_t
     assert made(sandbox) == [request_id]
 
 
+def test_the_dialect_is_no_part_of_what_is_asked_for(sandbox, first, run_task, connection, caplog):
+    task = first(ask(items=["Front"]))
+    request_id = defer(task)
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect="plugin")
+    assert defer(run_task(ask(items=["Front"]), task)) == request_id
+    assert "something else" not in caplog.text
+    assert defer(run_task(ask(items=["Back"]), task)) == request_id
+    assert "asks for something else" in caplog.text
+
+
 def test_a_try_that_died_before_it_knew_the_id_is_found_by_its_tag(sandbox, first, run_task, monkeypatch):
     task = first(ask())
 
@@ -223,7 +233,9 @@ def test_a_retry_takes_a_status_that_it_does_not_know_for_open(sandbox, run_task
     assert made(sandbox) == [request_id]
 
 
-def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_task):
+@pytest.mark.parametrize("then", ["gone", "cancelled"])
+def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_task, then):
+    sandbox.settings(deleted_requests=then)
     task = run_task(ask(cancel_on_kill=True))
     request_id = defer(task)
     task.operator.on_kill()  # a worker that is shut down ends its tasks so, and Airflow retries them
@@ -231,11 +243,12 @@ def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_
     assert defer(run_task(ask(cancel_on_kill=True), task)) != request_id
 
 
-def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, run_task):
+@pytest.mark.parametrize("end", ["delete", "cancel"])
+def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, run_task, end):
     task = run_task(ask(cancel_on_kill=True))
     with pytest.raises(PhotoRequestFailedError):
-        task.run(lambda: sandbox.act(made(sandbox)[0], "delete"))
-    with pytest.raises(PhotoRequestFailedError, match="A retry does not ask again"):
+        task.run(lambda: sandbox.act(made(sandbox)[0], end))
+    with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
         run_task(ask(cancel_on_kill=True), task).run()
     assert len(made(sandbox)) == 1
 

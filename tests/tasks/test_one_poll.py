@@ -318,6 +318,28 @@ def test_a_bug_beside_the_sweep_ends_no_wait_silently(sandbox, clock, ask, monke
     }
 
 
+def test_one_that_joins_after_a_fault_of_ours_is_looked_for(sandbox, clock, ask, monkeypatch, caplog):
+    first, second = ask(2)
+    submits(sandbox, second, 300)
+    write, left = Logbook.write, [1]
+
+    def broken(self: Any, client: Any, pause: float) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise RuntimeError("a fault of ours")
+        write(self, client, pause)
+
+    async def both() -> list[dict[str, Any]]:
+        triggerer = Triggerer()
+        broken_off = await triggerer.fire(wait(first, clock))
+        return [broken_off, await triggerer.fire(wait(second, clock))]
+
+    monkeypatch.setattr(Logbook, "write", broken)
+    events = asyncio.run(asyncio.wait_for(both(), 30))
+    assert [event["outcome"] for event in events] == ["trouble", "done"]
+    assert "A poll has broken off" in caplog.text
+
+
 @pytest.mark.parametrize("pause", [0, 1, 2, 5])
 def test_one_joins_as_the_last_leaves(sandbox, clock, ask, pause):
     """However many turns of the event loop lie between the two."""

@@ -3,10 +3,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from airflow_provider_visio.api.client import AsyncClient
+from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
 from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger
@@ -31,6 +34,37 @@ def test_arguments_are_plain_json_and_make_the_same_trigger_again(trigger):
 def test_arguments_of_the_first_release_still_make_a_trigger():
     VisionoPhotoRequestTrigger(visiono_conn_id="c", request_ids=["req_1"])
     VizdomExportTrigger(vizdom_conn_id="c", export_ids=["exp_1"])
+
+
+KINDS = pytest.mark.parametrize(
+    ("kind", "name"), [(VisionoPhotoRequestTrigger, "request_ids"), (VizdomExportTrigger, "export_ids")]
+)
+
+
+@KINDS
+def test_one_id_and_timedeltas_become_plain(kind, name):
+    _, kwargs = kind("id_1", poke_interval=timedelta(minutes=1), min_dwell=timedelta(seconds=5)).serialize()
+    assert (kwargs[name], kwargs["poke_interval"], kwargs["min_dwell"]) == (["id_1"], 60.0, 5.0)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        (None, []),
+        (None, [""]),
+        (None, ["a/../b"]),
+        (None, 5),
+        ("poke_interval", 0),
+        ("poke_interval", "60"),
+        ("deadline", "noon"),
+        ("min_dwell", -1),
+    ],
+)
+def test_an_argument_that_cannot_be_is_refused(kind, name, argument, value):
+    with pytest.raises(InvalidRequestError) as caught:
+        kind(**{name: ["id_1"], argument or name: value})
+    assert list(caught.value.fields) == [argument or name]
 
 
 def test_the_queue_of_the_task_is_kept():
@@ -124,6 +158,24 @@ def test_a_key_that_stays_refused_ends_the_wait_at_once(sandbox):
 def test_a_missing_connection_ends_the_wait(sandbox):
     event = fire(VisionoPhotoRequestTrigger(["req_1"], "nobody", None, 30, 0))
     assert (event["outcome"], event["trouble"]) == ("trouble", "AirflowNotFoundException")
+
+
+def test_a_client_that_fails_as_it_closes_does_not_keep_the_poll_going(sandbox, monkeypatch, caplog):
+    close, left = AsyncClient.close, [1]
+
+    async def broken(self: AsyncClient) -> None:
+        await close(self)
+        left[0] -= 1
+        if left[0] >= 0:
+            raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(AsyncClient, "close", broken)
+    (request_id,) = ask(1)
+    sandbox.act(request_id, "submit")
+    event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0))
+    assert event["outcome"] == "done"
+    assert left[0] == 0
+    assert "A poll has broken off" not in caplog.text
 
 
 def test_polls_are_spread(sandbox, clock):

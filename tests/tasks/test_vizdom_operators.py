@@ -26,6 +26,7 @@ from airflow_provider_visio.operators.named import Named
 from airflow_provider_visio.operators.vizdom import (
     VizdomCreateDashboardOperator,
     VizdomCreateDataSourceOperator,
+    VizdomExportDashboardOperator,
     VizdomInviteMemberOperator,
     VizdomTestDataSourceOperator,
 )
@@ -50,6 +51,12 @@ def source(**more: Any) -> VizdomCreateDataSourceOperator:
 
 def invite(**more: Any) -> VizdomInviteMemberOperator:
     return VizdomInviteMemberOperator(**{"task_id": "invite", "email": "new@example.com", **more})
+
+
+def export(dashboard_id: Any) -> VizdomExportDashboardOperator:
+    return VizdomExportDashboardOperator(
+        task_id="export", dashboard_id=dashboard_id, wait_for_completion=False
+    )
 
 
 def claims(make: Any) -> list[str]:
@@ -93,6 +100,45 @@ def test_a_dashboard_s_output_is_small_and_its_link_is_kept(sandbox, run_task, c
     assert set(output) == {"id", "name", "created_at"}
     assert task.xcom["visio_link"] == f"https://app.vizdom.ai/acme/dashboards/{output['id']}"
     assert VizdomHook().get_dashboard(output["id"])["description"] == "By week"
+
+
+@pytest.mark.parametrize("workspace", [None, "acme"])
+def test_an_export_takes_the_output_of_the_task_that_made_the_dashboard(
+    sandbox, run_task, connection, workspace
+):
+    extra = {"workspace": workspace} if workspace else {}
+    connection("vizdom_default", sandbox.vizdom_url, sandbox.vizdom_key, **extra)
+    made = run_task(board()).run()
+    task = run_task(export(made))
+    exported = task.run()
+    assert exported["dashboard_id"] == made["id"]
+    assert task.xcom.get("visio_link", "").endswith(f"/acme/dashboards/{made['id']}" if workspace else "")
+    # An export's output has an id of its own, which is no dashboard's.
+    assert run_task(export(exported)).run()["dashboard_id"] == made["id"]
+
+
+@NEEDS_STORE
+def test_an_export_is_known_by_the_dashboard_s_id_whatever_else_was_passed_on(sandbox, run_task):
+    made = run_task(board()).run()
+    task = run_task(export(made))
+    # Of a mapped task, for one with other input may be about another dashboard.
+    task.map_index = 3
+    export_id = task.run()["id"]
+    for passed in ({**made, "name": "Renamed"}, made["id"]):
+        task = run_task(export(passed), task)
+        task.map_index = 3
+        assert task.run()["id"] == export_id
+    assert sandbox.count("vizdom", "POST /exports") == 1
+
+
+def test_an_export_of_several_dashboards_is_refused(sandbox, run_task):
+    with pytest.raises(InvalidRequestError, match="dashboard_id: give one, not 2; map the task"):
+        export(["dash_a", "dash_b"])
+    operator = export("{{ params.dashboards }}")
+    operator.dashboard_id = [{"id": "dash_a"}, {"id": "dash_b"}]
+    with pytest.raises(InvalidRequestError, match="dashboard_id: give one, not 2; map the task"):
+        run_task(operator).run()
+    assert sandbox.calls() == []
 
 
 def test_a_data_source_s_output_has_no_settings(sandbox, run_task):
