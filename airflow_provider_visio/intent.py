@@ -70,6 +70,7 @@ class Record:
     :param id: id of what was made, or None while that is not known.
     :param over: whether the task has got what it wanted.
     :param ended: whether the task was told that it ended otherwise.
+    :param taken_back: whether the task has taken it back, for it was killed.
     """
 
     intent: Intent
@@ -81,6 +82,7 @@ class Record:
     id: str | None = None
     over: bool = False
     ended: bool = False
+    taken_back: bool = False
 
     @property
     def tag(self) -> dict[str, str]:
@@ -116,6 +118,7 @@ class Record:
             id=found if isinstance(found, str) and found else None,
             over=value.get("over") is True,
             ended=value.get("ended") is True,
+            taken_back=value.get("taken_back") is True,
         )
 
 
@@ -175,6 +178,7 @@ def existing_step(
     over: bool,
     final: Collection[Phase],
     foreign: bool = False,
+    undone: bool = False,
 ) -> Literal["reuse", "replace", "fail", "ask"]:
     """
     Decide what becomes of what an earlier try has made.
@@ -186,24 +190,25 @@ def existing_step(
     :param final: the ends that a retry has to live with.
     :param foreign: whether it may have been asked of somebody else: the index of a mapped task stands for another entry
         once the list that it is mapped over has changed. Who stands there now may have been asked under another index.
+    :param undone: whether its end is that task's own work, which was killed: a retry asks anew.
     """
     is_open = phase in {None, "open"}
+    counts = is_open or phase == "arrived"
     if not cleared:
-        if foreign and (is_open or phase == "arrived"):
+        if phase in final and not undone:
+            return "reuse"
+        if foreign and (counts or phase in final):
             return "fail"
-        return "reuse" if is_open or phase == "arrived" or phase in final else "ask"
-    if (
-        foreign
-        and on_existing != "replace"
-        and (is_open or phase in final or (phase == "arrived" and not over))
-    ):
-        return "fail"
-    if not is_open and (phase != "arrived" or over):
+        return "reuse" if counts else "ask"
+    if over and not is_open:
         return "ask"
+    # What is asked for now may be open under another index, also where what this one has made has ended.
+    if foreign and on_existing != "replace" and (counts or phase in final):
+        return "fail"
     if is_open:
         return on_existing
     # What has arrived and was not fetched yet would be lost, were it asked for again.
-    return "ask" if foreign else "reuse"
+    return "reuse" if counts and not foreign else "ask"
 
 
 def check_on_existing(on_existing: object) -> None:

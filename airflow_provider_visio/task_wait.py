@@ -142,14 +142,23 @@ class TaskWait(ABC):
         :param deferrable: give the worker back meanwhile.
         :raises VisioProviderError: the wait has ended otherwise.
         """
-        ids = [str(made["id"])]
-        self.states = {ids[0]: made}
-        verdict = self._decide(ids, deadline)
+        verdict = self.check(made, deadline)
         if verdict.outcome != "wait":
-            return self.settle(verdict)
+            return verdict
+        ids = [str(made["id"])]
         if deferrable:
             self.defer(task, ids, deadline)
         return self.block(ids, deadline)
+
+    def check(self, made: Mapping[str, Any], deadline: float | None = None) -> Verdict:
+        """
+        Decide by what the service says of what the task has just made, or found.
+
+        :raises VisioProviderError: a wait for it has ended otherwise.
+        """
+        found = str(made["id"])
+        self.states = {found: made}
+        return self.settle(self._decide([found], deadline))
 
     def block(self, ids: Sequence[str], deadline: float | None) -> Verdict:
         """Wait here, holding the worker, until the wait is over."""
@@ -309,7 +318,15 @@ class PhotoRequestWait(TaskWait):
 
 
 class ExportWait(TaskWait):
-    """A wait for dashboard exports."""
+    """
+    A wait for dashboard exports.
+
+    :param starts: whether the task that waits starts them as well, so that a retry of it starts another.
+    """
+
+    def __init__(self, conn_id: str, poke_interval: float, *, starts: bool = False) -> None:
+        super().__init__(conn_id, poke_interval)
+        self.starts = starts
 
     @cached_property
     def _hook(self) -> VizdomHook:
@@ -328,7 +345,7 @@ class ExportWait(TaskWait):
 
         # What began the wait may be the service's own reply, with links in it.
         reasons = {i: failure_of(state, self._hook.get_conn().site) for i, state in self.states.items()}
-        return error_of_exports(verdict, self.conn_id, reasons)
+        return error_of_exports(verdict, self.conn_id, reasons, starts=self.starts)
 
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
         from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger

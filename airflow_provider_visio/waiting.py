@@ -108,6 +108,9 @@ _EXPORT_ENDED: Mapping[Phase, str] = {
 }
 
 
+_STARTED = "Clear the task that started it to export again."
+
+
 @dataclass(frozen=True)
 class Goal:
     """
@@ -335,17 +338,24 @@ def error_of_photo_requests(verdict: Verdict, conn_id: str, goal: Goal = ALL) ->
 
 
 def error_of_exports(
-    verdict: Verdict, conn_id: str, reasons: Mapping[str, str] | None = None
+    verdict: Verdict, conn_id: str, reasons: Mapping[str, str] | None = None, *, starts: bool = False
 ) -> VisioProviderError | None:
-    """Return the error that a verdict over exports ends the wait with, or None where it does not."""
+    """
+    Return the error that a verdict over exports ends the wait with, or None where it does not.
+
+    :param verdict: what the states of the exports mean.
+    :param conn_id: id of the Airflow connection.
+    :param reasons: why those that failed did, by id.
+    :param starts: whether the task that waits starts the exports as well, so that a retry of it starts another.
+    """
     if verdict.outcome == "failed":
         text = " ".join(
             f"Export {i} {_EXPORT_ENDED.get(phase, phase)}"
-            f"{': ' + reasons[i] if reasons and reasons.get(i) else ''}."
+            f"{': ' + reasons[i].rstrip('.') if reasons and reasons.get(i) else ''}."
             for i, phase in _some(verdict.ended)
         )
         return ExportFailedError(
-            f"{text} Clear the task that started it to export again. [connection {conn_id}]{_others(verdict)}",
+            f"{text} {_starts_again(verdict) if starts else _STARTED} [connection {conn_id}]{_others(verdict)}",
             conn_id=conn_id,
         )
     if verdict.outcome == "timeout":
@@ -357,6 +367,12 @@ def error_of_exports(
             conn_id=conn_id,
         )
     return None
+
+
+def _starts_again(verdict: Verdict) -> str:
+    if set(verdict.ended.values()) <= {"refused"}:
+        return "Check the key's role, and run the task again to go on waiting for it."
+    return "A retry of this task exports again, as clearing it does."
 
 
 def normal(word: object) -> str:

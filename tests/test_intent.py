@@ -86,13 +86,9 @@ def test_what_clearing_means(phase, over, step, on_existing):
         ("arrived", False, "fail", "fail"),
         ("arrived", False, "replace", "ask"),
         ("arrived", True, "reuse", "ask"),
-        *[
-            (phase, over, how, "fail")
-            for phase in ENDS
-            for over in (True, False)
-            for how in ("reuse", "fail")
-        ],
-        ("expired", False, "replace", "ask"),
+        *((phase, False, how, "fail") for phase in ENDS for how in ("reuse", "fail")),
+        *((phase, False, "replace", "ask") for phase in ENDS),
+        ("expired", True, "reuse", "ask"),
     ],
 )
 def test_what_may_be_somebody_else_s_is_not_taken_up(phase, over, on_existing, step):
@@ -101,10 +97,24 @@ def test_what_may_be_somebody_else_s_is_not_taken_up(phase, over, on_existing, s
     assert retry == ("reuse" if phase in ENDS else "fail")
 
 
-@pytest.mark.parametrize("phase", ENDS)
-def test_what_no_person_was_bothered_with_is_made_anew_whatever_its_input(phase):
-    """An export that failed, for example: a retry makes another, too."""
-    assert existing_step(phase, "reuse", cleared=True, over=False, final=(), foreign=True) == "ask"
+@pytest.mark.parametrize("cleared", [True, False])
+def test_an_end_that_bothers_nobody_keeps_nobody_from_asking_anew(cleared):
+    assert existing_step("failed", "reuse", cleared=cleared, over=False, final=(), foreign=True) == "ask"
+
+
+@pytest.mark.parametrize(
+    ("phase", "foreign", "step"),
+    [
+        ("deleted", False, "ask"),
+        ("deleted", True, "fail"),
+        ("open", False, "reuse"),
+        ("arrived", False, "reuse"),
+        ("open", True, "fail"),
+    ],
+)
+def test_a_retry_asks_anew_for_what_its_own_task_took_back(phase, foreign, step):
+    how = {"cleared": False, "over": False, "final": ENDS, "foreign": foreign}
+    assert existing_step(phase, "reuse", **how, undone=True) == step
 
 
 @pytest.mark.parametrize(
@@ -172,7 +182,14 @@ def test_keys_of_several_kinds_have_a_fingerprint(metadata, same):
 
 
 @pytest.mark.parametrize(
-    "record", [RECORD, replace(RECORD, id="req_1", over=True), replace(RECORD, sent=False)]
+    "record",
+    [
+        RECORD,
+        replace(RECORD, id="req_1", over=True),
+        replace(RECORD, sent=False),
+        replace(RECORD, ended=True),
+        replace(RECORD, taken_back=True),
+    ],
 )
 def test_a_record_survives_its_way_through_json(record):
     assert Record.from_json(record.as_json()) == record

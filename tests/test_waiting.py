@@ -343,6 +343,20 @@ def test_an_export_that_ended_says_which_what_why_and_what_to_do(phase, happened
         assert part in str(error)
 
 
+@pytest.mark.parametrize(
+    ("phase", "what"),
+    [
+        ("failed", "A retry of this task exports again"),
+        ("deleted", "A retry of this task exports again"),
+        ("refused", "run the task again to go on waiting for it"),
+    ],
+)
+def test_to_who_started_it_an_export_that_ended_says_what_a_retry_does(phase, what):
+    text = str(error_of_exports(Verdict("failed", ended={"exp_7": phase}), "my_vizdom", starts=True))
+    assert what in text
+    assert "Clear the task that started it" not in text
+
+
 def test_an_export_s_deadline_says_that_it_goes_on():
     error = error_of_exports(
         Verdict("timeout", waiting=("exp_7",), unknown={"exp_7": "rendering"}), "my_vizdom"

@@ -63,6 +63,7 @@ class Calls(Generic[Made]):
     :param discard: takes one back; None where the service cannot.
     :param patience: for how long what is asked for may not be there yet.
     :param final: the ends that a retry has to live with; after any other it asks anew.
+    :param undone: those of them that may be the work of the task itself, which was killed: a retry asks anew.
     :param change: brings one that is taken up to what is asked for now; None where that cannot be changed.
     """
 
@@ -73,6 +74,7 @@ class Calls(Generic[Made]):
     discard: Callable[[str], None] | None
     patience: Patience
     final: Collection[Phase] = ()
+    undone: Collection[Phase] = ()
     change: Callable[[Made], Made] | None = None
 
 
@@ -117,13 +119,15 @@ class Once:
         if found is not None:
             changed = self._intent_behind(found).input != self.intent.input
             foreign = changed and getattr(self._context["ti"], "map_index", -1) >= 0
+            phase = calls.phase_of(found)
             step = existing_step(
-                calls.phase_of(found),
+                phase,
                 self._on_existing,
                 cleared=cleared,
                 over=self.record is not None and self.record.over,
                 final=calls.final,
                 foreign=foreign,
+                undone=self.taken_back or phase in calls.undone,
             )
             if step == "fail":
                 raise VisioProviderError(_why_not(found["id"], foreign=foreign))
@@ -141,7 +145,30 @@ class Once:
     def told_of_end(self) -> None:
         """Write down that the task was told how what it asked for ended: that it is gone is no work of ours."""
         if self.record is not None:
-            self._write(replace(self.record, ended=True), at_all_costs=False)
+            self._write(replace(self.record, ended=not self.taken_back), at_all_costs=False)
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether the task itself has taken back what it had made."""
+        return self.record is not None and self.record.taken_back
+
+    def take_back(self, made: str, discard: Callable[[str], None]) -> None:
+        """
+        Take back what the task has made, for it is killed: a retry asks anew.
+
+        :param made: its id.
+        :param discard: takes it back.
+        :raises VisioProviderError: it could not be taken back.
+        """
+        # Known before it is done, for the task goes on meanwhile and may see that it is gone.
+        self._know(made, taken_back=True)
+        try:
+            discard(made)
+        except VisioProviderError as error:
+            self._know(made, taken_back=error.ambiguous)
+            raise
+        if self.record is not None:
+            self._write(self.record, at_all_costs=False)
 
     def close(self) -> None:
         """Write down that the task has got what it wanted."""
@@ -211,7 +238,8 @@ class Once:
         if cleared:
             # A person wants it to be waited for once more.
             record = replace(record, run=run_of(self._context), wait_from=now, over=False, ended=False)
-        self._write(replace(record, id=str(found["id"]), intent=intent or record.intent), at_all_costs=False)
+        record = replace(record, id=str(found["id"]), intent=intent or record.intent, taken_back=False)
+        self._write(record, at_all_costs=False)
         return found
 
     def _intent_behind(self, found: Made) -> Intent:
@@ -240,7 +268,8 @@ class Once:
                 self._write(replace(record, sent=False), at_all_costs=False)
                 raise
             made = self._after_silence(record, error, calls)
-        self._write(replace(record, id=str(made["id"])), at_all_costs=False)
+        # Not `record`: a task that was killed meanwhile knows more.
+        self._write(replace(self.record or record, id=str(made["id"])), at_all_costs=False)
         return made
 
     def _after_silence(self, record: Record, error: VisioProviderError, calls: Calls[Made]) -> Made:
@@ -268,6 +297,10 @@ class Once:
             ) from error
         log.warning("It was made: %s.", found["id"])
         return found
+
+    def _know(self, made: str, *, taken_back: bool) -> None:
+        if self.record is not None:
+            self.record = replace(self.record, id=made, taken_back=taken_back)
 
     def _write(self, record: Record, *, at_all_costs: bool) -> None:
         self.record = record

@@ -23,9 +23,11 @@ from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,
     PhotoRequestFailedError,
+    VisioProviderError,
 )
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import remember_link
+from airflow_provider_visio.operators.aside import aside
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.intent import OnExisting
     from airflow_provider_visio.operators.once import Once
     from airflow_provider_visio.task_wait import PhotoRequestWait
@@ -142,7 +145,8 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self.on_existing = on_existing
         self.cancel_on_kill = cancel_on_kill
         self.visiono_conn_id = visiono_conn_id
-        self._open_id: str | None = None
+        # What on_kill takes back. With the hook that made it: a signal is no moment to read a connection.
+        self._open: tuple[VisionoHook, Once, str] | None = None
         check_on_existing(on_existing)
         given(instructions, "instructions")
         check_if_known(
@@ -181,9 +185,11 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             check_reachable(self.destination)
         once = self._once(context)
         request = self._request(once)
-        self._open_id = request["id"]
         remember_link(context, request.get("request_url"))
         if not self.wait_for_photos:
+            with _told(once):
+                self._wait().check(request)
+            self._open = None
             once.close()
             return _output(request)
         deadline = self._deadline(once.since, self.timeout)
@@ -199,16 +205,29 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     def on_kill(self) -> None:
         """Delete the request with ``cancel_on_kill``, if it is open; for a deferred wait its trigger does."""
+        # Airflow calls it at the execution_timeout, too, by which nobody says that the photos are not wanted.
+        if not self.cancel_on_kill or isinstance(sys.exception(), AirflowTaskTimeout):
+            return
+        # Once: Airflow may send its signal again.
+        kept, self._open = self._open, None
+        if kept is not None:
+            aside(lambda: self._take_back(*kept))
+
+    def _take_back(self, hook: VisionoHook, once: Once, request_id: str) -> None:
         from airflow_provider_visio.waiting import photo_request_phase
 
-        # Airflow calls it at the execution_timeout, too, by which nobody says that the photos are not wanted.
-        if not self.cancel_on_kill or not self._open_id or isinstance(sys.exception(), AirflowTaskTimeout):
-            return
-        with contextlib.suppress(NotFoundError):
-            request = self.hook.get_photo_request(self._open_id)
-            if photo_request_phase(request, now=clock.now()) in {None, "open"}:
-                self.hook.delete_photo_request(self._open_id)
-                self.log.info("Photo request %s is deleted, for its task was killed.", self._open_id)
+        try:
+            request = hook.get_photo_request(request_id)
+            # Not one in a status that we do not know: somebody may be at it.
+            if photo_request_phase(request, now=clock.now()) == "open":
+                once.take_back(request_id, hook.delete_photo_request)
+                self.log.info("Photo request %s is deleted, for its task was killed.", request_id)
+        except NotFoundError:
+            pass  # it was gone
+        except VisioProviderError as error:
+            self.log.warning(
+                "Photo request %s may still be there, though its task was killed: %s", request_id, error
+            )
 
     def _once(self, context: Context) -> Once:
         from airflow_provider_visio.operators.once import Once
@@ -243,7 +262,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                     "metadata", f"leave out {', '.join(tag)}: these are the provider's own"
                 )
             made = hook.create_photo_request(**{**self._asked(), "metadata": metadata})
-            self._open_id = made["id"]
+            self._open = hook, once, made["id"]
             self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
             return made
 
@@ -251,22 +270,26 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             with contextlib.suppress(NotFoundError):
                 hook.delete_photo_request(request_id)
 
-        # No person is asked again because Airflow retries. One that ended in silence may be our on_kill's work, whose
-        # DELETE the plugin calls cancelling.
-        final: set[Phase] = {"expired", "cancelled", "deleted"}
+        # One that ended in silence may be the work of our on_kill, which could not write it down.
+        undone: set[Phase] = set()
         if self.cancel_on_kill and not (once.record and once.record.ended):
-            final -= {"deleted", "cancelled"}
-        return once.get(
+            # The plugin calls it cancelling.
+            undone = {"deleted"} if once.record else {"deleted", "cancelled"}
+        found = once.get(
             Calls(
                 ask=ask,
                 look_at=lambda request_id, since: hook.get_or_gone(request_id, since=since),
                 look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
                 phase_of=lambda request: photo_request_phase(request, now=clock.now()),
                 discard=discard,
-                final=final,
+                # No person is asked again because Airflow retries.
+                final={"expired", "cancelled", "deleted"},
+                undone=undone,
                 patience=Patience.of(hook.get_conn().site),
             )
         )
+        self._open = hook, once, str(found["id"])
+        return found
 
     def _wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait
@@ -276,7 +299,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
     def _finish(self, context: Context, request_id: str) -> dict[str, Any]:
         from airflow_provider_visio.transfer import summary
 
-        self._open_id = None
+        self._open = None
         hook = self.hook
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
@@ -351,7 +374,8 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
     The output is ``{"id", "deleted"}``; for several requests a list of these.
 
     :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
-    :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``.
+    :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``;
+        believed where the service's list can be read.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such request, unless ``ignore_missing``.
@@ -375,17 +399,29 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
-        return self._delete_all(context, self.request_id, "request_id", self.hook.delete_photo_request)
+        hook = self.hook
+
+        def ask_list() -> None:
+            # A wrong base URL answers 404 for each, and so can a proxy.
+            next(hook.list_photo_requests(limit=1), None)
+
+        return self._delete_all(context, self.request_id, "request_id", hook.delete_photo_request, ask_list)
 
 
 @contextlib.contextmanager
 def _told(once: Once) -> Iterator[None]:
-    """Write down that a task was told of its request's end."""
+    """Write down that a task was told of its request's end, and say so where that was its own work."""
     try:
         yield
-    except PhotoRequestFailedError:
+    except PhotoRequestFailedError as error:
         once.told_of_end()
-        raise
+        if once.record is None or not once.taken_back:
+            raise
+        raise PhotoRequestFailedError(
+            f"Photo request {once.record.id} is deleted, for its task was killed, as cancel_on_kill says; a retry asks "
+            f"anew. [connection {error.conn_id}]",
+            conn_id=error.conn_id,
+        ) from error
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:

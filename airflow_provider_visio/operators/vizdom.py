@@ -183,7 +183,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait
 
-        return ExportWait(self.vizdom_conn_id, self.poke_interval)
+        return ExportWait(self.vizdom_conn_id, self.poke_interval, starts=True)
 
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
         from airflow_provider_visio.transfer import summary

@@ -151,7 +151,8 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
             for request_id in self.ids:
                 with contextlib.suppress(NotFoundError):
                     state = (await client.send(api.get_photo_request(request_id)))["data"]
-                    if photo_request_phase(state, now=clock.now()) in {None, "open"}:
+                    # Not one in a status that we do not know: somebody may be at it.
+                    if photo_request_phase(state, now=clock.now()) == "open":
                         await client.send(api.delete_photo_request(request_id))
                         log.info("Photo request %s is deleted, for its task was killed.", request_id)
         finally:

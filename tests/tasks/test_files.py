@@ -118,6 +118,16 @@ def test_deleting_ends_the_link(sandbox, run_task):
     assert run_task(lenient).run() == [{"id": request_id, "deleted": False}]
 
 
+def test_a_request_is_not_taken_for_missing_where_nothing_is_there(sandbox, run_task):
+    """A wrong base URL, or a proxy: each call is answered with 404, in the service's own form."""
+    request_id = VisionoHook().create_photo_request("x")["id"]
+    sandbox.fault("visiono", "status", status=404)
+    operator = VisionoDeletePhotoRequestOperator(task_id="d", request_id=request_id, ignore_missing=True)
+    with pytest.raises(NotFoundError, match="The list cannot be read either"):
+        run_task(operator).run()
+    assert len(sandbox.control("GET", "/photo-requests")) == 1
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(("wanted", "suffix"), [("pdf", ".pdf"), ("PNG", ".png"), ("csv", ".csv")])
 def test_an_export_is_waited_for_and_stored(sandbox, run_task, tmp_path: Path, deferrable, wanted, suffix):
@@ -141,7 +151,7 @@ def test_an_export_can_be_started_only(sandbox, run_task, tmp_path: Path):
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_failed_export_says_why(sandbox, run_task, deferrable):
-    with pytest.raises(ExportFailedError, match=r"failed at Vizdom: .+Clear the task"):
+    with pytest.raises(ExportFailedError, match=r"failed at Vizdom: .+\w\. A retry of this task"):
         run_task(export(dashboard_id="dash_broken", deferrable=deferrable)).run()
 
 

@@ -8,12 +8,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger
 
+from airflow_provider_visio.exceptions import PhotoRequestFailedError, VisioProviderError
+from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.operators import aside
 from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
+from airflow_provider_visio.task_wait import TaskWait
 from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
+from tasks.conftest import Store
 from tasks.streams import ask
 
 DELETE = "DELETE /photo-requests/{id}"
@@ -120,10 +125,36 @@ def test_a_trigger_that_is_cancelled_while_it_takes_back_does_so_all_the_same(sa
     assert sandbox.count("visiono", DELETE) == 1
 
 
+def test_a_request_in_a_status_that_we_do_not_know_stays(sandbox, airflow_says):
+    (request_id,) = ask(1)
+    state = {"data": {"id": request_id, "status": "in_review"}}
+    sandbox.fault("visiono", "body", method="GET", path=f"/photo-requests/{request_id}$", body=state)
+    airflow_says({"r": {"t": "failed"}})
+    kill([request_id])
+    assert sandbox.count("visiono", DELETE) == 0
+
+
 def create(**more: Any) -> VisionoCreatePhotoRequestOperator:
     return VisionoCreatePhotoRequestOperator(
-        task_id="t", instructions="Photograph the dent", deferrable=False, wait_for_photos=True, **more
+        **{
+            "task_id": "t",
+            "instructions": "Photograph the dent",
+            "deferrable": False,
+            "wait_for_photos": True,
+            **more,
+        }
     )
+
+
+def made(sandbox: Any) -> list[str]:
+    return [request["id"] for request in sandbox.control("GET", "/photo-requests")]
+
+
+def defer(task: Any) -> str:
+    with pytest.raises(TaskDeferred) as caught:
+        task.operator.execute(task.context)
+    (request_id,) = caught.value.trigger.ids
+    return request_id
 
 
 @pytest.mark.parametrize("cancel_on_kill", [True, False])
@@ -181,3 +212,147 @@ def test_a_task_that_has_its_photos_takes_nothing_back(sandbox, run_task):
 def test_a_task_killed_before_it_has_asked_takes_nothing_back(sandbox):
     create(cancel_on_kill=True).on_kill()
     assert sandbox.count("visiono", DELETE) == 0
+
+
+def test_a_task_that_only_asked_and_is_done_takes_nothing_back(sandbox, run_task):
+    task = run_task(create(cancel_on_kill=True, wait_for_photos=False))
+    task.run()
+    task.operator.on_kill()  # Airflow ends what takes too long after its success, such as a listener
+    assert sandbox.count("visiono", DELETE) == 0
+
+
+def test_a_killed_task_leaves_a_request_in_a_status_that_it_does_not_know(sandbox, run_task, monkeypatch):
+    task = run_task(create(cancel_on_kill=True, deferrable=True))
+    defer(task)
+    real = VisionoHook.get_photo_request
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            VisionoHook, "get_photo_request", lambda self, i: {**real(self, i), "status": "in_review"}
+        )
+        task.operator.on_kill()
+    assert sandbox.count("visiono", DELETE) == 0
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["waiting", "about to defer"])
+def test_a_killed_task_that_goes_on_for_a_while_is_asked_for_anew_by_its_retry(
+    sandbox, run_task, clock, monkeypatch, deferrable
+):
+    """Airflow's signal handler returns to what it interrupted."""
+    operator = create(cancel_on_kill=True, deferrable=deferrable)
+    sleep, deferring = clock.sleep, TaskWait.defer
+
+    def killed_asleep(seconds: float) -> None:
+        operator.on_kill()
+        sleep(seconds)
+
+    def killed_deferring(*args: Any) -> None:
+        operator.on_kill()
+        deferring(*args)
+
+    task = run_task(operator)
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_provider_visio.clock.sleep", killed_asleep)
+        patch.setattr(TaskWait, "defer", killed_deferring)
+        with pytest.raises(PhotoRequestFailedError, match=r"its task was killed.*a retry asks anew"):
+            task.run()
+    (first,) = made(sandbox)
+    assert sandbox.count("visiono", DELETE) == 1
+    again = run_task(create(cancel_on_kill=True, deferrable=True), task)
+    second = defer(again)
+    assert second != first
+    # What counts from now on is the second: its end is no work of ours.
+    sandbox.act(second, "expire")
+    for _ in range(2):
+        again = run_task(create(cancel_on_kill=True), again)
+        with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
+            again.run()
+    assert made(sandbox) == [first, second]
+
+
+def test_a_killed_task_is_asked_for_anew_where_deleting_means_cancelling(sandbox, run_task):
+    """The plugin's word for the call."""
+    sandbox.settings(deleted_requests="cancelled")
+    task = run_task(create(cancel_on_kill=True, deferrable=True))
+    request_id = defer(task)
+    task.operator.on_kill()
+    assert sandbox.control("GET", f"/photo-requests/{request_id}")["status"] == "cancelled"
+    assert defer(run_task(create(cancel_on_kill=True, deferrable=True), task)) != request_id
+
+
+def test_what_somebody_cancelled_while_no_worker_lived_is_not_asked_for_again(sandbox, run_task):
+    task = run_task(create(cancel_on_kill=True, deferrable=True))
+    request_id = defer(task)
+    sandbox.act(request_id, "cancel")
+    with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
+        run_task(create(cancel_on_kill=True), task).run()
+    assert made(sandbox) == [request_id]
+
+
+def test_a_mapped_task_that_was_killed_asks_nobody_else(sandbox, run_task):
+    task = run_task(create(cancel_on_kill=True, deferrable=True))
+    task.map_index = 0
+    request_id = defer(task)
+    task.operator.on_kill()
+    again = run_task(create(cancel_on_kill=True, instructions="Photograph the roof"), task)
+    again.map_index = 0
+    with pytest.raises(VisioProviderError, match="of somebody else"):
+        again.run()
+    assert made(sandbox) == [request_id]
+
+
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 403}, {"kind": "drop_before"}])
+def test_what_a_killed_task_could_not_take_back_is_not_asked_for_again(sandbox, run_task, capfd, fault):
+    sandbox.fault("visiono", **fault, method="DELETE")
+    task = run_task(create(cancel_on_kill=True, deferrable=True))
+    request_id = defer(task)
+    task.operator.on_kill()
+    assert f"{request_id} may still be there" in capfd.readouterr().out
+    assert defer(run_task(create(cancel_on_kill=True, deferrable=True), task)) == request_id
+    sandbox.act(request_id, "expire")
+    with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
+        run_task(create(cancel_on_kill=True), task).run()
+    assert made(sandbox) == [request_id]
+
+
+def test_a_signal_while_airflow_holds_its_lock_takes_the_request_back(sandbox, run_task, monkeypatch):
+    """Airflow's messages have a lock that is not re-entrant: what its signal handler waits for never comes."""
+    operator, lock, written = (
+        create(cancel_on_kill=True, deferrable=True),
+        threading.Lock(),
+        threading.Event(),
+    )
+
+    def locked() -> None:
+        assert lock.acquire(timeout=10), "for ever"
+
+    class Guarded(Store):
+        def set(self, key: str, value: Any, **more: Any) -> None:
+            locked()
+            try:
+                super().set(key, value, **more)
+                if value["id"] and not value["taken_back"]:
+                    operator.on_kill()
+            finally:
+                lock.release()
+            if value["taken_back"]:
+                written.set()
+
+    read = VisionoHook.get_connection
+
+    def get_connection(conn_id: str) -> Any:
+        locked()
+        try:
+            return read(conn_id)
+        finally:
+            lock.release()
+
+    task = run_task(operator)
+    task.store = task.context["task_state_store"] = Guarded()
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "get_connection", staticmethod(get_connection))
+        patch.setattr(aside, "PATIENCE", 0.5)
+        first = defer(task)
+        assert written.wait(10)
+    assert sandbox.count("visiono", DELETE) == 1
+    task.store = Store(task.store)
+    assert defer(run_task(create(cancel_on_kill=True, deferrable=True), task)) != first

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
+    ExportFailedError,
     InvalidRequestError,
     NotFoundError,
     PhotoRequestFailedError,
@@ -203,6 +204,33 @@ def test_a_request_that_ended_otherwise_is_asked_for_anew_by_a_clear_only(sandbo
         with pytest.raises(PhotoRequestFailedError, match=f"{request_id}.*retry does not ask again: clear"):
             task.run()
     assert defer(run_task(ask(), task, cleared=True)) != request_id
+
+
+@pytest.mark.parametrize("end", ["expire", "cancel", "delete"])
+def test_a_retry_that_does_not_wait_has_no_success_with_a_request_that_has_ended(
+    sandbox, first, run_task, end
+):
+    task = first(ask(wait_for_photos=False))
+    request_id = task.run()["id"]
+    sandbox.act(request_id, end)
+    for _ in range(2):  # Airflow did not hear of the success
+        if end == "delete" and task.store is None:
+            break  # nobody knows of it any more
+        task = run_task(ask(wait_for_photos=False), task)
+        with pytest.raises(PhotoRequestFailedError, match=f"{request_id}.*retry does not ask again: clear"):
+            task.run()
+    assert made(sandbox) == [request_id]
+    assert run_task(ask(wait_for_photos=False), task, cleared=True).run()["id"] != request_id
+
+
+@pytest.mark.parametrize("word", ["refused", "under_review"])
+def test_a_retry_takes_a_status_that_it_does_not_know_for_open(sandbox, run_task, monkeypatch, word):
+    task = run_task(ask())
+    request_id = defer(task)
+    real = VisionoHook.get_photo_request
+    monkeypatch.setattr(VisionoHook, "get_photo_request", lambda self, i: {**real(self, i), "status": word})
+    assert defer(run_task(ask(), task)) == request_id
+    assert made(sandbox) == [request_id]
 
 
 @pytest.mark.parametrize("then", ["gone", "cancelled"])
@@ -517,8 +545,12 @@ def test_an_export_that_failed_is_started_again_by_a_retry(sandbox, run_task):
     first_id = defer(task)
     sandbox.control("POST", f"/exports/{first_id}/fail")
     task = run_task(export(), task)
+    with pytest.raises(ExportFailedError, match="A retry of this task exports again") as failed:
+        task.run(lambda: sandbox.control("POST", f"/exports/{task.deferrals[0].trigger.ids[0]}/fail"))
+    assert "Clear the task that started it" not in str(failed.value)
+    task = run_task(export(), task)
     assert task.run()["id"] != first_id
-    assert sandbox.count("vizdom", "POST /exports") == 2
+    assert sandbox.count("vizdom", "POST /exports") == 3
 
 
 def test_an_export_whose_reply_was_lost_may_be_started_twice(sandbox, run_task):

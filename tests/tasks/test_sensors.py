@@ -197,8 +197,11 @@ def says(request_id: str, status: str) -> dict[str, Any]:
 
 
 @each_mode
-def test_an_unknown_status_keeps_waiting(sandbox, request_id, between, mode):
-    sandbox.fault(**says(request_id, "Under-Review"), times=3)
+@pytest.mark.parametrize(
+    "word", ["Under-Review", "refused"]
+)  # "refused" is a phase, and no word of the service's
+def test_an_unknown_status_keeps_waiting(sandbox, request_id, between, mode, word):
+    sandbox.fault(**says(request_id, word), times=3)
     assert between(photos(request_id, **mode), lambda: sandbox.act(request_id, "submit"))["arrived"] == [
         request_id
     ]
