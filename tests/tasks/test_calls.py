@@ -128,6 +128,11 @@ def create_link(world: World) -> None:
     world.run(changed, **WORDS, on_existing="replace")
 
 
+@runs("VisionoDeletePhotoRequestOperator")
+def delete_request(world: World) -> None:
+    world.run(request_id=[*ask(1), "req_nobody"], ignore_missing=True)
+
+
 @runs("VisionoDeletePermanentLinkOperator")
 def delete_link(world: World) -> None:
     for link in (world.link(), "sl_nobody"):
@@ -154,7 +159,6 @@ def check_data_source(world: World) -> None:
 RUNS |= {
     "VisionoGetStatsOperator": lambda world: world.run(),
     "VisionoQuotaShortCircuitOperator": lambda world: world.run(at_least=1),
-    "VisionoDeletePhotoRequestOperator": lambda world: world.run(request_id=ask(1)),
     "VisionoDownloadPhotosOperator": lambda world: world.run(
         request_id=world.submitted(1), destination=world.folder
     ),
