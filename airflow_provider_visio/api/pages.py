@@ -63,6 +63,8 @@ class Pages:
     @property
     def doubt(self) -> str:
         """Why what is not in the list may be there all the same; nothing where it is not."""
+        if self._left == 0:
+            return ""  # as many as were asked for
         if self._silent:
             return "answered without a list"
         if self._total > self._count:

@@ -58,6 +58,13 @@ def test_a_reply_without_a_list_is_an_error(read):
         read({"data": None}, {"data": None}, whole=True)
 
 
+def test_a_limit_is_kept_to(serve, connection):
+    server = serve(Answer(200, {"data": [ONE, TWO], "meta": {"total": 57}}))
+    hook = VisionoHook(connection("some_visio", server.url, "key12345"))
+    assert [one["id"] for one in hook.list_photo_requests(limit=1, whole=True)] == ["a1"]
+    assert len(server.received) == 1
+
+
 def test_the_second_reading_leaves_out_the_filter_by_time(serve, connection):
     """It may be that the service does not count by it."""
     short, whole = {"data": [ONE], "links": {"next": None}}, {"data": [ONE, TWO], "links": {"next": None}}
