@@ -69,7 +69,6 @@ class VisionoPermanentLinkSensor(VisioSensor):
         self.since = since
         self.unique_value = unique_value
         self.visiono_conn_id = visiono_conn_id
-        self._first_look: float | None = None
         known_link(link_id)
         if is_literal(since):
             moment_of(since, "since")
@@ -77,15 +76,6 @@ class VisionoPermanentLinkSensor(VisioSensor):
             raise InvalidRequestError.of(
                 "min_submissions", f"give a whole number from 1, not {min_submissions!r}"
             )
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Wait in whichever mode was chosen."""
-        self._first_look = began(context)
-        if self.reschedule:
-            # Before Airflow 3.3 each look begins anew; the database knows of the first.
-            first = context["ti"].get_first_reschedule_date(context)
-            self._first_look = min(self._first_look, first.timestamp()) if first else self._first_look
-        return super().execute(context)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after a deferred wait, from the moment that it had."""

@@ -6,24 +6,26 @@ import asyncio
 import importlib
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow.sdk import BaseOperator, timezone
+from airflow.sdk import BaseOperator
 from airflow.sdk.execution_time import context as execution_context
 from contract.callers import Pairs, named, record
 from pydantic import JsonValue, TypeAdapter
+
+from airflow_provider_visio import clock
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowRescheduleException
 
-# Airflow before 3.3 has none.
 HAS_STORE = hasattr(execution_context, "NEVER_EXPIRE")
-
+needs_store = pytest.mark.skipif(not HAS_STORE, reason="Airflow before 3.3 keeps nothing between tries")
 
 # What Airflow's own store makes sure of: a tuple is no JSON.
 STORED: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
@@ -69,7 +71,7 @@ class Task:
         self.deferrals: list[TaskDeferred] = []
         self.events: list[dict[str, Any]] = []
         self.reschedules = 0
-        self.first_reschedule: datetime | None = None
+        self.first_reschedule = earlier.first_reschedule if earlier and not cleared else None
         self.context: Any = {"ti": self, "task": operator}
         if self.store is not None:
             self.context["task_state_store"] = self.store
@@ -83,16 +85,15 @@ class Task:
     def run(self, meanwhile: Callable[[], None] = lambda: None) -> Any:
         """Run to the end; ``meanwhile`` is called each time the task has deferred or is put off."""
         while True:
+            started = utcnow()
             try:
                 return self.operator.execute(self.context)
             except TaskDeferred as deferral:
                 return self._resume(deferral, meanwhile)
-            except AirflowRescheduleException:
+            except AirflowRescheduleException as pause:
                 self.reschedules += 1
-                # As far back as the pauses so far, for this mode counts on the database's clock.
-                self.first_reschedule = timezone.utcnow() - timedelta(
-                    seconds=self.reschedules * self.operator.poke_interval
-                )
+                self.first_reschedule = self.first_reschedule or started
+                clock.sleep((pause.reschedule_date - utcnow()).total_seconds())
                 meanwhile()
 
     def _resume(self, deferral: TaskDeferred, meanwhile: Callable[[], None]) -> Any:
@@ -106,6 +107,11 @@ class Task:
             )
         except TaskDeferred as again:
             return self._resume(again, meanwhile)
+
+
+def utcnow() -> datetime:
+    """Return the time of the clock that the provider has."""
+    return datetime.fromtimestamp(clock.now(), UTC)
 
 
 def fire(trigger: Any) -> dict[str, Any]:
@@ -130,6 +136,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pairs]:
 
 
 @pytest.fixture
-def run_task() -> Callable[..., Task]:
-    """Return a function that makes a :class:`Task`."""
+def run_task(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Task]:
+    """Return a function that makes a :class:`Task`; the time between two looks in reschedule mode is the clock's."""
+    monkeypatch.setattr("airflow.sdk.bases.sensor.timezone", SimpleNamespace(utcnow=utcnow))
     return Task

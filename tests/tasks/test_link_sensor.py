@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators.visiono import VisionoDownloadPermanentLinkPhotosOperator
 from airflow_provider_visio.sensors.visiono import VisionoPermanentLinkSensor
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, small
+from tasks.conftest import needs_store
 
 MODES = [{}, {"mode": "poke"}, {"mode": "reschedule"}]
 MODE_IDS = ["deferred", "poke", "reschedule"]
@@ -240,6 +241,7 @@ def test_soft_fail_skips(sandbox, run_task, link):
         run_task(wait(link, soft_fail=True, timeout=90)).run()
 
 
+@needs_store
 def test_a_retry_waits_from_when_the_task_first_looked_and_a_cleared_task_anew(
     sandbox, run_task, link, clock
 ):
@@ -268,13 +270,12 @@ def test_a_deferred_wait_keeps_its_moment_without_a_store(sandbox, run_task, lin
 
 def test_a_rescheduled_wait_keeps_its_moment_without_a_store(sandbox, run_task, link, clock):
     task = run_task(wait(link, mode="reschedule", poke_interval=60), store=None)
-    started, found = clock.now(), []
+    found: list[str] = []
 
     def meanwhile() -> None:
         if not found:
             found.append(submit(sandbox, link))
             clock.sleep(60)
-            task.first_reschedule = datetime.fromtimestamp(started, UTC)
 
     result = task.run(meanwhile)
     assert [entry["id"] for entry in result["submissions"]] == found

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.execution_time import context as execution_context
 from airflow.sdk.log import redact
 from api.local_server import Answer
 
@@ -30,6 +29,7 @@ from airflow_provider_visio.operators.vizdom import (
     VizdomInviteMemberOperator,
     VizdomTestDataSourceOperator,
 )
+from tasks.conftest import needs_store
 
 DATABASE = {
     "host": "db.example.com",
@@ -66,9 +66,6 @@ def claims(make: Any) -> list[str]:
     return [one["id"] for one in found if one["name"] == "Claims"]
 
 
-NEEDS_STORE = pytest.mark.skipif(
-    not hasattr(execution_context, "NEVER_EXPIRE"), reason="Airflow before 3.3 keeps nothing between tries"
-)
 MAKES = pytest.mark.parametrize("make", [board, source])
 
 
@@ -117,7 +114,7 @@ def test_an_export_takes_the_output_of_the_task_that_made_the_dashboard(
     assert run_task(export(exported)).run()["dashboard_id"] == made["id"]
 
 
-@NEEDS_STORE
+@needs_store
 def test_an_export_is_known_by_the_dashboard_s_id_whatever_else_was_passed_on(sandbox, run_task):
     made = run_task(board()).run()
     task = run_task(export(made))
@@ -203,6 +200,7 @@ def test_another_of_the_same_name_that_was_there_is_not_taken_for_it(sandbox, ru
     assert ours != theirs
 
 
+@needs_store
 @MAKES
 def test_a_call_that_never_arrived_takes_none_that_was_there_for_its_own(sandbox, run_task, make):
     theirs = run_task(make()).run()["id"]
@@ -227,6 +225,7 @@ def test_could_not_look_is_never_not_there(sandbox, first, run_task, make):
     assert [task.run()["id"]] == claims(make)
 
 
+@needs_store
 @MAKES
 @pytest.mark.parametrize("renamed", ["Claims", "Claims of today"])
 def test_a_name_that_changes_from_try_to_try_is_looked_for_as_it_was_sent(
@@ -252,6 +251,7 @@ def test_a_cleared_task_does_as_on_existing_says(sandbox, run_task, make, on_exi
     assert len(claims(make)) == (1 if make is source else made)
 
 
+@needs_store
 @MAKES
 def test_one_that_was_to_be_replaced_is_not_taken_for_the_other(sandbox, run_task, monkeypatch, make):
     task = run_task(make(on_existing="replace"))
@@ -409,7 +409,7 @@ def test_a_lost_reply_to_an_invite_is_told_and_a_retry_takes_already_for_done(sa
     assert sandbox.count("vizdom", "POST /invites") == 2
 
 
-@NEEDS_STORE
+@needs_store
 @pytest.mark.parametrize("answer", [Answer(204), Answer(200), Answer(201, {"data": {"status": "pending"}})])
 def test_an_invite_without_an_id_is_sent_once(serve, connection, run_task, answer):
     server = serve(answer)
@@ -420,7 +420,7 @@ def test_an_invite_without_an_id_is_sent_once(serve, connection, run_task, answe
     assert len(server.received) == 1
 
 
-@NEEDS_STORE
+@needs_store
 def test_a_retry_of_an_invite_that_was_answered_sends_no_other(sandbox, run_task):
     task = run_task(invite())
     sent = task.run()
@@ -444,7 +444,7 @@ def test_without_a_store_an_invite_that_is_cleared_takes_already_for_no_success(
         run_task(invite(email="ada@example.com"), task, cleared=True).run()
 
 
-@NEEDS_STORE
+@needs_store
 def test_a_refused_invite_is_no_attempt(sandbox, run_task):
     task = run_task(invite(email="ada@example.com"))
     for _ in range(2):

@@ -49,8 +49,6 @@ def wait(request, sandbox, clock, run_task, monkeypatch):
 
         def on_another_worker() -> None:
             operator.__dict__.pop("_wait", None)
-            if operator.reschedule:
-                clock.sleep(operator.poke_interval)
 
         return run_task(operator).run(meanwhile=on_another_worker)
 
