@@ -23,6 +23,7 @@ from airflow_provider_visio.operators.visiono import (
     VisionoDeletePhotoRequestOperator,
 )
 from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
+from tasks.conftest import needs_store
 
 ONE, TEN = "POST /photo-requests", "POST /photo-requests/batch"
 
@@ -184,6 +185,7 @@ def test_several_at_which_the_service_breaks_keep_no_other_from_being_made(sandb
     assert len(result["ids"]) == 4
 
 
+@needs_store
 def test_neighbours_at_which_the_service_breaks_are_left_for_the_end_by_a_retry(sandbox, run_task):
     breaking(sandbox, {1: 2})
     task = run_task(ask(people(6), on_item_error="report"))
@@ -337,6 +339,7 @@ def test_a_shorter_list_leaves_the_others_alone(sandbox, run_task, caplog):
     assert made(sandbox) == words(people(12))
 
 
+@needs_store
 def test_a_success_that_airflow_never_heard_of_costs_no_call(sandbox, run_task, batch):
     task = run_task(ask(batch=batch))
     result = task.run()
@@ -345,6 +348,7 @@ def test_a_success_that_airflow_never_heard_of_costs_no_call(sandbox, run_task, 
     assert sandbox.counters()["visiono"] == before
 
 
+@needs_store
 def test_a_cleared_task_keeps_what_is_open_and_asks_the_others_anew(sandbox, run_task, batch):
     task = run_task(ask(people(4), batch=batch))
     ids = task.run()["ids"]
@@ -357,6 +361,7 @@ def test_a_cleared_task_keeps_what_is_open_and_asks_the_others_anew(sandbox, run
     assert run_task(ask(people(4), batch=batch), task).run()["ids"] == again
 
 
+@needs_store
 def test_a_call_that_never_arrived_after_a_clear_is_not_answered_by_what_was_before(sandbox, run_task):
     task = run_task(ask(people(2)))
     ids = task.run()["ids"]
@@ -370,6 +375,7 @@ def test_a_call_that_never_arrived_after_a_clear_is_not_answered_by_what_was_bef
     assert again[0] not in ids
 
 
+@needs_store
 def test_a_cleared_task_can_replace_what_is_open_or_fail(sandbox, run_task, batch):
     task = run_task(ask(people(3), batch=batch))
     ids = task.run()["ids"]
@@ -427,6 +433,7 @@ def test_rendered_requests_are_what_is_asked_for(sandbox, run_task):
     assert (request["instructions"], request["recipient_email"]) == ("Hello", "driver@example.com")
 
 
+@needs_store
 def test_a_thousand_stay_small_in_the_store_and_the_output(sandbox, run_task, connection):
     sandbox.settings(visiono_per_minute=5000, visiono_per_hour=9000)
     limits = {"calls_per_minute": 5000, "calls_per_hour": 9000}

@@ -19,6 +19,7 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.hooks import visiono as hooks
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators import batch_book
+from tasks.conftest import needs_store
 from tasks.test_batch import TEN, ask, made, people, words
 
 
@@ -88,6 +89,7 @@ def test_a_refused_call_after_which_nobody_can_look_is_not_made_again(sandbox, r
     assert made(sandbox) == words(people(10))
 
 
+@needs_store
 @pytest.mark.parametrize(
     "error",
     [
@@ -140,6 +142,7 @@ def test_what_a_list_misses_as_it_changes_is_not_gone(sandbox, run_task, monkeyp
     assert made(sandbox) == words(people(8))
 
 
+@needs_store
 def test_a_request_whose_metadata_somebody_has_changed_is_not_gone(sandbox, run_task, monkeypatch):
     task = run_task(ask(people(3), batch=False))
     ids = task.run()["ids"]
@@ -153,6 +156,7 @@ def test_a_request_whose_metadata_somebody_has_changed_is_not_gone(sandbox, run_
     assert sandbox.count("visiono", "GET /photo-requests/{id}") == 0
 
 
+@needs_store
 def test_an_id_that_cannot_be_looked_at_is_not_gone(sandbox, run_task):
     task = run_task(ask(people(2)))
     ids = task.run()["ids"]
@@ -164,6 +168,7 @@ def test_an_id_that_cannot_be_looked_at_is_not_gone(sandbox, run_task):
     assert made(sandbox) == words(people(2)[1:])
 
 
+@needs_store
 @pytest.mark.parametrize("fails_at", [2, 3, 4])
 def test_an_id_that_could_not_be_written_down_is_found(sandbox, run_task, monkeypatch, fails_at):
     """The store is away for once, and the task ends before it writes that page again."""
@@ -188,6 +193,7 @@ def test_an_id_that_could_not_be_written_down_is_found(sandbox, run_task, monkey
     assert made(sandbox) == words(people(4))
 
 
+@needs_store
 def test_an_id_that_cannot_be_written_down_at_all_ends_the_task_and_is_found(sandbox, run_task, monkeypatch):
     monkeypatch.setattr(batch_book, "PAGE", 3)
     task = run_task(ask(people(6), batch=False))

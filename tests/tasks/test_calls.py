@@ -19,6 +19,7 @@ from contract.callers import CLASSES, named
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from dev.contract.documents import every_operation
+from tasks.conftest import needs_store
 from tasks.streams import ask, fire
 
 WORDS = {"instructions": "Photograph the van"}
@@ -180,6 +181,7 @@ RUNS |= {
 }
 
 
+@needs_store
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_calls_for_which_the_documents_name_it(
     sandbox, run_task, monkeypatch, recorded, tmp_path: Path, name

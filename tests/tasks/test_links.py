@@ -19,6 +19,7 @@ from airflow_provider_visio.operators.visiono import (
     VisionoDeletePermanentLinkOperator,
     VisionoUpdatePermanentLinkOperator,
 )
+from tasks.conftest import needs_store
 
 MARK = {"airflow_task": "a" * 32, "airflow_ask": "b" * 16}
 TAG = f"airflow-{'a' * 16}-{'b' * 16}"
@@ -154,6 +155,7 @@ def test_a_link_that_does_not_work_any_more_is_made_anew(sandbox, run_task, gone
     assert again["is_active"]
 
 
+@needs_store
 def test_a_cleared_task_keeps_its_link_and_changes_it_to_what_it_asks_for_now(sandbox, run_task, caplog):
     task = run_task(make(custom_slug="van-7"))
     link = task.run()
@@ -180,6 +182,7 @@ def test_a_cleared_task_can_replace_its_link_or_fail(sandbox, run_task):
     assert [listed["id"] for listed in made()] == [other["id"]] != [link["id"]]
 
 
+@needs_store
 def test_a_mapped_task_whose_list_has_changed_changes_nobody_else_s_link(sandbox, run_task):
     task = run_task(make(instructions="Van of Ann"))
     task.map_index = 3
@@ -216,6 +219,7 @@ def test_a_link_that_goes_without_a_tag_is_found_by_its_slug(sandbox, first, no_
     assert [listed["id"] for listed in made()] == [link["id"]]
 
 
+@needs_store
 def test_a_later_try_finds_a_link_that_went_without_a_tag(sandbox, run_task, no_tags, monkeypatch):
     task = run_task(make(custom_slug="van-7"))
     dies(task, monkeypatch)
@@ -274,6 +278,7 @@ def test_what_is_no_choice_fails_when_the_dag_is_parsed():
         make(on_existing="keep")
 
 
+@needs_store
 def test_in_the_plugin_s_dialect_all_holds_too(sandbox, run_task, connection):
     sandbox.settings(dialect="plugin")
     connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect="plugin")

@@ -26,6 +26,7 @@ from airflow_provider_visio.operators.visiono import (
     VisionoDeletePhotoRequestOperator,
 )
 from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
+from tasks.conftest import needs_store
 
 
 def ask(**more: Any) -> VisionoCreatePhotoRequestOperator:
@@ -174,6 +175,7 @@ def test_what_a_cleared_task_waits_for_once_more_is_wanted_again(sandbox, run_ta
     assert run_task(ask(), task, cleared=True).run()["id"] == request_id
 
 
+@needs_store
 def test_a_task_that_got_its_photos_asks_anew_when_it_is_cleared(sandbox, run_task):
     sandbox.person("submit", open_after=1, photo_every=1)
     task = run_task(ask())
@@ -243,6 +245,7 @@ def test_what_our_own_on_kill_deleted_is_asked_for_anew_by_a_retry(sandbox, run_
     assert defer(run_task(ask(cancel_on_kill=True), task)) != request_id
 
 
+@needs_store
 @pytest.mark.parametrize("end", ["delete", "cancel"])
 def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, run_task, end):
     task = run_task(ask(cancel_on_kill=True))
@@ -253,6 +256,7 @@ def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, r
     assert len(made(sandbox)) == 1
 
 
+@needs_store
 @pytest.mark.parametrize("page", [True, False], ids=["a page", "the service's own form"])
 def test_a_404_that_a_proxy_sends_for_a_while_is_not_taken_for_deleted(sandbox, run_task, page):
     task = run_task(ask())
@@ -387,6 +391,7 @@ def test_execution_timeout_of_a_blocking_wait_counts_from_the_start_of_the_try(s
     assert 590 <= clock.now() - started < 600
 
 
+@needs_store
 def test_an_intent_of_long_ago_costs_one_look(sandbox, run_task, monkeypatch, clock):
     task = run_task(ask())
     dies(task, monkeypatch, Mock(side_effect=KeyboardInterrupt))
@@ -397,6 +402,7 @@ def test_an_intent_of_long_ago_costs_one_look(sandbox, run_task, monkeypatch, cl
     assert sandbox.count("visiono", "GET /photo-requests") == 1
 
 
+@needs_store
 def test_another_airflow_with_the_same_dag_and_run_does_not_share_a_request(sandbox, run_task):
     here, there = run_task(ask()), run_task(ask())
     theirs = defer(there)
@@ -435,6 +441,7 @@ def test_a_mapped_task_whose_list_has_changed_takes_nobody_else_s_request(sandbo
     assert defer(bob(on_existing="replace")) != hers
 
 
+@needs_store
 @pytest.mark.parametrize("end", ["expire", "cancel", "delete"])
 def test_a_mapped_list_in_another_order_asks_nobody_who_is_asked_already(sandbox, run_task, end):
     def at(index: int, who: str, earlier: Any = None, **more: Any) -> Any:
@@ -524,6 +531,7 @@ def test_an_expired_request_says_so(sandbox, run_task):
         task.run(lambda: sandbox.act(made(sandbox)[0], "expire"))
 
 
+@needs_store
 def test_an_export_is_started_once_and_anew_when_it_was_fetched(sandbox, run_task):
     def export() -> VizdomExportDashboardOperator:
         return VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123")
@@ -570,6 +578,7 @@ def delete(*ids: str) -> VisionoDeletePhotoRequestOperator:
     return VisionoDeletePhotoRequestOperator(task_id="d", request_id=list(ids))
 
 
+@needs_store
 def test_a_deletion_whose_worker_died_is_done(sandbox, run_task, monkeypatch):
     ids = [VisionoHook().create_photo_request("Photograph the dent")["id"] for _ in range(2)]
     task = run_task(delete(*ids))

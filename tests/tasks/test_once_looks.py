@@ -10,6 +10,7 @@ from airflow_provider_visio.api import client
 from airflow_provider_visio.exceptions import UnexpectedReplyError
 from airflow_provider_visio.hooks import visiono as hooks
 from airflow_provider_visio.hooks.visiono import VisionoHook
+from tasks.conftest import needs_store
 from tasks.test_once import ask, defer, dies, made
 
 LIST = "GET /photo-requests"
@@ -104,6 +105,7 @@ def test_metadata_that_only_single_requests_tell_are_found_there(sandbox, lost, 
     assert defer(run_task(ask(), lost)) == ours
 
 
+@needs_store
 @pytest.mark.parametrize("shown", [None, [], {}], ids=repr)
 def test_requests_of_others_without_metadata_cost_no_call(sandbox, run_task, monkeypatch, clock, shown):
     task = run_task(ask())
