@@ -20,7 +20,7 @@ from airflow_provider_visio.hooks import visiono as hooks
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators import batch_book
 from tasks.conftest import needs_store
-from tasks.test_batch import TEN, ask, made, people, words
+from tasks.test_batch import TEN, ask, dies_on_the_way, made, people, words
 
 
 def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
@@ -28,16 +28,7 @@ def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
 ):
     connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, timeout=300)
     task = run_task(ask(batch=True))
-    real = VisionoHook.create_photo_requests
-
-    def die(self: Any, *args: Any) -> None:
-        later(290, lambda: real(self, *args))
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(VisionoHook, "create_photo_requests", die)
-        with pytest.raises(KeyboardInterrupt):
-            task.run()
+    dies_on_the_way(task, monkeypatch, later, 290)
     run_task(ask(batch=True), task).run()
     clock.sleep(300)
     assert made(sandbox) == words(people(12))

@@ -310,17 +310,22 @@ def test_a_call_that_was_on_its_way_when_its_worker_died_is_waited_for(
     assert [defer(run_task(ask(), task))] == made(sandbox)
 
 
-def test_a_call_that_the_service_carries_out_after_we_gave_up_on_it_is_waited_for(
-    sandbox, first, monkeypatch, later
-):
+def carried_out_late(later: Any, seconds: float) -> Any:
+    """Return a call that tells of no reply, and that the service carries out after ``seconds``."""
     real = VisionoHook.create_photo_request
 
     def late(self, *args, **kwargs):
-        later(40, lambda: real(self, *args, **kwargs))
+        later(seconds, lambda: real(self, *args, **kwargs))
         raise ConnectionFailedError("Visiono gave no reply.", ambiguous=True)
 
+    return late
+
+
+def test_a_call_that_the_service_carries_out_after_we_gave_up_on_it_is_waited_for(
+    sandbox, first, monkeypatch, later
+):
     with monkeypatch.context() as patch:
-        patch.setattr(VisionoHook, "create_photo_request", late)
+        patch.setattr(VisionoHook, "create_photo_request", carried_out_late(later, 40))
         request_id = defer(first(ask()))
     assert made(sandbox) == [request_id]
 
@@ -369,14 +374,8 @@ def test_a_call_whose_connection_breaks_off_early_is_waited_for_as_long(
     sandbox, first, monkeypatch, later, connection
 ):
     connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, timeout=300)
-    real = VisionoHook.create_photo_request
-
-    def late(self, *args, **kwargs):
-        later(250, lambda: real(self, *args, **kwargs))
-        raise ConnectionFailedError("Visiono gave no reply.", ambiguous=True)
-
     with monkeypatch.context() as patch:
-        patch.setattr(VisionoHook, "create_photo_request", late)
+        patch.setattr(VisionoHook, "create_photo_request", carried_out_late(later, 250))
         request_id = defer(first(ask()))
     assert made(sandbox) == [request_id]
 
