@@ -39,21 +39,28 @@ class Tap:
         self._step = -(-len(content) // parts)
         self._chunked = how == "chunked"
         self._state = Condition()
-        self._read, self._closed = 0, False
+        self._opened, self._read, self._closed = 0, 0, False
 
     def send(self, caller: socket.socket) -> None:
+        with self._state:
+            opened = self._opened
         kind = "Content-Type: image/jpeg"
         if self._chunked:
             head = reply(b"", kind, "Transfer-Encoding: chunked", declared=-1)
             caller.sendall(head + f"{len(self._content):x}\r\n".encode())
         else:
             caller.sendall(reply(b"", kind, declared=len(self._content)))
+
+        def over() -> bool:
+            # The next download can begin before this thread has seen that the one before was closed.
+            return self._closed or self._opened != opened
+
         for start in range(0, len(self._content), self._step):
             self._clock.time += self._pause
             caller.sendall(self._content[start : start + self._step])
             with self._state:
-                assert self._state.wait_for(lambda sent=start + 1: self._closed or self._read >= sent, 20)
-                if self._closed:
+                assert self._state.wait_for(lambda sent=start + 1: over() or self._read >= sent, 20)
+                if over():
                     return
         if self._chunked:
             caller.sendall(b"\r\n0\r\n\r\n")
@@ -61,7 +68,7 @@ class Tap:
     @contextmanager
     def watched(self, download: AbstractContextManager[Download]) -> Iterator[Download]:
         with self._state:
-            self._read, self._closed = 0, False
+            self._opened, self._read, self._closed = self._opened + 1, 0, False
         try:
             with download as found:
                 yield Download(found.status, found.headers, self._counted(found.chunks))
