@@ -24,7 +24,6 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
     WaitTimeoutError,
 )
-from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +57,7 @@ class VisioSensor(BaseSensorOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait in whichever mode was chosen."""
         # From when the wait first began: neither a retry nor a restart of the triggerer starts the clock again.
-        self._first_look = since = self._began(context)
+        self._first_look = since = began(context)
         if not self.deferrable:
             self._deadline = earliest_deadline(since, self.timeout, self.execution_timeout)
             try:
@@ -113,14 +112,6 @@ class VisioSensor(BaseSensorOperator):
         """Go on after a deferred wait."""
         with self._softly():
             return self._result(self._wait.resume(self, event))
-
-    def _began(self, context: Context) -> float:
-        since = began(context)
-        if not self.reschedule or StateStore(context):
-            return since
-        # Before Airflow 3.3 each look begins anew; the database knows of the first.
-        first = context["ti"].get_first_reschedule_date(context)
-        return min(since, first.timestamp()) if first else since
 
     @contextlib.contextmanager
     def _softly(self) -> Iterator[None]:

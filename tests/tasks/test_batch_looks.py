@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visio.api import client
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     ConnectionFailedError,
@@ -21,6 +20,7 @@ from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators import batch_book
 from tasks.conftest import needs_store
 from tasks.test_batch import TEN, ask, dies_on_the_way, made, people, words
+from tasks.test_once_looks import deletes_while_listed
 
 
 def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
@@ -115,15 +115,7 @@ def test_what_a_list_misses_as_it_changes_is_not_gone(sandbox, run_task, monkeyp
     ids = task.run()["ids"]
     others.append(VisionoHook().create_photo_request("Somebody's")["id"])
     monkeypatch.setattr(hooks, "LIST_PAGE", 5)
-    real = client.Client.send
-
-    def send(self: Any, call: Any) -> Any:
-        reply = real(self, call)
-        if call.path == "/photo-requests" and others:
-            sandbox.act(others.pop(), "delete")
-        return reply
-
-    monkeypatch.setattr(client.Client, "send", send)
+    deletes_while_listed(sandbox, monkeypatch, others)
     again = run_task(ask(people(8), batch=False, on_existing=on_existing), task, cleared=True)
     if on_existing == "fail":
         with pytest.raises(VisioProviderError, match=r"^8 photo request"):

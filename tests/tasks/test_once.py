@@ -43,6 +43,17 @@ def defer(task: Any) -> str:
     return request_id
 
 
+def carried_out_late(later: Any, seconds: float, error: BaseException | None = None) -> Any:
+    """Return a call that gets no reply, or ends with an error, and that the service carries out after ``seconds``."""
+    real = VisionoHook.create_photo_request
+
+    def late(self, *args, **kwargs):
+        later(seconds, lambda: real(self, *args, **kwargs))
+        raise error or ConnectionFailedError("Visiono gave no reply.", ambiguous=True)
+
+    return late
+
+
 def dies(task: Any, monkeypatch: pytest.MonkeyPatch, create: Any) -> None:
     """Run a task whose worker dies in the call, by an error that nothing of ours sees, as with kill -9."""
     with monkeypatch.context() as patch:
@@ -300,25 +311,8 @@ def test_a_call_that_was_on_its_way_when_its_worker_died_is_waited_for(
     sandbox, first, run_task, monkeypatch, later, after
 ):
     task = first(ask())
-    real = VisionoHook.create_photo_request
-
-    def die(self, *args, **kwargs):
-        later(after, lambda: real(self, *args, **kwargs))
-        raise KeyboardInterrupt
-
-    dies(task, monkeypatch, die)
+    dies(task, monkeypatch, carried_out_late(later, after, KeyboardInterrupt()))
     assert [defer(run_task(ask(), task))] == made(sandbox)
-
-
-def carried_out_late(later: Any, seconds: float) -> Any:
-    """Return a call that tells of no reply, and that the service carries out after ``seconds``."""
-    real = VisionoHook.create_photo_request
-
-    def late(self, *args, **kwargs):
-        later(seconds, lambda: real(self, *args, **kwargs))
-        raise ConnectionFailedError("Visiono gave no reply.", ambiguous=True)
-
-    return late
 
 
 def test_a_call_that_the_service_carries_out_after_we_gave_up_on_it_is_waited_for(
@@ -358,13 +352,7 @@ def test_a_call_is_waited_for_as_long_as_the_connection_would_have_waited(
 ):
     connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, **extra)
     task = first(ask())
-    real = VisionoHook.create_photo_request
-
-    def die(self, *args, **kwargs):
-        later(after, lambda: real(self, *args, **kwargs))
-        raise KeyboardInterrupt
-
-    dies(task, monkeypatch, die)
+    dies(task, monkeypatch, carried_out_late(later, after, KeyboardInterrupt()))
     request_id = defer(run_task(ask(), task))
     clock.sleep(after)
     assert made(sandbox) == [request_id]

@@ -68,11 +68,9 @@ def test_an_empty_page_with_a_next_one_is_followed(sandbox, lost, run_task):
     assert [defer(run_task(ask(), lost))] == made(sandbox)
 
 
-def test_a_list_that_changes_while_it_is_read_is_read_again(sandbox, lost, run_task, monkeypatch):
-    """Another request is deleted meanwhile, so that ours moves from the second page to the first."""
-    others = [VisionoHook().create_photo_request(f"Other {n}")["id"] for n in range(5)]
-    monkeypatch.setattr(hooks, "LIST_PAGE", 5)
-    real, left = client.Client.send, [others[0]]
+def deletes_while_listed(sandbox: Any, monkeypatch: pytest.MonkeyPatch, ids: list[str]) -> None:
+    """Have one of some requests deleted, from the last on, each time that a page of the list was read."""
+    real, left = client.Client.send, list(ids)
 
     def send(self: Any, call: Any) -> Any:
         reply = real(self, call)
@@ -81,6 +79,13 @@ def test_a_list_that_changes_while_it_is_read_is_read_again(sandbox, lost, run_t
         return reply
 
     monkeypatch.setattr(client.Client, "send", send)
+
+
+def test_a_list_that_changes_while_it_is_read_is_read_again(sandbox, lost, run_task, monkeypatch):
+    """Another request is deleted meanwhile, so that ours moves from the second page to the first."""
+    others = [VisionoHook().create_photo_request(f"Other {n}")["id"] for n in range(5)]
+    monkeypatch.setattr(hooks, "LIST_PAGE", 5)
+    deletes_while_listed(sandbox, monkeypatch, others[:1])
     assert defer(run_task(ask(), lost)) not in others
     assert len(made(sandbox)) == 6
 
