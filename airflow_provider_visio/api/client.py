@@ -36,7 +36,7 @@ from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
 from airflow_provider_visio.api.ledger import Ledger
 from airflow_provider_visio.api.pages import Pages, is_list
-from airflow_provider_visio.api.reply import out_of_turn, read, site_of, unexpected
+from airflow_provider_visio.api.reply import is_of_plan, out_of_turn, read, site_of, unexpected
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (
@@ -193,7 +193,8 @@ class Client:
         self._await_turn(call, retry)
         sent = clock.now()
         reply = self._exchange(call)
-        self._ledger.learn(reply, sent=sent, now=clock.now())
+        if not is_of_plan(call, reply, self.site):
+            self._ledger.learn(reply, sent=sent, now=clock.now())
         return read(call, reply, self.site, now=clock.now())
 
     def _await_turn(self, call: Call, retry: Retry) -> None:
@@ -339,7 +340,8 @@ class AsyncClient:
             sent = clock.now()
             self.calls += 1
             reply = await self._exchange(call)
-        self._ledger.learn(reply, sent=sent, now=clock.now())
+        if not is_of_plan(call, reply, self.site):
+            self._ledger.learn(reply, sent=sent, now=clock.now())
         return read(call, reply, self.site, now=clock.now())
 
     async def _await_turn(self, call: Call, retry: Retry) -> None:

@@ -154,6 +154,11 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
     )
 
 
+def is_of_plan(call: Call, reply: Reply, site: Site) -> bool:
+    """Return whether a 429 is of the plan's quota: it says nothing then of when other calls may go."""
+    return reply.status == 429 and says_used_up(call, site, reply.status, *_problem(reply, site))
+
+
 def out_of_turn(call: Call, site: Site, pause: float) -> RateLimitedError:
     """Return the error for a call that is not sent, for its turn is further away than it may wait."""
     limits = " and ".join(f"{calls:,} calls in {seconds:g} s" for seconds, calls in site.limits)

@@ -8,7 +8,8 @@ import pytest
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api import vizdom as vizdom_api
-from airflow_provider_visio.exceptions import RateLimitedError
+from airflow_provider_visio.exceptions import PermissionDeniedError, RateLimitedError
+from api.local_server import Answer
 
 GET = api.get_status()
 POST = api.create_photo_request("A photo of the car")
@@ -98,3 +99,13 @@ def test_no_wait_allowed_means_none(driver, sandbox, visiono, clock):
 def test_a_limit_does_not_use_up_the_attempts(driver, sandbox, visiono):
     sandbox.fault("visiono", "rate_limit", retry_after=1, times=6)
     assert driver.send(replace(visiono, max_attempts=1), GET)["data"] == {"status": "ok"}
+
+
+def test_a_used_up_quota_keeps_no_other_call_waiting(driver, serve, site_at, clock):
+    used_up = Answer(429, {"message": "Your monthly photo quota is used up."}, {"Retry-After": "3000"})
+    server = serve(used_up, Answer(200, {"data": {"status": "ok"}}))
+    site = site_at(server.url, limits=((60.0, 60), (3600.0, 1000)))
+    with pytest.raises(PermissionDeniedError):
+        driver.send(site, POST)
+    assert driver.send(site, GET)["data"] == {"status": "ok"}
+    assert clock.pauses == []
