@@ -91,10 +91,11 @@ class AirflowApi:
         """Pause or unpause a DAG."""
         self.call("PATCH", f"/dags/{dag_id}", body={"is_paused": paused})
 
-    def trigger(self, dag_id: str, conf: Json | None = None) -> str:
-        """Unpause the DAG, start one run, and return the run's id."""
+    def trigger(self, dag_id: str, conf: Json | None = None, run_id: str | None = None) -> str:
+        """Unpause the DAG, start one run, and return the run's id, which Airflow chooses unless it is given."""
         self.pause(dag_id, paused=False)
-        run = self.call("POST", f"/dags/{dag_id}/dagRuns", body={"logical_date": None, "conf": conf or {}})
+        body = {"logical_date": None, "conf": conf or {}, **({"dag_run_id": run_id} if run_id else {})}
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", body=body)
         return str(run["dag_run_id"])
 
     def run(self, dag_id: str, run_id: str) -> Json:

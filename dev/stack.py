@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -47,6 +48,8 @@ class Stack:
     :param config: changes to airflow.cfg: section -> option -> value
     :param environment: more environment variables for all components
     :param cache: where the empty migrated database is kept from run to run
+    :param grace: seconds that a component has to end politely
+    :param restarts: how often, in all, a component that ended by itself is started again, as a service manager does
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Stack:
         environment: Mapping[str, str] | None = None,
         cache: Path | None = None,
         grace: float = 5.0,
+        restarts: int = 0,
     ) -> None:
         self.home = home.resolve()
         self.port = free_port(port)
@@ -77,7 +81,11 @@ class Stack:
         self._extra_environment = dict(environment or {})
         self._cache = cache or self.home.parent
         self._grace = grace
+        self._restarts = restarts
         self._children: dict[str, Child] = {}
+        # A component that somebody ends just now has not ended by itself.
+        self._changing = threading.RLock()
+        self.restarted: list[str] = []
 
     def __enter__(self) -> Self:
         try:
@@ -142,26 +150,29 @@ class Stack:
 
     def start(self, name: str, *, wait: bool = True, timeout: float = 120) -> None:
         """Start one component, again if it was ended, and wait until it reports to be healthy."""
-        if name in self._children and self._children[name].alive:
-            raise ValueError(f"{name} runs already")
-        self._children[name] = Child(
-            name,
-            COMPONENTS[name],
-            self.logs / f"{name}.log",
-            env=self.environment(),
-            cwd=self.home,
-            grace=self._grace,
-        )
+        with self._changing:
+            if name in self._children and self._children[name].alive:
+                raise ValueError(f"{name} runs already")
+            self._children[name] = Child(
+                name,
+                COMPONENTS[name],
+                self.logs / f"{name}.log",
+                env=self.environment(),
+                cwd=self.home,
+                grace=self._grace,
+            )
         if wait:
             self.wait_healthy([name], timeout=timeout)
 
     def stop(self, name: str) -> None:
         """End one component politely (TERM, a grace, then KILL)."""
-        self._children.pop(name).stop()
+        with self._changing:
+            self._children.pop(name).stop()
 
     def kill(self, name: str) -> None:
         """End one component and everything it started at once, as the loss of its machine would."""
-        self._children.pop(name).kill()
+        with self._changing:
+            self._children.pop(name).kill()
 
     @property
     def children(self) -> list[Child]:
@@ -177,12 +188,17 @@ class Stack:
         stop_all(self.children)
 
     def check_alive(self) -> None:
-        """Complain when a component has ended by itself."""
-        for child in self.children:
-            if not child.alive:
-                raise DevError(
-                    f"the {child.name} ended ({child.exit_code}); {child.log} ends:\n{child.tail()}"
-                )
+        """Complain when a component has ended by itself, or start it again where that is wanted."""
+        with self._changing:
+            for child in self.children:
+                if child.alive:
+                    continue
+                if len(self.restarted) >= self._restarts:
+                    raise DevError(
+                        f"the {child.name} ended ({child.exit_code}); {child.log} ends:\n{child.tail()}"
+                    )
+                self.restarted.append(f"{child.name} ({child.exit_code}): {child.tail(1).strip()}")
+                self.start(child.name, wait=False)
 
     def wait_healthy(self, names: Iterable[str] = COMPONENTS, *, timeout: float = 180) -> None:
         """Wait until components report a heartbeat that is younger than their start."""

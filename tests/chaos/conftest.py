@@ -53,6 +53,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             "seconds": round(time.time() - began),
             "versions": the.versions,
             "calls": len(calls),
+            "restarted": the.stack.restarted,
             "refused": {
                 status: sum(call["status"] == status for call in calls) for status in (401, 403, 422, 429)
             },

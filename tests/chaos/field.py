@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -38,6 +39,8 @@ EXPORT_SECONDS = 20.0
 DIES_AFTER = 4.0
 PHOTOS = 2
 LOOK_EVERY = 1.0
+# A scheduler may end by itself when two write to one task (Airflow #63926); whoever runs one has it started again.
+RESTARTS = 5
 # Each look at all requests costs the sandbox time that the tasks need.
 PEOPLE_EVERY = 3.0
 # Minutes of Airflow's own patience are seconds here.
@@ -101,7 +104,9 @@ class Field:
     def start(self, name: str) -> str:
         """Start a run of a scene's DAG."""
         self.stack.wait_for_dag(name)
-        run_id = self.api.trigger(name)
+        # Known before it is asked for, so that asking again starts no second one.
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        self.insist(lambda: self.api.trigger(name, run_id=run_id), done=requests.codes.conflict)
         self.runs[name].append(run_id)
         return run_id
 
@@ -129,12 +134,27 @@ class Field:
         """Wait for something that Airflow or the service will do."""
 
         def bravely() -> bool:
+            self.stack.check_alive()
             # A machine that is busy with breaking things may be late.
             with suppress(requests.ConnectionError, requests.Timeout):
                 return bool(look())
             return False
 
         wait_for(what, bravely, timeout=timeout, every=LOOK_EVERY)
+
+    def insist(self, call: Callable[[], object], done: int | None = None) -> None:
+        """Ask Airflow again while it is away or fails, as a user does; a status may say that it is done already."""
+
+        def look() -> bool:
+            try:
+                call()
+            except requests.HTTPError as error:
+                if error.response.status_code != done and error.response.status_code < 500:
+                    raise
+                return error.response.status_code == done
+            return True
+
+        self.until("Airflow to do as it is told", look, 120)
 
     def until_deferred(self, name: str, count: int, timeout: float = 300) -> None:
         """Wait until a number of tasks wait in the triggerer."""
@@ -227,7 +247,8 @@ class Field:
         """Change a scene's API key: at the service, or in its Airflow connection."""
         if in_airflow:
             fields = {"connection_id": name, "conn_type": "visiono", "password": key}
-            self.api.call("PATCH", f"/connections/{name}?update_mask=password", body=fields)
+            path = f"/connections/{name}?update_mask=password"
+            self.insist(lambda: self.api.call("PATCH", path, body=fields))
             return
         self.keys[name] = key
         self.sandbox.control("PUT", "/keys", {"visiono": list(self.keys.values())})
@@ -235,7 +256,7 @@ class Field:
     def mark(self, name: str, task: Task, state: str) -> None:
         """Mark a task instance, as a user does in the UI."""
         path = f"/dags/{name}/dagRuns/{quote(task.run_id)}/taskInstances/task/{task.number}"
-        self.api.call("PATCH", path, body={"new_state": state})
+        self.insist(lambda: self.api.call("PATCH", path, body={"new_state": state}))
 
     def is_so(self, name: str, task: Task, state: str) -> bool:
         """Whether a task instance is in a state."""
@@ -251,7 +272,7 @@ class Field:
             "dag_run_id": task.run_id,
             "task_ids": [["task", task.number]],
         }
-        self.api.call("POST", f"/dags/{name}/clearTaskInstances", body=body)
+        self.insist(lambda: self.api.call("POST", f"/dags/{name}/clearTaskInstances", body=body))
 
 
 @contextmanager
@@ -283,6 +304,7 @@ def the_field(folder: Path, scenes: Sequence[Scene]) -> Iterator[Field]:
             parallelism=PARALLELISM,
             config=IMPATIENT,
             environment={"CHAOS_PLAN": json.dumps(plan(folder, scenes)), "TMPDIR": str(folder)},
+            restarts=RESTARTS,
         )
         stack.connections = connections(sandbox, relay, scenes)
         keys = {name: made["password"] for name, made in stack.connections.items()}

@@ -45,6 +45,7 @@ def table(result: Mapping[str, Any]) -> str:
         f"services; refused: {refused or 'none'}."
     )
     lines += ["", told]
+    lines += [f"\nEnded by itself, and was started again: {said}." for said in result["restarted"]]
     for number, scene in enumerate(notes, start=1):
         again = scene["asked_again"][0] if scene["asked_again"] else "none"
         lines += ["", f"({number}) {scene['why']}: {again}."]

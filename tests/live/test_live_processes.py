@@ -15,6 +15,7 @@ import pytest
 from dev.airflow_api import AirflowApi
 from dev.ports import free_port, is_free
 from dev.processes import Child, DevError
+from dev.stack import COMPONENTS, Stack
 from dev.waits import wait_for
 
 if TYPE_CHECKING:
@@ -121,6 +122,53 @@ def test_a_command_that_is_not_there(tmp_path: Path) -> None:
 
     assert child.exit_code == 127
     assert "no-such-command" in child.tail()
+
+
+@pytest.fixture
+def fragile(monkeypatch: pytest.MonkeyPatch) -> None:
+    lives = "until rm order; do sleep 0.05; done 2>&-; echo the last word; exit 3"
+    monkeypatch.setitem(COMPONENTS, "scheduler", ("bash", "-c", lives))
+
+
+def end_by_itself(stack: Stack) -> None:
+    (stack.home / "order").touch()
+    wait_for("the end", lambda: not stack.child("scheduler").alive, timeout=10, every=0.05)
+
+
+@pytest.mark.usefixtures("fragile")
+def test_a_component_that_ends_by_itself_is_complained_of(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, tmp_path)
+    stack.start("scheduler", wait=False)
+    end_by_itself(stack)
+
+    with pytest.raises(DevError, match=r"(?s)the scheduler ended \(3\).*the last word"):
+        stack.check_alive()
+
+
+@pytest.mark.usefixtures("fragile")
+def test_a_component_that_ends_by_itself_is_started_again_so_many_times(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, tmp_path, restarts=1)
+    stack.start("scheduler", wait=False)
+    end_by_itself(stack)
+    stack.check_alive()
+
+    assert stack.child("scheduler").alive
+    assert stack.restarted == ["scheduler (3): the last word"]
+
+    end_by_itself(stack)
+    with pytest.raises(DevError, match="the scheduler ended"):
+        stack.check_alive()
+
+
+@pytest.mark.usefixtures("fragile")
+def test_a_component_that_was_ended_is_not_started_again(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, tmp_path, restarts=1)
+    stack.start("scheduler", wait=False)
+    stack.kill("scheduler")
+    stack.check_alive()
+
+    assert not stack.children
+    assert not stack.restarted
 
 
 def test_a_busy_port_is_avoided() -> None:
