@@ -31,6 +31,8 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "triggerer": (*AIRFLOW, "triggerer", "--skip-serve-logs"),
 }
 HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+# Enough for the name of an exception, which is what a crash ends with.
+LONGEST_LAST_WORD = 160
 FINAL_RUN_STATES = frozenset({"success", "failed"})
 
 
@@ -197,7 +199,8 @@ class Stack:
                     raise DevError(
                         f"the {child.name} ended ({child.exit_code}); {child.log} ends:\n{child.tail()}"
                     )
-                self.restarted.append(f"{child.name} ({child.exit_code}): {child.tail(1).strip()}")
+                said = child.tail(1).strip()[:LONGEST_LAST_WORD]
+                self.restarted.append(f"{child.name} ({child.exit_code}): {said}")
                 self.start(child.name, wait=False)
 
     def wait_healthy(self, names: Iterable[str] = COMPONENTS, *, timeout: float = 180) -> None:

@@ -216,12 +216,14 @@ class Field:
         return {task.number for task in tasks if self._kill(task, with_worker=False)}
 
     def kill_every_worker(self, name: str, count: int) -> None:
-        """Kill so many running tasks of a scene with what runs them, each once."""
+        """Kill so many running tasks of a scene with what runs them, each once; some may have died by themselves."""
         killed: set[int] = set()
 
         def look() -> bool:
-            tasks = [task for task in self.tasks(name) if task.state == "running"]
-            killed.update(self.kill_workers([task for task in tasks if task.number not in killed]))
+            tasks = self.tasks(name)
+            killed.update(task.number for task in tasks if task.tries > 1)
+            running = [task for task in tasks if task.state == "running" and task.number not in killed]
+            killed.update(self.kill_workers(running))
             return len(killed) == count
 
         self.until(f"{count} workers of {name} to be killed", look)
