@@ -123,7 +123,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
 
         :param instructions: what the recipient reads.
         :param recipient_email: address of the recipient; paid plans only.
-        :param send_email: whether the service mails the link; paid plans only.
+        :param send_email: whether the service mails the link; paid plans only. To have it mailed give True and an
+            address: what the service does with one of them alone is not known.
         :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends.
         :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. They are sent as
             ``photo_slots`` (docs), or as ``items`` where the connection's ``dialect`` is ``plugin``.

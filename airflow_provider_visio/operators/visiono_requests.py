@@ -67,7 +67,8 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     :param instructions: what the recipient reads. (templated)
     :param recipient_email: address of the recipient; paid plans only. Kept out of logs and rendered fields. (templated)
-    :param send_email: whether the service mails the link; paid plans only.
+    :param send_email: whether the service mails the link; paid plans only. To have it mailed give True and an address:
+        what the service does with one of them alone is not known.
     :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends. (templated)
     :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. (templated)
     :param require_gps: whether photos must carry a place.
