@@ -289,8 +289,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         Return the photos that were submitted for a request, each with a signed link that lapses.
 
-        Where the request itself carries none (docs), the plugin's ``download-urls`` is asked. Do not keep the links:
-        call again for fresh ones.
+        Where the request itself carries none (that it may is assumed), the plugin's ``download-urls`` is asked. Do not
+        keep the links: call again for fresh ones.
         """
         return self._photos(self.get_photo_request(request_id), request_id)
 
