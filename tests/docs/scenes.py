@@ -50,11 +50,12 @@ def a_submitted_request(stage: Stage) -> Iterator[None]:
 
 
 @scene
-def a_permanent_link(stage: Stage) -> Iterator[None]:
-    stage.given["link_id"] = VisionoHook().create_permanent_link("Please photograph the meter.")["id"]
-    stage.conf["link_id"] = stage.given["link_id"]
+def a_link_to_close(stage: Stage) -> Iterator[None]:
+    hook = VisionoHook()
+    stage.conf["link_id"] = hook.create_permanent_link("Please photograph the meter.")["id"]
     yield
-    assert {run.state for run in stage.runs.values()} <= {"success"}
+    assert set(stage.states().values()) == {"success"}
+    assert not hook.get_permanent_link(stage.conf["link_id"])["is_active"]
 
 
 @scene
