@@ -327,6 +327,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
     :param destination: an object store's URL or an absolute path. (templated)
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises PhotoRequestFailedError: a request has no photos (yet).
     :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
     """
 
