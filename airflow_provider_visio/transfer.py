@@ -397,7 +397,10 @@ def _aside(path: ObjectStoragePath) -> Iterator[None]:
     except BaseException:
         path.fs.mv(aside.path, path.path)
         raise
-    aside.unlink()
+    try:
+        aside.unlink()
+    except Exception as error:  # noqa: BLE001 - what was to be stored is in its place
+        log.warning("%s, an earlier %s, could not be removed: %s", aside, path.name, error)
 
 
 def _check_stored(path: ObjectStoragePath, size: int) -> None:
