@@ -446,14 +446,16 @@ def _flush(target: Any) -> None:
 
 
 def _rename(temporary: Path | ObjectStoragePath, path: ObjectStoragePath) -> None:
-    if isinstance(temporary, Path):
-        temporary.replace(path.path)  # the one rename that is atomic over an older file
+    written = str(getattr(temporary, "path", temporary))
+    # With Airflow 3.1 a path in any store may be a pathlib.Path, so the type does not tell.
+    if path.protocol in _LOCAL:
+        Path(written).replace(path.path)  # the one rename that is atomic over an older file
     else:
         try:
-            path.fs.mv(temporary.path, path.path)
+            path.fs.mv(written, path.path)
         except FileExistsError:  # a store whose rename does not replace
             with _aside(path):
-                path.fs.mv(temporary.path, path.path)
+                path.fs.mv(written, path.path)
 
 
 @contextlib.contextmanager
