@@ -15,10 +15,14 @@ STORE_KEY = "visio_wait"
 
 
 def began(context: Context) -> float:
-    """Return when the wait began, in seconds since 1970: now, or in an earlier try. A cleared task begins anew."""
+    """
+    Return when the wait began, in seconds since 1970: now, or in an earlier try. A cleared task begins anew.
+
+    Before Airflow 3.3 each try begins anew.
+    """
     store, now, run = StateStore(context), clock.now(), run_of(context)
     if not store:
-        # Each look in reschedule mode is a process of its own; Airflow's database knows of the first.
+        # Each look in reschedule mode is a process of its own; Airflow's database knows of the try's first.
         first = context["ti"].get_first_reschedule_date(context)
         return min(now, first.timestamp()) if first else now
     kept = store.get(STORE_KEY)

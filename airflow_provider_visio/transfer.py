@@ -4,7 +4,8 @@ From signed links to verified files in an object store.
 A file appears under its final name only when all of its bytes were checked. Where the store can rename, they are
 written beside it and renamed; where it cannot (object stores, which show an object only once it is complete), they are
 checked in a local temporary file and uploaded from there. The manifest is written last, and taken away before anything
-is fetched again, so that it tells of a finished job; a re-run takes what is already whole from there.
+is fetched again, so that it tells of a finished job; a re-run takes what is already whole from there. Where it alone
+tells that files are outdated, it stays until the first new one is stored, and the rest of them go before it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from airflow_provider_visio.filetypes import EXTENSIONS, Inspection, media_type
 from airflow_provider_visio.parts import local_part, part_name, remove_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from airflow.sdk import ObjectStoragePath
@@ -123,9 +124,8 @@ def store(
     import pendulum
 
     links_now = _Links(links)
-    earlier = _earlier(folder)
+    earlier: _Earlier | None = None
     stored: list[StoredFile] = []
-    stands = True
     try:
         if folder.protocol not in _WHOLE_OBJECT_STORES:
             # An object store has no folders; making one there could make a bucket that nobody asked for.
@@ -134,19 +134,22 @@ def store(
             remove_dead(Path(folder.path))
         elif folder.protocol in _WHOLE_OBJECT_STORES:
             remove_dead(Path(tempfile.gettempdir()), _SPOOL)
+        earlier = _Earlier(folder, files)
         for file in files:
-            kept = _already_whole(file, folder, earlier)
-            if kept is None and stands:
-                _take_away(folder / MANIFEST)
-                stands = False
+            kept = earlier.find(file)
+            if kept is None and not earlier.outdated:
+                earlier.give_way()
             stored.append(kept or _fetch_into(file, folder, links_now, fetch))
+            if kept is None:
+                earlier.outdated.pop(stored[-1]["path"], None)
+                earlier.give_way()
             log.info(
                 "%s %s (%d bytes)",
                 "Already there:" if kept else "Stored",
                 stored[-1]["path"],
                 stored[-1]["bytes"],
             )
-        if gone := len(stored) - len(_still_there(folder, stored)):
+        if gone := len(stored) - _still_there(_sizes(folder), stored):
             raise TransferError(f"{gone} files have vanished from {folder} while others were being stored.")
         path = folder / MANIFEST
         manifest: Manifest = {
@@ -160,11 +163,11 @@ def store(
         }
         _put(path, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
     except TransferError as error:
-        raise _with_count(error, folder, stored, len(files), conn_id) from error
+        raise _with_count(error, folder, stored, files, earlier, conn_id) from error
     except VisioProviderError:
         raise
     except Exception as error:
-        raise _with_count(_storing_failed(folder, error), folder, stored, len(files), conn_id) from error
+        raise _with_count(_storing_failed(folder, error), folder, stored, files, earlier, conn_id) from error
     return manifest
 
 
@@ -187,6 +190,76 @@ def summary(manifest: Manifest) -> dict[str, Any]:
             for file in manifest["files"]
         ],
     }
+
+
+class _Earlier:
+    """
+    What earlier runs have left in a folder.
+
+    :param folder: the folder.
+    :param files: what it shall hold.
+    """
+
+    def __init__(self, folder: ObjectStoragePath, files: Sequence[RemoteFile]) -> None:
+        self._folder = folder
+        self._manifest = _read(folder / MANIFEST)
+        self._found: dict[str, StoredFile | None] = {}
+        #: By path, the sha256 of files that the manifest alone tells to be outdated.
+        self.outdated: dict[str, str] = {}
+        entries = _entries(self._manifest)
+        for file in files:
+            if file.key in entries:
+                self._found[file.key] = self._judge(file, entries[file.key])
+
+    def find(self, file: RemoteFile) -> StoredFile | None:
+        """Return the entry of a file that is whole, or None where it must be fetched."""
+        if file.key not in self._found:
+            self._found[file.key] = self._verified(file)
+        return self._found[file.key]
+
+    def names(self, file: RemoteFile) -> Collection[str]:
+        """Return the names of which each would be this file, whole; none where it must be fetched."""
+        if file.key not in self._found:
+            return _names(file)
+        found = self._found[file.key]
+        return [_name_in(found)] if found else []
+
+    def give_way(self) -> None:
+        """Take the manifest away, for from now on it does not tell of what is here; and first what is outdated."""
+        if self._manifest is None:
+            return
+        left = [path for name, sha256 in self.outdated.items() if (path := self._same(name, sha256))]
+        for path in left:
+            _remove(path)
+        manifest = self._folder / MANIFEST
+        # A store may keep what it shall remove, and say nothing; another task may have written a newer manifest.
+        if not any(path.exists() for path in left) and _read(manifest) == self._manifest:
+            _remove(manifest)
+        self._manifest = None
+
+    def _same(self, name: str, sha256: str) -> ObjectStoragePath | None:
+        path = self._folder / name.rsplit("/", 1)[-1]
+        found = _inspect(path, None)  # another task may have replaced it
+        return path if found is not None and found.sha256 == sha256 else None
+
+    def _judge(self, file: RemoteFile, entry: StoredFile) -> StoredFile | None:
+        path = self._folder / _name_in(entry)
+        found = _inspect(path, entry.get("mime_type"))
+        if found is None:
+            return None
+        if found.sha256 == entry.get("sha256") and not _retaken(file, entry):
+            return {**entry, "path": str(path), **file.about}
+        if path.name in _names(file):
+            self.outdated[str(path)] = found.sha256
+        return None
+
+    def _verified(self, file: RemoteFile) -> StoredFile | None:
+        # No manifest: that run did not finish, but a file under its final name is one that was verified.
+        for path in (self._folder / name for name in _names(file)):
+            found = _inspect(path, file.mime_type)
+            if found is not None:
+                return None if found.problem() else _entry(file, path, found)
+        return None
 
 
 class _Links:
@@ -273,27 +346,6 @@ def _copy(file: RemoteFile, download: Download, part: Path | ObjectStoragePath) 
     return found
 
 
-def _already_whole(
-    file: RemoteFile, folder: ObjectStoragePath, earlier: Mapping[str, StoredFile]
-) -> StoredFile | None:
-    """Return the entry of a file that an earlier run has stored, or None where it must be fetched."""
-    entry = earlier.get(file.key)
-    if entry is not None:
-        path = folder / entry["path"].rsplit("/", 1)[-1]
-        found = _inspect(path, entry.get("mime_type"))
-        whole = found is not None and found.sha256 == entry.get("sha256") and not _retaken(file, entry)
-        return {**entry, "path": str(path), **file.about} if whole else None
-    # No manifest: that run did not finish, but a file under its final name is one that was verified.
-    for extension in dict.fromkeys(
-        (EXTENSIONS.get(media_type(file.mime_type) or "", ".bin"), *EXTENSIONS.values())
-    ):
-        path = folder / f"{_stem(file)}{extension}"
-        found = _inspect(path, file.mime_type)
-        if found is not None:
-            return None if found.problem() else _entry(file, path, found)
-    return None
-
-
 def _retaken(file: RemoteFile, entry: StoredFile) -> bool:
     before, now = entry.get("submitted_at"), file.about.get("submitted_at")
     return before is not None and now is not None and before != now
@@ -310,22 +362,39 @@ def _inspect(path: ObjectStoragePath, declared: str | None) -> Inspection | None
     return found
 
 
-def _earlier(folder: ObjectStoragePath) -> dict[str, StoredFile]:
+def _read(path: ObjectStoragePath) -> bytes | None:
+    """Read a manifest, or return None where there is none; one that cannot be read is not missing."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return bytes(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            if tries >= MAX_TRIES or isinstance(error, PermissionError):
+                if not path.exists():  # each store has errors of its own for what is not there
+                    return None
+                raise TransferError(
+                    f"{path} is there, but cannot be read: {type(error).__name__}: {error}."
+                ) from error
+        clock.sleep(0.5 * 2**tries)
+
+
+def _entries(manifest: bytes | None) -> dict[str, StoredFile]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
         return {
             str(entry["key"]): entry
-            for entry in manifest["files"]
+            for entry in json.loads(manifest or b"")["files"]
             if isinstance(entry["path"], str) and isinstance(entry["bytes"], int)
         }
-    except Exception:  # noqa: BLE001 - none there, or none that we can read: then everything is looked at anew
+    except Exception:  # noqa: BLE001 - none there, or none that we understand: then everything is looked at anew
         return {}
 
 
-def _take_away(path: ObjectStoragePath) -> None:
-    # Asked first: who may write to a store may not always delete there.
-    if path.exists():
-        path.unlink(missing_ok=True)
+def _remove(path: ObjectStoragePath) -> None:
+    with contextlib.suppress(FileNotFoundError):  # another task was faster
+        path.unlink()
 
 
 def _put(path: ObjectStoragePath, content: bytes) -> None:
@@ -377,14 +446,16 @@ def _flush(target: Any) -> None:
 
 
 def _rename(temporary: Path | ObjectStoragePath, path: ObjectStoragePath) -> None:
-    if isinstance(temporary, Path):
-        temporary.replace(path.path)  # the one rename that is atomic over an older file
+    written = str(getattr(temporary, "path", temporary))
+    # With Airflow 3.1 a path in any store may be a pathlib.Path, so the type does not tell.
+    if path.protocol in _LOCAL:
+        Path(written).replace(path.path)  # the one rename that is atomic over an older file
     else:
         try:
-            path.fs.mv(temporary.path, path.path)
+            path.fs.mv(written, path.path)
         except FileExistsError:  # a store whose rename does not replace
             with _aside(path):
-                path.fs.mv(temporary.path, path.path)
+                path.fs.mv(written, path.path)
 
 
 @contextlib.contextmanager
@@ -397,7 +468,10 @@ def _aside(path: ObjectStoragePath) -> Iterator[None]:
     except BaseException:
         path.fs.mv(aside.path, path.path)
         raise
-    aside.unlink()
+    try:
+        aside.unlink()
+    except Exception as error:  # noqa: BLE001 - what was to be stored is in its place
+        log.warning("%s, an earlier %s, could not be removed: %s", aside, path.name, error)
 
 
 def _check_stored(path: ObjectStoragePath, size: int) -> None:
@@ -412,6 +486,16 @@ def _stem(file: RemoteFile) -> str:
     # Two ids must stay two files: those that differ in what a name cannot hold, and one that a title seems to go on in.
     mark = "" if key == file.key and "-" not in key else f"-{mark_of(file.key)}"
     return f"{safe_name(file.title, limit=50)}-{key}{mark}"
+
+
+def _names(file: RemoteFile) -> dict[str, None]:
+    """Return all names that a file may have, that of its declared type first."""
+    declared = EXTENSIONS.get(media_type(file.mime_type) or "", ".bin")
+    return dict.fromkeys(f"{_stem(file)}{extension}" for extension in (declared, *EXTENSIONS.values()))
+
+
+def _name_in(entry: StoredFile) -> str:
+    return str(entry["path"]).rsplit("/", 1)[-1]
 
 
 def _name(file: RemoteFile, mime_type: str | None) -> str:
@@ -442,31 +526,39 @@ def _storing_failed(folder: ObjectStoragePath, error: Exception) -> TransferErro
     return TransferError(f"Cannot store at {place}: {what}.")
 
 
-def _still_there(folder: ObjectStoragePath, stored: Sequence[StoredFile]) -> list[StoredFile]:
-    """Return those of some stored files that are in the store with all their bytes."""
-    if not stored:
-        return []
+def _sizes(folder: ObjectStoragePath) -> dict[str, int | None]:
+    """Return the size of each file in a folder, by its name; None for all where the store lists no sizes."""
     folder.fs.invalidate_cache(folder.path)
     try:
         listed = folder.fs.ls(folder.path, detail=True)
     except (FileNotFoundError, NotADirectoryError):
-        return []
-    sizes = {str(entry["name"]).rsplit("/", 1)[-1]: entry.get("size") for entry in listed}
+        return {}
+    return {str(entry["name"]).rsplit("/", 1)[-1]: entry.get("size") for entry in listed}
 
-    def size(file: StoredFile) -> Any:
-        return sizes.get(file["path"].rsplit("/", 1)[-1], "not there")
 
-    return [file for file in stored if size(file) in {file["bytes"], None}]  # some stores list no sizes
+def _still_there(sizes: Mapping[str, int | None], stored: Sequence[StoredFile]) -> int:
+    """Return how many of some stored files are in the store with all their bytes."""
+    names = [(_name_in(file), file["bytes"]) for file in stored]
+    return sum(name in sizes and sizes[name] in {size, None} for name, size in names)
 
 
 def _with_count(
-    error: TransferError, folder: ObjectStoragePath, stored: Sequence[StoredFile], total: int, conn_id: str
+    error: TransferError,
+    folder: ObjectStoragePath,
+    stored: Sequence[StoredFile],
+    files: Sequence[RemoteFile],
+    earlier: _Earlier | None,
+    conn_id: str,
 ) -> TransferError:
+    count = len(stored)
     with contextlib.suppress(Exception):  # a store that lists nothing now has no better word than ours
-        stored = _still_there(folder, stored)
+        sizes = _sizes(folder)
+        count = _still_there(sizes, stored)
+        if earlier is not None:
+            count += sum(any(name in sizes for name in earlier.names(file)) for file in files[len(stored) :])
     remedy = (
-        f"{len(stored)} of {total} files are stored and stay; run the task again for the rest."
-        if total > 1
+        f"{count} of {len(files)} files are stored and stay; run the task again for the rest."
+        if len(files) > 1
         else "Run the task again to try once more."
     )
     return TransferError(f"{error} {remedy} [connection {conn_id}]", status=error.status, conn_id=conn_id)

@@ -365,7 +365,7 @@ class Shelf(MemoryFileSystem):
     def mv(self, path1, path2, **options):
         if self.exists(path2):
             raise FileExistsError(17, "File exists", path2)
-        super().mv(path1, path2, **options)
+        self.store[path2] = self.store.pop(path1)
 
 
 @pytest.mark.filterwarnings("ignore:UPath 'shelf'")
@@ -397,6 +397,24 @@ def test_a_good_file_stays_where_the_next_cannot_take_its_place(hook, submitted,
     with pytest.raises(TransferError, match="went away"):
         hook.download_photos(submitted, "shelf://box/photos")
     assert {path: file.getvalue() for path, file in Shelf.store.items()} == before
+
+
+@pytest.mark.filterwarnings("ignore:UPath 'shelf'")
+def test_an_earlier_file_that_cannot_be_removed_does_not_fail_what_is_stored(
+    hook, submitted, monkeypatch, caplog
+):
+    fsspec.register_implementation("shelf", Shelf, clobber=True)
+    attach("shelf", fs=Shelf())
+    Shelf.store.clear()
+    first = hook.download_photos(submitted, "shelf://box/photos")
+
+    def refuse(self, path, **options):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(Shelf, "rm", refuse)
+    assert hook.download_photos(submitted, "shelf://box/photos")["files"] == first["files"]
+    (left,) = (path for path in Shelf.store if path.endswith(".part"))
+    assert f"{left.rsplit('/', 1)[-1]}, an earlier {MANIFEST}, could not be removed" in caplog.text
 
 
 class Shy(MemoryFileSystem):

@@ -71,7 +71,8 @@ class Task:
         self.deferrals: list[TaskDeferred] = []
         self.events: list[dict[str, Any]] = []
         self.reschedules = 0
-        self.first_reschedule = earlier.first_reschedule if earlier and not cleared else None
+        # Airflow deletes a try's reschedules before the next one.
+        self.first_reschedule: datetime | None = None
         self.context: Any = {"ti": self, "task": operator}
         if self.store is not None:
             self.context["task_state_store"] = self.store
@@ -85,14 +86,13 @@ class Task:
     def run(self, meanwhile: Callable[[], None] = lambda: None) -> Any:
         """Run to the end; ``meanwhile`` is called each time the task has deferred or is put off."""
         while True:
-            started = utcnow()
             try:
                 return self.operator.execute(self.context)
             except TaskDeferred as deferral:
                 return self._resume(deferral, meanwhile)
             except AirflowRescheduleException as pause:
                 self.reschedules += 1
-                self.first_reschedule = self.first_reschedule or started
+                self.first_reschedule = self.first_reschedule or utcnow()
                 clock.sleep((pause.reschedule_date - utcnow()).total_seconds())
                 meanwhile()
 

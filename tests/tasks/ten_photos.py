@@ -20,6 +20,7 @@ from PIL import Image
 from airflow_provider_visio.api.client import Client
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators.visiono import VisionoDownloadPhotosOperator
+from tasks.raw_server import RawServer, reply
 
 COUNT = 10
 ITEMS = [f"View {number}" for number in range(1, COUNT + 1)]
@@ -102,7 +103,7 @@ class TenPhotos:
         for data in found.values():
             with Image.open(io.BytesIO(data)) as shown:
                 shown.load()
-        expected = {self._name(number): self.pictures[number] for number in numbers}
+        expected = {self.name(number): self.pictures[number] for number in numbers}
         assert {name: _digest(data) for name, data in found.items()} == {
             name: _digest(data) for name, data in expected.items()
         }
@@ -117,18 +118,63 @@ class TenPhotos:
         assert manifest["id"] == self.id
         assert [entry["key"] for entry in manifest["files"]] == self.ids
         for number, entry in enumerate(manifest["files"]):
-            assert entry["path"] == f"{self.folder}/{self._name(number)}"
+            assert entry["path"] == f"{self.folder}/{self.name(number)}"
             assert entry["item"] == ITEMS[number]
             assert (entry["bytes"], entry["sha256"]) == (
                 len(self.pictures[number]),
                 _digest(self.pictures[number]),
             )
 
-    def _name(self, number: int) -> str:
+    def name(self, number: int) -> str:
         return f"{ITEMS[number].replace(' ', '-')}-{self.ids[number]}.jpg"
 
     def file(self, number: int) -> Path:
-        return Path(self.folder.path) / self._name(number)
+        return Path(self.folder.path) / self.name(number)
+
+
+class Retakes:
+    """
+    Photos that are taken again: the service has other bytes for the same id, and another time.
+
+    :param photos: all photos.
+    """
+
+    def __init__(self, photos: TenPhotos) -> None:
+        self.photos = photos
+        self._servers: dict[int, RawServer] = {}
+
+    def take(self, *numbers: int, seed: int = 50) -> None:
+        """Have these photos (numbers from 0) be taken again since the manifest was written."""
+        path = self.photos.folder / "manifest.json"
+        manifest = json.loads(path.read_bytes())
+        for number in numbers:
+            manifest["files"][number]["submitted_at"] = "2001-01-01T00:00:00Z"
+            self.photos.pictures[number] = picture(seed + number)
+            self._close(number)
+            answered = reply(self.photos.pictures[number], "Content-Type: image/jpeg")
+            self._servers[number] = RawServer(answered)
+        path.fs.pipe_file(path.path, json.dumps(manifest).encode())
+        self.serve()
+
+    def serve(self, *, but: Iterable[int] = ()) -> None:
+        """Have the storage host send what is there now, but for photos that it cannot send."""
+        sandbox = self.photos.sandbox
+        sandbox.clear_faults()
+        for number in but:
+            sandbox.fault("storage", "status", status=503, path=self.photos.ids[number], times=None)
+        for number, server in self._servers.items():
+            sandbox.fault(
+                "storage", "redirect", location=server.url, path=self.photos.ids[number], times=None
+            )
+        self.photos.fetched()
+
+    def close(self) -> None:
+        for number in list(self._servers):
+            self._close(number)
+
+    def _close(self, number: int) -> None:
+        if server := self._servers.pop(number, None):
+            server.close()
 
 
 def _digest(content: bytes) -> str:

@@ -18,7 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_visio.api.client import Client, Download
 from airflow_provider_visio.parts import GRACE
 from tasks.children import FORK, Child, child
-from tasks.ten_photos import COUNT, TenPhotos, before_each_fetch
+from tasks.ten_photos import COUNT, Retakes, TenPhotos, before_each_fetch
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -168,5 +168,19 @@ def test_the_manifest_of_a_second_task_is_not_taken_away_by_the_first(photos, ru
         sandbox.fault("storage", "status", status=500, times=None)
         photos.file(8).unlink()
         first.pipe.send("go on")
-        assert "8 of 10 files are stored" in first.error()
+        assert "9 of 10 files are stored" in first.error()
     assert ObjectStoragePath(f"{photos.folder}/manifest.json").exists()
+
+
+def test_what_a_second_task_has_fetched_anew_is_not_removed_by_the_first(photos, run_task, download):
+    run_task(photos.operator).run()
+    retakes = Retakes(photos)
+    retakes.take(1, 4)
+    with child(download(photos, 1)) as first:
+        half_way(first)
+        run_task(photos.operator).run()
+        retakes.serve(but=[4])
+        first.pipe.send("go on")
+        assert "9 of 10 files are stored" in first.error()
+    photos.check(COUNT)
+    retakes.close()
