@@ -121,10 +121,13 @@ class Client:
         if again is None or not pages.doubt:
             return
         log.info("%s %s; it is read once more.", self.site.service.name, pages.doubt)
-        pages, before = Pages(again), pages
+        pages, before, left = Pages(again), pages, pages.left
         for item in self._walk(pages, again):
             if not before.has(item):
                 yield item
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
         if pages.doubt:
             raise unexpected(again, self.site, f"{pages.doubt}, so what is missing may be there all the same")
 

@@ -33,7 +33,7 @@ class Pages:
     The walk over one list.
 
     :param first: the call for the first page.
-    :param limit: the most items to take, or None for all.
+    :param limit: the most items to take, or None for all; :attr:`left` is how many of them are still to come.
 
     Where it has ended before the list did, :attr:`whole` is False and :attr:`cut` says why. It is False, too, where
     there was something else than objects in the list. :attr:`doubt` says why the service may have more than it showed.
@@ -41,7 +41,7 @@ class Pages:
 
     def __init__(self, first: Call, limit: int | None = None) -> None:
         self._first = first
-        self._left = limit
+        self.left = limit
         self._seen: set[str] = set()
         self._calls = {_query(first)}
         self._count = self._total = 0
@@ -63,7 +63,7 @@ class Pages:
     @property
     def doubt(self) -> str:
         """Why what is not in the list may be there all the same; nothing where it is not."""
-        if self._left == 0:
+        if self.left == 0:
             return ""  # as many as were asked for
         if self._silent:
             return "answered without a list"
@@ -93,11 +93,11 @@ class Pages:
         self._idle = 0 if news else self._idle + 1
         self._settle(envelope, again=bool(items) and not news)
         self._asked += 1
-        if self._left is None:
+        if self.left is None:
             return fresh
-        fresh = fresh[: self._left]
-        self._left -= len(fresh)
-        if not self._left:
+        fresh = fresh[: self.left]
+        self.left -= len(fresh)
+        if not self.left:
             self.next, self.whole, self.cut = None, True, ""
         return fresh
 

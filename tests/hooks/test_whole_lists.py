@@ -65,6 +65,18 @@ def test_a_limit_is_kept_to(serve, connection):
     assert len(server.received) == 1
 
 
+def test_a_limit_is_kept_to_by_the_second_reading_as_well(serve, connection):
+    """Which begins with what the first has shown, and ends where there is enough."""
+    three = [ONE, TWO, {"id": "a3"}]
+    server = serve(
+        Answer(200, {"data": [ONE], "links": {"next": None}, "meta": {"total": 9}}),
+        Answer(200, {"data": three, "links": {"next": "?page=2"}, "meta": {"total": 9}}),
+    )
+    hook = VisionoHook(connection("some_visio", server.url, "key12345"))
+    assert [one["id"] for one in hook.list_photo_requests(limit=2, whole=True)] == ["a1", "a2"]
+    assert len(server.received) == 2
+
+
 def test_the_second_reading_leaves_out_the_filter_by_time(serve, connection):
     """It may be that the service does not count by it."""
     short, whole = {"data": [ONE], "links": {"next": None}}, {"data": [ONE, TWO], "links": {"next": None}}
