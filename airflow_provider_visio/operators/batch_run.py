@@ -57,7 +57,8 @@ class BatchRun:
 
     :param context: the task's context.
     :param items: what to make.
-    :param hook: makes it.
+    :param maker: makes it.
+    :param hook: looks up what is made, and deletes.
     :param done: what is kept while the task defers: plain JSON.
     :param batch: whether to send ten at a time; None for what the connection's dialect says.
     :param on_existing: what becomes of what is open, when the task was cleared.
@@ -67,6 +68,7 @@ class BatchRun:
         self,
         context: Context,
         items: Sequence[Item],
+        maker: VisionoHook,
         hook: VisionoHook,
         done: dict[str, Any],
         *,
@@ -75,7 +77,7 @@ class BatchRun:
     ) -> None:
         self._context = context
         self._items = items
-        self._hook = hook
+        self._maker, self._hook = maker, hook
         self._done = done
         self._on_existing = on_existing
         self._task = Intent.of(context, {}).task
@@ -86,7 +88,7 @@ class BatchRun:
         self._broke_before = self._last_chance = False
         # Whether the service has answered as it should in this try, so that it is not down as a whole.
         self._works = False
-        self._patience = Patience.of(hook.get_conn().site)
+        self._patience = Patience.of(maker.get_conn().site)
         self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
 
     def make(self) -> tuple[dict[str, tuple[str, str | None]], dict[str, str]]:
@@ -178,9 +180,9 @@ class BatchRun:
         ]
         # One alone goes where both dialects have it.
         return (
-            [self._hook.create_photo_request(**bodies[0])]
+            [self._maker.create_photo_request(**bodies[0])]
             if len(bodies) == 1
-            else self._hook.create_photo_requests(bodies)
+            else self._maker.create_photo_requests(bodies)
         )
 
     def _after_refusal(self, group: Sequence[Item], error: VisioProviderError) -> None:
@@ -347,13 +349,18 @@ class BatchRun:
             )
         self._discard([key for key, step in steps.items() if step == "replace"])
         book.forget([key for key, step in steps.items() if step in {"ask", "replace"}])
+        self._done.pop("gone", None)
 
     def _missing(self, request_id: str) -> Mapping[str, Any]:
         """Return how one is doing that the list, which works, does not have."""
-        try:
-            return self._hook.get_photo_request(request_id)
-        except NotFoundError:
-            return {"status": "deleted"}
+        # Kept while the task defers, or the calls that a window of the rate limit allows would ask for the same again.
+        gone: list[str] = self._done.setdefault("gone", [])
+        if request_id not in gone:
+            try:
+                return self._hook.get_photo_request(request_id)
+            except NotFoundError:
+                gone.append(request_id)
+        return {"status": "deleted"}
 
     def _discard(self, keys: Collection[str]) -> None:
         for key in keys:

@@ -19,7 +19,7 @@ from airflow_provider_visio.hooks import visiono as hooks
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators import batch_book
 from tasks.conftest import needs_store
-from tasks.test_batch import TEN, ask, dies_on_the_way, made, people, words
+from tasks.test_batch import TEN, ask, dies, dies_on_the_way, made, people, words
 from tasks.test_once_looks import deletes_while_listed
 
 
@@ -194,3 +194,37 @@ def test_an_id_that_cannot_be_written_down_at_all_ends_the_task_and_is_found(san
     assert made(sandbox) == words(people(1))
     run_task(ask(people(6), batch=False), task).run()
     assert made(sandbox) == words(people(6))
+
+
+@needs_store
+def test_a_clear_after_more_deletions_than_the_limit_has_calls_comes_to_an_end(
+    sandbox, run_task, connection, clock
+):
+    """Each of those that the list has not any more is asked for, once in all."""
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, calls_per_hour=20)
+    task = run_task(ask(people(50), batch=True))
+    for request_id in task.run()["ids"]:
+        sandbox.act(request_id, "delete")
+    clock.sleep(3600)
+    again = run_task(ask(people(50), batch=True), task, cleared=True)
+    assert len(again.run()["ids"]) == 50
+    assert made(sandbox) == words(people(50))
+    assert len(again.deferrals) == 2
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") == 50
+
+
+@pytest.mark.parametrize("store", [True, None], ids=["with a store", "without"])
+def test_a_list_of_more_pages_than_the_limit_has_calls_is_read_to_its_end(
+    sandbox, run_task, monkeypatch, connection, clock, store
+):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, calls_per_minute=10)
+    monkeypatch.setattr(hooks, "LIST_PAGE", 2)
+    VisionoHook().create_photo_requests(people(10, start=100))
+    VisionoHook().create_photo_requests(people(10, start=200))
+    task = run_task(ask(people(3), batch=False), store=store)
+    dies(task, monkeypatch, 2)
+    clock.sleep(300)
+    started = clock.now()
+    assert len(run_task(ask(people(3), batch=False), task).run()["ids"]) == 3
+    assert clock.now() - started < 900
+    assert len(made(sandbox)) == 23
