@@ -228,3 +228,33 @@ def test_a_list_of_more_pages_than_the_limit_has_calls_is_read_to_its_end(
     assert len(run_task(ask(people(3), batch=False), task).run()["ids"]) == 3
     assert clock.now() - started < 900
     assert len(made(sandbox)) == 23
+
+
+@needs_store
+def test_a_404_alone_does_not_say_that_what_is_to_be_replaced_is_gone(sandbox, run_task):
+    task = run_task(ask(people(3)))
+    ids = task.run()["ids"]
+    sandbox.fault("visiono", "status", status=404, method="DELETE", path=f"/{ids[1]}$", times=1)
+    task = run_task(ask(people(3), on_existing="replace"), task, cleared=True)
+    with pytest.raises(NotFoundError, match=rf"{ids[1]} is there all the same, so no other is made"):
+        task.run()
+    assert made(sandbox) == words(people(3)[1:])
+    again = run_task(ask(people(3), on_existing="replace"), task).run()["ids"]
+    assert not set(again) & set(ids)
+    assert made(sandbox) == words(people(3))
+
+
+@needs_store
+def test_what_somebody_deletes_while_it_is_replaced_is_asked_for_anew(sandbox, run_task, monkeypatch):
+    task = run_task(ask(people(3)))
+    ids = task.run()["ids"]
+    real = VisionoHook.delete_photo_request
+
+    def late(self: Any, request_id: str) -> None:
+        sandbox.act(request_id, "delete")
+        real(self, request_id)
+
+    monkeypatch.setattr(VisionoHook, "delete_photo_request", late)
+    again = run_task(ask(people(3), on_existing="replace"), task, cleared=True).run()["ids"]
+    assert not set(again) & set(ids)
+    assert made(sandbox) == words(people(3))
