@@ -276,7 +276,7 @@ class BatchRun:
         assert book.head is not None  # noqa: S101  for mypy
         mark = {TASK_KEY: self._task, ASK_KEY: book.head.ask}
         for left in looks(until):
-            found = by_key(self._hook.find_photo_requests(mark, since=book.head.asked_at - SLACK))
+            found = by_key(self._hook.find_photo_requests(mark, since=self._listed_from(book.head.asked_at)))
             book.note({key: self._best(found[key]) for key in book.pending if key in found})
             if not book.pending:
                 return
@@ -296,7 +296,8 @@ class BatchRun:
             if first and tried:
                 self._adopt(cleared=cleared)
             elif book.pending and book.head is not None:
-                self._look_up(book.head.asked_at + self._patience.meant)
+                # At the latest now: a time that lies ahead was another clock's.
+                self._look_up(min(book.head.asked_at, clock.now()) + self._patience.meant)
                 book.rest()
             if not first and cleared:
                 self._after_clear()
@@ -331,8 +332,13 @@ class BatchRun:
         assert book.head is not None  # noqa: S101  for mypy
         if book.made:
             # By their ids, for somebody may have changed their metadata.
-            found = self._hook.list_made_since(book.head.began - SLACK)
+            found = self._hook.list_made_since(self._listed_from(book.head.began))
             self._judge({one["id"]: one for one in found}, over=book.head.over)
+
+    def _listed_from(self, moment: float) -> float | None:
+        """Return from when to list what was made since a moment, in seconds since 1970; None for all."""
+        # One that lies ahead says only that clocks differ, and not by how much.
+        return moment - SLACK if moment <= clock.now() else due(self._context)
 
     def _judge(self, states: Mapping[str, Mapping[str, Any]], *, over: bool) -> None:
         book, steps = self._book, dict[str, str]()

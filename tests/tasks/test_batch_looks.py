@@ -258,3 +258,33 @@ def test_what_somebody_deletes_while_it_is_replaced_is_asked_for_anew(sandbox, r
     again = run_task(ask(people(3), on_existing="replace"), task, cleared=True).run()["ids"]
     assert not set(again) & set(ids)
     assert made(sandbox) == words(people(3))
+
+
+def was_ahead(task: Any) -> None:
+    """Have a task's times been written down by a worker whose clock was five hours ahead."""
+    head = task.store["visio_batch"]
+    task.store["visio_batch"] = {**head, **{name: head[name] + 5 * 3600 for name in ("began", "asked_at")}}
+
+
+@needs_store
+def test_a_clock_that_was_ahead_has_nobody_asked_again_and_holds_no_worker(
+    sandbox, run_task, monkeypatch, clock
+):
+    task = run_task(ask(people(3), batch=False))
+    dies(task, monkeypatch, 2)
+    was_ahead(task)
+    clock.sleep(2 * 3600)
+    started = clock.now()
+    assert len(run_task(ask(people(3), batch=False), task).run()["ids"]) == 3
+    assert clock.now() - started < 300
+    assert made(sandbox) == words(people(3))
+
+
+@needs_store
+def test_a_clock_that_was_ahead_costs_no_call_for_each_after_a_clear(sandbox, run_task, clock):
+    task = run_task(ask(people(3)))
+    ids = task.run()["ids"]
+    was_ahead(task)
+    clock.sleep(2 * 3600)
+    assert run_task(ask(people(3)), task, cleared=True).run()["ids"] == ids
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") == 0
