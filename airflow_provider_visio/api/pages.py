@@ -44,7 +44,9 @@ class Pages:
         self.left = limit
         self._seen: set[str] = set()
         self._calls = {_query(first)}
-        self._count = self._total = 0
+        self._count = 0
+        self._totals: list[int] = []
+        self._fell = False
         self._idle = 0
         self._silent = False
         self._page = 1
@@ -67,9 +69,17 @@ class Pages:
             return ""  # as many as were asked for
         if self._silent:
             return "answered without a list"
-        if self._total > self._count:
-            return f"counts {self._total} in a list and shows {self._count}"
+        # What was made since the first page was told cannot be what is looked for.
+        if self._totals and self._totals[0] > self._count:
+            return f"counts {self._totals[0]} in a list and shows {self._count}"
+        if self._fell:
+            return "counts fewer in a list while it is read"
         return ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether the service has said how many there are."""
+        return bool(self._totals)
 
     def has(self, item: dict[str, Any]) -> bool:
         """Return whether an item was in the list."""
@@ -88,8 +98,10 @@ class Pages:
         self._count += len(fresh)
         self._silent = self._silent or (data is None and not self.guessing)
         total = envelope["meta"].get("total")
-        # The highest: while a list is read, what is deleted from it pushes others past a page's border.
-        self._total = max(self._total, total) if isinstance(total, int) else self._total
+        if isinstance(total, int):
+            # What is deleted while a list is read pushes others past a page's border. (Fewer than shown is no count.)
+            self._fell = self._fell or self._count <= total < (self._totals or [0])[-1]
+            self._totals.append(total)
         self._idle = 0 if news else self._idle + 1
         self._settle(envelope, again=bool(items) and not news)
         self._asked += 1

@@ -19,6 +19,7 @@ from airflow_provider_visio.exceptions import (
     UnexpectedReplyError,
     VisioProviderError,
 )
+from airflow_provider_visio.hooks.visiono import COUNTS
 from airflow_provider_visio.intent import (
     ASK_KEY,
     INPUT_KEY,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.batch import Item
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.intent import OnExisting
+    from airflow_provider_visio.waiting import Phase
 
 log = logging.getLogger(__name__)
 
@@ -276,16 +278,30 @@ class BatchRun:
         assert book.head is not None  # noqa: S101  for mypy
         mark = {TASK_KEY: self._task, ASK_KEY: book.head.ask}
         for left in looks(until):
-            found = by_key(self._hook.find_photo_requests(mark, since=self._listed_from(book.head.asked_at)))
-            book.note({key: self._best(found[key]) for key in book.pending if key in found})
+            found, doubt = self._shown(mark, self._listed_from(book.head.asked_at))
+            book.note({key: found[key] for key in book.pending if key in found})
             if not book.pending:
                 return
+            if doubt:
+                raise doubt
             if left:
                 log.info(
                     "%d are not in the service's list (yet); looking again for %.0f s.",
                     len(book.pending),
                     left,
                 )
+
+    def _shown(
+        self, mark: Mapping[str, str], since: float | None
+    ) -> tuple[dict[str, Mapping[str, Any]], UnexpectedReplyError | None]:
+        """Return what a list shows of what was made, by key, and why there may be more."""
+        shown, doubt = [], None
+        try:
+            for one in self._hook.tagged_photo_requests(mark, since=since):
+                shown.append(one)  # noqa: PERF402  what came before an error is there
+        except UnexpectedReplyError as error:
+            doubt = error
+        return {key: self._best(made) for key, made in by_key(shown).items()}, doubt
 
     def _settle_earlier(self) -> None:
         """Find out what earlier tries have made, and what of it counts."""
@@ -314,12 +330,14 @@ class BatchRun:
         # With a store, whatever was asked was written down first; without, it may have been asked just now.
         until = clock.now() + (0.0 if book.lasts else self._patience.meant)
         wanted = {item.key for item in self._items}
-        found: dict[str, list[Mapping[str, Any]]] = {}
+        best: dict[str, Mapping[str, Any]] = {}
         for _ in looks(until):
-            found = by_key(self._hook.find_photo_requests({TASK_KEY: self._task}, since=due(self._context)))
-            if wanted <= found.keys():
+            best, doubt = self._shown({TASK_KEY: self._task}, due(self._context))
+            there = {key for key, one in best.items() if self._phase(one) in COUNTS}
+            if wanted <= (there if doubt else best.keys()):
                 break
-        best = {key: self._best(made) for key, made in found.items()}
+            if doubt:
+                raise doubt
         book.open(run_of(self._context), anew=False)
         book.plan(best)
         book.note(best)
@@ -332,18 +350,30 @@ class BatchRun:
         assert book.head is not None  # noqa: S101  for mypy
         if book.made:
             # By their ids, for somebody may have changed their metadata.
-            found = self._hook.list_made_since(self._listed_from(book.head.began))
-            self._judge({one["id"]: one for one in found}, over=book.head.over)
+            states: dict[str, Mapping[str, Any]] = {}
+            doubt = None
+            try:
+                for one in self._hook.list_made_since(self._listed_from(book.head.began)):
+                    states[one["id"]] = one
+            except UnexpectedReplyError as error:
+                doubt = error
+            self._judge(states, over=book.head.over, doubt=doubt)
 
     def _listed_from(self, moment: float) -> float | None:
         """Return from when to list what was made since a moment, in seconds since 1970; None for all."""
         # One that lies ahead says only that clocks differ, and not by how much.
         return moment - SLACK if moment <= clock.now() else due(self._context)
 
-    def _judge(self, states: Mapping[str, Mapping[str, Any]], *, over: bool) -> None:
+    def _judge(
+        self,
+        states: Mapping[str, Mapping[str, Any]],
+        *,
+        over: bool,
+        doubt: UnexpectedReplyError | None = None,
+    ) -> None:
         book, steps = self._book, dict[str, str]()
         for key, (request_id, _) in book.made.items():
-            phase = photo_request_phase(states.get(request_id) or self._missing(request_id), now=clock.now())
+            phase = self._phase(states.get(request_id) or self._missing(request_id, doubt))
             steps[key] = existing_step(phase, self._on_existing, cleared=True, over=over, final=())
         still_open = [key for key, step in steps.items() if step == "fail"]
         if still_open:
@@ -357,14 +387,16 @@ class BatchRun:
         book.forget([key for key, step in steps.items() if step in {"ask", "replace"}])
         self._done.pop("gone", None)
 
-    def _missing(self, request_id: str) -> Mapping[str, Any]:
-        """Return how one is doing that the list, which works, does not have."""
+    def _missing(self, request_id: str, doubt: UnexpectedReplyError | None) -> Mapping[str, Any]:
+        """Return how one is doing that the list does not show; that it is gone, only where that is not in doubt."""
         # Kept while the task defers, or the calls that a window of the rate limit allows would ask for the same again.
         gone: list[str] = self._done.setdefault("gone", [])
         if request_id not in gone:
             try:
                 return self._hook.get_photo_request(request_id)
             except NotFoundError:
+                if doubt:
+                    raise doubt from None
                 gone.append(request_id)
         return {"status": "deleted"}
 
@@ -377,7 +409,7 @@ class BatchRun:
             except NotFoundError as error:
                 # A proxy can answer so as well, and then its recipient would have two.
                 state = self._hook.get_or_gone(request_id, since=due(self._context))
-                if photo_request_phase(state, now=clock.now()) in {None, "open", "arrived"}:
+                if self._phase(state) in COUNTS:
                     raise error.saying(f"{request_id} is there all the same, so no other is made.") from error
                 log.info("%s was gone.", request_id)
             self._book.forget([key])
@@ -401,5 +433,9 @@ class BatchRun:
             )
 
     @staticmethod
-    def _best(made: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        return liveliest(made, lambda one: photo_request_phase(one, now=clock.now()))
+    def _phase(request: Mapping[str, Any]) -> Phase | None:
+        return photo_request_phase(request, now=clock.now())
+
+    @classmethod
+    def _best(cls, made: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        return liveliest(made, cls._phase)
