@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 # Statuses that may be about what was asked for; another refuses the call, whatever it asks for.
 _OF_ONE = {400, 409, 413, 422}
 
+# Seconds after which the list has what a call has made that the service has answered.
+LISTED_AFTER = 5.0
+
 _NEXT = "What is made is kept: the next try makes what is missing, and nothing else."
 
 
@@ -204,6 +207,7 @@ class BatchRun:
             left = list(group)
             if together:
                 # Nobody knows whether it makes all or none of them (assumed), so it may have made those before.
+                clock.sleep(LISTED_AFTER)
                 unmade = self._unmade(clock.now(), error)
                 left = [item for item in group if item.key in unmade]
             bad = refused(group, error)

@@ -288,3 +288,16 @@ def test_a_clock_that_was_ahead_costs_no_call_for_each_after_a_clear(sandbox, ru
     clock.sleep(2 * 3600)
     assert run_task(ask(people(3)), task, cleared=True).run()["ids"] == ids
     assert sandbox.count("visiono", "GET /photo-requests/{id}") == 0
+
+
+def test_what_a_refused_call_has_made_is_found_in_a_list_that_lags(sandbox, run_task, monkeypatch, clock):
+    makes_some(monkeypatch, 4, InvalidRequestError("Refused.", status=422, fields={}))
+    refused_at = clock.now()
+    real = VisionoHook.list_photo_requests
+
+    def late(self: Any, **how: Any) -> Any:
+        return iter(()) if clock.now() < refused_at + 4 else real(self, **how)
+
+    monkeypatch.setattr(VisionoHook, "list_photo_requests", late)
+    assert len(run_task(ask(people(10), batch=True)).run()["ids"]) == 10
+    assert made(sandbox) == words(people(10))
