@@ -314,13 +314,16 @@ class BatchRun:
         tried = (getattr(context["ti"], "try_number", None) or 1) > 1
         try:
             if first and tried:
-                self._adopt(cleared=cleared)
+                self._adopt()
+                # Once they are in the book, that alone does not say so any more; the limit may break off what follows.
+                self._done["cleared"] = cleared
             elif book.pending and book.head is not None:
                 # At the latest now: a time that lies ahead was another clock's.
                 self._look_up(min(book.head.asked_at, clock.now()) + self._patience.meant)
                 book.rest()
-            if not first and cleared:
+            if self._done.get("cleared") or (cleared and not first):
                 self._after_clear()
+            self._done.pop("cleared", None)
         except VisioProviderError as error:
             raise error.saying(
                 "So it is not known what an earlier try of this task has asked for, and nothing was made; run the task "
@@ -328,7 +331,7 @@ class BatchRun:
             ) from error
         book.open(run_of(context), anew=cleared and not first)
 
-    def _adopt(self, *, cleared: bool) -> None:
+    def _adopt(self) -> None:
         """Take up, by their tags alone, what earlier tries have made that wrote nothing down."""
         book = self._book
         # With a store, whatever was asked was written down first; without, it may have been asked just now.
@@ -342,11 +345,9 @@ class BatchRun:
                 break
             if doubt:
                 raise doubt
-        book.open(run_of(self._context), anew=False)
+        book.open(run_of(self._context), anew=False, began=(due(self._context) or 0.0) + SLACK)
         book.plan(best)
         book.note(best)
-        if cleared:
-            self._judge({str(one["id"]): one for one in best.values()}, over=False)
 
     def _after_clear(self) -> None:
         """Decide what becomes of what was made before somebody cleared the task."""
@@ -373,7 +374,7 @@ class BatchRun:
         states: Mapping[str, Mapping[str, Any]],
         *,
         over: bool,
-        doubt: UnexpectedReplyError | None = None,
+        doubt: UnexpectedReplyError | None,
     ) -> None:
         book, steps = self._book, dict[str, str]()
         for key, (request_id, _) in book.made.items():

@@ -301,3 +301,15 @@ def test_what_a_refused_call_has_made_is_found_in_a_list_that_lags(sandbox, run_
     monkeypatch.setattr(VisionoHook, "list_photo_requests", late)
     assert len(run_task(ask(people(10), batch=True)).run()["ids"]) == 10
     assert made(sandbox) == words(people(10))
+
+
+def test_what_is_replaced_before_airflow_3_3_is_replaced_to_the_end_though_the_limit_breaks_it_off(
+    sandbox, run_task
+):
+    task = run_task(ask(people(4)), store=None)
+    ids = task.run()["ids"]
+    sandbox.fault("visiono", "rate_limit", retry_after=1800, times=1, skip=2, method="DELETE")
+    again = run_task(ask(people(4), on_existing="replace"), task, cleared=True)
+    assert not set(again.run()["ids"]) & set(ids)
+    assert len(again.deferrals) == 1
+    assert made(sandbox) == words(people(4))
