@@ -30,7 +30,7 @@ from urllib3.exceptions import (
 )
 
 from airflow_provider_visio import __version__, clock
-from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, DOUBT_ADVICE
 from airflow_provider_visio.api.budget import STARVED
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
@@ -121,12 +121,16 @@ class Client:
         if again is None or not pages.doubt:
             return
         log.info("%s %s; it is read once more.", self.site.service.name, pages.doubt)
-        pages, before = Pages(again), pages
+        pages, before, left = Pages(again), pages, pages.left
         for item in self._walk(pages, again):
             if not before.has(item):
                 yield item
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
         if pages.doubt:
-            raise unexpected(again, self.site, f"{pages.doubt}, so what is missing may be there all the same")
+            what = f"{pages.doubt}, so what is missing may be there all the same"
+            raise unexpected(again, self.site, what, advice=DOUBT_ADVICE if pages.counted else "")
 
     def _walk(self, pages: Pages, call: Call) -> Iterator[dict[str, Any]]:
         while pages.next is not None:

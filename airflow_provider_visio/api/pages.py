@@ -33,7 +33,7 @@ class Pages:
     The walk over one list.
 
     :param first: the call for the first page.
-    :param limit: the most items to take, or None for all.
+    :param limit: the most items to take, or None for all; :attr:`left` is how many of them are still to come.
 
     Where it has ended before the list did, :attr:`whole` is False and :attr:`cut` says why. It is False, too, where
     there was something else than objects in the list. :attr:`doubt` says why the service may have more than it showed.
@@ -41,10 +41,12 @@ class Pages:
 
     def __init__(self, first: Call, limit: int | None = None) -> None:
         self._first = first
-        self._left = limit
+        self.left = limit
         self._seen: set[str] = set()
         self._calls = {_query(first)}
-        self._count = self._total = 0
+        self._count = 0
+        self._totals: list[int] = []
+        self._fell = False
         self._idle = 0
         self._silent = False
         self._page = 1
@@ -63,13 +65,21 @@ class Pages:
     @property
     def doubt(self) -> str:
         """Why what is not in the list may be there all the same; nothing where it is not."""
-        if self._left == 0:
+        if self.left == 0:
             return ""  # as many as were asked for
         if self._silent:
             return "answered without a list"
-        if self._total > self._count:
-            return f"counts {self._total} in a list and shows {self._count}"
+        # What was made since the first page was told cannot be what is looked for.
+        if self._totals and self._totals[0] > self._count:
+            return f"counts {self._totals[0]} in a list and shows {self._count}"
+        if self._fell:
+            return "counts fewer in a list while it is read"
         return ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether the service has said how many there are."""
+        return bool(self._totals)
 
     def has(self, item: dict[str, Any]) -> bool:
         """Return whether an item was in the list."""
@@ -88,16 +98,18 @@ class Pages:
         self._count += len(fresh)
         self._silent = self._silent or (data is None and not self.guessing)
         total = envelope["meta"].get("total")
-        # The highest: while a list is read, what is deleted from it pushes others past a page's border.
-        self._total = max(self._total, total) if isinstance(total, int) else self._total
+        if isinstance(total, int):
+            # What is deleted while a list is read pushes others past a page's border. (Fewer than shown is no count.)
+            self._fell = self._fell or self._count <= total < (self._totals or [0])[-1]
+            self._totals.append(total)
         self._idle = 0 if news else self._idle + 1
         self._settle(envelope, again=bool(items) and not news)
         self._asked += 1
-        if self._left is None:
+        if self.left is None:
             return fresh
-        fresh = fresh[: self._left]
-        self._left -= len(fresh)
-        if not self._left:
+        fresh = fresh[: self.left]
+        self.left -= len(fresh)
+        if not self.left:
             self.next, self.whole, self.cut = None, True, ""
         return fresh
 

@@ -40,6 +40,10 @@ MAX_RESET = 2 * 3600.0
 # A shorter key could by chance be a part of an honest word of the data; error texts never have it.
 LEAST_KEY = 16
 
+_HOST_ADVICE = (
+    "Check that the connection's Host is the API's base URL, and that no proxy answers in its place."
+)
+
 # What JSON can write and UTF-8 cannot: one half of a pair.
 _HALF = re.compile("[\ud800-\udfff]")
 # As it is, or as a part of a URL. The look-behind, and that few apostrophes count, keep it linear on long runs.
@@ -82,20 +86,21 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
     }
 
 
-def unexpected(call: Call, site: Site, what: str, reply: Reply | None = None) -> UnexpectedReplyError:
+def unexpected(
+    call: Call, site: Site, what: str, reply: Reply | None = None, *, advice: str = ""
+) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
     # Most redirects say where to ask instead, and a refusal refuses: nothing was done. These two may show a result.
     refused = reply is not None and 300 <= reply.status < 500 and reply.status not in {302, 303}
     ambiguous = call.changes and not refused
+    usual = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_ADVICE
     return UnexpectedReplyError(
         _sentence(
             call,
             site,
             what,
             request_id=request_id_of(reply, site),
-            advice="Check that the connection's Host is the API's base URL, and that no proxy answers in its place."
-            if call.repeatable or refused
-            else AMBIGUOUS_ADVICE,
+            advice=advice or usual,
         ),
         status=reply.status if reply else None,
         request_id=request_id_of(reply, site),

@@ -107,15 +107,16 @@ class Book:
         """Keys of what may be on its way."""
         return [key for key in (self.head.pending if self.head else ()) if not self.entries.get(key)]
 
-    def open(self, run: int | None, *, anew: bool) -> Head:
+    def open(self, run: int | None, *, anew: bool, began: float | None = None) -> Head:
         """
         Begin a list, or go on with it.
 
         :param run: what tells a retry from a clear.
         :param anew: whether what is made from now on has another mark than what was made before.
+        :param began: when the first request may have been made, in seconds since 1970; None for now.
         """
         now = clock.now()
-        head = self.head or Head(now, now, run)
+        head = self.head or Head(now if began is None else began, now, run)
         if anew:
             head = replace(head, run=run, over=False, pending=(), broken=(), ask=Head(now, now, run).ask)
         self.head = head

@@ -19,6 +19,7 @@ from airflow_provider_visio.exceptions import (
     UnexpectedReplyError,
     VisioProviderError,
 )
+from airflow_provider_visio.hooks.visiono import COUNTS
 from airflow_provider_visio.intent import (
     ASK_KEY,
     INPUT_KEY,
@@ -42,11 +43,15 @@ if TYPE_CHECKING:
     from airflow_provider_visio.batch import Item
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.intent import OnExisting
+    from airflow_provider_visio.waiting import Phase
 
 log = logging.getLogger(__name__)
 
 # Statuses that may be about what was asked for; another refuses the call, whatever it asks for.
 _OF_ONE = {400, 409, 413, 422}
+
+# Seconds after which the list has what a call has made that the service has answered.
+LISTED_AFTER = 5.0
 
 _NEXT = "What is made is kept: the next try makes what is missing, and nothing else."
 
@@ -57,7 +62,8 @@ class BatchRun:
 
     :param context: the task's context.
     :param items: what to make.
-    :param hook: makes it.
+    :param maker: makes it.
+    :param hook: looks up what is made, and deletes.
     :param done: what is kept while the task defers: plain JSON.
     :param batch: whether to send ten at a time; None for what the connection's dialect says.
     :param on_existing: what becomes of what is open, when the task was cleared.
@@ -67,6 +73,7 @@ class BatchRun:
         self,
         context: Context,
         items: Sequence[Item],
+        maker: VisionoHook,
         hook: VisionoHook,
         done: dict[str, Any],
         *,
@@ -75,7 +82,7 @@ class BatchRun:
     ) -> None:
         self._context = context
         self._items = items
-        self._hook = hook
+        self._maker, self._hook = maker, hook
         self._done = done
         self._on_existing = on_existing
         self._task = Intent.of(context, {}).task
@@ -86,7 +93,7 @@ class BatchRun:
         self._broke_before = self._last_chance = False
         # Whether the service has answered as it should in this try, so that it is not down as a whole.
         self._works = False
-        self._patience = Patience.of(hook.get_conn().site)
+        self._patience = Patience.of(maker.get_conn().site)
         self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
 
     def make(self) -> tuple[dict[str, tuple[str, str | None]], dict[str, str]]:
@@ -178,9 +185,9 @@ class BatchRun:
         ]
         # One alone goes where both dialects have it.
         return (
-            [self._hook.create_photo_request(**bodies[0])]
+            [self._maker.create_photo_request(**bodies[0])]
             if len(bodies) == 1
-            else self._hook.create_photo_requests(bodies)
+            else self._maker.create_photo_requests(bodies)
         )
 
     def _after_refusal(self, group: Sequence[Item], error: VisioProviderError) -> None:
@@ -200,6 +207,7 @@ class BatchRun:
             left = list(group)
             if together:
                 # Nobody knows whether it makes all or none of them (assumed), so it may have made those before.
+                clock.sleep(LISTED_AFTER)
                 unmade = self._unmade(clock.now(), error)
                 left = [item for item in group if item.key in unmade]
             bad = refused(group, error)
@@ -274,16 +282,30 @@ class BatchRun:
         assert book.head is not None  # noqa: S101  for mypy
         mark = {TASK_KEY: self._task, ASK_KEY: book.head.ask}
         for left in looks(until):
-            found = by_key(self._hook.find_photo_requests(mark, since=book.head.asked_at - SLACK))
-            book.note({key: self._best(found[key]) for key in book.pending if key in found})
+            found, doubt = self._shown(mark, self._listed_from(book.head.asked_at))
+            book.note({key: found[key] for key in book.pending if key in found})
             if not book.pending:
                 return
+            if doubt:
+                raise doubt
             if left:
                 log.info(
                     "%d are not in the service's list (yet); looking again for %.0f s.",
                     len(book.pending),
                     left,
                 )
+
+    def _shown(
+        self, mark: Mapping[str, str], since: float | None
+    ) -> tuple[dict[str, Mapping[str, Any]], UnexpectedReplyError | None]:
+        """Return what a list shows of what was made, by key, and why there may be more."""
+        shown, doubt = [], None
+        try:
+            for one in self._hook.tagged_photo_requests(mark, since=since):
+                shown.append(one)  # noqa: PERF402  what came before an error is there
+        except UnexpectedReplyError as error:
+            doubt = error
+        return {key: self._best(made) for key, made in by_key(shown).items()}, doubt
 
     def _settle_earlier(self) -> None:
         """Find out what earlier tries have made, and what of it counts."""
@@ -292,12 +314,16 @@ class BatchRun:
         tried = (getattr(context["ti"], "try_number", None) or 1) > 1
         try:
             if first and tried:
-                self._adopt(cleared=cleared)
+                self._adopt()
+                # Once they are in the book, that alone does not say so any more; the limit may break off what follows.
+                self._done["cleared"] = cleared
             elif book.pending and book.head is not None:
-                self._look_up(book.head.asked_at + self._patience.meant)
+                # At the latest now: a time that lies ahead was another clock's.
+                self._look_up(min(book.head.asked_at, clock.now()) + self._patience.meant)
                 book.rest()
-            if not first and cleared:
+            if self._done.get("cleared") or (cleared and not first):
                 self._after_clear()
+            self._done.pop("cleared", None)
         except VisioProviderError as error:
             raise error.saying(
                 "So it is not known what an earlier try of this task has asked for, and nothing was made; run the task "
@@ -305,23 +331,23 @@ class BatchRun:
             ) from error
         book.open(run_of(context), anew=cleared and not first)
 
-    def _adopt(self, *, cleared: bool) -> None:
+    def _adopt(self) -> None:
         """Take up, by their tags alone, what earlier tries have made that wrote nothing down."""
         book = self._book
         # With a store, whatever was asked was written down first; without, it may have been asked just now.
         until = clock.now() + (0.0 if book.lasts else self._patience.meant)
         wanted = {item.key for item in self._items}
-        found: dict[str, list[Mapping[str, Any]]] = {}
+        best: dict[str, Mapping[str, Any]] = {}
         for _ in looks(until):
-            found = by_key(self._hook.find_photo_requests({TASK_KEY: self._task}, since=due(self._context)))
-            if wanted <= found.keys():
+            best, doubt = self._shown({TASK_KEY: self._task}, due(self._context))
+            there = {key for key, one in best.items() if self._phase(one) in COUNTS}
+            if wanted <= (there if doubt else best.keys()):
                 break
-        best = {key: self._best(made) for key, made in found.items()}
-        book.open(run_of(self._context), anew=False)
+            if doubt:
+                raise doubt
+        book.open(run_of(self._context), anew=False, began=(due(self._context) or 0.0) + SLACK)
         book.plan(best)
         book.note(best)
-        if cleared:
-            self._judge({str(one["id"]): one for one in best.values()}, over=False)
 
     def _after_clear(self) -> None:
         """Decide what becomes of what was made before somebody cleared the task."""
@@ -329,13 +355,30 @@ class BatchRun:
         assert book.head is not None  # noqa: S101  for mypy
         if book.made:
             # By their ids, for somebody may have changed their metadata.
-            found = self._hook.list_made_since(book.head.began - SLACK)
-            self._judge({one["id"]: one for one in found}, over=book.head.over)
+            states: dict[str, Mapping[str, Any]] = {}
+            doubt = None
+            try:
+                for one in self._hook.list_made_since(self._listed_from(book.head.began)):
+                    states[one["id"]] = one
+            except UnexpectedReplyError as error:
+                doubt = error
+            self._judge(states, over=book.head.over, doubt=doubt)
 
-    def _judge(self, states: Mapping[str, Mapping[str, Any]], *, over: bool) -> None:
+    def _listed_from(self, moment: float) -> float | None:
+        """Return from when to list what was made since a moment, in seconds since 1970; None for all."""
+        # One that lies ahead says only that clocks differ, and not by how much.
+        return moment - SLACK if moment <= clock.now() else due(self._context)
+
+    def _judge(
+        self,
+        states: Mapping[str, Mapping[str, Any]],
+        *,
+        over: bool,
+        doubt: UnexpectedReplyError | None,
+    ) -> None:
         book, steps = self._book, dict[str, str]()
         for key, (request_id, _) in book.made.items():
-            phase = photo_request_phase(states.get(request_id) or self._missing(request_id), now=clock.now())
+            phase = self._phase(states.get(request_id) or self._missing(request_id, doubt))
             steps[key] = existing_step(phase, self._on_existing, cleared=True, over=over, final=())
         still_open = [key for key, step in steps.items() if step == "fail"]
         if still_open:
@@ -347,13 +390,20 @@ class BatchRun:
             )
         self._discard([key for key, step in steps.items() if step == "replace"])
         book.forget([key for key, step in steps.items() if step in {"ask", "replace"}])
+        self._done.pop("gone", None)
 
-    def _missing(self, request_id: str) -> Mapping[str, Any]:
-        """Return how one is doing that the list, which works, does not have."""
-        try:
-            return self._hook.get_photo_request(request_id)
-        except NotFoundError:
-            return {"status": "deleted"}
+    def _missing(self, request_id: str, doubt: UnexpectedReplyError | None) -> Mapping[str, Any]:
+        """Return how one is doing that the list does not show; that it is gone, only where that is not in doubt."""
+        # Kept while the task defers, or the calls that a window of the rate limit allows would ask for the same again.
+        gone: list[str] = self._done.setdefault("gone", [])
+        if request_id not in gone:
+            try:
+                return self._hook.get_photo_request(request_id)
+            except NotFoundError:
+                if doubt:
+                    raise doubt from None
+                gone.append(request_id)
+        return {"status": "deleted"}
 
     def _discard(self, keys: Collection[str]) -> None:
         for key in keys:
@@ -361,7 +411,11 @@ class BatchRun:
             log.info("%s is replaced, as on_existing says.", request_id)
             try:
                 self._hook.delete_photo_request(request_id)
-            except NotFoundError:
+            except NotFoundError as error:
+                # A proxy can answer so as well, and then its recipient would have two.
+                state = self._hook.get_or_gone(request_id, since=due(self._context))
+                if self._phase(state) in COUNTS:
+                    raise error.saying(f"{request_id} is there all the same, so no other is made.") from error
                 log.info("%s was gone.", request_id)
             self._book.forget([key])
 
@@ -384,5 +438,9 @@ class BatchRun:
             )
 
     @staticmethod
-    def _best(made: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        return liveliest(made, lambda one: photo_request_phase(one, now=clock.now()))
+    def _phase(request: Mapping[str, Any]) -> Phase | None:
+        return photo_request_phase(request, now=clock.now())
+
+    @classmethod
+    def _best(cls, made: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        return liveliest(made, cls._phase)

@@ -28,6 +28,8 @@ MOST_NAMED = 20
 
 # Most of the time of a long list is waiting for turns: without this, it would be the worker's.
 LONGEST_HOLD = 5.0
+# A look-up that the limit breaks off begins again with its list's first page, so it waits out a minute's limit.
+LONGEST_LOOK = 120.0
 
 
 class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
@@ -63,7 +65,8 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     :param on_existing: what becomes, when the task is cleared, of the requests that it made and that are still open:
         ``"reuse"`` keeps them, ``"replace"`` deletes them and asks anew, ``"fail"`` fails. Those that have ended are
         asked for anew. A retry asks nobody again.
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than five seconds.
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than five seconds (two
+        minutes, while it is looked up what was made before).
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: a request was refused; ``.fields`` has each by its place, such as ``requests.3``. All
         others are made, and a retry tries the refused ones only.
@@ -116,14 +119,18 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     @property
     def _longest_wait(self) -> float | None:
-        return LONGEST_HOLD if self.deferrable else None
+        return LONGEST_LOOK if self.deferrable else None
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the requests that are not made yet."""
+        from airflow_provider_visio.hooks.visiono import VisionoHook
         from airflow_provider_visio.operators.batch_run import BatchRun
 
         items = items_of(self._listed())
-        run = BatchRun(context, items, self.hook, self._done, batch=self.batch, on_existing=self.on_existing)
+        maker = VisionoHook(self.visiono_conn_id, longest_wait=LONGEST_HOLD if self.deferrable else None)
+        run = BatchRun(
+            context, items, maker, self.hook, self._done, batch=self.batch, on_existing=self.on_existing
+        )
         made, refused = run.make()
         failed = [{"index": item.index, "reason": refused[item.key]} for item in items if item.key in refused]
         if failed:

@@ -29,6 +29,7 @@ _INTERNAL = frozenset(
         "judge",
         "list_made_since",
         "site",
+        "tagged_photo_requests",
     }
 )
 

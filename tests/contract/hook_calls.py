@@ -80,6 +80,9 @@ SAMPLES: dict[str, list[Sample]] = {
     "VisionoHook.find_photo_requests": [
         lambda hook, _: hook.find_photo_requests({"ticket_id": "1"}, since=WHEN.timestamp())
     ],
+    "VisionoHook.tagged_photo_requests": [
+        lambda hook, _: list(hook.tagged_photo_requests({"ticket_id": "1"}, since=WHEN.timestamp()))
+    ],
     "VisionoHook.list_made_since": [lambda hook, _: list(hook.list_made_since(WHEN.timestamp()))],
     "VisionoHook.judge": [lambda hook, _: hook.judge(["req_abc123"])],
     "VisionoHook.list_permanent_links": [
@@ -208,6 +211,7 @@ SILENT = {
 ON_THE_WAY = {
     "VisionoHook.get_or_gone",
     "VisionoHook.find_photo_requests",
+    "VisionoHook.tagged_photo_requests",
     "VisionoHook.list_made_since",
     "VisionoHook.judge",
     "VisionoHook.list_photos",

@@ -65,6 +65,18 @@ def test_a_limit_is_kept_to(serve, connection):
     assert len(server.received) == 1
 
 
+def test_a_limit_is_kept_to_by_the_second_reading_as_well(serve, connection):
+    """Which begins with what the first has shown, and ends where there is enough."""
+    three = [ONE, TWO, {"id": "a3"}]
+    server = serve(
+        Answer(200, {"data": [ONE], "links": {"next": None}, "meta": {"total": 9}}),
+        Answer(200, {"data": three, "links": {"next": "?page=2"}, "meta": {"total": 9}}),
+    )
+    hook = VisionoHook(connection("some_visio", server.url, "key12345"))
+    assert [one["id"] for one in hook.list_photo_requests(limit=2, whole=True)] == ["a1", "a2"]
+    assert len(server.received) == 2
+
+
 def test_the_second_reading_leaves_out_the_filter_by_time(serve, connection):
     """It may be that the service does not count by it."""
     short, whole = {"data": [ONE], "links": {"next": None}}, {"data": [ONE, TWO], "links": {"next": None}}
@@ -95,3 +107,25 @@ def test_a_request_whose_id_is_a_number_is_not_gone(serve, connection):
     server = serve(missing, Answer(200, {"data": [{"id": 42, "status": "pending"}], "links": {"next": None}}))
     hook = VisionoHook(connection("some_visio", server.url, "key12345"))
     assert hook.get_or_gone("42")["status"] == "pending"
+
+
+TAG = {"airflow_task": "t"}
+
+
+@pytest.mark.parametrize("status", ["pending", "submitted", "a word of tomorrow"])
+def test_a_tagged_request_that_a_doubtful_list_shows_is_there(serve, connection, status):
+    shown = {"id": "a1", "status": status, "metadata": TAG}
+    server = serve(Answer(200, {"data": [shown], "links": {"next": None}, "meta": {"total": 2}}))
+    hook = VisionoHook(connection("some_visio", server.url, "key12345"))
+    assert [one["id"] for one in hook.find_photo_requests(TAG)] == ["a1"]
+
+
+@pytest.mark.parametrize("status", ["expired", "cancelled", "deleted"])
+def test_one_that_has_ended_leaves_room_for_another_that_a_doubtful_list_does_not_show(
+    serve, connection, status
+):
+    shown = {"id": "a1", "status": status, "metadata": TAG}
+    server = serve(Answer(200, {"data": [shown], "links": {"next": None}, "meta": {"total": 2}}))
+    hook = VisionoHook(connection("some_visio", server.url, "key12345"))
+    with pytest.raises(UnexpectedReplyError, match="counts 2 in a list and shows 1"):
+        hook.find_photo_requests(TAG)

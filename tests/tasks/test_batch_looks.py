@@ -19,7 +19,7 @@ from airflow_provider_visio.hooks import visiono as hooks
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators import batch_book
 from tasks.conftest import needs_store
-from tasks.test_batch import TEN, ask, dies_on_the_way, made, people, words
+from tasks.test_batch import TEN, ask, dies, dies_on_the_way, made, people, words
 from tasks.test_once_looks import deletes_while_listed
 
 
@@ -194,3 +194,122 @@ def test_an_id_that_cannot_be_written_down_at_all_ends_the_task_and_is_found(san
     assert made(sandbox) == words(people(1))
     run_task(ask(people(6), batch=False), task).run()
     assert made(sandbox) == words(people(6))
+
+
+@needs_store
+def test_a_clear_after_more_deletions_than_the_limit_has_calls_comes_to_an_end(
+    sandbox, run_task, connection, clock
+):
+    """Each of those that the list has not any more is asked for, once in all."""
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, calls_per_hour=20)
+    task = run_task(ask(people(50), batch=True))
+    for request_id in task.run()["ids"]:
+        sandbox.act(request_id, "delete")
+    clock.sleep(3600)
+    again = run_task(ask(people(50), batch=True), task, cleared=True)
+    assert len(again.run()["ids"]) == 50
+    assert made(sandbox) == words(people(50))
+    assert len(again.deferrals) == 2
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") == 50
+
+
+@pytest.mark.parametrize("store", [True, None], ids=["with a store", "without"])
+def test_a_list_of_more_pages_than_the_limit_has_calls_is_read_to_its_end(
+    sandbox, run_task, monkeypatch, connection, clock, store
+):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, calls_per_minute=10)
+    monkeypatch.setattr(hooks, "LIST_PAGE", 2)
+    VisionoHook().create_photo_requests(people(10, start=100))
+    VisionoHook().create_photo_requests(people(10, start=200))
+    task = run_task(ask(people(3), batch=False), store=store)
+    dies(task, monkeypatch, 2)
+    clock.sleep(300)
+    started = clock.now()
+    assert len(run_task(ask(people(3), batch=False), task).run()["ids"]) == 3
+    assert clock.now() - started < 900
+    assert len(made(sandbox)) == 23
+
+
+@needs_store
+def test_a_404_alone_does_not_say_that_what_is_to_be_replaced_is_gone(sandbox, run_task):
+    task = run_task(ask(people(3)))
+    ids = task.run()["ids"]
+    sandbox.fault("visiono", "status", status=404, method="DELETE", path=f"/{ids[1]}$", times=1)
+    task = run_task(ask(people(3), on_existing="replace"), task, cleared=True)
+    with pytest.raises(NotFoundError, match=rf"{ids[1]} is there all the same, so no other is made"):
+        task.run()
+    assert made(sandbox) == words(people(3)[1:])
+    again = run_task(ask(people(3), on_existing="replace"), task).run()["ids"]
+    assert not set(again) & set(ids)
+    assert made(sandbox) == words(people(3))
+
+
+@needs_store
+def test_what_somebody_deletes_while_it_is_replaced_is_asked_for_anew(sandbox, run_task, monkeypatch):
+    task = run_task(ask(people(3)))
+    ids = task.run()["ids"]
+    real = VisionoHook.delete_photo_request
+
+    def late(self: Any, request_id: str) -> None:
+        sandbox.act(request_id, "delete")
+        real(self, request_id)
+
+    monkeypatch.setattr(VisionoHook, "delete_photo_request", late)
+    again = run_task(ask(people(3), on_existing="replace"), task, cleared=True).run()["ids"]
+    assert not set(again) & set(ids)
+    assert made(sandbox) == words(people(3))
+
+
+def was_ahead(task: Any) -> None:
+    """Have a task's times been written down by a worker whose clock was five hours ahead."""
+    head = task.store["visio_batch"]
+    task.store["visio_batch"] = {**head, **{name: head[name] + 5 * 3600 for name in ("began", "asked_at")}}
+
+
+@needs_store
+def test_a_clock_that_was_ahead_has_nobody_asked_again_and_holds_no_worker(
+    sandbox, run_task, monkeypatch, clock
+):
+    task = run_task(ask(people(3), batch=False))
+    dies(task, monkeypatch, 2)
+    was_ahead(task)
+    clock.sleep(2 * 3600)
+    started = clock.now()
+    assert len(run_task(ask(people(3), batch=False), task).run()["ids"]) == 3
+    assert clock.now() - started < 300
+    assert made(sandbox) == words(people(3))
+
+
+@needs_store
+def test_a_clock_that_was_ahead_costs_no_call_for_each_after_a_clear(sandbox, run_task, clock):
+    task = run_task(ask(people(3)))
+    ids = task.run()["ids"]
+    was_ahead(task)
+    clock.sleep(2 * 3600)
+    assert run_task(ask(people(3)), task, cleared=True).run()["ids"] == ids
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") == 0
+
+
+def test_what_a_refused_call_has_made_is_found_in_a_list_that_lags(sandbox, run_task, monkeypatch, clock):
+    makes_some(monkeypatch, 4, InvalidRequestError("Refused.", status=422, fields={}))
+    refused_at = clock.now()
+    real = VisionoHook.list_photo_requests
+
+    def late(self: Any, **how: Any) -> Any:
+        return iter(()) if clock.now() < refused_at + 4 else real(self, **how)
+
+    monkeypatch.setattr(VisionoHook, "list_photo_requests", late)
+    assert len(run_task(ask(people(10), batch=True)).run()["ids"]) == 10
+    assert made(sandbox) == words(people(10))
+
+
+def test_what_is_replaced_before_airflow_3_3_is_replaced_to_the_end_though_the_limit_breaks_it_off(
+    sandbox, run_task
+):
+    task = run_task(ask(people(4)), store=None)
+    ids = task.run()["ids"]
+    sandbox.fault("visiono", "rate_limit", retry_after=1800, times=1, skip=2, method="DELETE")
+    again = run_task(ask(people(4), on_existing="replace"), task, cleared=True)
+    assert not set(again.run()["ids"]) & set(ids)
+    assert len(again.deferrals) == 1
+    assert made(sandbox) == words(people(4))
