@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Key, in the task's state store, of the ids that it began to delete.
 DELETING = "visio_deleting"
 
+# Beside a 404 to a deletion, of what is not gone.
+STILL_THERE = "It is there all the same, so no other is made."
+
 
 class VisionoOperator(VisioOperator):
     """An operator that uses a Visiono connection."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,11 @@ from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.intent import ASK_KEY, check_on_existing
 from airflow_provider_visio.link_tag import find_link, tag_of, tags_of_provider
 from airflow_provider_visio.links import remember_link
-from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
+from airflow_provider_visio.operators.visiono_base import (
+    STILL_THERE,
+    VisionoDeleteOperator,
+    VisionoOperator,
+)
 from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
@@ -167,8 +170,11 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
             return hook.update_permanent_link(link["id"], **changes)
 
         def discard(link_id: str) -> None:
-            with contextlib.suppress(NotFoundError):
+            try:
                 hook.delete_permanent_link(link_id)
+            except NotFoundError as error:
+                if _phase(look_at(link_id, 0.0)) == "open":
+                    raise error.saying(STILL_THERE) from error
 
         return once.get(
             Calls(

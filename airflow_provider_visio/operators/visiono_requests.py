@@ -28,7 +28,11 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import remember_link
 from airflow_provider_visio.operators.aside import aside
-from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
+from airflow_provider_visio.operators.visiono_base import (
+    STILL_THERE,
+    VisionoDeleteOperator,
+    VisionoOperator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -266,9 +270,18 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
             return made
 
+        final: set[Phase] = {"expired", "cancelled", "deleted"}
+
+        def phase_of(request: Mapping[str, Any]) -> Phase | None:
+            return photo_request_phase(request, now=clock.now())
+
         def discard(request_id: str) -> None:
-            with contextlib.suppress(NotFoundError):
+            try:
                 hook.delete_photo_request(request_id)
+            except NotFoundError as error:
+                # A proxy can send a 404, too.
+                if phase_of(hook.get_or_gone(request_id)) not in final:
+                    raise error.saying(STILL_THERE) from error
 
         # One that ended in silence may be the work of our on_kill, which could not write it down.
         undone: set[Phase] = set()
@@ -280,10 +293,10 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 ask=ask,
                 look_at=lambda request_id, since: hook.get_or_gone(request_id, since=since),
                 look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
-                phase_of=lambda request: photo_request_phase(request, now=clock.now()),
+                phase_of=phase_of,
                 discard=discard,
                 # No person is asked again because Airflow retries.
-                final={"expired", "cancelled", "deleted"},
+                final=final,
                 undone=undone,
                 patience=Patience.of(hook.get_conn().site),
             )

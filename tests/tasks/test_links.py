@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
+    NotFoundError,
     UnexpectedReplyError,
     VisioProviderError,
 )
@@ -178,6 +179,30 @@ def test_a_cleared_task_can_replace_its_link_or_fail(sandbox, run_task):
     link = task.run()
     with pytest.raises(VisioProviderError, match=f"{link['id']}.*on_existing is 'fail'"):
         run_task(make(on_existing="fail"), task, cleared=True).run()
+    other = run_task(make(on_existing="replace"), task, cleared=True).run()
+    assert [listed["id"] for listed in made()] == [other["id"]] != [link["id"]]
+
+
+def test_a_link_that_is_there_all_the_same_is_not_replaced(sandbox, run_task):
+    """A 404 to its deletion, which a proxy can send, too."""
+    task = run_task(make())
+    link = task.run()
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    with pytest.raises(NotFoundError, match="there all the same"):
+        run_task(make(on_existing="replace"), task, cleared=True).run()
+    assert [listed["id"] for listed in made()] == [link["id"]]
+
+
+def test_a_link_that_somebody_else_was_quicker_to_delete_is_replaced(sandbox, run_task, monkeypatch):
+    task = run_task(make())
+    link = task.run()
+    real = VisionoHook.delete_permanent_link
+
+    def twice(self: Any, found: str) -> None:
+        real(self, found)
+        real(self, found)
+
+    monkeypatch.setattr(VisionoHook, "delete_permanent_link", twice)
     other = run_task(make(on_existing="replace"), task, cleared=True).run()
     assert [listed["id"] for listed in made()] == [other["id"]] != [link["id"]]
 

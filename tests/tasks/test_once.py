@@ -296,6 +296,38 @@ def test_replace_deletes_what_is_open_and_asks_anew_when_the_task_is_cleared(san
     assert defer(run_task(ask(on_existing="replace"), task)) == replaced
 
 
+def test_replace_asks_nobody_while_what_it_deletes_is_there(sandbox, first, run_task):
+    """A 404 to the deletion, which a proxy can send, too."""
+    task = first(ask())
+    request_id = defer(task)
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    task = run_task(ask(on_existing="replace"), task, cleared=True)
+    with pytest.raises(NotFoundError, match="there all the same"):
+        defer(task)
+    assert made(sandbox) == [request_id]
+    if task.store is not None:  # without one, the next try is a retry like any other
+        assert defer(run_task(ask(on_existing="replace"), task)) != request_id
+        assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 2
+
+
+@pytest.mark.parametrize("deleted_requests", ["gone", "cancelled"])
+def test_replace_asks_anew_where_somebody_else_was_quicker_to_delete(
+    sandbox, first, run_task, monkeypatch, deleted_requests
+):
+    sandbox.settings(deleted_requests=deleted_requests)
+    task = first(ask())
+    request_id = defer(task)
+    real = VisionoHook.delete_photo_request
+
+    def twice(self: Any, found: str) -> None:
+        real(self, found)
+        sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+        real(self, found)
+
+    monkeypatch.setattr(VisionoHook, "delete_photo_request", twice)
+    assert defer(run_task(ask(on_existing="replace"), task, cleared=True)) != request_id
+
+
 def test_fail_says_what_is_open_when_the_task_is_cleared(sandbox, first, run_task):
     task = first(ask(on_existing="fail"))
     request_id = defer(task)
