@@ -313,11 +313,13 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         from airflow_provider_visio.transfer import summary
 
         self._open = None
-        hook = self.hook
+        hook, once = self.hook, self._once(context)
+        # Before anything can fail: that it is gone from now on is no work of our on_kill.
+        once.told_of_end()
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
             output["photos"] = summary(hook.download_photos(request_id, self.destination))
-        self._once(context).close()
+        once.close()
         return output
 
 

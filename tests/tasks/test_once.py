@@ -16,6 +16,7 @@ from airflow_provider_visio.exceptions import (
     NotFoundError,
     PhotoRequestFailedError,
     ServiceError,
+    TransferError,
     UnexpectedReplyError,
     VisioProviderError,
     WaitTimeoutError,
@@ -265,6 +266,26 @@ def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, r
     with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
         run_task(ask(cancel_on_kill=True), task).run()
     assert len(made(sandbox)) == 1
+
+
+@needs_store
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_what_somebody_deletes_after_its_photos_came_is_not_asked_for_again_by_a_retry(
+    sandbox, run_task, tmp_path, deferrable
+):
+    def store() -> VisionoCreatePhotoRequestOperator:
+        return ask(destination=str(tmp_path / "photos"), cancel_on_kill=True, deferrable=deferrable)
+
+    sandbox.person("submit", open_after=1, photo_every=1)
+    sandbox.fault("storage", "status", status=403)
+    task = run_task(store())
+    with pytest.raises(TransferError):
+        task.run()
+    (request_id,) = made(sandbox)
+    sandbox.act(request_id, "delete")
+    with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
+        run_task(store(), task).run()
+    assert made(sandbox) == [request_id]
 
 
 @needs_store
