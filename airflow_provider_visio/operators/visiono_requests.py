@@ -218,12 +218,12 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             aside(lambda: self._take_back(*kept))
 
     def _take_back(self, hook: VisionoHook, once: Once, request_id: str) -> None:
-        from airflow_provider_visio.waiting import photo_request_phase
+        from airflow_provider_visio.waiting import is_surely_open
 
         try:
             request = hook.get_photo_request(request_id)
-            # Not one in a status that we do not know: somebody may be at it.
-            if photo_request_phase(request, now=clock.now()) == "open":
+            # Not one of which we are not told how it is doing: photos may be there.
+            if is_surely_open(request, request_id, now=clock.now()):
                 once.take_back(request_id, hook.delete_photo_request)
                 self.log.info("Photo request %s is deleted, for its task was killed.", request_id)
         except NotFoundError:
