@@ -79,7 +79,7 @@ class Named:
             if one.get("id") and one.get("name") == name
         ]
 
-    def _look_at(self, wanted: str, _: float) -> Mapping[str, Any]:
+    def _look_at(self, wanted: str, _: float | None) -> Mapping[str, Any]:
         # In the list, for a 404 of a call that nobody has documented is no word that it is gone.
         found = (one for one in self._list_all() if str(one.get("id")) == wanted)
         return {**next(found, {_GONE: True}), "id": wanted}

@@ -154,7 +154,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 untagged=None if asked_as is None else asked_as in untagged,
             )
 
-        def look_at(link_id: str, since: float) -> Mapping[str, Any]:  # noqa: ARG001
+        def look_at(link_id: str, since: float | None) -> Mapping[str, Any]:  # noqa: ARG001
             try:
                 return hook.get_permanent_link(link_id)
             except NotFoundError:
@@ -173,7 +173,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
             try:
                 hook.delete_permanent_link(link_id)
             except NotFoundError as error:
-                if _phase(look_at(link_id, 0.0)) == "open":
+                if _phase(look_at(link_id, None)) == "open":
                     raise error.saying(STILL_THERE) from error
 
         return once.get(
