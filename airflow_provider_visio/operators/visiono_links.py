@@ -257,7 +257,8 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
     :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``; believed
-        where the service lists links at all, under the name that the connection's ``dialect`` writes.
+        where it cannot be read either, and the service lists links at all, under the name that the connection's
+        ``dialect`` writes.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link, unless ``ignore_missing``.
@@ -285,9 +286,14 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
         def ask_list() -> None:
             # A service that has links under the other dialect's name only answers 404 for each.
-            next(hook.list_permanent_links(limit=1), None)
+            next(hook.list_permanent_links(limit=1, whole=True), None)
 
-        return self._delete_all(context, self.link_id, "link_id", hook.delete_permanent_link, ask_list)
+        def has_ended(link_id: str) -> bool:
+            return _phase(hook.get_permanent_link(link_id)) != "open"
+
+        return self._delete_all(
+            context, self.link_id, "link_id", hook.delete_permanent_link, has_ended, ask_list
+        )
 
 
 class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):

@@ -35,7 +35,7 @@ from airflow_provider_visio.operators.visiono_base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context, ObjectStoragePath
@@ -58,6 +58,10 @@ _OUTPUT = (
     "created_at",
     "expires_at",
 )
+
+
+# Ends after which nothing comes any more.
+ENDED: Collection[Phase] = frozenset({"expired", "cancelled", "deleted"})
 
 
 class VisionoCreatePhotoRequestOperator(VisionoOperator):
@@ -270,8 +274,6 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
             return made
 
-        final: set[Phase] = {"expired", "cancelled", "deleted"}
-
         def phase_of(request: Mapping[str, Any]) -> Phase | None:
             return photo_request_phase(request, now=clock.now())
 
@@ -280,7 +282,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 hook.delete_photo_request(request_id)
             except NotFoundError as error:
                 # A proxy can send a 404, too.
-                if phase_of(hook.get_or_gone(request_id)) not in final:
+                if phase_of(hook.get_or_gone(request_id)) not in ENDED:
                     raise error.saying(STILL_THERE) from error
 
         # One that ended in silence may be the work of our on_kill, which could not write it down.
@@ -296,7 +298,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 phase_of=phase_of,
                 discard=discard,
                 # No person is asked again because Airflow retries.
-                final=final,
+                final=ENDED,
                 undone=undone,
                 patience=Patience.of(hook.get_conn().site),
             )
@@ -390,7 +392,7 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
     :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``;
-        believed where the service's list can be read.
+        believed where it cannot be read either, and the service's list can.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such request, unless ``ignore_missing``.
@@ -414,13 +416,20 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
+        from airflow_provider_visio.waiting import photo_request_phase
+
         hook = self.hook
 
         def ask_list() -> None:
             # A wrong base URL answers 404 for each, and so can a proxy.
-            next(hook.list_photo_requests(limit=1), None)
+            next(hook.list_photo_requests(limit=1, whole=True), None)
 
-        return self._delete_all(context, self.request_id, "request_id", hook.delete_photo_request, ask_list)
+        def has_ended(request_id: str) -> bool:
+            return photo_request_phase(hook.get_photo_request(request_id), now=clock.now()) in ENDED
+
+        return self._delete_all(
+            context, self.request_id, "request_id", hook.delete_photo_request, has_ended, ask_list
+        )
 
 
 @contextlib.contextmanager

@@ -635,6 +635,23 @@ def test_a_deletion_whose_worker_died_is_done(sandbox, run_task, monkeypatch):
     assert run_task(delete(*ids), task).run() == [{"id": i, "deleted": True} for i in ids]
 
 
+@needs_store
+def test_a_deletion_that_had_no_reply_is_not_taken_for_done_while_the_request_is_there(sandbox, run_task):
+    request_id = VisionoHook().create_photo_request("Photograph the dent")["id"]
+    sandbox.fault("visiono", "status", status=503, method="DELETE")
+    task = run_task(delete(request_id))
+    with pytest.raises(ServiceError):
+        task.run()
+    sandbox.clear_faults()
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    task = run_task(delete(request_id), task)
+    with pytest.raises(NotFoundError, match="there all the same"):
+        task.run()
+    assert run_task(delete(request_id), task).run() == [{"id": request_id, "deleted": True}]
+    with pytest.raises(NotFoundError):
+        VisionoHook().get_photo_request(request_id)
+
+
 def test_a_retry_does_not_hide_that_an_id_was_wrong(sandbox, run_task):
     task = run_task(delete("req_unknown"))
     for _ in range(3):
