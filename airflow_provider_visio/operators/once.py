@@ -331,14 +331,12 @@ def due(context: Context) -> float | None:
     """Return when a task can have asked at the earliest, in seconds since 1970, or None where nobody can tell."""
     # Not the run's start, which is another one after the run was cleared.
     moment = epoch(getattr(context.get("dag_run"), "run_after", None))
-    return None if moment is None else _earliest(moment)
+    earliest = None if moment is None else moment - SLACK
+    # One that is still to come is another clock's.
+    return None if earliest is None or earliest > clock.now() else earliest
 
 
 def _since(record: Record) -> float | None:
     """Return when a record's request can have been made at the earliest, or None where nobody can tell."""
-    return _earliest(record.asked_at)
-
-
-def _earliest(moment: float) -> float | None:
-    # One that is still to come is another clock's, and how far that was ahead is not known.
-    return moment - SLACK if moment <= clock.now() else None
+    # How far another clock was ahead, whose moment is still to come, is not known.
+    return record.asked_at - SLACK if record.asked_at <= clock.now() else None
