@@ -59,6 +59,7 @@ class Named:
             there = [one["id"] for one in self._called(self._name)]
             self._before = {"ask": tag[ASK_KEY], "name": self._name, "ids": there}
             self._store.set(BEFORE_KEY, self._before)
+            once.asks_now()
             return make()
 
         return once.get(

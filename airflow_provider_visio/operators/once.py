@@ -144,6 +144,11 @@ class Once:
                 self._replace(found, calls)
         return self._ask(calls)
 
+    def asks_now(self) -> None:
+        """Write down that it is asked for now, for other calls came between the intent and the one that makes it."""
+        if self.record is not None:
+            self._write(replace(self.record, asked_at=clock.now()), at_all_costs=True)
+
     def told_of_end(self) -> None:
         """Write down that the task was told how what it asked for ended: that it is gone is no work of ours."""
         if self.record is not None:

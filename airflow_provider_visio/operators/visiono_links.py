@@ -139,6 +139,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 # Written down before it is made, for a later try must not look for the tag.
                 untagged.append(tag[ASK_KEY])
                 store.set(UNTAGGED, tag[ASK_KEY])
+                once.asks_now()
                 made = hook.create_permanent_link(self.instructions, **asked)
             self.log.info("Permanent link %s is made: %s", made["id"], made.get("request_url"))
             return made

@@ -252,6 +252,27 @@ def test_a_later_try_finds_a_link_that_went_without_a_tag(sandbox, run_task, no_
     assert [listed["id"] for listed in made()] == [link["id"]]
 
 
+@needs_store
+def test_a_call_without_a_tag_that_was_on_its_way_after_a_slow_refusal_is_waited_for(
+    sandbox, run_task, monkeypatch, clock, later
+):
+    real, late = VisionoHook.create_permanent_link, list[str]()
+
+    def die(self: Any, instructions: str, **fields: Any) -> None:
+        if "tags" in fields:
+            clock.sleep(170)
+            raise InvalidRequestError.of("tags", "The tags field is prohibited")
+        later(30, lambda: late.append(real(self, instructions, **fields)["id"]))
+        raise KeyboardInterrupt
+
+    task = run_task(make(custom_slug="van-7"))
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "create_permanent_link", die)
+        with pytest.raises(KeyboardInterrupt):
+            task.run()
+    assert [run_task(make(custom_slug="van-7"), task).run()["id"]] == late
+
+
 def test_of_a_link_without_a_tag_and_a_slug_no_second_one_is_made(
     sandbox, first, run_task, no_tags, monkeypatch
 ):
