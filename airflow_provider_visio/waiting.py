@@ -332,7 +332,7 @@ def error_of_photo_requests(verdict: Verdict, conn_id: str, goal: Goal = ALL) ->
         text = " ".join(f"Photo request {i} {_ENDED.get(phase, phase)}." for i, phase in _some(verdict.ended))
         short = f" So {_needed(verdict, goal)} can no longer arrive." if goal.needed else ""
         return PhotoRequestFailedError(
-            f"{text}{short} [connection {conn_id}]{_others(verdict)}", conn_id=conn_id
+            f"{text}{short} [connection {conn_id}]{_others(verdict)}", ended=verdict.ended, conn_id=conn_id
         )
     if verdict.outcome == "timeout":
         return WaitTimeoutError(

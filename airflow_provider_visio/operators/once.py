@@ -102,6 +102,11 @@ class Once:
         return min(self.record.wait_from, now) if self.record else now
 
     @property
+    def remembers(self) -> bool:
+        """Whether a later try will know what this one writes down."""
+        return bool(self._store)
+
+    @property
     def in_doubt(self) -> bool:
         """Whether an earlier try may have asked for it without learning what came of that."""
         if self.record is not None:

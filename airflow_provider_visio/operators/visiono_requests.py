@@ -195,19 +195,19 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         request = self._request(once)
         remember_link(context, request.get("request_url"))
         if not self.wait_for_photos:
-            with _told(once):
+            with self._told(once):
                 self._wait().check(request)
             self._open = None
             once.close()
             return _output(request)
         deadline = self._deadline(once.since, self.timeout)
-        with _told(once):
+        with self._told(once):
             self._wait().begin(self, request, deadline, deferrable=self.deferrable)
         return self._finish(context, request["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on when the photos are there, or will not come."""
-        with _told(self._once(context)):
+        with self._told(self._once(context)):
             arrived = self._wait().resume(self, event).arrived
         return self._finish(context, arrived[0])
 
@@ -310,6 +310,27 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         from airflow_provider_visio.task_wait import PhotoRequestWait
 
         return PhotoRequestWait(self.visiono_conn_id, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
+
+    @contextlib.contextmanager
+    def _told(self, once: Once) -> Iterator[None]:
+        """Write down that the task was told of its request's end, and say so where a retry asks anew after that."""
+        try:
+            yield
+        except PhotoRequestFailedError as error:
+            once.told_of_end()
+            # What the list does not have, or may be the work of our on_kill, is lost without a record.
+            lost = {"deleted", "cancelled"} if self.cancel_on_kill else {"deleted"}
+            if once.record is not None and once.taken_back:
+                what = f"{once.record.id} is deleted, for its task was killed, as cancel_on_kill says"
+            elif not once.remembers and (ended := lost.intersection(error.ended.values())):
+                what = f"{', '.join(error.ended)} was {ended.pop()} at Visiono, and Airflow before 3.3 keeps no record"
+            else:
+                raise
+            raise PhotoRequestFailedError(
+                f"Photo request {what}; a retry asks anew. [connection {error.conn_id}]",
+                ended=error.ended,
+                conn_id=error.conn_id,
+            ) from error
 
     def _finish(self, context: Context, request_id: str) -> dict[str, Any]:
         from airflow_provider_visio.transfer import summary
@@ -430,22 +451,6 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
         return self._delete_all(
             context, self.request_id, "request_id", hook.delete_photo_request, has_ended, ask_list
         )
-
-
-@contextlib.contextmanager
-def _told(once: Once) -> Iterator[None]:
-    """Write down that a task was told of its request's end, and say so where that was its own work."""
-    try:
-        yield
-    except PhotoRequestFailedError as error:
-        once.told_of_end()
-        if once.record is None or not once.taken_back:
-            raise
-        raise PhotoRequestFailedError(
-            f"Photo request {once.record.id} is deleted, for its task was killed, as cancel_on_kill says; a retry asks "
-            f"anew. [connection {error.conn_id}]",
-            conn_id=error.conn_id,
-        ) from error
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -288,6 +288,17 @@ def test_a_killed_task_that_goes_on_for_a_while_is_asked_for_anew_by_its_retry(
     assert made(sandbox) == [first, second]
 
 
+@pytest.mark.parametrize("on_existing", ["reuse", "replace", "fail"])
+def test_a_task_that_was_cleared_while_it_ran_asks_anew(sandbox, run_task, on_existing):
+    """Airflow kills it first, so its request is deleted; nothing is left for on_existing to be about."""
+    task = run_task(create(cancel_on_kill=True, deferrable=True))
+    request_id = defer(task)
+    task.operator.on_kill()
+    how = {"cancel_on_kill": True, "deferrable": True, "on_existing": on_existing}
+    assert defer(run_task(create(**how), task, cleared=True)) != request_id
+    assert sandbox.count("visiono", DELETE) == 1
+
+
 def test_a_killed_task_is_asked_for_anew_where_deleting_means_cancelling(sandbox, run_task):
     """The plugin's word for the call."""
     sandbox.settings(deleted_requests="cancelled")

@@ -197,6 +197,37 @@ def test_a_task_that_got_its_photos_asks_anew_when_it_is_cleared(sandbox, run_ta
     assert made(sandbox) == [earlier, later]
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(
+    ("end", "cancel_on_kill", "anew"),
+    [
+        ("delete", False, True),
+        ("delete", True, True),
+        ("cancel", True, True),
+        ("cancel", False, False),
+        ("expire", True, False),
+    ],
+)
+def test_without_a_store_a_task_says_whether_its_retry_asks_anew(
+    sandbox, run_task, later, end, cancel_on_kill, anew, deferrable
+):
+    how = {"cancel_on_kill": cancel_on_kill, "deferrable": deferrable}
+    task = run_task(ask(**how), store=None)
+    later(90, lambda: sandbox.act(made(sandbox)[0], end))
+    says = "a retry asks anew" if anew else "retry does not ask again"
+    with pytest.raises(PhotoRequestFailedError, match=says) as ended:
+        task.run()
+    (request_id,) = made(sandbox)
+    assert request_id in str(ended.value)
+    assert ("does not ask again" in str(ended.value)) != anew
+    again = run_task(ask(**how, wait_for_photos=False), task)
+    if anew:
+        assert again.run()["id"] != request_id
+    else:
+        with pytest.raises(PhotoRequestFailedError, match=says):
+            again.run()
+
+
 @pytest.mark.parametrize("wait", [True, False], ids=["waits", "only asks"])
 def test_a_success_that_airflow_never_heard_of_is_no_reason_to_ask_again(sandbox, first, run_task, wait):
     sandbox.person("submit", open_after=1, photo_every=1)
