@@ -17,6 +17,7 @@ from airflow_provider_visio.arguments import (
     is_many,
     known_ids,
     seconds,
+    still_given,
 )
 from airflow_provider_visio.destination import check_destination, check_reachable, folder_at
 from airflow_provider_visio.exceptions import (
@@ -148,6 +149,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self.metadata = metadata
         self.wait_for_photos = destination is not None if wait_for_photos is None else wait_for_photos
         self.destination = destination
+        self._stores = destination is not None
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 60.0
         self.on_existing = on_existing
@@ -189,6 +191,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the request; wait for the photos and store them if asked to."""
+        still_given(self.destination, "destination", given=self._stores)
         if self.destination is not None:
             check_reachable(self.destination)
         once = self._once(context)
@@ -264,6 +267,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         hook = self.hook
 
         def ask(tag: dict[str, str]) -> Mapping[str, Any]:
+            check_photo_request(metadata=self.metadata)
             metadata = {**tag, **(self.metadata or {})}
             if any(metadata[name] != word for name, word in tag.items()):
                 raise InvalidRequestError.of(
@@ -339,6 +343,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         hook, once = self.hook, self._once(context)
         # Before anything can fail: that it is gone from now on is no work of our on_kill.
         once.told_of_end()
+        still_given(self.destination, "destination", given=self._stores)
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
             output["photos"] = summary(hook.download_photos(request_id, self.destination))
