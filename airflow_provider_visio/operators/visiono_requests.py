@@ -75,7 +75,8 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     :param instructions: what the recipient reads. (templated)
     :param recipient_email: address of the recipient; paid plans only. Kept out of logs and rendered fields. (templated)
-    :param send_email: whether the service mails the link; paid plans only.
+    :param send_email: whether the service mails the link; paid plans only. To have it mailed give True and an address:
+        what the service does with one of them alone is not known.
     :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends. (templated)
     :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. (templated)
     :param require_gps: whether photos must carry a place.
@@ -364,6 +365,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
     :param destination: an object store's URL or an absolute path. (templated)
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises PhotoRequestFailedError: a request has no photos (yet).
     :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
     """
 
