@@ -141,7 +141,18 @@ class UnexpectedReplyError(VisioProviderError):
 
 
 class PhotoRequestFailedError(VisioProviderError):
-    """A photo request ended without its photos."""
+    """
+    A photo request ended without its photos.
+
+    :param ended: how those that a wait was for did, by id: ``"expired"``, ``"cancelled"``, ``"deleted"`` or
+        ``"refused"``.
+    """
+
+    def __init__(
+        self, message: str = "", *, ended: Mapping[str, str] | None = None, conn_id: str | None = None
+    ) -> None:
+        super().__init__(message, conn_id=conn_id)
+        self.ended = dict(ended or {})
 
 
 class ExportFailedError(VisioProviderError):

@@ -69,7 +69,7 @@ class Record:
     :param sent: whether it may have been asked; False once the service has said no.
     :param id: id of what was made, or None while that is not known.
     :param over: whether the task has got what it wanted.
-    :param ended: whether the task was told that it ended otherwise.
+    :param ended: whether the task was told how it ended.
     :param taken_back: whether the task has taken it back, for it was killed.
     """
 

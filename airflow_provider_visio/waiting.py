@@ -239,6 +239,16 @@ def photo_request_phase(state: Mapping[str, Any], *, now: float) -> Phase | None
     return phase
 
 
+def is_surely_open(reply: object, request_id: str, *, now: float) -> bool:
+    """Return whether the service says, of this request and in a word that we know, that it is open."""
+    return (
+        isinstance(reply, Mapping)
+        and str(reply.get("id")) == request_id
+        and bool(normal(reply.get("status")))
+        and photo_request_phase(reply, now=now) == "open"
+    )
+
+
 def ends_by_itself(state: Mapping[str, Any]) -> float | None:
     """Return when a photo request counts as expired though nobody says so, in seconds since 1970; None for never."""
     expiry = epoch(state.get("expires_at"))
@@ -322,7 +332,7 @@ def error_of_photo_requests(verdict: Verdict, conn_id: str, goal: Goal = ALL) ->
         text = " ".join(f"Photo request {i} {_ENDED.get(phase, phase)}." for i, phase in _some(verdict.ended))
         short = f" So {_needed(verdict, goal)} can no longer arrive." if goal.needed else ""
         return PhotoRequestFailedError(
-            f"{text}{short} [connection {conn_id}]{_others(verdict)}", conn_id=conn_id
+            f"{text}{short} [connection {conn_id}]{_others(verdict)}", ended=verdict.ended, conn_id=conn_id
         )
     if verdict.outcome == "timeout":
         return WaitTimeoutError(

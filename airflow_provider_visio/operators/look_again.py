@@ -48,10 +48,11 @@ def looks(until: float) -> Iterator[float]:
     :param until: seconds since 1970 by which it is there if it ever is: the last look begins then, or later.
     :return: with each look the seconds that are left; 0 with the last.
     """
-    pause = FIRST_PAUSE
-    while (left := until - clock.now()) > 0:
+    # Not the clock that may be put back meanwhile.
+    pause, end = FIRST_PAUSE, clock.ticks() + (until - clock.now())
+    while (left := end - clock.ticks()) > 0:
         yield left
         # The look itself took time.
-        clock.sleep(max(0.0, min(pause, until - clock.now())))
+        clock.sleep(max(0.0, min(pause, end - clock.ticks())))
         pause *= 2
     yield 0.0

@@ -59,6 +59,7 @@ class Named:
             there = [one["id"] for one in self._called(self._name)]
             self._before = {"ask": tag[ASK_KEY], "name": self._name, "ids": there}
             self._store.set(BEFORE_KEY, self._before)
+            once.asks_now()
             return make()
 
         return once.get(
@@ -79,7 +80,7 @@ class Named:
             if one.get("id") and one.get("name") == name
         ]
 
-    def _look_at(self, wanted: str, _: float) -> Mapping[str, Any]:
+    def _look_at(self, wanted: str, _: float | None) -> Mapping[str, Any]:
         # In the list, for a 404 of a call that nobody has documented is no word that it is gone.
         found = (one for one in self._list_all() if str(one.get("id")) == wanted)
         return {**next(found, {_GONE: True}), "id": wanted}

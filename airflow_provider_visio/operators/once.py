@@ -57,7 +57,8 @@ class Calls(Generic[Made]):
     The calls of a service that :class:`Once` needs.
 
     :param ask: makes what is asked for, with the metadata by which it can be found again.
-    :param look_at: gets one by its id and the time after which it was made; one that is gone has a status that says so.
+    :param look_at: gets one by its id and the time after which it was made, or None where nobody can tell; one that is
+        gone has a status that says so.
     :param look_up: finds those with some metadata that were made after a time; None where the service has no list.
     :param phase_of: tells how one is doing.
     :param discard: takes one back; None where the service cannot.
@@ -68,7 +69,7 @@ class Calls(Generic[Made]):
     """
 
     ask: Callable[[dict[str, str]], Made]
-    look_at: Callable[[str, float], Made]
+    look_at: Callable[[str, float | None], Made]
     look_up: Callable[[dict[str, str], float | None], Sequence[Made]] | None
     phase_of: Callable[[Made], Phase | None]
     discard: Callable[[str], None] | None
@@ -97,7 +98,13 @@ class Once:
     @property
     def since(self) -> float:
         """From when the task's wait counts, in seconds since 1970."""
-        return self.record.wait_from if self.record else clock.now()
+        now = clock.now()
+        return min(self.record.wait_from, now) if self.record else now
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a later try will know what this one writes down."""
+        return bool(self._store)
 
     @property
     def in_doubt(self) -> bool:
@@ -142,6 +149,11 @@ class Once:
                 self._replace(found, calls)
         return self._ask(calls)
 
+    def asks_now(self) -> None:
+        """Write down that it is asked for now, for other calls came between the intent and the one that makes it."""
+        if self.record is not None:
+            self._write(replace(self.record, asked_at=clock.now()), at_all_costs=True)
+
     def told_of_end(self) -> None:
         """Write down that the task was told how what it asked for ended: that it is gone is no work of ours."""
         if self.record is not None:
@@ -185,7 +197,7 @@ class Once:
         step = first_step(self.record, tried_before=tried_before)
         record = self.record
         if step == "look at" and record is not None and record.id:
-            return calls.look_at(record.id, record.asked_at - SLACK)
+            return calls.look_at(record.id, _since(record))
         if step == "look up":
             return self._looked_up(calls)
         return None
@@ -196,14 +208,15 @@ class Once:
                 "An earlier try may have started this already; the service has no way to tell. It is started again."
             )
             return None
-        record = self.record
+        record, now = self.record, clock.now()
         if record is not None:
-            mark, until = record.mark, record.asked_at + calls.patience.meant
-            since: float | None = record.asked_at - SLACK
+            mark, since = record.mark, _since(record)
+            # A moment that is still to come is another clock's.
+            until = min(record.asked_at, now) + calls.patience.meant
         else:
             # With a store, whatever was asked was written down first; without, it may have been asked just now.
             mark, since = {TASK_KEY: self.intent.task}, due(self._context)
-            until = clock.now() + (0.0 if self._store else calls.patience.meant)
+            until = now + (0.0 if self._store else calls.patience.meant)
         try:
             return self._found(calls, mark, since, until)
         except VisioProviderError as error:
@@ -281,9 +294,7 @@ class Once:
             ) from error
         log.warning("%s Looking now whether it was.", error)
         try:
-            found = self._found(
-                calls, record.mark, record.asked_at - SLACK, clock.now() + calls.patience.lost
-            )
+            found = self._found(calls, record.mark, _since(record), clock.now() + calls.patience.lost)
         except VisioProviderError as problem:
             raise problem.saying(
                 f"So it is not known whether the call before it was carried out ({error}) The next try looks first, "
@@ -327,7 +338,15 @@ def _why_not(found: str, *, foreign: bool) -> str:
 
 
 def due(context: Context) -> float | None:
-    """Return when a task can have asked at the earliest, in seconds since 1970, or None where Airflow does not say."""
+    """Return when a task can have asked at the earliest, in seconds since 1970, or None where nobody can tell."""
     # Not the run's start, which is another one after the run was cleared.
     moment = epoch(getattr(context.get("dag_run"), "run_after", None))
-    return None if moment is None else moment - SLACK
+    earliest = None if moment is None else moment - SLACK
+    # One that is still to come is another clock's.
+    return None if earliest is None or earliest > clock.now() else earliest
+
+
+def _since(record: Record) -> float | None:
+    """Return when a record's request can have been made at the earliest, or None where nobody can tell."""
+    # How far another clock was ahead, whose moment is still to come, is not known.
+    return record.asked_at - SLACK if record.asked_at <= clock.now() else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.advice import says_no_call
 from airflow_provider_visio.arguments import ids_of, is_many
-from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
+from airflow_provider_visio.exceptions import NotFoundError, RateLimitedError, VisioProviderError
 from airflow_provider_visio.links import VisionoRequestLink
 from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.state_store import StateStore
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 # Key, in the task's state store, of the ids that it began to delete.
 DELETING = "visio_deleting"
+
+# Beside a 404 to a deletion, of what is not gone.
+STILL_THERE = "It is there all the same, so no other is made."
 
 
 class VisionoOperator(VisioOperator):
@@ -50,14 +54,15 @@ class VisionoDeleteOperator(VisionoOperator):
         given_ids: Any,
         name: str,
         delete: Callable[[str], None],
-        ask_list: Callable[[], object] | None = None,
+        has_ended: Callable[[str], bool],
+        ask_list: Callable[[], object],
     ) -> Any:
-        """Delete; where one is missing, ``ask_list`` has to work before that is believed."""
-        ids = ids_of(given_ids, name)
+        """Delete; that one is missing is believed where ``ask_list`` works and ``has_ended`` finds it no more."""
+        ids, ask_list = ids_of(given_ids, name), cache(ask_list)
         store = StateStore(context)
         for found in ids:
             if found not in self._done:
-                self._done[found] = self._delete(found, delete, store, ask_list)
+                self._done[found] = self._delete(found, delete, store, has_ended, ask_list)
         results = [self._done[found] for found in ids]
         self.multiple_outputs = not is_many(given_ids)
         return results[0] if self.multiple_outputs else results
@@ -67,7 +72,8 @@ class VisionoDeleteOperator(VisionoOperator):
         found: str,
         delete: Callable[[str], None],
         store: StateStore,
-        ask_list: Callable[[], object] | None,
+        has_ended: Callable[[str], bool],
+        ask_list: Callable[[], object],
     ) -> dict[str, Any]:
         # What an earlier try began to delete and is gone was deleted by it, though it did not live to say so.
         begun = store.get(DELETING) or []
@@ -75,25 +81,35 @@ class VisionoDeleteOperator(VisionoOperator):
         try:
             delete(found)
         except VisioProviderError as error:
-            missing = isinstance(error, NotFoundError) and not says_no_call(str(error))
-            if missing and (found in begun or self.ignore_missing):
-                _believe(error, ask_list)
-            if missing and found in begun:
-                return {"id": found, "deleted": True}
+            # First of all, for what follows may break off, and this was no work of ours.
             if not error.ambiguous:
                 store.set(DELETING, begun)
-            if not (missing and self.ignore_missing):
+            missing = isinstance(error, NotFoundError) and not says_no_call(str(error))
+            if not missing or not (found in begun or self.ignore_missing):
                 raise
-            self.log.info("%s was not there.", found)
-            return {"id": found, "deleted": False}
+            _believe(error, found, has_ended, ask_list)
+            if found not in begun:
+                self.log.info("%s was not there.", found)
+            return {"id": found, "deleted": found in begun}
         return {"id": found, "deleted": True}
 
 
-def _believe(error: VisioProviderError, ask_list: Callable[[], object] | None) -> None:
-    """Raise what says that a thing is missing, where the service does not know the whole kind of it."""
-    if ask_list is None:
-        return
+def _believe(
+    error: VisioProviderError,
+    found: str,
+    has_ended: Callable[[str], bool],
+    ask_list: Callable[[], object],
+) -> None:
+    """Raise what says that a thing is missing, where it is there, or the service does not know the whole kind of it."""
     try:
         ask_list()
+    except RateLimitedError:
+        raise
     except VisioProviderError as problem:
         raise error.saying(f"The list cannot be read either, so it is not known: {problem}") from problem
+    try:
+        ended = has_ended(found)
+    except NotFoundError:
+        return
+    if not ended:
+        raise error.saying("It is there all the same; run the task again to delete it.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,11 @@ from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.intent import ASK_KEY, check_on_existing
 from airflow_provider_visio.link_tag import find_link, tag_of, tags_of_provider
 from airflow_provider_visio.links import remember_link
-from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
+from airflow_provider_visio.operators.visiono_base import (
+    STILL_THERE,
+    VisionoDeleteOperator,
+    VisionoOperator,
+)
 from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
@@ -137,6 +140,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 # Written down before it is made, for a later try must not look for the tag.
                 untagged.append(tag[ASK_KEY])
                 store.set(UNTAGGED, tag[ASK_KEY])
+                once.asks_now()
                 made = hook.create_permanent_link(self.instructions, **asked)
             self.log.info("Permanent link %s is made: %s", made["id"], made.get("request_url"))
             return made
@@ -152,7 +156,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 untagged=None if asked_as is None else asked_as in untagged,
             )
 
-        def look_at(link_id: str, since: float) -> Mapping[str, Any]:  # noqa: ARG001
+        def look_at(link_id: str, since: float | None) -> Mapping[str, Any]:  # noqa: ARG001
             try:
                 return hook.get_permanent_link(link_id)
             except NotFoundError:
@@ -168,8 +172,11 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
             return hook.update_permanent_link(link["id"], **changes)
 
         def discard(link_id: str) -> None:
-            with contextlib.suppress(NotFoundError):
+            try:
                 hook.delete_permanent_link(link_id)
+            except NotFoundError as error:
+                if _phase(look_at(link_id, None)) == "open":
+                    raise error.saying(STILL_THERE) from error
 
         return once.get(
             Calls(
@@ -252,7 +259,8 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
     :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``; believed
-        where the service lists links at all, under the name that the connection's ``dialect`` writes.
+        where it cannot be read either, and the service lists links at all, under the name that the connection's
+        ``dialect`` writes.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link, unless ``ignore_missing``.
@@ -280,9 +288,14 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
         def ask_list() -> None:
             # A service that has links under the other dialect's name only answers 404 for each.
-            next(hook.list_permanent_links(limit=1), None)
+            next(hook.list_permanent_links(limit=1, whole=True), None)
 
-        return self._delete_all(context, self.link_id, "link_id", hook.delete_permanent_link, ask_list)
+        def has_ended(link_id: str) -> bool:
+            return _phase(hook.get_permanent_link(link_id)) != "open"
+
+        return self._delete_all(
+            context, self.link_id, "link_id", hook.delete_permanent_link, has_ended, ask_list
+        )
 
 
 class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):

@@ -29,10 +29,14 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.intent import check_on_existing
 from airflow_provider_visio.links import remember_link
 from airflow_provider_visio.operators.aside import aside
-from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
+from airflow_provider_visio.operators.visiono_base import (
+    STILL_THERE,
+    VisionoDeleteOperator,
+    VisionoOperator,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context, ObjectStoragePath
@@ -55,6 +59,10 @@ _OUTPUT = (
     "created_at",
     "expires_at",
 )
+
+
+# Ends after which nothing comes any more.
+ENDED: Collection[Phase] = frozenset({"expired", "cancelled", "deleted"})
 
 
 class VisionoCreatePhotoRequestOperator(VisionoOperator):
@@ -191,19 +199,19 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         request = self._request(once)
         remember_link(context, request.get("request_url"))
         if not self.wait_for_photos:
-            with _told(once):
+            with self._told(once):
                 self._wait().check(request)
             self._open = None
             once.close()
             return _output(request)
         deadline = self._deadline(once.since, self.timeout)
-        with _told(once):
+        with self._told(once):
             self._wait().begin(self, request, deadline, deferrable=self.deferrable)
         return self._finish(context, request["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on when the photos are there, or will not come."""
-        with _told(self._once(context)):
+        with self._told(self._once(context)):
             arrived = self._wait().resume(self, event).arrived
         return self._finish(context, arrived[0])
 
@@ -218,12 +226,12 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             aside(lambda: self._take_back(*kept))
 
     def _take_back(self, hook: VisionoHook, once: Once, request_id: str) -> None:
-        from airflow_provider_visio.waiting import photo_request_phase
+        from airflow_provider_visio.waiting import is_surely_open
 
         try:
             request = hook.get_photo_request(request_id)
-            # Not one in a status that we do not know: somebody may be at it.
-            if photo_request_phase(request, now=clock.now()) == "open":
+            # Not one of which we are not told how it is doing: photos may be there.
+            if is_surely_open(request, request_id, now=clock.now()):
                 once.take_back(request_id, hook.delete_photo_request)
                 self.log.info("Photo request %s is deleted, for its task was killed.", request_id)
         except NotFoundError:
@@ -271,9 +279,16 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
             return made
 
+        def phase_of(request: Mapping[str, Any]) -> Phase | None:
+            return photo_request_phase(request, now=clock.now())
+
         def discard(request_id: str) -> None:
-            with contextlib.suppress(NotFoundError):
+            try:
                 hook.delete_photo_request(request_id)
+            except NotFoundError as error:
+                # A proxy can send a 404, too.
+                if phase_of(hook.get_or_gone(request_id)) not in ENDED:
+                    raise error.saying(STILL_THERE) from error
 
         # One that ended in silence may be the work of our on_kill, which could not write it down.
         undone: set[Phase] = set()
@@ -285,10 +300,10 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 ask=ask,
                 look_at=lambda request_id, since: hook.get_or_gone(request_id, since=since),
                 look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
-                phase_of=lambda request: photo_request_phase(request, now=clock.now()),
+                phase_of=phase_of,
                 discard=discard,
                 # No person is asked again because Airflow retries.
-                final={"expired", "cancelled", "deleted"},
+                final=ENDED,
                 undone=undone,
                 patience=Patience.of(hook.get_conn().site),
             )
@@ -301,16 +316,39 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
         return PhotoRequestWait(self.visiono_conn_id, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
+    @contextlib.contextmanager
+    def _told(self, once: Once) -> Iterator[None]:
+        """Write down that the task was told of its request's end, and say so where a retry asks anew after that."""
+        try:
+            yield
+        except PhotoRequestFailedError as error:
+            once.told_of_end()
+            # What the list does not have, or may be the work of our on_kill, is lost without a record.
+            lost = {"deleted", "cancelled"} if self.cancel_on_kill else {"deleted"}
+            if once.record is not None and once.taken_back:
+                what = f"{once.record.id} is deleted, for its task was killed, as cancel_on_kill says"
+            elif not once.remembers and (ended := lost.intersection(error.ended.values())):
+                what = f"{', '.join(error.ended)} was {ended.pop()} at Visiono, and Airflow before 3.3 keeps no record"
+            else:
+                raise
+            raise PhotoRequestFailedError(
+                f"Photo request {what}; a retry asks anew. [connection {error.conn_id}]",
+                ended=error.ended,
+                conn_id=error.conn_id,
+            ) from error
+
     def _finish(self, context: Context, request_id: str) -> dict[str, Any]:
         from airflow_provider_visio.transfer import summary
 
         self._open = None
-        hook = self.hook
+        hook, once = self.hook, self._once(context)
+        # Before anything can fail: that it is gone from now on is no work of our on_kill.
+        once.told_of_end()
         still_given(self.destination, "destination", given=self._stores)
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
             output["photos"] = summary(hook.download_photos(request_id, self.destination))
-        self._once(context).close()
+        once.close()
         return output
 
 
@@ -382,7 +420,7 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
     :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``;
-        believed where the service's list can be read.
+        believed where it cannot be read either, and the service's list can.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such request, unless ``ignore_missing``.
@@ -406,29 +444,20 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
+        from airflow_provider_visio.waiting import photo_request_phase
+
         hook = self.hook
 
         def ask_list() -> None:
             # A wrong base URL answers 404 for each, and so can a proxy.
-            next(hook.list_photo_requests(limit=1), None)
+            next(hook.list_photo_requests(limit=1, whole=True), None)
 
-        return self._delete_all(context, self.request_id, "request_id", hook.delete_photo_request, ask_list)
+        def has_ended(request_id: str) -> bool:
+            return photo_request_phase(hook.get_photo_request(request_id), now=clock.now()) in ENDED
 
-
-@contextlib.contextmanager
-def _told(once: Once) -> Iterator[None]:
-    """Write down that a task was told of its request's end, and say so where that was its own work."""
-    try:
-        yield
-    except PhotoRequestFailedError as error:
-        once.told_of_end()
-        if once.record is None or not once.taken_back:
-            raise
-        raise PhotoRequestFailedError(
-            f"Photo request {once.record.id} is deleted, for its task was killed, as cancel_on_kill says; a retry asks "
-            f"anew. [connection {error.conn_id}]",
-            conn_id=error.conn_id,
-        ) from error
+        return self._delete_all(
+            context, self.request_id, "request_id", hook.delete_photo_request, has_ended, ask_list
+        )
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
             self.log.info("Export %s of dashboard %s is started.", made["id"], self._dashboard)
             return made
 
-        def look_at(export_id: str, _: float) -> Mapping[str, Any]:
+        def look_at(export_id: str, _: float | None) -> Mapping[str, Any]:
             try:
                 return hook.get_export(export_id)
             except NotFoundError:

@@ -22,6 +22,7 @@ from airflow_provider_visio.waiting import (
     Verdict,
     decide_photo_requests,
     ends_by_itself,
+    is_surely_open,
     photo_request_phase,
     stretched,
 )
@@ -151,8 +152,8 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
             for request_id in self.ids:
                 with contextlib.suppress(NotFoundError):
                     state = (await client.send(api.get_photo_request(request_id)))["data"]
-                    # Not one in a status that we do not know: somebody may be at it.
-                    if photo_request_phase(state, now=clock.now()) == "open":
+                    # Not one of which we are not told how it is doing: photos may be there.
+                    if is_surely_open(state, request_id, now=clock.now()):
                         await client.send(api.delete_photo_request(request_id))
                         log.info("Photo request %s is deleted, for its task was killed.", request_id)
         finally:

@@ -128,6 +128,34 @@ def test_a_request_is_not_taken_for_missing_where_nothing_is_there(sandbox, run_
     assert len(sandbox.control("GET", "/photo-requests")) == 1
 
 
+def test_a_request_is_not_taken_for_missing_where_the_list_says_nothing(sandbox, run_task):
+    sandbox.fault("visiono", "empty", status=204, method="GET", path="^/photo-requests$")
+    operator = VisionoDeletePhotoRequestOperator(task_id="d", request_id="req_nobody", ignore_missing=True)
+    with pytest.raises(NotFoundError, match="The list cannot be read either"):
+        run_task(operator).run()
+
+
+def test_a_request_that_is_there_is_not_taken_for_missing(sandbox, run_task):
+    """A 404 to the deletion, which a proxy can send, too."""
+    request_id = VisionoHook().create_photo_request("x")["id"]
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    task = run_task(
+        VisionoDeletePhotoRequestOperator(task_id="d", request_id=request_id, ignore_missing=True)
+    )
+    with pytest.raises(NotFoundError, match="there all the same"):
+        task.run()
+    assert run_task(task.operator, task).run() == {"id": request_id, "deleted": True}
+    assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 2
+
+
+def test_a_request_that_can_be_read_as_cancelled_counts_as_missing(sandbox, run_task):
+    request_id = VisionoHook().create_photo_request("x")["id"]
+    sandbox.act(request_id, "cancel")
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    operator = VisionoDeletePhotoRequestOperator(task_id="d", request_id=request_id, ignore_missing=True)
+    assert run_task(operator).run() == {"id": request_id, "deleted": False}
+
+
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(("wanted", "suffix"), [("pdf", ".pdf"), ("PNG", ".png"), ("csv", ".csv")])
 def test_an_export_is_waited_for_and_stored(sandbox, run_task, tmp_path: Path, deferrable, wanted, suffix):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -125,10 +126,30 @@ def test_a_trigger_that_is_cancelled_while_it_takes_back_does_so_all_the_same(sa
     assert sandbox.count("visiono", DELETE) == 1
 
 
-def test_a_request_in_a_status_that_we_do_not_know_stays(sandbox, airflow_says):
+NO_WORD_OF_IT = [
+    {"data": {"id": "{id}", "status": "in_review"}},
+    {"data": {"id": "{id}", "status": None}},
+    {"data": {"id": "{id}"}},
+    {"data": {"id": "req_other", "status": "pending"}},
+    {"data": {}},
+    {"data": None},
+    {"ok": True},
+]
+
+
+def answers(sandbox: Any, request_id: str, body: dict[str, Any]) -> None:
+    """Have the service answer so when it is asked for a request."""
+    told = json.loads(json.dumps(body).replace("{id}", request_id))
+    sandbox.fault(
+        "visiono", "body", method="GET", path=f"/photo-requests/{request_id}$", status=200, body=told
+    )
+
+
+@pytest.mark.parametrize("body", NO_WORD_OF_IT, ids=str)
+def test_a_request_of_which_the_service_does_not_say_that_it_is_open_stays(sandbox, airflow_says, body):
     (request_id,) = ask(1)
-    state = {"data": {"id": request_id, "status": "in_review"}}
-    sandbox.fault("visiono", "body", method="GET", path=f"/photo-requests/{request_id}$", body=state)
+    sandbox.act(request_id, "submit")
+    answers(sandbox, request_id, body)
     airflow_says({"r": {"t": "failed"}})
     kill([request_id])
     assert sandbox.count("visiono", DELETE) == 0
@@ -221,15 +242,13 @@ def test_a_task_that_only_asked_and_is_done_takes_nothing_back(sandbox, run_task
     assert sandbox.count("visiono", DELETE) == 0
 
 
-def test_a_killed_task_leaves_a_request_in_a_status_that_it_does_not_know(sandbox, run_task, monkeypatch):
+@pytest.mark.parametrize("body", NO_WORD_OF_IT, ids=str)
+def test_a_killed_task_leaves_a_request_that_the_service_does_not_call_open(sandbox, run_task, body):
     task = run_task(create(cancel_on_kill=True, deferrable=True))
-    defer(task)
-    real = VisionoHook.get_photo_request
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            VisionoHook, "get_photo_request", lambda self, i: {**real(self, i), "status": "in_review"}
-        )
-        task.operator.on_kill()
+    request_id = defer(task)
+    sandbox.act(request_id, "submit")
+    answers(sandbox, request_id, body)
+    task.operator.on_kill()
     assert sandbox.count("visiono", DELETE) == 0
 
 
@@ -267,6 +286,17 @@ def test_a_killed_task_that_goes_on_for_a_while_is_asked_for_anew_by_its_retry(
         with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
             again.run()
     assert made(sandbox) == [first, second]
+
+
+@pytest.mark.parametrize("on_existing", ["reuse", "replace", "fail"])
+def test_a_task_that_was_cleared_while_it_ran_asks_anew(sandbox, run_task, on_existing):
+    """Airflow kills it first, so its request is deleted; nothing is left for on_existing to be about."""
+    task = run_task(create(cancel_on_kill=True, deferrable=True))
+    request_id = defer(task)
+    task.operator.on_kill()
+    how = {"cancel_on_kill": True, "deferrable": True, "on_existing": on_existing}
+    assert defer(run_task(create(**how), task, cleared=True)) != request_id
+    assert sandbox.count("visiono", DELETE) == 1
 
 
 def test_a_killed_task_is_asked_for_anew_where_deleting_means_cancelling(sandbox, run_task):

@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
+    NotFoundError,
     UnexpectedReplyError,
     VisioProviderError,
 )
@@ -182,6 +183,30 @@ def test_a_cleared_task_can_replace_its_link_or_fail(sandbox, run_task):
     assert [listed["id"] for listed in made()] == [other["id"]] != [link["id"]]
 
 
+def test_a_link_that_is_there_all_the_same_is_not_replaced(sandbox, run_task):
+    """A 404 to its deletion, which a proxy can send, too."""
+    task = run_task(make())
+    link = task.run()
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    with pytest.raises(NotFoundError, match="there all the same"):
+        run_task(make(on_existing="replace"), task, cleared=True).run()
+    assert [listed["id"] for listed in made()] == [link["id"]]
+
+
+def test_a_link_that_somebody_else_was_quicker_to_delete_is_replaced(sandbox, run_task, monkeypatch):
+    task = run_task(make())
+    link = task.run()
+    real = VisionoHook.delete_permanent_link
+
+    def twice(self: Any, found: str) -> None:
+        real(self, found)
+        real(self, found)
+
+    monkeypatch.setattr(VisionoHook, "delete_permanent_link", twice)
+    other = run_task(make(on_existing="replace"), task, cleared=True).run()
+    assert [listed["id"] for listed in made()] == [other["id"]] != [link["id"]]
+
+
 @needs_store
 def test_a_mapped_task_whose_list_has_changed_changes_nobody_else_s_link(sandbox, run_task):
     task = run_task(make(instructions="Van of Ann"))
@@ -225,6 +250,27 @@ def test_a_later_try_finds_a_link_that_went_without_a_tag(sandbox, run_task, no_
     dies(task, monkeypatch)
     link = run_task(make(custom_slug="van-7"), task).run()
     assert [listed["id"] for listed in made()] == [link["id"]]
+
+
+@needs_store
+def test_a_call_without_a_tag_that_was_on_its_way_after_a_slow_refusal_is_waited_for(
+    sandbox, run_task, monkeypatch, clock, later
+):
+    real, late = VisionoHook.create_permanent_link, list[str]()
+
+    def die(self: Any, instructions: str, **fields: Any) -> None:
+        if "tags" in fields:
+            clock.sleep(170)
+            raise InvalidRequestError.of("tags", "The tags field is prohibited")
+        later(30, lambda: late.append(real(self, instructions, **fields)["id"]))
+        raise KeyboardInterrupt
+
+    task = run_task(make(custom_slug="van-7"))
+    with monkeypatch.context() as patch:
+        patch.setattr(VisionoHook, "create_permanent_link", die)
+        with pytest.raises(KeyboardInterrupt):
+            task.run()
+    assert [run_task(make(custom_slug="van-7"), task).run()["id"]] == late
 
 
 def test_of_a_link_without_a_tag_and_a_slug_no_second_one_is_made(

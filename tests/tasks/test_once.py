@@ -16,6 +16,7 @@ from airflow_provider_visio.exceptions import (
     NotFoundError,
     PhotoRequestFailedError,
     ServiceError,
+    TransferError,
     UnexpectedReplyError,
     VisioProviderError,
     WaitTimeoutError,
@@ -196,6 +197,37 @@ def test_a_task_that_got_its_photos_asks_anew_when_it_is_cleared(sandbox, run_ta
     assert made(sandbox) == [earlier, later]
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(
+    ("end", "cancel_on_kill", "anew"),
+    [
+        ("delete", False, True),
+        ("delete", True, True),
+        ("cancel", True, True),
+        ("cancel", False, False),
+        ("expire", True, False),
+    ],
+)
+def test_without_a_store_a_task_says_whether_its_retry_asks_anew(
+    sandbox, run_task, later, end, cancel_on_kill, anew, deferrable
+):
+    how = {"cancel_on_kill": cancel_on_kill, "deferrable": deferrable}
+    task = run_task(ask(**how), store=None)
+    later(90, lambda: sandbox.act(made(sandbox)[0], end))
+    says = "a retry asks anew" if anew else "retry does not ask again"
+    with pytest.raises(PhotoRequestFailedError, match=says) as ended:
+        task.run()
+    (request_id,) = made(sandbox)
+    assert request_id in str(ended.value)
+    assert ("does not ask again" in str(ended.value)) != anew
+    again = run_task(ask(**how, wait_for_photos=False), task)
+    if anew:
+        assert again.run()["id"] != request_id
+    else:
+        with pytest.raises(PhotoRequestFailedError, match=says):
+            again.run()
+
+
 @pytest.mark.parametrize("wait", [True, False], ids=["waits", "only asks"])
 def test_a_success_that_airflow_never_heard_of_is_no_reason_to_ask_again(sandbox, first, run_task, wait):
     sandbox.person("submit", open_after=1, photo_every=1)
@@ -268,6 +300,26 @@ def test_what_somebody_else_deleted_is_not_asked_for_again_by_a_retry(sandbox, r
 
 
 @needs_store
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_what_somebody_deletes_after_its_photos_came_is_not_asked_for_again_by_a_retry(
+    sandbox, run_task, tmp_path, deferrable
+):
+    def store() -> VisionoCreatePhotoRequestOperator:
+        return ask(destination=str(tmp_path / "photos"), cancel_on_kill=True, deferrable=deferrable)
+
+    sandbox.person("submit", open_after=1, photo_every=1)
+    sandbox.fault("storage", "status", status=403)
+    task = run_task(store())
+    with pytest.raises(TransferError):
+        task.run()
+    (request_id,) = made(sandbox)
+    sandbox.act(request_id, "delete")
+    with pytest.raises(PhotoRequestFailedError, match="retry does not ask again"):
+        run_task(store(), task).run()
+    assert made(sandbox) == [request_id]
+
+
+@needs_store
 @pytest.mark.parametrize("page", [True, False], ids=["a page", "the service's own form"])
 def test_a_404_that_a_proxy_sends_for_a_while_is_not_taken_for_deleted(sandbox, run_task, page):
     task = run_task(ask())
@@ -294,6 +346,38 @@ def test_replace_deletes_what_is_open_and_asks_anew_when_the_task_is_cleared(san
     assert made(sandbox) == [request_id, replaced]
     assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 1
     assert defer(run_task(ask(on_existing="replace"), task)) == replaced
+
+
+def test_replace_asks_nobody_while_what_it_deletes_is_there(sandbox, first, run_task):
+    """A 404 to the deletion, which a proxy can send, too."""
+    task = first(ask())
+    request_id = defer(task)
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    task = run_task(ask(on_existing="replace"), task, cleared=True)
+    with pytest.raises(NotFoundError, match="there all the same"):
+        defer(task)
+    assert made(sandbox) == [request_id]
+    if task.store is not None:  # without one, the next try is a retry like any other
+        assert defer(run_task(ask(on_existing="replace"), task)) != request_id
+        assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 2
+
+
+@pytest.mark.parametrize("deleted_requests", ["gone", "cancelled"])
+def test_replace_asks_anew_where_somebody_else_was_quicker_to_delete(
+    sandbox, first, run_task, monkeypatch, deleted_requests
+):
+    sandbox.settings(deleted_requests=deleted_requests)
+    task = first(ask())
+    request_id = defer(task)
+    real = VisionoHook.delete_photo_request
+
+    def twice(self: Any, found: str) -> None:
+        real(self, found)
+        sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+        real(self, found)
+
+    monkeypatch.setattr(VisionoHook, "delete_photo_request", twice)
+    assert defer(run_task(ask(on_existing="replace"), task, cleared=True)) != request_id
 
 
 def test_fail_says_what_is_open_when_the_task_is_cleared(sandbox, first, run_task):
@@ -580,6 +664,23 @@ def test_a_deletion_whose_worker_died_is_done(sandbox, run_task, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             task.run()
     assert run_task(delete(*ids), task).run() == [{"id": i, "deleted": True} for i in ids]
+
+
+@needs_store
+def test_a_deletion_that_had_no_reply_is_not_taken_for_done_while_the_request_is_there(sandbox, run_task):
+    request_id = VisionoHook().create_photo_request("Photograph the dent")["id"]
+    sandbox.fault("visiono", "status", status=503, method="DELETE")
+    task = run_task(delete(request_id))
+    with pytest.raises(ServiceError):
+        task.run()
+    sandbox.clear_faults()
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    task = run_task(delete(request_id), task)
+    with pytest.raises(NotFoundError, match="there all the same"):
+        task.run()
+    assert run_task(delete(request_id), task).run() == [{"id": request_id, "deleted": True}]
+    with pytest.raises(NotFoundError):
+        VisionoHook().get_photo_request(request_id)
 
 
 def test_a_retry_does_not_hide_that_an_id_was_wrong(sandbox, run_task):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_visio.api import client
 from airflow_provider_visio.exceptions import UnexpectedReplyError
@@ -135,3 +139,76 @@ def test_a_request_whose_status_is_refused_is_not_asked_for_again_by_a_retry(san
     )
     assert defer(run_task(ask(), task)) == request_id
     assert made(sandbox) == [request_id]
+
+
+AHEAD = 5 * 3600.0
+
+
+def written_ahead(task: Any) -> None:
+    """Have a task's record be of a worker whose clock was hours ahead."""
+    task.store["visio_intent"]["asked_at"] += AHEAD
+    task.store["visio_intent"]["wait_from"] += AHEAD
+
+
+@needs_store
+@pytest.mark.parametrize("after", [0.0, 7200.0])
+def test_what_a_worker_asked_whose_clock_was_ahead_is_found(sandbox, lost, run_task, clock, after):
+    written_ahead(lost)
+    clock.sleep(after)
+    before = clock.now()
+    task = run_task(ask(timeout=600), lost)
+    assert [defer(task)] == made(sandbox)
+    assert clock.now() - before < 60
+    assert lost.store["visio_intent"]["wait_from"] > before, "or this says nothing of the deadline"
+    with pytest.raises(TaskDeferred) as caught:
+        run_task(ask(timeout=600), task).operator.execute(task.context)
+    assert caught.value.trigger.deadline - clock.now() <= 600
+
+
+@needs_store
+def test_what_a_worker_never_asked_whose_clock_was_ahead_is_looked_for_some_minutes(
+    sandbox, run_task, monkeypatch, clock
+):
+    task = run_task(ask())
+    dies(task, monkeypatch, Mock(side_effect=KeyboardInterrupt))
+    written_ahead(task)
+    before = clock.now()
+    defer(run_task(ask(), task))
+    assert 100 < clock.now() - before < 300
+    assert len(made(sandbox)) == 1
+
+
+@needs_store
+def test_what_a_worker_asked_whose_clock_was_ahead_is_not_taken_for_deleted(sandbox, run_task):
+    task = run_task(ask())
+    request_id = defer(task)
+    written_ahead(task)
+    sandbox.fault("visiono", "status", status=404, method="GET", path="^/photo-requests/", times=1)
+    assert defer(run_task(ask(), task)) == request_id
+
+
+def test_a_run_that_is_yet_to_be_due_says_nothing_of_when_it_asked(sandbox, run_task, clock):
+    run = SimpleNamespace(run_after=datetime.fromtimestamp(clock.now() + AHEAD, UTC))
+    task = run_task(ask(), store=None)
+    request_id = defer(task)
+    again = run_task(ask(), task)
+    again.context["dag_run"] = run
+    assert defer(again) == request_id
+    assert made(sandbox) == [request_id]
+
+
+def test_a_clock_that_is_put_back_meanwhile_holds_no_worker(sandbox, run_task, monkeypatch, clock):
+    task = run_task(ask(), store=None)
+    dies(task, monkeypatch, Mock(side_effect=KeyboardInterrupt))
+    sleep, slept = clock.sleep, list[float]()
+
+    def put_back(seconds: float) -> None:
+        sleep(seconds)
+        if not slept:
+            clock.time -= AHEAD
+        slept.append(seconds)
+
+    monkeypatch.setattr("airflow_provider_visio.clock.sleep", put_back)
+    monkeypatch.setattr("airflow_provider_visio.clock.ticks", lambda: sum(slept))
+    defer(run_task(ask(), task))
+    assert 100 < sum(slept) < 300

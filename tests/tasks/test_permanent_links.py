@@ -111,6 +111,16 @@ def test_a_name_for_links_that_the_service_does_not_have_is_no_link_that_is_miss
     assert [listed["id"] for listed in VisionoHook().list_permanent_links()] == [link["id"]]
 
 
+def test_a_link_that_is_there_is_not_taken_for_missing(sandbox, run_task):
+    """A 404 to the deletion, which a proxy can send, too."""
+    link = VisionoHook().create_permanent_link("The van")
+    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
+    delete = VisionoDeletePermanentLinkOperator(task_id="d", link_id=link["id"], ignore_missing=True)
+    with pytest.raises(NotFoundError, match="there all the same"):
+        run_task(delete).run()
+    assert run_task(delete).run() == {"id": link["id"], "deleted": True}
+
+
 def test_a_service_whose_list_is_not_there_either_is_not_believed(run_task, serve, connection):
     """One that says no more than that it is not found."""
     server = serve(Answer(404, {"error": {"message": "Not found"}}))

@@ -170,6 +170,33 @@ def test_a_try_that_died_before_it_knew_the_id_is_found_by_its_name(
     assert claims(make) == [made]
 
 
+@needs_store
+@MAKES
+def test_a_call_that_was_on_its_way_after_a_slow_list_is_waited_for(
+    sandbox, run_task, monkeypatch, clock, later, make
+):
+    kind = "dashboard" if make is board else "data_source"
+    listed, created = getattr(VizdomHook, f"list_{kind}s"), getattr(VizdomHook, f"create_{kind}")
+
+    def slow(*args: Any, **more: Any) -> Any:
+        clock.sleep(170)  # pages that wait for their turn
+        return listed(*args, **more)
+
+    def die(*args: Any, **more: Any) -> None:
+        later(30, lambda: created(*args, **more))
+        raise KeyboardInterrupt
+
+    task = run_task(make())
+    with monkeypatch.context() as patch:
+        patch.setattr(VizdomHook, f"list_{kind}s", slow)
+        patch.setattr(VizdomHook, f"create_{kind}", die)
+        with pytest.raises(KeyboardInterrupt):
+            task.run()
+    made = run_task(make(), task).run()["id"]
+    clock.sleep(60)
+    assert claims(make) == [made]
+
+
 @MAKES
 @pytest.mark.parametrize("kind", ["drop_after", "truncate"])
 def test_a_lost_reply_costs_no_second_one(sandbox, first, make, kind):
