@@ -16,7 +16,7 @@ from airflow_provider_visio.api.call import call
 from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.api.reply import unexpected
 from airflow_provider_visio.api.site import Service, Site, base_url_from
-from airflow_provider_visio.connection_form import Form, read_extras
+from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM, Form, read_extras
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.client import AsyncClient, Client
+
+
+_OURS = {form.conn_type for form in (VISIONO_FORM, VIZDOM_FORM)}
+# Types that name no service, so a key of theirs may be for the one that asks.
+_ANYBODYS = {"", "generic", "http", "https"}
 
 
 class VisioBaseHook(BaseHook):
@@ -66,7 +71,7 @@ class VisioBaseHook(BaseHook):
 
         :raises AirflowNotFoundException: there is no such connection.
         :raises AuthenticationError: the connection has no API key.
-        :raises InvalidRequestError: the connection has a setting that cannot be used.
+        :raises InvalidRequestError: the connection has a setting that cannot be used, or is another service's.
         """
         if self._client is None:
             self._client = self._client_of(self.site())
@@ -213,8 +218,27 @@ class VisioBaseHook(BaseHook):
             "too while its API server is away; the next try then finds it.)"
         )
 
+    def _check_type(self, connection: Connection) -> None:
+        """Refuse another service's connection, for its key must not come to this one's host."""
+        kind = (connection.conn_type or "").strip().lower()
+        own = self.form.conn_type
+        if kind in {own, *_ANYBODYS} or ((connection.host or "").strip() and kind not in _OURS):
+            return
+        fault = (
+            f"its type is {kind!r}, so its key is not {self.service.name}'s and is not sent to it. Name a connection "
+            f"of the type {own!r}"
+        )
+        if kind not in _OURS:
+            fault += f", or give this one {self.service.name}'s base URL as its Host"
+        raise InvalidRequestError(
+            f"The connection {self.conn_id!r} cannot be used: {fault}.",
+            fields={"conn_type": [fault]},
+            conn_id=self.conn_id,
+        )
+
     def _site_from(self, connection: Connection, extra: Any) -> Site:
-        """Return a connection's settings; its type is not looked at, so that a generic one works as well."""
+        """Return a connection's settings; a generic one, or one with a Host, need not have the hook's own type."""
+        self._check_type(connection)
         key = (connection.password or "").strip()
         if not key:
             raise AuthenticationError(

@@ -143,7 +143,9 @@ def test_what_is_no_list_has_no_pages(serve, connection, hook, data):
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_change_may_be_answered_without_a_word(serve, connection, hook, method):
     server = serve(Answer(200))
-    assert hook(connection("mine", server.url, "key12345")).request(method, "/things/1") is None
+    assert (
+        hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")).request(method, "/things/1") is None
+    )
     assert len(server.received) == 1
 
 
@@ -151,9 +153,11 @@ def test_a_change_may_be_answered_without_a_word(serve, connection, hook, method
 def test_a_question_may_not(serve, connection, hook):
     server = serve(Answer(200))
     with pytest.raises(UnexpectedReplyError):
-        hook(connection("mine", server.url, "key12345", max_attempts=1)).request("GET", "/things/1")
+        hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345", max_attempts=1)).request(
+            "GET", "/things/1"
+        )
     with pytest.raises(UnexpectedReplyError):
-        list(hook(connection("mine", server.url, "key12345")).request_pages("POST", "/things"))
+        list(hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")).request_pages("POST", "/things"))
 
 
 def test_a_query_in_the_path_goes_with_each_page(sandbox, visiono):
