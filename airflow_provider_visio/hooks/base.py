@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _OURS = {form.conn_type for form in (VISIONO_FORM, VIZDOM_FORM)}
 # Types that name no service, so a key of theirs may be for the one that asks.
 _ANYBODYS = {"", "generic", "http", "https"}
+_METHOD = re.compile("[A-Z]+(-[A-Z]+)*")
 
 
 class VisioBaseHook(BaseHook):
@@ -136,7 +138,7 @@ class VisioBaseHook(BaseHook):
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
         :param params: query parameters; they go before those in the path, and one with a list is sent several times.
         :param body: the JSON body.
-        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL.
+        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL; or there is no such method.
         :raises VisioProviderError: the typed error that the reply means.
         """
         return self._data(_any_call(method, path, params, body))
@@ -158,7 +160,7 @@ class VisioBaseHook(BaseHook):
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
         :param params: query parameters of the first page; the others get them, too. As for :meth:`request`.
         :param limit: stop after so many items.
-        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL.
+        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL; or there is no such method.
         :raises VisioProviderError: the typed error that a reply means; as the items are taken, not before.
         :raises UnexpectedReplyError: the reply's ``data`` is not a list of objects.
         """
@@ -286,11 +288,18 @@ class VisioBaseHook(BaseHook):
 def _any_call(
     method: str, path: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None = None
 ) -> Call:
+    verb = method.strip().upper() if isinstance(method, str) else ""
+    if not _METHOD.fullmatch(verb):
+        raise InvalidRequestError.of("method", f"give an HTTP method such as 'GET', not {method!r}")
+    if not isinstance(path, str):
+        raise InvalidRequestError.of(
+            "path", f"give text such as '/photo-requests', not {type(path).__name__}"
+        )
     if fault := path_fault(path):
         raise InvalidRequestError.of("path", fault)
     given = {name: value for name, value in (params or {}).items() if value is not None}
     escaped = path.replace("{", "{{").replace("}", "}}")
-    found = call(method.upper(), "/" + escaped.lstrip("/"), params=given, body=body, evidence="assumed")
+    found = call(verb, "/" + escaped.lstrip("/"), params=given, body=body, evidence="assumed")
     return replace(found, needs_data=not found.changes)
 
 

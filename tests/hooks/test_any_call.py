@@ -218,6 +218,35 @@ def test_a_path_that_leads_elsewhere_is_refused(serve, connection, hook, path, w
 
 
 @BOTH
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", None, "path"),
+        ("POST", b"/x", "path"),
+        ("PO\nST", "/x", "method"),
+        ("POST\r\nX-More: 1", "/x", "method"),
+        ("PO ST", "/x", "method"),
+        ("PÖST", "/x", "method"),
+        ("", "/x", "method"),
+        (None, "/x", "method"),
+    ],
+)
+def test_what_is_no_method_or_no_path_is_refused_and_not_sent(sandbox, hook, method, path, field):
+    for asks in (hook().request, hook().request_pages):
+        with pytest.raises(InvalidRequestError, match=f"^{field}: give ") as caught:
+            asks(method, path)
+        assert list(caught.value.fields) == [field]
+        assert not caught.value.ambiguous
+    assert sandbox.calls() == []
+
+
+@BOTH
+def test_blanks_around_a_method_do_not_count(sandbox, hook):
+    assert isinstance(hook().request(" get\n", LIST[hook]), list)
+    assert sandbox.count(SERVICE[hook], f"GET {LIST[hook]}") == 1
+
+
+@BOTH
 @pytest.mark.parametrize("path", ["/x?next=https://a.example/../b", "/a..b/.c/d.", "/v1.2/x%3A%2F%2Fy"])
 def test_dots_and_addresses_that_lead_nowhere_are_sent(serve, connection, hook, path):
     server = serve(Answer(200, {"data": []}))
