@@ -37,16 +37,19 @@ def check_if_known(check: Callable[..., Any], **values: object) -> None:
         check(**known)
 
 
-def given(value: object, name: str) -> None:
+def given(value: object, name: str, advice: str = "") -> None:
     """
     Refuse an argument that is missing.
 
+    :param value: the argument.
+    :param name: its name.
+    :param advice: what to give, where the name does not say it.
     :raises InvalidRequestError: it is None, empty or blank.
     """
     if not is_literal(value):
         return
     if value is None or value in ("", [], {}, ()) or (isinstance(value, str) and not value.strip()):
-        raise InvalidRequestError.of(name, "it is empty")
+        raise InvalidRequestError.of(name, f"it is empty; {advice}" if advice else "it is empty")
 
 
 def known_ids(value: object, name: str) -> list[str]:
