@@ -52,6 +52,19 @@ def given(value: object, name: str, advice: str = "") -> None:
         raise InvalidRequestError.of(name, f"it is empty; {advice}" if advice else "it is empty")
 
 
+def still_given(value: object, name: str, *, given: bool) -> None:
+    """
+    Refuse an argument that the DAG file gives and that is None at run time: leaving it out would mean something else.
+
+    :raises InvalidRequestError: it has come to nothing.
+    """
+    # Text is what a template makes of it.
+    if given and value in (None, "None"):
+        raise InvalidRequestError.of(
+            name, "it is None, though the DAG file gives it: the task that it comes from may return nothing"
+        )
+
+
 def known_ids(value: object, name: str) -> list[str]:
     """
     Return the ids that are known while the DAG file is parsed; none where they are not.

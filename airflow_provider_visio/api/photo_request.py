@@ -85,8 +85,8 @@ def check_photo_request(
 
 
 def check_instructions(instructions: object) -> None:
-    """Refuse instructions that are empty or not text."""
-    if not isinstance(instructions, str) or not instructions.strip():
+    """Refuse instructions that are empty or not text, or that an output which is not there was put into."""
+    if not isinstance(instructions, str) or instructions.strip() in {"", "None"}:
         raise InvalidRequestError.of(
             "instructions", "give a sentence that tells the recipient what to photograph"
         )

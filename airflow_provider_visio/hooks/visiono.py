@@ -123,7 +123,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
 
         :param instructions: what the recipient reads.
         :param recipient_email: address of the recipient; paid plans only.
-        :param send_email: whether the service mails the link; paid plans only.
+        :param send_email: whether the service mails the link; paid plans only. To have it mailed give True and an
+            address: what the service does with one of them alone is not known.
         :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends.
         :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. They are sent as
             ``photo_slots`` (docs), or as ``items`` where the connection's ``dialect`` is ``plugin``.
@@ -288,8 +289,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         Return the photos that were submitted for a request, each with a signed link that lapses.
 
-        Where the request itself carries none (docs), the plugin's ``download-urls`` is asked. Do not keep the links:
-        call again for fresh ones.
+        Where the request itself carries none (that it may is assumed), the plugin's ``download-urls`` is asked. Do not
+        keep the links: call again for fresh ones.
         """
         return self._photos(self.get_photo_request(request_id), request_id)
 

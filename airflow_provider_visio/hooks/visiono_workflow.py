@@ -30,12 +30,13 @@ class VisionoWorkflowMixin(VisionoBaseHook):
         valid_for: float | timedelta | None = None,
     ) -> str:
         """
-        Return a permanent link's address, signed for one person (source: plugin).
+        Return a permanent link's address, signed for one person (source: plugin; onto which address is inferred).
 
         Whoever has it can open the link for an hour, so its signature is masked in logs and rendered fields. It still
         works in mails and messages; to keep it out of XComs, sign it in the task that sends it.
 
-        :param link_url: the link's own ``request_url``; its query is kept.
+        :param link_url: the link's own ``request_url``; its query is kept. The plugin signs
+            ``https://visiono.io/s/<slug>``: give that if the signed link does not open.
         :param unique_value: what the link asks for by its unique field, such as a licence plate.
         :param source: where the person comes from, such as the DAG's id.
         :param reference: what you know the case by; it comes back.

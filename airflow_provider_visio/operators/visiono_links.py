@@ -22,6 +22,7 @@ from airflow_provider_visio.arguments import (
     known_ids,
     known_link,
     link_id_of,
+    still_given,
 )
 from airflow_provider_visio.destination import check_destination
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
@@ -322,6 +323,7 @@ class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
         self.link_id = link_id
         self.destination = destination
         self.submission_ids = submission_ids
+        self._chooses = submission_ids is not None
         self.visiono_conn_id = visiono_conn_id
         known_link(link_id)
         if submission_ids is not None:
@@ -333,6 +335,7 @@ class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
         """Fetch, verify and store the photos."""
         from airflow_provider_visio.transfer import summary
 
+        still_given(self.submission_ids, "submission_ids", given=self._chooses)
         wanted = None if self.submission_ids is None else _submissions(self.submission_ids)
         manifest = self.hook.download_permanent_link_photos(
             link_id_of(self.link_id), self.destination, submission_ids=wanted

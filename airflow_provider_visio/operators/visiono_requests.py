@@ -17,6 +17,7 @@ from airflow_provider_visio.arguments import (
     is_many,
     known_ids,
     seconds,
+    still_given,
 )
 from airflow_provider_visio.destination import check_destination, check_reachable, folder_at
 from airflow_provider_visio.exceptions import (
@@ -66,7 +67,8 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     :param instructions: what the recipient reads. (templated)
     :param recipient_email: address of the recipient; paid plans only. Kept out of logs and rendered fields. (templated)
-    :param send_email: whether the service mails the link; paid plans only.
+    :param send_email: whether the service mails the link; paid plans only. To have it mailed give True and an address:
+        what the service does with one of them alone is not known.
     :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends. (templated)
     :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. (templated)
     :param require_gps: whether photos must carry a place.
@@ -140,6 +142,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self.metadata = metadata
         self.wait_for_photos = destination is not None if wait_for_photos is None else wait_for_photos
         self.destination = destination
+        self._stores = destination is not None
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 60.0
         self.on_existing = on_existing
@@ -181,6 +184,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the request; wait for the photos and store them if asked to."""
+        still_given(self.destination, "destination", given=self._stores)
         if self.destination is not None:
             check_reachable(self.destination)
         once = self._once(context)
@@ -256,6 +260,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         hook = self.hook
 
         def ask(tag: dict[str, str]) -> Mapping[str, Any]:
+            check_photo_request(metadata=self.metadata)
             metadata = {**tag, **(self.metadata or {})}
             if any(metadata[name] != word for name, word in tag.items()):
                 raise InvalidRequestError.of(
@@ -301,6 +306,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
         self._open = None
         hook = self.hook
+        still_given(self.destination, "destination", given=self._stores)
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
             output["photos"] = summary(hook.download_photos(request_id, self.destination))
@@ -321,6 +327,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
     :param destination: an object store's URL or an absolute path. (templated)
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises PhotoRequestFailedError: a request has no photos (yet).
     :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
     """
 

@@ -14,6 +14,7 @@ from airflow_provider_visio.arguments import (
     known_id,
     known_ids,
     seconds,
+    still_given,
 )
 from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
@@ -106,6 +107,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         self.export_format = export_format
         self.wait_for_completion = wait_for_completion
         self.destination = destination
+        self._stores = destination is not None
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 2.0
         self.on_existing = on_existing
@@ -128,6 +130,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Start the export; wait for its file and store it if asked to."""
+        still_given(self.destination, "destination", given=self._stores)
         if self.destination is not None:
             check_reachable(self.destination)
         remember_link(context, self.hook.dashboard_url(self._dashboard))
@@ -189,6 +192,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
         from airflow_provider_visio.transfer import summary
 
+        still_given(self.destination, "destination", given=self._stores)
         hook = self.hook
         output = _output(hook.get_export(export_id))
         if self.destination is not None:

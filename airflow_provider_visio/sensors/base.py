@@ -78,12 +78,8 @@ class VisioSensor(BaseSensorOperator):
         with self._softly():
             deadline = earliest_deadline(since, self.timeout, self.execution_timeout)
             ids, wait = self._ids(), self._wait
-            try:
-                verdict = wait.look(ids, deadline)
-            except RateLimitedError as error:
-                self.log.warning("%s The poll in the triggerer looks when there is room.", error)
-                wait.defer(self, ids, deadline)
-                raise
+            # A first look that fails is borne like any later one: the poll in the triggerer looks again.
+            verdict = wait.look_patiently(ids, deadline)
             self._remember(context, wait.states)
             if verdict.outcome == "wait":
                 wait.defer(self, ids, deadline)

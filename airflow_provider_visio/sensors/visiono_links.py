@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import is_literal, known_link, link_id_of, moment_of
+from airflow_provider_visio.arguments import is_literal, known_link, link_id_of, moment_of, still_given
 from airflow_provider_visio.began import began
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.sensors.base import VisioSensor
@@ -68,6 +68,7 @@ class VisionoPermanentLinkSensor(VisioSensor):
         self.min_submissions = min_submissions
         self.since = since
         self.unique_value = unique_value
+        self._chooses = unique_value is not None
         self.visiono_conn_id = visiono_conn_id
         known_link(link_id)
         if is_literal(since):
@@ -89,6 +90,7 @@ class VisionoPermanentLinkSensor(VisioSensor):
     def _make_wait(self) -> LinkWait:
         from airflow_provider_visio.link_wait import LinkWait
 
+        still_given(self.unique_value, "unique_value", given=self._chooses)
         given = moment_of(None if self.since == "" else self.since, "since")
         return LinkWait(
             self.visiono_conn_id,

@@ -50,11 +50,12 @@ def a_submitted_request(stage: Stage) -> Iterator[None]:
 
 
 @scene
-def a_permanent_link(stage: Stage) -> Iterator[None]:
-    stage.given["link_id"] = VisionoHook().create_permanent_link("Please photograph the meter.")["id"]
-    stage.conf["link_id"] = stage.given["link_id"]
+def a_link_to_close(stage: Stage) -> Iterator[None]:
+    hook = VisionoHook()
+    stage.conf["link_id"] = hook.create_permanent_link("Please photograph the meter.")["id"]
     yield
-    assert {run.state for run in stage.runs.values()} <= {"success"}
+    assert set(stage.states().values()) == {"success"}
+    assert not hook.get_permanent_link(stage.conf["link_id"])["is_active"]
 
 
 @scene
@@ -145,18 +146,48 @@ def answers_at_once(stage: Stage) -> Iterator[None]:
     assert len(stage.stored(".jpg")) == 1
 
 
-@scene
-def a_table_of_customers(stage: Stage) -> Iterator[None]:
+def customers(stage: Stage, *rows: tuple[str, str, str | None]) -> None:
+    """Have a database with these customers, all of whom answer within two hours."""
     stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
     file = stage.folder / "customers.db"
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("CREATE TABLE customers (id, name, photo)")
-        rows = [("K-1", "Ada", None), ("K-2", "Bea", "there"), ("K-3", "Cem", None)]
         database.executemany("INSERT INTO customers VALUES (?, ?, ?)", rows)
     stage.conf["database"] = str(file)
+
+
+@scene
+def a_table_of_customers(stage: Stage) -> Iterator[None]:
+    customers(stage, ("K-1", "Ada", None), ("K-2", "Bea", "there"), ("K-3", "Cem", None))
     yield
     assert set(stage.states().values()) == {"success"}
     assert {request["metadata"]["customer"] for request in stage.asked()} == {"K-1", "K-3"}
+    assert len(stage.stored(".jpg")) == 2
+
+
+@scene
+def nobody_in_the_table(stage: Stage) -> Iterator[None]:
+    customers(stage, ("K-2", "Bea", "there"))
+    yield
+    assert stage.states()["photos"] == "skipped"
+    assert set(stage.states().values()) == {"success", "skipped"}
+
+
+@scene
+def one_is_refused(stage: Stage) -> Iterator[None]:
+    """One of those whom a mapped task asks."""
+    stage.sandbox.person("submit", open_after=HOUR, photo_every=60)
+    body = {"error": {"code": "validation_error", "message": "The given data was invalid."}}
+    stage.sandbox.fault("visiono", "status", status=422, body=body, method="POST", times=1, skip=1)
+    yield
+    (refused,) = {name for name, state in stage.states().items() if state != "success"}
+    assert refused.startswith("ask[")
+
+
+@scene
+def one_row_is_refused(stage: Stage) -> Iterator[None]:
+    customers(stage, ("K-1", "Ada", None), ("K-2", "Bea", None), ("K-3", "Cem", None))
+    yield from one_is_refused(stage)
     assert len(stage.stored(".jpg")) == 2
 
 

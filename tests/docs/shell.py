@@ -86,7 +86,8 @@ def _pip(words: list[str], stage: Stage) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert words[0] == "install"
     for word in words[1:]:
-        wanted = Requirement(word)
+        # A dot is this clone.
+        wanted = Requirement(project["name"] + word[1:] if word.startswith(".") else word)
         if wanted.name == project["name"]:
             assert wanted.extras <= set(project["optional-dependencies"])
 

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = [block for page in pages(ROOT) for block in page.blocks()]
 
 # The README is shown on the package's page, too, and has no comments: how its blocks run, by heading.
-README = {"sensors-and-their-modes": {"in": "after_ask"}}
+README = {"sensors-and-their-modes": {"in": "after_ask", "scene": "everybody_answers,one_is_refused"}}
 
 # A drawing is not code.
 DRAWINGS = {"mermaid"}

@@ -342,7 +342,9 @@ def _connections(markers: Markers, hostile: Hostile, sandbox: Sandbox) -> dict[s
         f"visiono_{scene}": {**visiono, "host": f"{hostile.api.url}/{scene}"} for scene in VISIONO_SCENES
     }
     found |= {f"vizdom_{scene}": {**vizdom, "host": f"{hostile.api.url}/{scene}"} for scene in VIZDOM_SCENES}
-    found["visiono_default"] = {**visiono, "host": sandbox.info["visiono_url"]}
+    # Two of the sandbox's faults come in a row, and one call may meet both.
+    patient = {**extra, "max_attempts": 3}
+    found["visiono_default"] = {**visiono, "host": sandbox.info["visiono_url"], "extra": patient}
     found["vizdom_default"] = {**vizdom, "host": sandbox.info["vizdom_url"]}
     found["warehouse"] = {
         "conn_type": "generic",

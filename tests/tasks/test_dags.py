@@ -115,6 +115,19 @@ def test_a_campaign_that_nobody_answers_ends_well(sandbox, run_dag, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_campaign_goes_on_without_somebody_whom_the_service_refuses(sandbox, run_dag, tmp_path, capfd):
+    sandbox.person("submit", open_after=5, photo_every=5)
+    refused = {"error": {"code": "validation_error", "message": "The given data was invalid."}}
+    sandbox.fault("visiono", "status", status=422, body=refused, method="POST", times=1, skip=2)
+    run = run_dag(example("visiono_campaign"), destination=f"file://{tmp_path}", recipients=5)
+    (refused,) = [ti for ti in run.get_task_instances() if ti.state != "success"]
+    assert refused.task_id == "ask"
+    assert len(list(tmp_path.rglob("*.jpg"))) == 4
+    told = capfd.readouterr().out
+    assert "4 of 5 have answered." in told
+    assert f"K-{refused.map_index + 1:04} could not be asked." in told
+
+
 @pytest.fixture
 def mailbox() -> Iterator[tuple[int, list[bytes]]]:
     """A mail server that keeps what it is given."""

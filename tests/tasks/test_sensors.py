@@ -353,6 +353,17 @@ def test_a_timeout_names_an_unknown_status_and_what_arrived(sandbox, request_id,
     assert error.value.waiting == [request_id]
 
 
+@pytest.mark.parametrize("mode", [{"mode": "poke"}, {"deferrable": True}], ids=["poke", "deferred"])
+@pytest.mark.parametrize(
+    "fault", [{"kind": "status", "status": 503}, {"kind": "html"}, {"kind": "drop_before"}]
+)
+def test_an_outage_in_which_a_wait_begins_is_borne(sandbox, request_id, between, mode, fault):
+    sandbox.act(request_id, "submit")
+    sandbox.fault("visiono", **fault, times=5)  # the attempts of one look
+
+    assert between(photos(request_id, **mode), lambda: None)["arrived"] == [request_id]
+
+
 def test_a_poke_bears_an_outage_that_a_deferred_wait_bears(sandbox, request_id, between):
     def outage() -> None:
         sandbox.fault("visiono", "status", status=503, times=12)  # more than the attempts of one look
