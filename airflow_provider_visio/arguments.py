@@ -37,16 +37,19 @@ def check_if_known(check: Callable[..., Any], **values: object) -> None:
         check(**known)
 
 
-def given(value: object, name: str) -> None:
+def given(value: object, name: str, advice: str = "") -> None:
     """
     Refuse an argument that is missing.
 
+    :param value: the argument.
+    :param name: its name.
+    :param advice: what to give, where the name does not say it.
     :raises InvalidRequestError: it is None, empty or blank.
     """
     if not is_literal(value):
         return
     if value is None or value in ("", [], {}, ()) or (isinstance(value, str) and not value.strip()):
-        raise InvalidRequestError.of(name, "it is empty")
+        raise InvalidRequestError.of(name, f"it is empty; {advice}" if advice else "it is empty")
 
 
 def still_given(value: object, name: str, *, given: bool) -> None:
@@ -85,7 +88,7 @@ def ids_of(value: object, name: str) -> list[str]:
     Return the ids in what a user passes on: an id, the output of the task that made it, or a list of either.
 
     A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived, a batch's
-    (``{"ids": [...]}``) for those that were made.
+    (``{"ids": [...]}``) for those that were made; in a list, one may have made none.
 
     :param value: the id or ids.
     :param name: the parameter's name, for the error.
@@ -106,15 +109,28 @@ def ids_of(value: object, name: str) -> list[str]:
         except TypeError:
             entries = []
         for entry in entries:
-            found.extend(ids_of(entry, name))
+            found.extend([] if holds_none(entry) else ids_of(entry, name))
     if isinstance(value, Mapping) and value.get("arrived") == []:
         raise InvalidRequestError.of(name, "nothing has arrived, so there is nothing to take")
+    if value and holds_none(value):
+        raise InvalidRequestError.of(
+            name, "no request was made, so there is none to take; the batch's output says why, in `failed`"
+        )
     if not found or not all(found):
         raise InvalidRequestError.of(
             name,
             f"{_shown(value)} holds no id; give an id, the output of the task that made it, or a list of these",
         )
     return list(dict.fromkeys(found))
+
+
+def holds_none(value: object) -> bool:
+    """Return whether what a user passes on is the output of a batch that made nothing, or a list of nothing else."""
+    if isinstance(value, Mapping):
+        return "id" not in value and not value.get("arrived") and value.get("ids") == []
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return all(holds_none(entry) for entry in value)
+    return False
 
 
 def id_of(value: object, name: str) -> str:

@@ -24,6 +24,8 @@ def destination_problem(destination: object) -> str | None:
         return "it is empty; give a URL such as 's3://bucket/photos' or 'file:///data/photos'"
     if any(ord(char) < 32 for char in text):
         return "it has control characters"
+    if text[0].isspace():
+        return "it begins with a blank; leave that out"
     if match := _URL.fullmatch(text):
         if not match[2].strip("/"):
             return f"it names no bucket or folder; give one, such as '{match[1]}://bucket/photos'"

@@ -137,6 +137,7 @@ def verify_return(
     Return what came back from a signed link, once its signature is found to be the service's.
 
     The signature does not cover the source, and does not say whether it was seen before: take a ``submission_id`` once.
+    A ``+`` that was not escaped on its way, as in a run's id, is read as what was signed.
 
     :param returned: the whole address, its query, or its parameters by name.
     :param secret: the link's workflow secret.
@@ -149,18 +150,11 @@ def verify_return(
     :raises SignatureError: the signature does not fit, or is too old; nothing of it may be believed.
     """
     called = _called(names)
-    found = _once(returned, called)
-    texts = {meaning: _value(found[name], name) for meaning, name in called.items() if meaning != "signature"}
-    for meaning in ("photo_count", "timestamp"):
-        if not _NUMBER.fullmatch(texts[meaning]):
-            raise InvalidRequestError.of(called[meaning], "it must be a whole number")
-    signature = _value(found[called["signature"]], called["signature"])
-    expected = _sign(secret, [texts[meaning] for meaning in _SIGNED])
-    if not hmac.compare_digest(expected.encode(), signature.encode()):
-        raise SignatureError(
-            "The signature does not fit the values: somebody has changed them, or the workflow secret is another than "
-            "the link's. Do not believe them."
-        )
+    try:
+        # As a template leaves it that does not escape what it fills in; the signature says which reading is right.
+        texts = _signed_texts(_once(returned, called, keep_plus=True), called, secret)
+    except (InvalidRequestError, SignatureError):
+        texts = _signed_texts(_once(returned, called), called, secret)
     age = now - int(texts["timestamp"])
     if age > _seconds(valid_for):
         raise SignatureError(
@@ -175,6 +169,27 @@ def verify_return(
         "photo_count": int(texts["photo_count"]),
         "signed_at": datetime.fromtimestamp(int(texts["timestamp"]), UTC).isoformat(),
     }
+
+
+def _signed_texts(found: Mapping[str, object], called: Mapping[str, str], secret: str) -> dict[str, str]:
+    """
+    Return what the signature covers, by meaning.
+
+    :raises InvalidRequestError: a value cannot be.
+    :raises SignatureError: the signature does not fit.
+    """
+    texts = {meaning: _value(found[name], name) for meaning, name in called.items() if meaning != "signature"}
+    for meaning in ("photo_count", "timestamp"):
+        if not _NUMBER.fullmatch(texts[meaning]):
+            raise InvalidRequestError.of(called[meaning], "it must be a whole number")
+    signature = _value(found[called["signature"]], called["signature"])
+    expected = _sign(secret, [texts[meaning] for meaning in _SIGNED])
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise SignatureError(
+            "The signature does not fit the values: somebody has changed them, or the workflow secret is another than "
+            "the link's. Do not believe them."
+        )
+    return texts
 
 
 def signature_in(url: str) -> str:
@@ -228,12 +243,26 @@ def _called(names: Mapping[str, str] | None) -> dict[str, str]:
     return called
 
 
-def _once(returned: str | Mapping[str, object], called: Mapping[str, str]) -> dict[str, object]:
-    """Return the parameters, each of which must be there once."""
+def _once(
+    returned: str | Mapping[str, object], called: Mapping[str, str], *, keep_plus: bool = False
+) -> dict[str, object]:
+    """
+    Return the parameters, each of which must be there once.
+
+    :param returned: what came back.
+    :param called: how the parameters are called.
+    :param keep_plus: whether a ``+`` is one, rather than a blank; of parameters by name, a blank is a ``+`` then.
+    """
     if isinstance(returned, str):
-        pairs: list[tuple[str, object]] = list(parse_qsl(_query(returned), keep_blank_values=True))
+        query = _query(returned)
+        query = query.replace("+", "%2B") if keep_plus else query
+        pairs: list[tuple[str, object]] = list(parse_qsl(query, keep_blank_values=True))
     elif isinstance(returned, Mapping):
         pairs = [(name, value) for name, values in returned.items() for value in _each(values)]
+        if keep_plus:
+            pairs = [
+                (name, value.replace(" ", "+") if isinstance(value, str) else value) for name, value in pairs
+            ]
     else:
         raise InvalidRequestError.of(
             "returned", "give the address, its query, or a mapping of its parameters"

@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_visio.arguments import (
     check_if_known,
     given,
+    holds_none,
     id_of,
     ids_of,
     is_literal,
@@ -46,6 +47,8 @@ MADE = {"id": "req_1", "status": "pending", "request_url": "https://visio.now/p/
         ([{"arrived": ["req_1"]}, {"arrived": ["req_2"]}], ["req_1", "req_2"]),
         ((i for i in ["req_1", "req_2"]), ["req_1", "req_2"]),
         ({"id": "req_1", "arrived": ["req_2"]}, ["req_1"]),
+        ([{"ids": []}, {"ids": ["req_1"]}], ["req_1"]),
+        ([[], ["req_1"]], ["req_1"]),
     ],
 )
 def test_ids_are_found_in_what_is_passed_on(value, ids):
@@ -71,6 +74,27 @@ def test_a_wait_that_went_on_with_nothing_is_refused_in_these_words(value):
     with pytest.raises(InvalidRequestError, match="nothing has arrived") as caught:
         ids_of(value, "request_id")
     assert list(caught.value.fields) == ["request_id"]
+
+
+@pytest.mark.parametrize("value", [{"ids": []}, [{"ids": []}, {"ids": []}]], ids=repr)
+def test_a_batch_that_made_nothing_is_refused_in_these_words(value):
+    with pytest.raises(InvalidRequestError, match="no request was made") as caught:
+        ids_of(value, "request_id")
+    assert list(caught.value.fields) == ["request_id"]
+
+
+@pytest.mark.parametrize("value", [[], (), {"ids": []}, [{"ids": []}], [[]]], ids=repr)
+def test_nothing_at_all_is_told_from_what_holds_no_id(value):
+    assert holds_none(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", b"", 5, {}, [None], [""], ["a"], {"arrived": []}, {"id": "a", "ids": []}, {"ids": None}],
+    ids=repr,
+)
+def test_what_is_wrong_is_not_nothing(value):
+    assert not holds_none(value)
 
 
 def test_a_long_value_is_cut_in_the_error():

@@ -812,6 +812,8 @@ def test_a_good_destination_has_no_problem(good):
         ("photos", "it is a relative path"),
         ("./photos", "it is a relative path"),
         ("C:\\photos", "it is a relative path"),
+        (" s3://bucket/photos", "it begins with a blank; leave that out"),
+        ("\u00a0/data/photos", "it begins with a blank"),
         ("s3:/bucket/photos", "as in 's3://bucket/photos'"),
         ("file:/data/photos", "the scheme needs two slashes"),
         ("file://data/photos", "'file:///data/photos'"),

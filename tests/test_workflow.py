@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import pytest
 
@@ -269,6 +269,51 @@ def test_a_value_need_not_be_escaped(before, ref):
     joined = "|".join(signed[name] for name in ("sub", "uv", "ref", "cnt", "ts"))
     signature = hmac.new(SECRET.encode(), joined.encode(), "sha256").hexdigest()
     assert verify(f"{before}{query}&sig={signature}")["reference"] == ref
+
+
+NAMES = {"unique_value": "uv", "reference": "ref"}
+RUN_ID = "manual__2024-01-17T14:00:00.5+00:00"
+
+
+def signed_back(**values):
+    """What the service sends back, with a signature over the values as they are."""
+    told = {**BACK, **values}
+    joined = "|".join(told[name] for name in ("sub", "uv", "ref", "cnt", "ts"))
+    return {**told, "sig": hmac.new(SECRET.encode(), joined.encode(), "sha256").hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("values", "escape"),
+    [
+        ({"ref": RUN_ID}, str),
+        ({"uv": "+390471", "ref": RUN_ID}, str),
+        ({"uv": "a +b", "ref": "c d+"}, lambda value: value.replace(" ", "%20")),
+        ({"uv": "a+b c", "ref": RUN_ID}, quote_plus),
+    ],
+)
+def test_a_plus_that_was_not_escaped_on_its_way_is_one(values, escape):
+    query = "&".join(f"{name}={escape(value)}" for name, value in signed_back(**values).items())
+    for returned in (query, f"https://me.example/a+b?{query}"):
+        found = verify(returned)
+        assert {name: found[meaning] for meaning, name in NAMES.items()} == {
+            "uv": BACK["uv"], "ref": BACK["ref"], **values,
+        }  # fmt: skip
+
+
+def test_a_plus_that_a_web_framework_has_made_a_blank_is_one():
+    told = signed_back(uv="+390471", ref=RUN_ID)
+    read = {name: value.replace("+", " ") for name, value in told.items()}
+    for returned in (read, {name: [value] for name, value in read.items()}, {**read, "cnt": 3, "ts": NOW}):
+        assert (verify(returned)["unique_value"], verify(returned)["reference"]) == ("+390471", RUN_ID)
+
+
+@pytest.mark.parametrize("ref", ["run+2", "run++1", "run1", "r+un 1"])
+def test_a_plus_elsewhere_is_not_believed(ref):
+    query = "&".join(f"{name}={value}" for name, value in {**BACK, "ref": ref}.items())
+    with pytest.raises(SignatureError, match="does not fit"):
+        verify(query)
+    with pytest.raises(SignatureError, match="does not fit"):
+        verify({**BACK, "ref": ref})
 
 
 @pytest.mark.parametrize("returned", ["https://[me?sub=1", "https://[::1/back?sub=1"])

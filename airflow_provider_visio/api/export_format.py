@@ -22,4 +22,8 @@ def check_format(export_format: object) -> str:
     """
     if isinstance(export_format, str) and export_format.strip().lower() in FORMATS:
         return export_format.strip().lower()
-    raise InvalidRequestError.of("export_format", f"{export_format!r} is not one of {', '.join(FORMATS)}")
+    raise InvalidRequestError.of(
+        "export_format",
+        f"{export_format!r} is not one of {', '.join(FORMATS)}; which of these your Vizdom makes is in "
+        "`contract.formats` of the connection's extras",
+    )

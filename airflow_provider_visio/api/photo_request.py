@@ -105,8 +105,9 @@ def whole_hours(value: object) -> int:
     elif isinstance(value, str) and value.strip().isdecimal():  # what a template renders to
         hours = int(value)
     else:
+        text = f"{value[:40]!r}; text must be a whole number such as '24'" if isinstance(value, str) else ""
         raise InvalidRequestError.of(
-            "expires_in_hours", f"give whole hours or a timedelta, not {type(value).__name__}"
+            "expires_in_hours", f"give whole hours or a timedelta, not {text or type(value).__name__}"
         )
     if hours < 1:
         raise InvalidRequestError.of("expires_in_hours", "give at least one hour")

@@ -95,14 +95,15 @@ def create_export(dashboard_id: str, export_format: str, contract: VizdomContrac
     :raises InvalidRequestError: the contract has no such format.
     """
     export_format = check_format(export_format)
-    if export_format not in contract.formats:
+    word = contract.formats.get(export_format)
+    if word is None:
         raise InvalidRequestError.of(
             "export_format",
             f"{export_format!r} is not one of {', '.join(contract.formats)}; "
             "if your Vizdom makes it, name it in `contract.formats` of the connection's extras",
         )
     start = call(contract.start_verb, contract.start_path, evidence="assumed", dashboard_id=dashboard_id)
-    body = {contract.format_field: export_format}
+    body = {contract.format_field: word}
     if contract.dashboard_field:
         body[contract.dashboard_field] = dashboard_id
     return replace(start, body=body)

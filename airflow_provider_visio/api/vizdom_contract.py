@@ -4,7 +4,7 @@ The calls of Vizdom that no public page documents, as one table: what each is ta
 A connection replaces any row in its extra ``contract``, by name and without code: ``{"contract": {"start_path":
 "/dashboards/{dashboard_id}/export", "done_words": ["success"]}}``. ``*_path`` is below the base URL and may have a
 query, ``*_verb`` the HTTP method, ``*_field`` the name of a JSON field, ``*_words`` what the service may say (case does
-not matter).
+not matter). ``formats`` is a list of those that it makes, in its own case, or has its own words: ``{"xlsx": "Excel"}``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from string import Formatter
 from typing import Any, Literal, NamedTuple
 
+from airflow_provider_visio.api.export_format import FORMATS
 from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.exceptions import InvalidRequestError
 
@@ -54,6 +55,11 @@ def _row(
     return field(default=value, metadata={"evidence": evidence, "why": why, **about})
 
 
+def _mapping(value: dict[str, str], evidence: Evidence, why: str) -> Any:
+    about = {"evidence": evidence, "why": why, "may_be_empty": False, "keeps_case": True}
+    return field(default_factory=value.copy, metadata=about)
+
+
 class Row(NamedTuple):
     """One row of the table: a name, its value, how surely that is known, why it was chosen, and if it may be empty."""
 
@@ -87,7 +93,10 @@ class VizdomContract:
         may_be_empty=True,
     )
     format_field: str = _row("format", "assumed", _PEERS)
-    formats: tuple[str, ...] = _row(("pdf", "png", "csv"), "assumed", "what comparable products share")
+    # What a DAG asks for, and the word that the service is sent.
+    formats: Mapping[str, str] = _mapping(
+        {"pdf": "pdf", "png": "png", "csv": "csv"}, "assumed", "what comparable products share"
+    )
     export_verb: str = _row("GET", "assumed", _PEERS)
     export_path: str = _row("/exports/{export_id}", "assumed", _PEERS)
     id_field: str = _row("id", "assumed", f"an export's id; {_STYLE}")
@@ -169,6 +178,11 @@ class VizdomContract:
         may_be_empty=True,
     )
 
+    def format_of(self, word: object) -> str:
+        """Return what a DAG calls the format for which the service has this word."""
+        text = str(word or "").strip().lower()
+        return next((ours for ours, theirs in self.formats.items() if theirs.lower() == text), text)
+
     @classmethod
     def with_changes(cls, changes: object) -> VizdomContract:
         """
@@ -201,7 +215,7 @@ def rows(contract: VizdomContract | None = None) -> list[Row]:
     return [
         Row(
             one.name,
-            getattr(contract, one.name),
+            _words_of(getattr(contract, one.name)),
             one.metadata["evidence"],
             one.metadata["why"],
             one.metadata["may_be_empty"],
@@ -210,16 +224,22 @@ def rows(contract: VizdomContract | None = None) -> list[Row]:
     ]
 
 
+def _words_of(value: Any) -> str | tuple[str, ...]:
+    return tuple(value.values()) if isinstance(value, Mapping) else value
+
+
 def _unknown(name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     meant = f"; did you mean {near[0]!r}?" if near else ";"
     return f"{name!r} is not one of its names{meant} They are {', '.join(sorted(known))}"
 
 
-def _checked(name: str, value: object, default: str | tuple[str, ...], about: Mapping[str, Any]) -> object:
+def _checked(name: str, value: object, default: object, about: Mapping[str, Any]) -> object:
+    if isinstance(default, Mapping):
+        return _formats(name, value, about)
     if isinstance(default, tuple):
         return _words(name, value, about)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not isinstance(default, str):
         raise InvalidRequestError.of("contract", f"{name} must be text")
     if name.endswith("_verb"):
         return _verb(name, value, default)
@@ -242,6 +262,24 @@ def _check_together(contract: VizdomContract) -> None:
         for one, other in itertools.combinations(names, 2):
             if getattr(contract, one) == getattr(contract, other):
                 raise InvalidRequestError.of("contract", f"{one} and {other} must not be the same")
+
+
+def _formats(name: str, value: object, about: Mapping[str, Any]) -> dict[str, str]:
+    """Return the service's word for each format that it makes."""
+    words = _words(name, list(value.values()) if isinstance(value, Mapping) else value, about)
+    found: dict[str, str] = {}
+    for ours, theirs in zip(value if isinstance(value, Mapping) else words, words, strict=True):
+        known = str(ours).strip().lower()
+        if known not in FORMATS:
+            raise InvalidRequestError.of(
+                "contract",
+                f"{name} has {ours!r}, but files that can be verified are {', '.join(FORMATS)}; where your "
+                f'Vizdom has a word of its own for one of these, give it as {{"xlsx": "Excel"}}',
+            )
+        found[known] = theirs
+    if len({word.lower() for word in found.values()}) < len(words):
+        raise InvalidRequestError.of("contract", f"{name} must not have one twice")
+    return found
 
 
 def _words(name: str, value: object, about: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +17,7 @@ from airflow_provider_visio.api.call import call
 from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.api.reply import unexpected
 from airflow_provider_visio.api.site import Service, Site, base_url_from
-from airflow_provider_visio.connection_form import Form, read_extras
+from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM, Form, read_extras
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.client import AsyncClient, Client
+
+
+_OURS = {form.conn_type for form in (VISIONO_FORM, VIZDOM_FORM)}
+# Types that name no service, so a key of theirs may be for the one that asks.
+_ANYBODYS = {"", "generic", "http", "https"}
+_METHOD = re.compile("[A-Z]+(-[A-Z]+)*")
 
 
 class VisioBaseHook(BaseHook):
@@ -66,7 +73,7 @@ class VisioBaseHook(BaseHook):
 
         :raises AirflowNotFoundException: there is no such connection.
         :raises AuthenticationError: the connection has no API key.
-        :raises InvalidRequestError: the connection has a setting that cannot be used.
+        :raises InvalidRequestError: the connection has a setting that cannot be used, or is another service's.
         """
         if self._client is None:
             self._client = self._client_of(self.site())
@@ -131,7 +138,7 @@ class VisioBaseHook(BaseHook):
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
         :param params: query parameters; they go before those in the path, and one with a list is sent several times.
         :param body: the JSON body.
-        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL.
+        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL; or there is no such method.
         :raises VisioProviderError: the typed error that the reply means.
         """
         return self._data(_any_call(method, path, params, body))
@@ -153,7 +160,7 @@ class VisioBaseHook(BaseHook):
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
         :param params: query parameters of the first page; the others get them, too. As for :meth:`request`.
         :param limit: stop after so many items.
-        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL.
+        :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL; or there is no such method.
         :raises VisioProviderError: the typed error that a reply means; as the items are taken, not before.
         :raises UnexpectedReplyError: the reply's ``data`` is not a list of objects.
         """
@@ -213,8 +220,27 @@ class VisioBaseHook(BaseHook):
             "too while its API server is away; the next try then finds it.)"
         )
 
+    def _check_type(self, connection: Connection) -> None:
+        """Refuse another service's connection, for its key must not come to this one's host."""
+        kind = (connection.conn_type or "").strip().lower()
+        own = self.form.conn_type
+        if kind in {own, *_ANYBODYS} or ((connection.host or "").strip() and kind not in _OURS):
+            return
+        fault = (
+            f"its type is {kind!r}, so its key is not {self.service.name}'s and is not sent to it. Name a connection "
+            f"of the type {own!r}"
+        )
+        if kind not in _OURS:
+            fault += f", or give this one {self.service.name}'s base URL as its Host"
+        raise InvalidRequestError(
+            f"The connection {self.conn_id!r} cannot be used: {fault}.",
+            fields={"conn_type": [fault]},
+            conn_id=self.conn_id,
+        )
+
     def _site_from(self, connection: Connection, extra: Any) -> Site:
-        """Return a connection's settings; its type is not looked at, so that a generic one works as well."""
+        """Return a connection's settings; a generic one, or one with a Host, need not have the hook's own type."""
+        self._check_type(connection)
         key = (connection.password or "").strip()
         if not key:
             raise AuthenticationError(
@@ -262,11 +288,18 @@ class VisioBaseHook(BaseHook):
 def _any_call(
     method: str, path: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None = None
 ) -> Call:
+    verb = method.strip().upper() if isinstance(method, str) else ""
+    if not _METHOD.fullmatch(verb):
+        raise InvalidRequestError.of("method", f"give an HTTP method such as 'GET', not {method!r}")
+    if not isinstance(path, str):
+        raise InvalidRequestError.of(
+            "path", f"give text such as '/photo-requests', not {type(path).__name__}"
+        )
     if fault := path_fault(path):
         raise InvalidRequestError.of("path", fault)
     given = {name: value for name, value in (params or {}).items() if value is not None}
     escaped = path.replace("{", "{{").replace("}", "}}")
-    found = call(method.upper(), "/" + escaped.lstrip("/"), params=given, body=body, evidence="assumed")
+    found = call(verb, "/" + escaped.lstrip("/"), params=given, body=body, evidence="assumed")
     return replace(found, needs_data=not found.changes)
 
 

@@ -76,7 +76,8 @@ class VizdomHook(VizdomWorkspace):
         Start an export (source: assumed).
 
         :param dashboard_id: id of the dashboard.
-        :param export_format: ``pdf``, ``png`` or ``csv``.
+        :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx``, where the contract's ``formats``
+            has them.
         :return: the export, with ``id`` and ``status``.
         :raises InvalidRequestError: there is no such format.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, the export may have been started all the same.
@@ -129,14 +130,13 @@ class VizdomHook(VizdomWorkspace):
             found = minted.pop() if minted else self.get_export(export_id)
             return {export_id: found.get("download_url") or ""}
 
-        export_format = str(export.get("format") or "").lower()
         about = {name: export.get(name) for name in ("dashboard_id", "format", "status", "created_at")}
         return store(
             [
                 RemoteFile(
                     key=export_id,
                     title=str(export.get("dashboard_id") or "dashboard"),
-                    mime_type=FORMATS.get(export_format),
+                    mime_type=FORMATS.get(contract.format_of(export.get("format"))),
                 )
             ],
             folder,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_visio.api.photo_request import check_fields, check_photo_request, named_by
 from airflow_provider_visio.arguments import check_if_known, given, is_literal
@@ -51,6 +53,9 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     another order, and longer. A list in which requests that were made are missing *and* others are new is refused, for
     a new one may be an old one that is put differently.
 
+    A list that turns out to be empty when the task runs skips the task, as mapping over an empty list does. Where an
+    earlier try was given a longer one, and has asked somebody, it fails the task.
+
     The time that passes between two tries makes no difference, so keep what changes with it out of the requests. What
     cannot be excluded is in docs/reliability.md, as for single requests. Addresses are kept out of rendered fields.
 
@@ -60,8 +65,9 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     :param batch: whether to send ten at a time; None for what the connection's ``dialect`` says: the plugin knows that
         call, the reference does not. A service that turns out not to have it gets them one by one.
     :param on_item_error: what a refused request means, once all others are made: ``"fail"`` fails the task and lists
-        them; ``"report"`` lists them in ``failed`` and succeeds, even with none made. What is refused whatever is asked
-        for (the quota is used up, the key may not) fails the task at once in either case.
+        them; ``"report"`` lists them in ``failed`` and succeeds, even with none made, which a wait with
+        ``on_deadline="proceed"`` takes as it does that nothing arrives. What is refused whatever is asked for (the
+        quota is used up, the key may not) fails the task at once in either case.
     :param on_existing: what becomes, when the task is cleared, of the requests that it made and that are still open:
         ``"reuse"`` keeps them, ``"replace"`` deletes them and asks anew, ``"fail"`` fails. Those that have ended are
         asked for anew. A retry asks nobody again.
@@ -132,6 +138,8 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
             context, items, maker, self.hook, self._done, batch=self.batch, on_existing=self.on_existing
         )
         made, refused = run.make()
+        if not items:
+            raise self._nobody(made)
         failed = [{"index": item.index, "reason": refused[item.key]} for item in items if item.key in refused]
         if failed:
             told = self._told(failed, len(items), run.advice)
@@ -148,21 +156,31 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     def _listed(self) -> list[Mapping[str, Any]]:
         requests = self.requests.value if isinstance(self.requests, _Rendered) else self.requests
-        if isinstance(requests, str | bytes | Mapping):
+        if isinstance(requests, str | bytes | Mapping) or not isinstance(requests, Iterable):
             raise InvalidRequestError.of(
                 "requests",
                 f"give a list of dicts, not {type(requests).__name__}; a template gives text, unless the DAG has "
                 "render_template_as_native_obj=True",
             )
-        listed = list(requests or ())
-        if not listed:
-            raise InvalidRequestError.of("requests", "it is empty")
+        listed = list(requests)
         for index, request in enumerate(listed):
             if not isinstance(request, Mapping):
                 raise InvalidRequestError.of(
                     f"requests.{index}", f"give a dict, not {type(request).__name__}"
                 )
         return listed
+
+    @staticmethod
+    def _nobody(made: Mapping[str, tuple[str, str | None]]) -> Exception:
+        """Return how a task ends that is given an empty list: as a mapped one does, unless it has asked somebody."""
+        if not made:
+            return AirflowSkipException("The list of requests is empty, so there is nobody to ask.")
+        return InvalidRequestError.of(
+            "requests",
+            f"it is empty, but {len(made)} photo request(s) that an earlier try made stand, such as "
+            f"{next(iter(made.values()))[0]}. Give the task the list that it had, or clear it with "
+            "on_existing='replace' to delete them",
+        )
 
     def _told(self, failed: list[dict[str, Any]], count: int, advice: str) -> str:
         named = " ".join(f"[{one['index']}] {one['reason']}." for one in failed[:MOST_NAMED]).replace(

@@ -67,7 +67,8 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     gives them, and ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest`` where it was stored.
 
     :param dashboard_id: id of the dashboard, or the output of the task that made it. (templated)
-    :param export_format: ``pdf``, ``png`` or ``csv``. (templated)
+    :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx``, where ``formats`` in the connection's
+        ``contract`` has them. (templated)
     :param wait_for_completion: wait until the file is ready.
     :param destination: where to store the file: an object store's URL or an absolute path. (templated)
     :param timeout: seconds or timedelta to wait for the file at most, from when it was asked for; None for no limit.

@@ -73,7 +73,7 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
         given(name, "name")
         given(source_type, "source_type")
         if source_conn_id is None:
-            given(settings, "settings")
+            given(settings, "settings", "give it, or the id of an Airflow connection as source_conn_id")
 
     @property
     def settings(self) -> Mapping[str, Any] | None:

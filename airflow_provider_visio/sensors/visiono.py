@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import known_ids
+from airflow_provider_visio.arguments import holds_none, known_ids
 from airflow_provider_visio.links import VisionoRequestLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
 from airflow_provider_visio.sensors.visiono_links import VisionoPermanentLinkSensor
@@ -33,7 +33,7 @@ class VisionoPhotoRequestSensor(VisioSensor):
     :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
     :param min_submitted: of a list, how many must be submitted: a whole number, or a share such as 0.8; None for all.
     :param on_deadline: ``"fail"``, or ``"proceed"`` to succeed at the deadline, or as soon as nothing more can come,
-        with what has been submitted by then, be it nothing.
+        with what has been submitted by then, be it nothing; also at once, where a batch has made no request.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :param poke_interval: seconds or timedelta between two looks.
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
@@ -67,6 +67,10 @@ class VisionoPhotoRequestSensor(VisioSensor):
         self.visiono_conn_id = visiono_conn_id
         known = known_ids(request_id, "request_id")
         Goal.of(min_submitted, on_deadline, len(known) if known else None)
+
+    def _ids(self) -> list[str]:
+        # A batch whose requests were all refused: nothing more can come, which is what it proceeds at.
+        return [] if self.on_deadline == "proceed" and holds_none(self.request_id) else super()._ids()
 
     def _make_wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait

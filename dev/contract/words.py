@@ -56,7 +56,10 @@ Each line is a name of the connection's extra `contract`. Give only what differs
 ```
 
 `*_path` is below the base URL and may have a query, `*_verb` the HTTP method, `*_field` the name of a JSON field,
-`*_words` what the service may say there. Where the table says "may be empty", an empty one (`""`, or `[]` for words)
+`*_words` what the service may say there. `formats` is a list of those that the service makes, as it writes them, or an
+object with its own words for them, such as `{"pdf": "PDF", "xlsx": "Excel"}`: a task asks for `xlsx`, and the service
+is sent `Excel`. There are no others than `pdf`, `png`, `csv`, `jpg` and `xlsx`, for a file of another could not be
+verified. Where the table says "may be empty", an empty one (`""`, or `[]` for words)
 means that the service has no such field or word. A name that is not in the table is refused, with the nearest one that
 is, and so are two fields of one body with the same name.
 """

@@ -29,7 +29,7 @@ def test_every_part_can_be_replaced():
             "export_path": "/renders/{export_id}/state",
             "dashboard_field": "",
             "format_field": "type",
-            "formats": ["PDF", "xlsx"],
+            "formats": ["PDF", "XLSX"],
             "id_field": "render_id",
             "status_field": "state",
             "url_field": "href",
@@ -41,7 +41,7 @@ def test_every_part_can_be_replaced():
         }
     )
     start = create_export("dash_1", "xlsx", contract)
-    assert (start.path, start.body) == ("/dashboards/dash_1/render", {"type": "xlsx"})
+    assert (start.path, start.body) == ("/dashboards/dash_1/render", {"type": "XLSX"})
     assert get_export("7", contract).path == "/renders/7/state"
     theirs = {
         "render_id": "7",
@@ -107,6 +107,25 @@ def test_an_unknown_format_is_refused_with_those_there_are(bad):
     with pytest.raises(InvalidRequestError, match="is not one of pdf, png, csv") as caught:
         create_export("dash_1", bad, CONTRACT)
     assert list(caught.value.fields) == ["export_format"]
+
+
+@pytest.mark.parametrize(
+    ("formats", "asked", "sent"),
+    [
+        (["PDF"], "pdf", "PDF"),
+        ({"xlsx": "Excel"}, "XLSX ", "Excel"),
+        ({"jpg": "jpeg", "png": "png"}, "jpg", "jpeg"),
+    ],
+)
+def test_a_format_is_sent_as_the_service_has_it(formats, asked, sent):
+    contract = VizdomContract.with_changes({"formats": formats})
+    assert create_export("dash_1", asked, contract).body["format"] == sent
+
+
+def test_a_service_s_own_word_for_a_format_is_not_the_dag_s():
+    contract = VizdomContract.with_changes({"formats": {"xlsx": "Excel"}})
+    with pytest.raises(InvalidRequestError, match="'Excel' is not one of pdf, png, csv, jpg, xlsx"):
+        create_export("dash_1", "Excel", contract)
 
 
 def test_a_format_that_the_contract_lacks_says_how_to_add_it():

@@ -34,6 +34,8 @@ from airflow_provider_visio.exceptions import InvalidRequestError
         ("expires_in_hours", True, "whole hours or a timedelta"),
         ("expires_in_hours", "soon", "whole hours or a timedelta"),
         ("expires_in_hours", "-1", "whole hours or a timedelta"),
+        ("expires_in_hours", "", "not ''; text must be a whole number such as '24'"),
+        ("expires_in_hours", "None", "not 'None'; text must be a whole number"),
         ("expires_in_hours", dt.timedelta(0), "at least one hour"),
         ("expires_in_hours", dt.timedelta(hours=-3), "at least one hour"),
         ("items", "front", "give a list"),

@@ -182,7 +182,8 @@ def test_each_list_of_words_can_be_replaced(talk, serve, connection):
     assert (
         talk("test_data_source", test_status_field="zz", test_failed_words=["THEIRS"])[1]["success"] is False
     )
-    assert body_of(talk("start", formats=["PDF"])[0])["format"] == "pdf"
+    assert body_of(talk("start", formats=["PDF"])[0])["format"] == "PDF"
+    assert body_of(talk("start", formats={" Pdf": " Portable "})[0])["format"] == "Portable"
     with pytest.raises(InvalidRequestError, match="is not one of xlsx"):
         talk("start", formats=["xlsx"])
     assert body_of(talk("invite", roles=["Editor", "Guest"])[0])["role"] == "Editor"
@@ -250,6 +251,18 @@ def test_settings_may_stand_beside_the_name(talk):
         ({"invited_words": [""]}, "invited_words must not have an empty word"),
         ({"roles": []}, "roles must not be empty"),
         ({"formats": []}, "formats must not be empty"),
+        ({"formats": {}}, "formats must not be empty"),
+        ({"formats": "pdf"}, "formats must be a list of words"),
+        ({"formats": {"pdf": 1}}, "formats must be a list of words"),
+        ({"formats": {"pdf": " "}}, "formats must not have an empty word"),
+        (
+            {"formats": ["excel"]},
+            r"formats has 'excel'.* pdf, png, csv, jpg, xlsx; .*\{\"xlsx\": \"Excel\"\}",
+        ),
+        ({"formats": ["pdf", "svg"]}, "formats has 'svg', but files that can be verified are"),
+        ({"formats": {"excel": "xlsx"}}, "formats has 'excel'"),
+        ({"formats": {"png": "Image", "jpg": "image"}}, "formats must not have one twice"),
+        ({"formats": ["pdf", "PDF"]}, "formats must not have one twice"),
         ({"done_words": []}, "done_words must not be empty"),
         ({"role_field": "email"}, "email_field and role_field must not be the same"),
         ({"format_field": " dashboard_id"}, "dashboard_field and format_field must not be the same"),
@@ -284,6 +297,11 @@ def test_an_export_names_its_dashboard_in_the_body_or_in_the_path(empty):
         assert VizdomContract.with_changes({"dashboard_field": empty, "start_path": path}).start_path == path
 
 
+def test_the_table_shows_the_words_that_are_sent():
+    contract = VizdomContract.with_changes({"formats": {"xlsx": "Excel", "pdf": "PDF"}})
+    assert next(row.value for row in rows(contract) if row.name == "formats") == ("Excel", "PDF")
+
+
 def test_what_one_call_names_twice_another_may_call_the_same():
     changes = {"member_id_field": "email", "database_field": "name", "test_message_field": "status"}
     assert VizdomContract.with_changes(changes).member_id_field == "email"
@@ -293,7 +311,7 @@ def test_blanks_around_a_word_do_not_count():
     changes = {"id_field": " zz ", "error_field": " ", "formats": [" XLSX "], "roles": [" Guest "]}
     contract = VizdomContract.with_changes(changes)
     assert (contract.id_field, contract.error_field) == ("zz", "")
-    assert (contract.formats, contract.roles) == (("xlsx",), ("Guest",))
+    assert (contract.formats, contract.roles) == ({"xlsx": "XLSX"}, ("Guest",))
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -143,7 +143,9 @@ def test_what_is_no_list_has_no_pages(serve, connection, hook, data):
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_change_may_be_answered_without_a_word(serve, connection, hook, method):
     server = serve(Answer(200))
-    assert hook(connection("mine", server.url, "key12345")).request(method, "/things/1") is None
+    assert (
+        hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")).request(method, "/things/1") is None
+    )
     assert len(server.received) == 1
 
 
@@ -151,9 +153,11 @@ def test_a_change_may_be_answered_without_a_word(serve, connection, hook, method
 def test_a_question_may_not(serve, connection, hook):
     server = serve(Answer(200))
     with pytest.raises(UnexpectedReplyError):
-        hook(connection("mine", server.url, "key12345", max_attempts=1)).request("GET", "/things/1")
+        hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345", max_attempts=1)).request(
+            "GET", "/things/1"
+        )
     with pytest.raises(UnexpectedReplyError):
-        list(hook(connection("mine", server.url, "key12345")).request_pages("POST", "/things"))
+        list(hook(connection(f"my_{SERVICE[hook]}", server.url, "key12345")).request_pages("POST", "/things"))
 
 
 def test_a_query_in_the_path_goes_with_each_page(sandbox, visiono):
@@ -211,6 +215,35 @@ def test_a_path_that_leads_elsewhere_is_refused(serve, connection, hook, path, w
         with pytest.raises(InvalidRequestError, match=f"path: .*{why}"):
             way("GET", path)
     assert server.received == []
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", None, "path"),
+        ("POST", b"/x", "path"),
+        ("PO\nST", "/x", "method"),
+        ("POST\r\nX-More: 1", "/x", "method"),
+        ("PO ST", "/x", "method"),
+        ("PÖST", "/x", "method"),
+        ("", "/x", "method"),
+        (None, "/x", "method"),
+    ],
+)
+def test_what_is_no_method_or_no_path_is_refused_and_not_sent(sandbox, hook, method, path, field):
+    for asks in (hook().request, hook().request_pages):
+        with pytest.raises(InvalidRequestError, match=f"^{field}: give ") as caught:
+            asks(method, path)
+        assert list(caught.value.fields) == [field]
+        assert not caught.value.ambiguous
+    assert sandbox.calls() == []
+
+
+@BOTH
+def test_blanks_around_a_method_do_not_count(sandbox, hook):
+    assert isinstance(hook().request(" get\n", LIST[hook]), list)
+    assert sandbox.count(SERVICE[hook], f"GET {LIST[hook]}") == 1
 
 
 @BOTH

@@ -99,6 +99,44 @@ def test_a_generic_connection_type_will_do(sandbox, define):
     assert status_of(define("my_visiono", text)) == {"status": "ok"}
 
 
+@pytest.mark.parametrize("kind", [None, "", "generic", "http", "https"])
+@pytest.mark.parametrize("hook", [VisionoHook, VizdomHook])
+def test_a_type_that_names_no_service_needs_no_host(define, hook, kind):
+    site = hook(define("my_conn", json.dumps({"conn_type": kind, "password": "key12345"}))).site()
+    assert (site.base_url, site.key) == (hook.service.default_base_url, "key12345")
+
+
+def test_another_type_will_do_with_a_host(sandbox, define):
+    text = json.dumps({"conn_type": "my_proxy", "host": sandbox.visiono_url, "password": sandbox.visiono_key})
+    assert status_of(define("my_visiono", text)) == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("hook", "kind", "host", "advice"),
+    [
+        (VisionoHook, "vizdom", None, "Name a connection of the type 'visiono'."),
+        (VisionoHook, "Vizdom", "sandbox", "Name a connection of the type 'visiono'."),
+        (VizdomHook, "visiono", None, "Name a connection of the type 'vizdom'."),
+        (VizdomHook, "visiono", "sandbox", "Name a connection of the type 'vizdom'."),
+        (VisionoHook, "aws", None, "or give this one Visiono's base URL as its Host."),
+        (VizdomHook, "aws", " ", "or give this one Vizdom's base URL as its Host."),
+    ],
+)
+@pytest.mark.parametrize("password", ["key12345", None])
+def test_another_service_s_key_is_not_sent(sandbox, define, hook, kind, host, advice, password):
+    host = sandbox.visiono_url if host == "sandbox" else host
+    conn_id = define("my_conn", json.dumps({"conn_type": kind, "host": host, "password": password}))
+    for reads in (hook(conn_id).site, lambda: asyncio.run(hook(conn_id).async_site())):
+        with pytest.raises(InvalidRequestError) as caught:
+            reads()
+        assert list(caught.value.fields) == ["conn_type"]
+        for part in ("'my_conn'", repr(kind.lower()), hook.service.name, advice):
+            assert part in str(caught.value)
+        assert "key12345" not in str(caught.value)
+    assert hook(conn_id).test_connection() == (False, str(caught.value))
+    assert sandbox.calls() == []
+
+
 def test_a_trigger_reads_the_same_connection(sandbox, define):
     uri = f"visiono://:{sandbox.visiono_key}@{sandbox.visiono_url.removeprefix('http://')}?timeout=7"
     hook = VisionoHook(define("my_visiono", uri))

@@ -80,7 +80,7 @@ def test_a_host_with_a_wrong_path_is_told(sandbox, connection):
 @pytest.mark.parametrize("hook", [VisionoHook, VizdomHook])
 def test_a_web_page_in_place_of_the_api_is_told(serve, connection, hook):
     server = serve(Answer(200, b"<html><title>Welcome to nginx!</title></html>"))
-    good, text = hook(connection("my_conn", server.url, KEY)).test_connection()
+    good, text = hook(connection(f"my_{hook.conn_type}", server.url, KEY)).test_connection()
     assert not good
     assert 'an HTML page titled "Welcome to nginx!"' in text
     assert "Host is the API's base URL" in text

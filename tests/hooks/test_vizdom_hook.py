@@ -13,6 +13,7 @@ from airflow_provider_visio.exceptions import (
     NotFoundError,
     PermissionDeniedError,
     ServiceError,
+    TransferError,
     UnexpectedReplyError,
 )
 from airflow_provider_visio.hooks.vizdom import VizdomHook
@@ -208,6 +209,27 @@ def test_another_contract_s_formats_are_its_own(strange_hook, stranger):
     with pytest.raises(InvalidRequestError, match="is not one of pdf"):
         strange_hook.create_export("dash_1", "csv")
     assert stranger.received == []
+
+
+@pytest.mark.parametrize("said", ["Excel", "EXCEL", "xlsx"])
+def test_a_file_must_be_of_the_format_for_which_the_service_has_its_own_word(
+    serve, connection, tmp_path, said
+):
+    def answer(request):
+        if request.path == "/v1/exports/exp_1":
+            link = f"{server.url}/files/1"
+            return Answer(
+                200, {"data": {"id": "exp_1", "status": "completed", "format": said, "download_url": link}}
+            )
+        return Answer(200, PDF, {"Content-Type": "application/octet-stream"})
+
+    server = serve(answer)
+    contract = {"formats": {"xlsx": "Excel"}}
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract=contract))
+    with pytest.raises(
+        TransferError, match=r"it should be application/vnd\.openxml.* but is application/pdf"
+    ):
+        hook.download_export("exp_1", str(tmp_path))
 
 
 def test_a_reply_without_the_contract_s_id_says_which_field(serve, connection):

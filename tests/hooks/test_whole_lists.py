@@ -27,7 +27,7 @@ def read(request: pytest.FixtureRequest, serve: Any, connection: Any) -> Any:
 
     def read(*bodies: Any, **how: Any) -> Any:
         server = serve(*(Answer(200, body) for body in bodies))
-        found = getattr(hook(connection("some_visio", server.url, "key12345")), name)(**how)
+        found = getattr(hook(connection(f"my_{hook.conn_type}", server.url, "key12345")), name)(**how)
         return [one["id"] for one in found], [one.path for one in server.received]
 
     return read

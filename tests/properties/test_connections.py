@@ -116,7 +116,10 @@ def check_contract(site: Site) -> None:
     except VisioProviderError:
         return
     try:
-        calls: list[Call] = [get_export("exp_1", found), create_export("dash_1", found.formats[0], found)]
+        calls: list[Call] = [
+            get_export("exp_1", found),
+            create_export("dash_1", next(iter(found.formats)), found),
+        ]
     except (VisioProviderError, IndexError):
         return
     for each in calls:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.exceptions import (
@@ -21,6 +21,7 @@ from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators.visiono import (
     VisionoCreatePhotoRequestBatchOperator,
     VisionoDeletePhotoRequestOperator,
+    VisionoDownloadPhotosOperator,
 )
 from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
 from tasks.conftest import needs_store
@@ -686,9 +687,75 @@ def test_what_is_no_choice_fails_when_the_dag_is_parsed(more):
         ask(**more)
 
 
-@pytest.mark.parametrize("rendered", ["[{'instructions': 'x'}]", {"instructions": "x"}, [], ["x"]])
+def rendered_to(value: Any, **more: Any) -> VisionoCreatePhotoRequestBatchOperator:
+    operator = ask("{{ params.requests }}", **more)
+    operator.requests = value
+    return operator
+
+
+@pytest.mark.parametrize("rendered", ["[{'instructions': 'x'}]", {"instructions": "x"}, None, 0, ["x"]])
 def test_what_is_rendered_to_something_else_is_refused_in_words(sandbox, run_task, rendered):
-    operator = ask("{{ params.requests }}")
-    operator.requests = rendered
     with pytest.raises(InvalidRequestError, match="requests"):
-        run_task(operator).run()
+        run_task(rendered_to(rendered)).run()
+
+
+@pytest.mark.parametrize("empty", [[], ()])
+def test_a_list_that_turns_out_to_be_empty_skips_the_task(sandbox, first, run_task, empty):
+    task = first(rendered_to(empty))
+    with pytest.raises(AirflowSkipException, match="nobody to ask"):
+        task.run()
+    assert sandbox.calls() == []
+    for cleared in (False, True):
+        with pytest.raises(AirflowSkipException, match="nobody to ask"):
+            run_task(rendered_to(empty), task, cleared=cleared).run()
+    assert len(run_task(rendered_to(people(2)), task, cleared=True).run()["ids"]) == 2
+
+
+def test_an_empty_list_is_no_skip_once_somebody_was_asked(sandbox, first, run_task, monkeypatch):
+    task = first(rendered_to(people(2), batch=True))
+    dies(task, monkeypatch, 1)
+    again = run_task(rendered_to([]), task)
+    with pytest.raises(InvalidRequestError, match=r"requests: it is empty, but 2 photo request\(s\)"):
+        again.run()
+    assert made(sandbox) == words(people(2))
+
+
+def test_an_empty_list_of_a_cleared_task_skips_it_once_what_was_made_is_replaced(sandbox, run_task):
+    task = run_task(rendered_to(people(2)))
+    task.run()
+    again = run_task(rendered_to([]), task, cleared=True)
+    with pytest.raises(InvalidRequestError, match="on_existing='replace' to delete them"):
+        again.run()
+    with pytest.raises(AirflowSkipException):
+        run_task(rendered_to([], on_existing="replace"), again, cleared=True).run()
+    assert made(sandbox) == []
+
+
+@pytest.mark.parametrize("how", [{}, {"mode": "poke"}, {"mode": "reschedule"}])
+@pytest.mark.parametrize(
+    "part", [lambda output: output, lambda output: output["ids"], lambda output: [output]]
+)
+def test_a_wait_that_proceeds_takes_a_batch_that_made_nothing(sandbox, run_task, how, part):
+    refused = [{"instructions": "y" * 6000}]
+    result = run_task(ask("{{ x }}", on_item_error="report")).operator
+    result.requests = refused
+    output = run_task(result).run()
+    assert (output["ids"], len(output["failed"])) == ([], 1)
+    wait = {"task_id": "wait", "request_id": "{{ x }}", "min_submitted": 0.5, **how}
+    proceeds = VisionoPhotoRequestSensor(**wait, on_deadline="proceed")
+    proceeds.request_id = part(output)
+    arrived = run_task(proceeds).run()
+    assert arrived == {"arrived": [], "ended": {}, "waiting": []}
+    fails = VisionoPhotoRequestSensor(**wait)
+    fails.request_id = part(output)
+    with pytest.raises(InvalidRequestError, match="request_id"):
+        run_task(fails).run()
+
+
+@pytest.mark.parametrize("part", [lambda output: output, lambda output: [output, output]])
+def test_what_is_taken_from_a_batch_that_made_nothing_is_refused_in_words(sandbox, run_task, tmp_path, part):
+    output = run_task(ask([{"instructions": "y" * 6000}], on_item_error="report")).run()
+    download = VisionoDownloadPhotosOperator(task_id="d", request_id="{{ x }}", destination=str(tmp_path))
+    download.request_id = part(output)
+    with pytest.raises(InvalidRequestError, match=r"no request was made.* in `failed`"):
+        run_task(download).run()

@@ -515,6 +515,12 @@ def test_what_is_known_to_be_wrong_fails_when_the_dag_is_parsed(make):
         make()
 
 
+@pytest.mark.parametrize("settings", [None, {}, " "])
+def test_a_data_source_without_settings_is_told_both_ways_to_give_them(settings):
+    with pytest.raises(InvalidRequestError, match=r"settings: it is empty; .*or the id .* as source_conn_id"):
+        source(settings=settings)
+
+
 def test_what_is_not_known_yet_is_let_through():
     source(name="{{ x }}", settings="{{ var.json.shop }}")
     invite(email="{{ var.value.who }}", role="{{ x }}")
