@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 MIGRATION_TIMEOUT = 180
 
 
-def sqlite_url(path: Path) -> str:
-    """Name a SQLite file as Airflow wants it."""
-    return f"sqlite:///{path}"
+def sqlite_url(path: Path, *, patience: int | None = None) -> str:
+    """Name a SQLite file as Airflow wants it.
+
+    :param patience: seconds to wait while somebody else writes; None: SQLite's own five
+    """
+    return f"sqlite:///{path}" + (f"?timeout={patience}" if patience else "")
 
 
 def _airflow_fingerprint() -> str:

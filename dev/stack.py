@@ -33,6 +33,10 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 # Enough for the name of an exception, which is what a crash ends with.
 LONGEST_LAST_WORD = 160
+# Airflow's API server writes to SQLite from its event loop, while another of its calls may hold the lock and need that
+# loop to let go. SQLite's five seconds end that; a component that waits no longer than that dies of it.
+PATIENCE = 60
+PATIENT = frozenset(COMPONENTS) - {"api-server"}
 FINAL_RUN_STATES = frozenset({"success", "failed"})
 
 
@@ -109,9 +113,16 @@ class Stack:
         """Return the logs folder: components and tasks."""
         return self.home / "logs"
 
-    def environment(self) -> dict[str, str]:
+    @property
+    def _database_file(self) -> Path:
+        return self.home / "airflow.db"
+
+    def environment(self, component: str | None = None) -> dict[str, str]:
         """Return the environment for a component, or for an `airflow` command beside them."""
         extra = dict(self._extra_environment)
+        if self._database_url is None and component in PATIENT:
+            patient = database.sqlite_url(self._database_file, patience=PATIENCE)
+            extra["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = patient
         if self._connections_in_environment:
             for name, fields in self.connections.items():
                 extra[settings.CONNECTION_PREFIX + name.upper()] = json.dumps(fields)
@@ -120,7 +131,7 @@ class Stack:
     def prepare(self) -> None:
         """Write the settings and make the database."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        file = self.home / "airflow.db"
+        file = self._database_file
         config = settings.defaults(
             self.home,
             self._dags,
@@ -159,7 +170,7 @@ class Stack:
                 name,
                 COMPONENTS[name],
                 self.logs / f"{name}.log",
-                env=self.environment(),
+                env=self.environment(name),
                 cwd=self.home,
                 grace=self._grace,
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +26,23 @@ def test_a_component_is_killed_and_comes_back(name: str, stack: Stack, runs: dic
     stack.start(name)
     stack.check_alive()
     assert stack.child(name) is not before[name]
+
+
+ASK_FOR_PATIENCE = """
+from airflow import settings
+
+with settings.engine.connect() as database:
+    print("waits", database.exec_driver_sql("PRAGMA busy_timeout").scalar())
+"""
+
+
+@pytest.mark.parametrize(("name", "milliseconds"), [("scheduler", 60_000), ("api-server", 5_000)])
+def test_a_component_outlives_a_database_that_the_api_server_holds(
+    name: str, milliseconds: int, stack: Stack
+) -> None:
+    ask = [sys.executable, "-c", ASK_FOR_PATIENCE]
+    told = subprocess.run(ask, env=stack.environment(name), capture_output=True, text=True, check=True)
+    assert f"waits {milliseconds}" in told.stdout.splitlines()
 
 
 def test_connections_are_in_the_database(stack: Stack) -> None:

@@ -60,6 +60,8 @@ SUBMIT = {"behaviour": "submit", "open_after": 0.5, "photo_every": 0.2, "photos"
 LIMITS = {"calls_per_minute": 1000, "calls_per_hour": 10_000}
 TIMEOUT = 300
 LOOK_EVERY = 0.7
+# A component that ends by itself is searched like all others, and started again.
+RESTARTS = 2
 
 T = TypeVar("T")
 
@@ -99,6 +101,7 @@ class Stage:
             for watcher in self.runs.values():
                 if not watcher.ended:
                     watcher.look()
+            self.stack.check_alive()
             self._act()
             time.sleep(LOOK_EVERY)
         self._take_in()
@@ -240,6 +243,7 @@ class Stage:
         token = {"Airflow-Connection-Test-Token": queued["token"]}
 
         def look() -> bool:
+            self.stack.check_alive()
             found = api.call("GET", path, headers=token)
             self.replies["test on a worker"] = json.dumps(found)
             return found["state"] in {"success", "failed"}
@@ -292,6 +296,7 @@ def staged(home: Path) -> Iterator[Stage]:
         home / "airflow",
         EXAMPLE_DAGS,
         parallelism=8,
+        restarts=RESTARTS,
         cache=WORK,
         config={
             "core": {"compress_serialized_dags": True},
