@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio.api.advice import DOUBT_ADVICE
 from airflow_provider_visio.exceptions import UnexpectedReplyError
 from airflow_provider_visio.intent import ASK_KEY, TASK_KEY
+from airflow_provider_visio.shown import shown
 from airflow_provider_visio.waiting import epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 # Digits of a fingerprint; the service's limit for a tag is not known.
 LENGTH = 16
@@ -45,6 +47,7 @@ def find_link(
     conn_id: str,
     *,
     untagged: bool | None = False,
+    counts: Callable[[Mapping[str, Any]], bool] = lambda _: True,
 ) -> list[Mapping[str, Any]]:
     """
     Return the links that a task has made.
@@ -58,16 +61,21 @@ def find_link(
     :param since: when it can have asked at the earliest, in seconds since 1970, or None for ever.
     :param conn_id: id of the Airflow connection, for the error.
     :param untagged: whether it was asked for without the tag; None where that is not known.
-    :raises UnexpectedReplyError: no tag and no slug tells, so nobody can say.
+    :param counts: whether one still stands; then it is there, whatever else the service may have.
+    :raises UnexpectedReplyError: no tag and no slug tells, or the list is not whole, so nobody can say.
     """
     tag, slug = tag_of(mark), asked.get("custom_slug")
     tagged, alike, told, silent = [], [], False, False
-    for link in links:
+    listed, doubt = shown(links)
+    for link in listed:
         told, silent = told or "tags" in link, silent or "tags" not in link
         if any(_fits(word, tag) for word in _list(link.get("tags"))):
             tagged.append(link)
         elif not tags_of_provider(link) and _is_alike(link, asked, since):
             alike.append(link)
+    if doubt and not any(map(counts, tagged)):
+        more = "To make another all the same, start another run of the DAG, which does not look."
+        raise doubt.saying(more) if DOUBT_ADVICE in str(doubt) else doubt
     tells_nothing = silent and not told
     if tagged or (untagged is False and not tells_nothing):
         return tagged

@@ -1,4 +1,4 @@
-"""Airflow's store for a task instance's state (3.3 and later), which retries and clears leave alone; or none."""
+"""What a task writes down: in Airflow's store for its state (3.3 and later), which retries and clears leave alone."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ class StateStore:
     """
     The state store of a running task.
 
-    False where Airflow has none: then nothing is kept.
+    False where Airflow has none: then nothing outlives the try.
+
+    :param context: the task's context.
+    :param done: what is kept then, while the task defers for the rate limit: plain JSON. None for nothing.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, done: dict[str, Any] | None = None) -> None:
         self._store: Any = context.get("task_state_store")
+        self._done: dict[str, Any] = {} if done is None else done
 
     def __bool__(self) -> bool:
         return self._store is not None
 
     def get(self, key: str) -> Any:
         """Return what is kept, or None."""
-        return self._store.get(key) if self else None
+        return self._store.get(key) if self else self._done.get(key)
 
     def set(self, key: str, value: Any) -> None:
         """Keep a JSON value for as long as the task instance: a request may be open for a year."""
-        if self:
+        if not self:
+            self._done[key] = value
+        else:
             from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
             self._store.set(key, value, retention=NEVER_EXPIRE)

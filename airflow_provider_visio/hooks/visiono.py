@@ -25,6 +25,7 @@ from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_fi
 from airflow_provider_visio.hooks.visiono_links import VisionoLinksMixin
 from airflow_provider_visio.hooks.visiono_webhooks import VisionoWebhooksMixin
 from airflow_provider_visio.hooks.visiono_workflow import VisionoWorkflowMixin
+from airflow_provider_visio.shown import shown
 from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, photo_request_phase
 
 if TYPE_CHECKING:
@@ -220,13 +221,9 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :raises UnexpectedReplyError: the service may have one that it does not show, or does not tell the metadata of
             its requests, so nobody can say.
         """
-        found: list[PhotoRequest] = []
-        try:
-            for one in self.tagged_photo_requests(tag, since=since):
-                found.append(one)  # noqa: PERF402  what came before an error is there
-        except UnexpectedReplyError:
-            if not any(photo_request_phase(one, now=clock.now()) in COUNTS for one in found):
-                raise
+        found, doubt = shown(self.tagged_photo_requests(tag, since=since))
+        if doubt and not any(photo_request_phase(one, now=clock.now()) in COUNTS for one in found):
+            raise doubt
         return found
 
     def tagged_photo_requests(

@@ -12,7 +12,7 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow.sdk import Context
 
@@ -83,17 +83,15 @@ class Book:
     """
 
     def __init__(self, context: Context, done: dict[str, Any]) -> None:
-        store = StateStore(context)
-        self.lasts = bool(store)
-        self._get: Callable[[str], Any] = store.get if store else done.get
-        self._set: Callable[[str, Any], None] = store.set if store else done.__setitem__
-        self.head = Head.from_json(self._get(HEAD))
+        self._store = StateStore(context, done)
+        self.lasts = bool(self._store)
+        self.head = Head.from_json(self._store.get(HEAD))
         # By key: id and link of what is made, or None.
         self.entries: dict[str, tuple[str, str | None] | None] = {}
         # Keys whose entry the store did not take (yet); what is on its way must not be forgotten before it has.
         self._unwritten: set[str] = set()
         for number in range(self.head.pages if self.head else 0):
-            page = self._get(_page(number))
+            page = self._store.get(_page(number))
             for key, entry in page.items() if isinstance(page, Mapping) else ():
                 self.entries[str(key)] = _entry(entry)
 
@@ -180,7 +178,7 @@ class Book:
 
     def _write_head(self) -> None:
         lists = {"pending": list(self._head.pending), "broken": list(self._head.broken)}
-        self._set(HEAD, {**asdict(self._head), **lists})
+        self._store.set(HEAD, {**asdict(self._head), **lists})
 
     def _write_pages(self, changed: Iterable[str]) -> None:
         self._unwritten |= set(changed)
@@ -190,7 +188,9 @@ class Book:
             if self._unwritten.intersection(page):
                 # Airflow's store takes what is JSON as it stands, so no tuples.
                 entries = {key: self.entries[key] for key in page}
-                self._set(_page(number), {key: list(one) if one else None for key, one in entries.items()})
+                self._store.set(
+                    _page(number), {key: list(one) if one else None for key, one in entries.items()}
+                )
                 self._unwritten.difference_update(page)
 
 

@@ -33,6 +33,8 @@ from airflow_provider_visio.intent import (
 from airflow_provider_visio.operators.batch_book import Book
 from airflow_provider_visio.operators.look_again import Patience, looks
 from airflow_provider_visio.operators.once import SLACK, due
+from airflow_provider_visio.operators.visiono_base import check_replaceable
+from airflow_provider_visio.shown import shown
 from airflow_provider_visio.waiting import photo_request_phase
 
 if TYPE_CHECKING:
@@ -299,13 +301,8 @@ class BatchRun:
         self, mark: Mapping[str, str], since: float | None
     ) -> tuple[dict[str, Mapping[str, Any]], UnexpectedReplyError | None]:
         """Return what a list shows of what was made, by key, and why there may be more."""
-        shown, doubt = [], None
-        try:
-            for one in self._hook.tagged_photo_requests(mark, since=since):
-                shown.append(one)  # noqa: PERF402  what came before an error is there
-        except UnexpectedReplyError as error:
-            doubt = error
-        return {key: self._best(made) for key, made in by_key(shown).items()}, doubt
+        found, doubt = shown(self._hook.tagged_photo_requests(mark, since=since))
+        return {key: self._best(made) for key, made in by_key(found).items()}, doubt
 
     def _settle_earlier(self) -> None:
         """Find out what earlier tries have made, and what of it counts."""
@@ -355,14 +352,8 @@ class BatchRun:
         assert book.head is not None  # noqa: S101  for mypy
         if book.made:
             # By their ids, for somebody may have changed their metadata.
-            states: dict[str, Mapping[str, Any]] = {}
-            doubt = None
-            try:
-                for one in self._hook.list_made_since(self._listed_from(book.head.began)):
-                    states[one["id"]] = one
-            except UnexpectedReplyError as error:
-                doubt = error
-            self._judge(states, over=book.head.over, doubt=doubt)
+            listed, doubt = shown(self._hook.list_made_since(self._listed_from(book.head.began)))
+            self._judge({one["id"]: one for one in listed}, over=book.head.over, doubt=doubt)
 
     def _listed_from(self, moment: float) -> float | None:
         """Return from when to list what was made since a moment, in seconds since 1970; None for all."""
@@ -378,8 +369,13 @@ class BatchRun:
     ) -> None:
         book, steps = self._book, dict[str, str]()
         for key, (request_id, _) in book.made.items():
-            phase = self._phase(states.get(request_id) or self._missing(request_id, doubt))
-            steps[key] = existing_step(phase, self._on_existing, cleared=True, over=over, final=())
+            state = states.get(request_id) or self._missing(request_id, doubt)
+            steps[key] = existing_step(
+                self._phase(state), self._on_existing, cleared=True, over=over, final=()
+            )
+            if steps[key] == "replace":
+                # Before the first of them is deleted.
+                check_replaceable(state, request_id, self._hook.conn_id)
         still_open = [key for key, step in steps.items() if step == "fail"]
         if still_open:
             raise VisioProviderError(

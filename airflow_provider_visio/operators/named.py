@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.intent import ASK_KEY
 from airflow_provider_visio.operators.once import Calls
+from airflow_provider_visio.shown import shown
 from airflow_provider_visio.state_store import StateStore
 from airflow_provider_visio.waiting import epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airflow.sdk import Context
 
@@ -26,14 +27,19 @@ class Named:
     Something that a task makes once, told from others of its name by what was there before.
 
     :param context: the task's context.
+    :param done: as of :class:`~airflow_provider_visio.operators.once.Once`.
     :param name: the name that it is given.
     :param list_all: lists all things of its kind.
     """
 
     def __init__(
-        self, context: Context, name: str, list_all: Callable[[], Iterable[Mapping[str, Any]]]
+        self,
+        context: Context,
+        done: dict[str, Any],
+        name: str,
+        list_all: Callable[[], Iterable[Mapping[str, Any]]],
     ) -> None:
-        self._store = StateStore(context)
+        self._store = StateStore(context, done)
         self._name = str(name).strip()
         self._list_all = list_all
         self._before: Any = self._store.get(BEFORE_KEY)
@@ -73,12 +79,10 @@ class Named:
             )
         )
 
-    def _called(self, name: str) -> list[dict[str, Any]]:
-        return [
-            {**one, "id": str(one["id"])}
-            for one in self._list_all()
-            if one.get("id") and one.get("name") == name
-        ]
+    def _called(self, name: str) -> Iterator[dict[str, Any]]:
+        for one in self._list_all():
+            if one.get("id") and one.get("name") == name:
+                yield {**one, "id": str(one["id"])}
 
     def _look_at(self, wanted: str, _: float | None) -> Mapping[str, Any]:
         # In the list, for a 404 of a call that nobody has documented is no word that it is gone.
@@ -91,11 +95,13 @@ class Named:
             if not isinstance(self._before, dict) or self._before.get("ask") != mark[ASK_KEY]:
                 return []  # What was there is written down first, so nothing was sent.
             name, before = self._before["name"], set(self._before["ids"])
-        return [
-            one
-            for one in self._called(name)
-            if one["id"] not in before and _is_after(one.get("created_at"), since)
+        called, doubt = shown(self._called(name))
+        found: list[Mapping[str, Any]] = [
+            one for one in called if one["id"] not in before and _is_after(one.get("created_at"), since)
         ]
+        if doubt and not found:
+            raise doubt
+        return found
 
 
 def _is_after(created_at: object, since: float | None) -> bool:

@@ -83,14 +83,18 @@ class Once:
     """
     What a running task asks for, and what it has written down of it.
 
-    :param context: the task's context; without a ``task_state_store`` (before Airflow 3.3) nothing is written down.
+    :param context: the task's context; without a ``task_state_store`` (before Airflow 3.3) no other try reads what is
+        written down.
+    :param done: where it is written down then, for the task itself once it has deferred for the rate limit.
     :param asked: what it asks for.
     :param on_existing: what becomes of what was made before the task was cleared, and is still open.
     """
 
-    def __init__(self, context: Context, asked: Mapping[str, Any], on_existing: OnExisting) -> None:
+    def __init__(
+        self, context: Context, done: dict[str, Any], asked: Mapping[str, Any], on_existing: OnExisting
+    ) -> None:
         self._context = context
-        self._store = StateStore(context)
+        self._store = StateStore(context, done)
         self._on_existing = on_existing
         self.intent = Intent.of(context, asked)
         self.record = Record.from_json(self._store.get(STORE_KEY))
@@ -267,18 +271,21 @@ class Once:
         if calls.discard is None:
             log.info("%s goes on, for the service cannot take it back; another is started.", found["id"])
             return
-        log.info("%s is replaced, as on_existing says.", found["id"])
-        calls.discard(str(found["id"]))
+        # What the task has made: a service that answers with something else must not lose that.
+        made = self.record.id if self.record and self.record.id else str(found["id"])
+        log.info("%s is replaced, as on_existing says.", made)
+        calls.discard(made)
 
     def _ask(self, calls: Calls[Made]) -> Made:
-        now = clock.now()
+        now, in_doubt = clock.now(), calls.look_up is None and self.in_doubt
         record = Record(self.intent, now, now, run_of(self._context))
         self._write(record, at_all_costs=True)
         try:
             made = calls.ask(record.tag)
         except VisioProviderError as error:
             if not error.ambiguous:
-                self._write(replace(record, sent=False), at_all_costs=False)
+                # What nobody could look up stays in doubt when another call is refused.
+                self._write(replace(record, sent=in_doubt), at_all_costs=False)
                 raise
             made = self._after_silence(record, error, calls)
         # Not `record`: a task that was killed meanwhile knows more.

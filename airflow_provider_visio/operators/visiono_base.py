@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio import clock
 from airflow_provider_visio.api.advice import says_no_call
 from airflow_provider_visio.arguments import ids_of, is_many
 from airflow_provider_visio.exceptions import NotFoundError, RateLimitedError, VisioProviderError
@@ -13,7 +14,7 @@ from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from airflow.sdk import BaseOperatorLink, Context
 
@@ -42,6 +43,26 @@ class VisionoOperator(VisioOperator):
         return VisionoHook(self.visiono_conn_id, longest_wait=self._longest_wait)
 
 
+def check_replaceable(state: Mapping[str, Any], request_id: str, conn_id: str) -> None:
+    """
+    Refuse to replace a photo request of which the service does not say that it is open: photos may be there.
+
+    :param state: what the service says of it.
+    :raises VisioProviderError: it does not say so.
+    """
+    from airflow_provider_visio.waiting import is_surely_open
+
+    if is_surely_open(state, request_id, now=clock.now()):
+        return
+    told = f"reads {state.get('id')!r} with the status {state.get('status')!r}"
+    raise VisioProviderError(
+        f"Visiono does not say that photo request {request_id} is open (it {told}), so it is neither deleted nor "
+        "replaced: photos may be there. Clear the task with on_existing='reuse' to go on with it, or delete it in "
+        f"Visiono first. [connection {conn_id}]",
+        conn_id=conn_id,
+    )
+
+
 class VisionoDeleteOperator(VisionoOperator):
     """An operator that deletes one thing or several."""
 
@@ -59,7 +80,7 @@ class VisionoDeleteOperator(VisionoOperator):
     ) -> Any:
         """Delete; that one is missing is believed where ``ask_list`` works and ``has_ended`` finds it no more."""
         ids, ask_list = ids_of(given_ids, name), cache(ask_list)
-        store = StateStore(context)
+        store = StateStore(context, self._done)
         for found in ids:
             if found not in self._done:
                 self._done[found] = self._delete(found, delete, store, has_ended, ask_list)

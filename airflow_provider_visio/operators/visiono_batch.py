@@ -69,8 +69,9 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
         ``on_deadline="proceed"`` takes as it does that nothing arrives. What is refused whatever is asked for (the
         quota is used up, the key may not) fails the task at once in either case.
     :param on_existing: what becomes, when the task is cleared, of the requests that it made and that are still open:
-        ``"reuse"`` keeps them, ``"replace"`` deletes them and asks anew, ``"fail"`` fails. Those that have ended are
-        asked for anew. A retry asks nobody again.
+        ``"reuse"`` keeps them, ``"replace"`` deletes them and asks anew, ``"fail"`` fails. (``"replace"``
+        fails, too, where the service does not say in a known word that one is open.) Those that have ended are asked
+        for anew. A retry asks nobody again.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than five seconds (two
         minutes, while it is looked up what was made before).
     :param visiono_conn_id: id of the Airflow connection. (templated)

@@ -111,7 +111,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
 
         asked = {"custom_slug": self.custom_slug, "items": self.items, **_fields(self.fields)}
         asked = {name: value for name, value in asked.items() if value is not None}
-        once = Once(context, {"instructions": self.instructions, **asked}, self.on_existing)
+        once = Once(context, self._done, {"instructions": self.instructions, **asked}, self.on_existing)
         link = self._link(context, once, asked)
         remember_link(context, link.get("request_url"))
         return _link_output(link)
@@ -120,7 +120,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.once import Calls
 
-        hook, store = self.hook, StateStore(context)
+        hook, store = self.hook, StateStore(context, self._done)
         # Marks of the requests that were made without the tag.
         untagged: list[Any] = [store.get(UNTAGGED)]
         whole = {"instructions": self.instructions, **asked}
@@ -154,6 +154,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 since,
                 hook.conn_id,
                 untagged=None if asked_as is None else asked_as in untagged,
+                counts=lambda link: _phase(link) == "open",
             )
 
         def look_at(link_id: str, since: float | None) -> Mapping[str, Any]:  # noqa: ARG001

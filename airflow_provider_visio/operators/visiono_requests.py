@@ -33,6 +33,7 @@ from airflow_provider_visio.operators.visiono_base import (
     STILL_THERE,
     VisionoDeleteOperator,
     VisionoOperator,
+    check_replaceable,
 )
 
 if TYPE_CHECKING:
@@ -89,9 +90,10 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         as the request is open. ``execution_timeout`` counts likewise.
     :param poke_interval: seconds or timedelta between two looks while waiting.
     :param on_existing: what becomes, when the task is cleared, of the request that it made and that is still open:
-        ``"reuse"`` waits for it once more, ``"replace"`` deletes it and asks anew, ``"fail"`` fails. After one that has
-        ended, a cleared task asks anew, unless its photos were not fetched yet. A retry asks nobody again; what cannot
-        be excluded is in docs/reliability.md.
+        ``"reuse"`` waits for it once more, ``"replace"`` deletes it and asks anew, ``"fail"`` fails. (``"replace"``
+        fails, too, where the service does not say in a known word that it is open: photos may be there.) After one that
+        has ended, a cleared task asks anew, unless its photos were not fetched yet. A retry asks nobody again; what
+        cannot be excluded is in docs/reliability.md.
     :param cancel_on_kill: whether the request, while it is open, is deleted when its task is killed on its worker or
         marked as failed or success by somebody. A retry after the loss of a worker that was shut down then asks anew.
     :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
@@ -244,7 +246,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
     def _once(self, context: Context) -> Once:
         from airflow_provider_visio.operators.once import Once
 
-        return Once(context, self._asked(), self.on_existing)
+        return Once(context, self._done, self._asked(), self.on_existing)
 
     def _asked(self) -> dict[str, Any]:
         return {
@@ -283,6 +285,10 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             return photo_request_phase(request, now=clock.now())
 
         def discard(request_id: str) -> None:
+            state = hook.get_or_gone(request_id)
+            if phase_of(state) in ENDED:
+                return
+            check_replaceable(state, request_id, hook.conn_id)
             try:
                 hook.delete_photo_request(request_id)
             except NotFoundError as error:

@@ -151,7 +151,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         from airflow_provider_visio.operators.once import Once
 
         asked = {"dashboard_id": self._dashboard, "format": self.export_format}
-        return Once(context, asked, self.on_existing)
+        return Once(context, self._done, asked, self.on_existing)
 
     def _export(self, once: Once) -> Mapping[str, Any]:
         """Return the export that this task asks for: started now, or by an earlier try."""

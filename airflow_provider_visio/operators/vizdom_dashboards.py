@@ -81,8 +81,8 @@ class VizdomCreateDashboardOperator(VizdomOperator):
             return made
 
         asked = {"name": self.name, "description": self.description, "fields": self.fields}
-        found = Named(context, self.name, lambda: hook.list_dashboards(whole=True)).get(
-            Once(context, asked, self.on_existing),
+        found = Named(context, self._done, self.name, lambda: hook.list_dashboards(whole=True)).get(
+            Once(context, self._done, asked, self.on_existing),
             make,
             discard=None,
             patience=Patience.of(hook.get_conn().site),

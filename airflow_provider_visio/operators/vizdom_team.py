@@ -82,7 +82,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
         from airflow_provider_visio.operators.once import Once
 
         hook = self.hook
-        once = Once(context, {"email": self.email, "role": self.role}, "reuse")
+        once = Once(context, self._done, {"email": self.email, "role": self.role}, "reuse")
         may_be_ours = once.in_doubt
         try:
             invite_id = str(self._invite(once)["id"])

@@ -245,6 +245,24 @@ def test_a_404_alone_does_not_say_that_what_is_to_be_replaced_is_gone(sandbox, r
 
 
 @needs_store
+@pytest.mark.parametrize("told", [{"status": "in_review"}, {}], ids=["a word", "none"])
+def test_nothing_is_replaced_while_one_is_not_surely_open(sandbox, run_task, told):
+    """Photos may be there."""
+    task = run_task(ask(people(3)))
+    ids = task.run()["ids"]
+    listed = [
+        {"id": ids[0], "status": "pending"},
+        {"id": ids[1], **told},
+        {"id": ids[2], "status": "pending"},
+    ]
+    body = {"data": listed, "meta": {"total": 3}, "links": {"next": None}}
+    sandbox.fault("visiono", "body", method="GET", path="^/photo-requests$", body=body)
+    with pytest.raises(VisioProviderError, match=rf"does not say.*{ids[1]} is open.*on_existing='reuse'"):
+        run_task(ask(people(3), on_existing="replace"), task, cleared=True).run()
+    assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 0
+    assert made(sandbox) == words(people(3))
+
+
 def test_what_somebody_deletes_while_it_is_replaced_is_asked_for_anew(sandbox, run_task, monkeypatch):
     task = run_task(ask(people(3)))
     ids = task.run()["ids"]

@@ -11,8 +11,11 @@ from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.exceptions import UnexpectedReplyError, VisioProviderError
 from airflow_provider_visio.hooks import visiono as hooks
 from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.hooks.vizdom import VizdomHook
 from tasks import test_batch as many
+from tasks import test_links as links
 from tasks import test_once as one
+from tasks import test_vizdom_operators as boards
 from tasks.conftest import needs_store
 
 
@@ -138,3 +141,69 @@ def test_a_cleared_batch_takes_nothing_for_deleted_where_the_list_counts_more(sa
     with pytest.raises(VisioProviderError, match=r"counts 4 in a list and shows 2.*nothing was made"):
         run_task(many.ask(many.people(3)), task, cleared=True).run()
     assert many.made(sandbox) == many.words(many.people(3))
+
+
+def lists_more(sandbox: Any, service: str, path: str, listed: list[Any]) -> None:
+    """Have the service show these and count one more."""
+    body = {"data": listed, "meta": {"total": len(listed) + 1}, "links": {"next": None}}
+    sandbox.fault(service, "body", method="GET", path=path, status=200, body=body)
+
+
+@pytest.fixture(params=[True, None], ids=["with a store", "without"])
+def lost_link(request: Any, run_task: Any, monkeypatch: pytest.MonkeyPatch, clock: Any) -> Any:
+    """A try that died after its permanent link was made, some time ago."""
+    task = run_task(links.make(), store=request.param)
+    links.dies(task, monkeypatch)
+    clock.sleep(300)
+    return task
+
+
+@pytest.fixture(params=[True, None], ids=["with a store", "without"])
+def lost_board(request: Any, run_task: Any, monkeypatch: pytest.MonkeyPatch, clock: Any) -> Any:
+    """A try that died after its dashboard was made, some time ago."""
+    task = run_task(boards.board(), store=request.param)
+    boards.dies_after_the_call(task, boards.board, monkeypatch)
+    clock.sleep(300)
+    return task
+
+
+def test_a_link_that_is_shown_is_taken_up_whatever_the_list_counts(sandbox, lost_link, run_task):
+    (ours,) = links.made()
+    lists_more(sandbox, "visiono", "^/permanent-links$", [ours])
+    assert run_task(links.make(), lost_link).run()["id"] == ours["id"]
+
+
+def test_a_link_that_was_switched_off_says_nothing_of_what_is_not_shown(sandbox, lost_link, run_task):
+    (ours,) = links.made()
+    lists_more(sandbox, "visiono", "^/permanent-links$", [{**ours, "is_active": False}])
+    with pytest.raises(UnexpectedReplyError, match="counts 2 in a list and shows 1"):
+        run_task(links.make(), lost_link).run()
+
+
+def test_a_link_that_is_not_shown_is_not_made_and_the_error_says_what_helps(sandbox, lost_link, run_task):
+    ours = links.made()
+    lists_more(sandbox, "visiono", "^/permanent-links$", [])
+    with pytest.raises(
+        UnexpectedReplyError,
+        match=r"counts 1 in a list and shows 0, .* look in its dashboard .*start another run of the DAG",
+    ):
+        run_task(links.make(), lost_link).run()
+    sandbox.clear_faults()
+    assert links.made() == ours
+
+
+def test_a_dashboard_that_is_shown_is_taken_up_whatever_the_list_counts(sandbox, lost_board, run_task):
+    listed = list(VizdomHook().list_dashboards())
+    (ours,) = [one for one in listed if one["name"] == boards.board().name]
+    lists_more(sandbox, "vizdom", "^/dashboards$", listed)
+    assert run_task(boards.board(), lost_board).run()["id"] == ours["id"]
+
+
+def test_a_dashboard_that_is_not_shown_is_not_made(sandbox, lost_board, run_task):
+    listed = list(VizdomHook().list_dashboards())
+    others = [one for one in listed if one["name"] != boards.board().name]
+    lists_more(sandbox, "vizdom", "^/dashboards$", others)
+    with pytest.raises(UnexpectedReplyError, match=r"counts .* in a list and shows"):
+        run_task(boards.board(), lost_board).run()
+    sandbox.clear_faults()
+    assert list(VizdomHook().list_dashboards()) == listed

@@ -362,6 +362,24 @@ def test_replace_asks_nobody_while_what_it_deletes_is_there(sandbox, first, run_
         assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 2
 
 
+@needs_store
+@pytest.mark.parametrize(
+    "told",
+    [{"status": "in_review"}, {}, {"id": "req_other", "status": "pending"}],
+    ids=["word", "none", "id"],
+)
+def test_replace_deletes_nothing_of_which_the_service_does_not_say_that_it_is_open(sandbox, run_task, told):
+    """Its photos may be there, or it is somebody else's."""
+    task = run_task(ask())
+    request_id = defer(task)
+    body = {"data": {"id": request_id, **told}}
+    sandbox.fault("visiono", "body", method="GET", path=f"/{request_id}$", body=body)
+    with pytest.raises(VisioProviderError, match=rf"does not say.*{request_id} is open.*on_existing='reuse'"):
+        run_task(ask(on_existing="replace"), task, cleared=True).run()
+    assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 0
+    assert made(sandbox) == [request_id]
+
+
 @pytest.mark.parametrize("deleted_requests", ["gone", "cancelled"])
 def test_replace_asks_anew_where_somebody_else_was_quicker_to_delete(
     sandbox, first, run_task, monkeypatch, deleted_requests

@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.exceptions import NotFoundError, RateLimitedError
+from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from airflow_provider_visio.operators.visiono import (
     VisionoCreatePermanentLinkOperator,
@@ -21,6 +22,7 @@ from airflow_provider_visio.operators.visiono import (
     VisionoDownloadPhotosOperator,
 )
 from airflow_provider_visio.operators.vizdom import (
+    VizdomCreateDashboardOperator,
     VizdomDownloadExportOperator,
     VizdomExportDashboardOperator,
 )
@@ -129,6 +131,63 @@ def test_asking_waiting_and_storing_breaks_off_anywhere_and_asks_once(
     assert len(output["photos"]["files"]) == 2
     assert made(sandbox) == 1
     assert sandbox.count("storage", "GET /photos/{name}") == 2
+
+
+def link(**more: Any) -> VisionoCreatePermanentLinkOperator:
+    return VisionoCreatePermanentLinkOperator(task_id="link", instructions="Photograph the meter", **more)
+
+
+def board(**more: Any) -> VizdomCreateDashboardOperator:
+    return VizdomCreateDashboardOperator(task_id="board", name="Sales of the north", **more)
+
+
+@pytest.mark.parametrize(
+    ("operator", "service", "skip", "listed"),
+    [
+        (create, "visiono", 0, lambda: VisionoHook().list_photo_requests()),
+        (link, "visiono", 0, lambda: VisionoHook().list_permanent_links()),
+        # The first reading tells what was there before.
+        (
+            board,
+            "vizdom",
+            1,
+            lambda: (one for one in VizdomHook().list_dashboards() if "north" in one["name"]),
+        ),
+    ],
+    ids=["a photo request", "a permanent link", "a dashboard"],
+)
+@pytest.mark.parametrize("store", [True, None], ids=["with a store", "without"])
+def test_what_was_made_by_a_call_whose_reply_was_lost_is_found_after_the_pause(
+    sandbox, run_task, operator, service, skip, listed, store
+):
+    sandbox.fault(service, "drop_after", method="POST", times=1)
+    used_up(sandbox, LONG, service=service, method="GET", skip=skip)
+    task = run_task(operator(), store=store)
+    output = task.run()
+    assert len(moments(task)) == 1
+    assert [one["id"] for one in listed()] == [output["id"]]
+
+
+def test_our_own_budget_asks_nobody_twice_either(sandbox, run_task, connection):
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, calls_per_hour=3)
+    for _ in range(2):
+        VisionoHook().get_status()
+    sandbox.fault("visiono", "drop_after", method="POST", times=1)
+    task = run_task(create(), store=None)
+    task.run()
+    assert len(moments(task)) == 1
+    assert made(sandbox) == 1
+
+
+@pytest.mark.parametrize("store", [True, None], ids=["with a store", "without"])
+def test_an_export_that_is_ready_at_once_is_started_once(sandbox, run_task, monkeypatch, store):
+    real = VizdomHook.create_export
+    monkeypatch.setattr(VizdomHook, "create_export", lambda *given: {**real(*given), "status": "completed"})
+    used_up(sandbox, LONG, service="vizdom", method="GET")
+    task = run_task(VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123"), store=store)
+    task.run()
+    assert len(moments(task)) == 1
+    assert len(sandbox.control("GET", "/exports")) == 1
 
 
 def test_after_the_wait_it_is_given_back_too(sandbox, run_task, tmp_path: Path):

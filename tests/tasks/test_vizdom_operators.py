@@ -436,6 +436,17 @@ def test_a_lost_reply_to_an_invite_is_told_and_a_retry_takes_already_for_done(sa
     assert sandbox.count("vizdom", "POST /invites") == 2
 
 
+def test_an_invite_stays_in_doubt_when_the_retry_is_refused_for_the_limit(sandbox, first, run_task):
+    sandbox.fault("vizdom", "drop_after", method="POST", times=1)
+    task = first(invite())
+    with pytest.raises(ConnectionFailedError):
+        task.run()
+    sandbox.fault("vizdom", "rate_limit", method="POST", retry_after=1800, times=1)
+    again = run_task(invite(), task)
+    assert again.run() == {"role": "viewer", "invited": False}
+    assert again.deferrals
+
+
 @needs_store
 @pytest.mark.parametrize("answer", [Answer(204), Answer(200), Answer(201, {"data": {"status": "pending"}})])
 def test_an_invite_without_an_id_is_sent_once(serve, connection, run_task, answer):
