@@ -109,10 +109,10 @@ def ids_of(value: object, name: str) -> list[str]:
         except TypeError:
             entries = []
         for entry in entries:
-            found.extend([] if holds_none(entry) else ids_of(entry, name))
+            found.extend([] if holds_none(entry, bare=True) else ids_of(entry, name))
     if isinstance(value, Mapping) and value.get("arrived") == []:
         raise InvalidRequestError.of(name, "nothing has arrived, so there is nothing to take")
-    if value and holds_none(value):
+    if holds_none(value):
         raise InvalidRequestError.of(
             name, "no request was made, so there is none to take; the batch's output says why, in `failed`"
         )
@@ -124,12 +124,17 @@ def ids_of(value: object, name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def holds_none(value: object) -> bool:
-    """Return whether what a user passes on is the output of a batch that made nothing, or a list of nothing else."""
+def holds_none(value: object, *, bare: bool = False) -> bool:
+    """
+    Return whether what a user passes on is the output of a batch that made nothing, or a list of nothing else.
+
+    :param value: what is passed on.
+    :param bare: whether a list may be such a batch's ``ids``: an empty one alone does not say what it is of.
+    """
     if isinstance(value, Mapping):
         return "id" not in value and not value.get("arrived") and value.get("ids") == []
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return all(holds_none(entry) for entry in value)
+        return (bare or bool(value)) and all(holds_none(entry, bare=bare) for entry in value)
     return False
 
 

@@ -57,7 +57,7 @@ def test_ids_are_found_in_what_is_passed_on(value, ids):
 
 @pytest.mark.parametrize(
     "value",
-    [None, "", "  ", [], (), {}, [""], [None], ["req_1", ""], ["req_1", None], {"id": ""}, {"id": None},
+    [None, "", "  ", [], [[]], (), {}, [""], [None], ["req_1", ""], ["req_1", None], {"id": ""}, {"id": None},
      {"status": "x"}, 5, 5.0, True, b"req_1", [5], Output(), dt.timedelta(1)],
     ids=repr,
 )  # fmt: skip
@@ -83,9 +83,16 @@ def test_a_batch_that_made_nothing_is_refused_in_these_words(value):
     assert list(caught.value.fields) == ["request_id"]
 
 
-@pytest.mark.parametrize("value", [[], (), {"ids": []}, [{"ids": []}], [[]]], ids=repr)
-def test_nothing_at_all_is_told_from_what_holds_no_id(value):
+@pytest.mark.parametrize("value", [{"ids": []}, [{"ids": []}], ({"ids": []}, [{"ids": []}])], ids=repr)
+def test_a_batch_that_made_nothing_is_told_from_what_holds_no_id(value):
     assert holds_none(value)
+    assert holds_none(value, bare=True)
+
+
+@pytest.mark.parametrize("value", [[], (), [[]], [{"ids": []}, []]], ids=repr)
+def test_an_empty_list_is_one_only_where_lists_are_a_batch_s_ids(value):
+    assert not holds_none(value)
+    assert holds_none(value, bare=True)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +100,9 @@ def test_nothing_at_all_is_told_from_what_holds_no_id(value):
     [None, "", b"", 5, {}, [None], [""], ["a"], {"arrived": []}, {"id": "a", "ids": []}, {"ids": None}],
     ids=repr,
 )
-def test_what_is_wrong_is_not_nothing(value):
-    assert not holds_none(value)
+@pytest.mark.parametrize("bare", [False, True])
+def test_what_is_wrong_is_not_nothing(value, bare):
+    assert not holds_none(value, bare=bare)
 
 
 def test_a_long_value_is_cut_in_the_error():

@@ -34,12 +34,14 @@ class VisionoPhotoRequestSensor(VisioSensor):
     :param min_submitted: of a list, how many must be submitted: a whole number, or a share such as 0.8; None for all.
     :param on_deadline: ``"fail"``, or ``"proceed"`` to succeed at the deadline, or as soon as nothing more can come,
         with what has been submitted by then, be it nothing; also at once, where a batch has made no request.
+        Any other list that is empty is refused.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :param poke_interval: seconds or timedelta between two looks.
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
     :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
     :param soft_fail: skip the task instead of failing it, in all modes.
-    :raises InvalidRequestError: ``min_submitted`` is more than there are requests.
+    :raises InvalidRequestError: there is no id in ``request_id``; or ``min_submitted`` is more than there are
+        requests.
     :raises PhotoRequestFailedError: so many expired, were cancelled or were deleted that too few are left.
     :raises WaitTimeoutError: ``timeout`` passed; the request stays open, and the task is not retried.
     """
@@ -65,12 +67,15 @@ class VisionoPhotoRequestSensor(VisioSensor):
         self.min_submitted = min_submitted
         self.on_deadline = on_deadline
         self.visiono_conn_id = visiono_conn_id
+        # As of `batch.output["ids"]`, of which nothing but the list is left when the task runs.
+        self._takes_ids = getattr(request_id, "key", None) == "ids"
         known = known_ids(request_id, "request_id")
         Goal.of(min_submitted, on_deadline, len(known) if known else None)
 
     def _ids(self) -> list[str]:
         # A batch whose requests were all refused: nothing more can come, which is what it proceeds at.
-        return [] if self.on_deadline == "proceed" and holds_none(self.request_id) else super()._ids()
+        none = self.on_deadline == "proceed" and holds_none(self.request_id, bare=self._takes_ids)
+        return [] if none else super()._ids()
 
     def _make_wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait

@@ -21,9 +21,11 @@ from conftest import connect
 
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators.visiono import (
+    VisionoCreatePhotoRequestBatchOperator,
     VisionoCreatePhotoRequestOperator,
     VisionoDeletePhotoRequestOperator,
 )
+from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
 from airflow_provider_visio.workflow import workflow_url
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
@@ -193,6 +195,26 @@ def test_mapped_outputs_can_be_mapped_over(sandbox, run_dag):
     run = run_dag(dag)
     assert run.state == "success"
     assert sandbox.count("visiono", "DELETE /photo-requests/{id}") == 3
+
+
+def test_a_wait_that_proceeds_is_wired_to_a_batch_that_made_nothing(sandbox, run_dag):
+    refused = [{"instructions": f"{'y' * 6000}{{{{ run_id }}}}"}]
+    with DAG("nobody", schedule=None, start_date=None) as dag:
+        how: dict[str, Any] = {"on_item_error": "report"}
+        one = VisionoCreatePhotoRequestBatchOperator(task_id="one", requests=refused, **how)
+        two = VisionoCreatePhotoRequestBatchOperator.partial(task_id="two", **how).expand(
+            requests=[refused, refused]
+        )
+        inputs = [one.output, one.output["ids"], two.output, two.output["ids"]]
+        for number, request_id in enumerate(inputs):
+            VisionoPhotoRequestSensor(
+                task_id=f"wait_{number}", request_id=request_id, on_deadline="proceed", timeout=60
+            )
+    run = run_dag(dag)
+    assert run.state == "success"
+    found = outputs(run)
+    nothing = {"arrived": [], "ended": {}, "waiting": []}
+    assert [found[f"wait_{number}[-1]"] for number in range(len(inputs))] == [nothing] * len(inputs)
 
 
 def test_a_recipient_s_address_stays_out_of_what_airflow_keeps(sandbox, run_dag):

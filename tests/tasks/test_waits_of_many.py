@@ -214,6 +214,17 @@ def test_what_cannot_be_fails_when_the_dag_is_parsed(wrong, says):
     assert list(error.value.fields) == [next(iter(wrong))]
 
 
+@pytest.mark.parametrize("empty", [[], (), [[]]], ids=repr)
+@pytest.mark.parametrize("on_deadline", ["fail", "proceed"])
+@pytest.mark.parametrize("mode", [{}, {"mode": "poke"}, {"mode": "reschedule"}], ids=str)
+def test_a_list_that_turns_out_to_be_empty_is_refused(sandbox, run_task, mode, on_deadline, empty):
+    operator = sensor("{{ x }}", on_deadline=on_deadline, **mode)
+    operator.request_id = empty
+    with pytest.raises(InvalidRequestError, match=r"holds no id; give an id"):
+        run_task(operator).run()
+    assert sandbox.calls() == []
+
+
 def test_what_proceeds_is_not_skipped_by_soft_fail(wait, at):
     a, b = ids = ask(2)
     at(40, "submit", a)
