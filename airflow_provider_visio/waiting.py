@@ -131,7 +131,7 @@ class Goal:
         :param minimum: how many must arrive: a whole number from 1, a share above 0 and up to 1.0, or None for all.
         :param on_deadline: ``"fail"`` or ``"proceed"``.
         :param count: how many ids are waited for, or None while that is not known.
-        :raises InvalidRequestError: it is none of these, or more than there are.
+        :raises InvalidRequestError: it is none of these; or more than there are, and the wait does not proceed.
         """
         if on_deadline not in ("fail", "proceed"):
             raise InvalidRequestError.of("on_deadline", f"give 'fail' or 'proceed', not {on_deadline!r}")
@@ -146,7 +146,8 @@ class Goal:
                 "min_submitted",
                 f"give a whole number from 1, or a share such as 0.8 (1.0 is all), not {minimum!r}",
             )
-        if count is not None and minimum > count:
+        # What proceeds goes on with what can come.
+        if count is not None and minimum > count and not proceed:
             raise InvalidRequestError.of(
                 "min_submitted", f"{minimum} can never arrive, for there are {count} to wait for"
             )

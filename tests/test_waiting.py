@@ -480,6 +480,13 @@ def test_a_goal_that_can_never_be_met_is_refused(minimum, count):
     assert list(caught.value.fields) == ["min_submitted"]
 
 
+@pytest.mark.parametrize(("minimum", "count"), [(51, 50), (2, 1), (1, 0)])
+def test_a_goal_that_proceeds_may_be_more_than_there_are(minimum, count):
+    """It goes on with what can come."""
+    goal = Goal.of(minimum, "proceed", count)
+    assert (goal, goal.of_all(count)) == (Goal(minimum, proceed=True), count)
+
+
 @pytest.mark.parametrize("on_deadline", ["", "Fail", "continue", None, True, 1, ["fail"]], ids=str)
 def test_what_to_do_at_the_deadline_is_one_of_two_words(on_deadline):
     with pytest.raises(InvalidRequestError, match="'fail' or 'proceed'") as caught:

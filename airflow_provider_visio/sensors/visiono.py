@@ -32,6 +32,7 @@ class VisionoPhotoRequestSensor(VisioSensor):
 
     :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
     :param min_submitted: of a list, how many must be submitted: a whole number, or a share such as 0.8; None for all.
+        With ``"proceed"``, all where there are fewer.
     :param on_deadline: ``"fail"``, or ``"proceed"`` to succeed at the deadline, or as soon as nothing more can come,
         with what has been submitted by then, be it nothing; also at once, where a batch has made no request.
         Any other list that is empty is refused.
@@ -40,8 +41,8 @@ class VisionoPhotoRequestSensor(VisioSensor):
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
     :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
     :param soft_fail: skip the task instead of failing it, in all modes.
-    :raises InvalidRequestError: there is no id in ``request_id``; or ``min_submitted`` is more than there are
-        requests.
+    :raises InvalidRequestError: there is no id in ``request_id``; or, with ``"fail"``, ``min_submitted`` is more than
+        there are requests.
     :raises PhotoRequestFailedError: so many expired, were cancelled or were deleted that too few are left.
     :raises WaitTimeoutError: ``timeout`` passed; the request stays open, and the task is not retried.
     """

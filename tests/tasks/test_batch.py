@@ -732,14 +732,15 @@ def test_an_empty_list_of_a_cleared_task_skips_it_once_what_was_made_is_replaced
 
 
 @pytest.mark.parametrize("how", [{}, {"mode": "poke"}, {"mode": "reschedule"}])
+@pytest.mark.parametrize("least", [None, 0.5, 1, 2])
 @pytest.mark.parametrize("part", [lambda output: output, lambda output: [output]])
-def test_a_wait_that_proceeds_takes_a_batch_that_made_nothing(sandbox, run_task, how, part):
+def test_a_wait_that_proceeds_takes_a_batch_that_made_nothing(sandbox, run_task, how, part, least):
     refused = [{"instructions": "y" * 6000}]
     result = run_task(ask("{{ x }}", on_item_error="report")).operator
     result.requests = refused
     output = run_task(result).run()
     assert (output["ids"], len(output["failed"])) == ([], 1)
-    wait = {"task_id": "wait", "request_id": "{{ x }}", "min_submitted": 0.5, **how}
+    wait = {"task_id": "wait", "request_id": "{{ x }}", "min_submitted": least, **how}
     proceeds = VisionoPhotoRequestSensor(**wait, on_deadline="proceed")
     proceeds.request_id = part(output)
     arrived = run_task(proceeds).run()

@@ -192,6 +192,15 @@ def test_more_wanted_than_are_known_at_run_time_are_refused(wait, sandbox, run_t
         run_task(operator).run()
 
 
+@pytest.mark.parametrize("come", [3, 1, 0])
+def test_with_fewer_asked_than_wanted_it_proceeds_with_what_comes(wait, at, clock, come):
+    ids = ask(3)
+    at(40, "submit", *ids[:come])
+    before = clock.now()
+    assert wait(ids, min_submitted=4, on_deadline="proceed") == result(ids[:come], ids[come:])
+    assert (clock.now() - before < 120) == (come == 3)
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
