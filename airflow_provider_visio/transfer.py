@@ -5,7 +5,8 @@ A file appears under its final name only when all of its bytes were checked. Whe
 written beside it and renamed; where it cannot (object stores, which show an object only once it is complete), they are
 checked in a local temporary file and uploaded from there. The manifest is written last, and taken away before anything
 is fetched again, so that it tells of a finished job; a re-run takes what is already whole from there. Where it alone
-tells that files are outdated, it stays until the first new one is stored, and the rest of them go before it.
+tells that files are outdated, it stays until the first new one is stored, and the rest of them go before it; where
+it lists what is not there, all of these go at once.
 """
 
 from __future__ import annotations
@@ -135,6 +136,8 @@ def store(
         elif folder.protocol in _WHOLE_OBJECT_STORES:
             remove_dead(Path(tempfile.gettempdir()), _SPOOL)
         earlier = _Earlier(folder, files)
+        if earlier.untrue:
+            earlier.give_way()
         for file in files:
             kept = earlier.find(file)
             if kept is None and not earlier.outdated:
@@ -207,6 +210,9 @@ class _Earlier:
         #: By path, the sha256 of files that the manifest alone tells to be outdated.
         self.outdated: dict[str, str] = {}
         entries = _entries(self._manifest)
+        sizes = _sizes(folder) if entries else {}
+        #: Whether the manifest lists what is not there.
+        self.untrue = any(_name_in(entry) not in sizes for entry in entries.values())
         for file in files:
             if file.key in entries:
                 self._found[file.key] = self._judge(file, entries[file.key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,29 @@ def test_one_file_is_missing_and_another_is_outdated(photos, retakes, fails, com
     retakes.serve(but=[5])
     fails("9 of 10 files")
     photos.check(ALL - {5})
+    completes(1)
+
+
+@pytest.mark.parametrize(("missing", "taken"), [(0, 1), (5, 1), (9, 0)])
+def test_a_manifest_never_lists_a_file_that_is_missing(photos, retakes, fails, completes, missing, taken):
+    retakes.take(taken)
+    (photos.folder / photos.name(missing)).unlink()
+    retakes.serve(but=[missing, taken])
+    fails("8 of 10 files")
+    photos.check(ALL - {missing, taken})
+    completes(2)
+
+
+def test_a_manifest_never_lists_a_file_that_is_missing_and_no_more_wanted(photos, retakes, fails, completes):
+    """Such as a photo that was deleted at the service, too."""
+    path = photos.folder / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    manifest["files"].append({**manifest["files"][0], "key": "gone", "path": f"{photos.folder}/gone.jpg"})
+    path.fs.pipe_file(path.path, json.dumps(manifest).encode())
+    retakes.take(1)
+    retakes.serve(but=[1])
+    fails("9 of 10 files")
+    photos.check(ALL - {1})
     completes(1)
 
 
