@@ -556,15 +556,18 @@ def _with_count(
     earlier: _Earlier | None,
     conn_id: str,
 ) -> TransferError:
-    count = len(stored)
+    # Where it is not known what earlier runs have left, such as in a folder that cannot be read, nothing is said of it.
+    count = None if earlier is None else len(stored)
     with contextlib.suppress(Exception):  # a store that lists nothing now has no better word than ours
-        sizes = _sizes(folder)
-        count = _still_there(sizes, stored)
         if earlier is not None:
+            sizes = _sizes(folder)
+            count = _still_there(sizes, stored)
             count += sum(any(name in sizes for name in earlier.names(file)) for file in files[len(stored) :])
+        elif not folder.is_dir():
+            count = 0
     remedy = (
         f"{count} of {len(files)} files are stored and stay; run the task again for the rest."
-        if len(files) > 1
+        if len(files) > 1 and count is not None
         else "Run the task again to try once more."
     )
     return TransferError(f"{error} {remedy} [connection {conn_id}]", status=error.status, conn_id=conn_id)
