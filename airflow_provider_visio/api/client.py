@@ -132,6 +132,16 @@ class Client:
             what = f"{pages.doubt}, so what is missing may be there all the same"
             raise unexpected(again, self.site, what, advice=DOUBT_ADVICE if pages.counted else "")
 
+    def check_list(self, call: Call) -> None:
+        """
+        Ask for a list without reading it.
+
+        :raises UnexpectedReplyError: there is none in the reply; an empty one is a list, whatever it counts.
+        """
+        data = self.send(call)["data"]
+        if data is None or not is_list(data):
+            raise unexpected(call, self.site, _NO_LIST)
+
     def _walk(self, pages: Pages, call: Call) -> Iterator[dict[str, Any]]:
         while pages.next is not None:
             guessed = pages.guessing

@@ -285,11 +285,13 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the links."""
+        from airflow_provider_visio.api.visiono_links import list_permanent_links
+
         hook = self.hook
 
         def ask_list() -> None:
             # A service that has links under the other dialect's name only answers 404 for each.
-            next(hook.list_permanent_links(limit=1, whole=True), None)
+            hook.get_conn().check_list(list_permanent_links(dialect=hook.dialect))
 
         def has_ended(link_id: str) -> bool:
             return _phase(hook.get_permanent_link(link_id)) != "open"

@@ -450,13 +450,14 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
+        from airflow_provider_visio.api.visiono import list_photo_requests
         from airflow_provider_visio.waiting import photo_request_phase
 
         hook = self.hook
 
         def ask_list() -> None:
-            # A wrong base URL answers 404 for each, and so can a proxy.
-            next(hook.list_photo_requests(limit=1, whole=True), None)
+            # A wrong base URL answers 404 for each, and so can a proxy. It need not be whole: the request is asked for.
+            hook.get_conn().check_list(list_photo_requests())
 
         def has_ended(request_id: str) -> bool:
             return photo_request_phase(hook.get_photo_request(request_id), now=clock.now()) in ENDED

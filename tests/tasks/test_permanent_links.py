@@ -121,6 +121,14 @@ def test_a_link_that_is_there_is_not_taken_for_missing(sandbox, run_task):
     assert run_task(delete).run() == {"id": link["id"], "deleted": True}
 
 
+@pytest.mark.parametrize("visiono_dialect", ["reference", "plugin"])
+def test_a_link_is_missing_also_where_the_list_counts_those_that_are_deleted(sandbox, run_task):
+    body = {"data": [], "meta": {"total": 3}, "links": {"next": None}}
+    sandbox.fault("visiono", "body", method="GET", path="-links$", status=200, body=body)
+    delete = VisionoDeletePermanentLinkOperator(task_id="d", link_id="sl_1", ignore_missing=True)
+    assert run_task(delete).run() == {"id": "sl_1", "deleted": False}
+
+
 def test_a_service_whose_list_is_not_there_either_is_not_believed(run_task, serve, connection):
     """One that says no more than that it is not found."""
     server = serve(Answer(404, {"error": {"message": "Not found"}}))
