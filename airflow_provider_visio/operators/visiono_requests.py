@@ -331,14 +331,17 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             once.told_of_end()
             # What the list does not have, or may be the work of our on_kill, is lost without a record.
             lost = {"deleted", "cancelled"} if self.cancel_on_kill else {"deleted"}
+            anew = "a retry asks anew"
             if once.record is not None and once.taken_back:
                 what = f"{once.record.id} is deleted, for its task was killed, as cancel_on_kill says"
             elif not once.remembers and (ended := lost.intersection(error.ended.values())):
                 what = f"{', '.join(error.ended)} was {ended.pop()} at Visiono, and Airflow before 3.3 keeps no record"
+                # One that the list has is found by its tag, and a retry has to live with its end.
+                anew += "" if self.cancel_on_kill else ", unless Visiono still lists it"
             else:
                 raise
             raise PhotoRequestFailedError(
-                f"Photo request {what}; a retry asks anew. [connection {error.conn_id}]",
+                f"Photo request {what}; {anew}. [connection {error.conn_id}]",
                 ended=error.ended,
                 conn_id=error.conn_id,
             ) from error

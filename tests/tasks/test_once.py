@@ -228,6 +228,36 @@ def test_without_a_store_a_task_says_whether_its_retry_asks_anew(
             again.run()
 
 
+@pytest.mark.parametrize("cancel_on_kill", [False, True])
+def test_without_a_store_a_request_that_is_deleted_and_listed_is_asked_for_anew_by_a_killed_task_only(
+    sandbox, run_task, later, cancel_on_kill
+):
+    """A service may keep what was deleted in its list, with a word for it."""
+    task = run_task(ask(cancel_on_kill=cancel_on_kill), store=None)
+
+    def delete() -> None:
+        (listed,) = VisionoHook().list_photo_requests()
+        sandbox.act(listed["id"], "delete")
+        body = {"data": [{**listed, "status": "deleted"}], "links": {"next": None}}
+        sandbox.fault("visiono", "body", method="GET", path="^/photo-requests$", status=200, body=body)
+
+    later(90, delete)
+    says = (
+        r"; a retry asks anew\. \["
+        if cancel_on_kill
+        else "; a retry asks anew, unless Visiono still lists it"
+    )
+    with pytest.raises(PhotoRequestFailedError, match=says):
+        task.run()
+    again = run_task(ask(cancel_on_kill=cancel_on_kill), task)
+    if cancel_on_kill:
+        assert [defer(again)] == made(sandbox)[1:]
+    else:
+        with pytest.raises(PhotoRequestFailedError, match=says):
+            again.run()
+    assert len(made(sandbox)) == 1 + cancel_on_kill
+
+
 @pytest.mark.parametrize("wait", [True, False], ids=["waits", "only asks"])
 def test_a_success_that_airflow_never_heard_of_is_no_reason_to_ask_again(sandbox, first, run_task, wait):
     sandbox.person("submit", open_after=1, photo_every=1)
