@@ -14,10 +14,10 @@ from airflow_provider_visio.api.advice import DOUBT_ADVICE
 from airflow_provider_visio.exceptions import UnexpectedReplyError
 from airflow_provider_visio.intent import ASK_KEY, TASK_KEY
 from airflow_provider_visio.shown import shown
-from airflow_provider_visio.waiting import epoch
+from airflow_provider_visio.waiting import epoch, permanent_link_phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 # Digits of a fingerprint; the service's limit for a tag is not known.
 LENGTH = 16
@@ -47,7 +47,6 @@ def find_link(
     conn_id: str,
     *,
     untagged: bool | None = False,
-    counts: Callable[[Mapping[str, Any]], bool] = lambda _: True,
 ) -> list[Mapping[str, Any]]:
     """
     Return the links that a task has made.
@@ -61,7 +60,6 @@ def find_link(
     :param since: when it can have asked at the earliest, in seconds since 1970, or None for ever.
     :param conn_id: id of the Airflow connection, for the error.
     :param untagged: whether it was asked for without the tag; None where that is not known.
-    :param counts: whether one still stands; then it is there, whatever else the service may have.
     :raises UnexpectedReplyError: no tag and no slug tells, or the list is not whole, so nobody can say.
     """
     tag, slug = tag_of(mark), asked.get("custom_slug")
@@ -73,7 +71,8 @@ def find_link(
             tagged.append(link)
         elif not tags_of_provider(link) and _is_alike(link, asked, since):
             alike.append(link)
-    if doubt and not any(map(counts, tagged)):
+    # One that stands is there, whatever else the service may have.
+    if doubt and not any(permanent_link_phase(link) == "open" for link in tagged):
         more = "To make another all the same, start another run of the DAG, which does not look."
         raise doubt.saying(more) if DOUBT_ADVICE in str(doubt) else doubt
     tells_nothing = silent and not told

@@ -209,13 +209,14 @@ class _Earlier:
         self._found: dict[str, StoredFile | None] = {}
         #: By path, the sha256 of files that the manifest alone tells to be outdated.
         self.outdated: dict[str, str] = {}
-        entries = _entries(self._manifest)
-        sizes = _sizes(folder) if entries else {}
         #: Whether the manifest lists what is not there.
-        self.untrue = any(_name_in(entry) not in sizes for entry in entries.values())
+        self.untrue = False
+        entries = _entries(self._manifest)
         for file in files:
             if file.key in entries:
-                self._found[file.key] = self._judge(file, entries[file.key])
+                self._found[file.key] = self._judge(file, entries.pop(file.key))
+        unwanted = (folder / _name_in(entry) for entry in entries.values())
+        self.untrue = self.untrue or not all(path.exists() for path in unwanted)
 
     def find(self, file: RemoteFile) -> StoredFile | None:
         """Return the entry of a file that is whole, or None where it must be fetched."""
@@ -252,6 +253,7 @@ class _Earlier:
         path = self._folder / _name_in(entry)
         found = _inspect(path, entry.get("mime_type"))
         if found is None:
+            self.untrue = True
             return None
         if found.sha256 == entry.get("sha256") and not _retaken(file, entry):
             return {**entry, "path": str(path), **file.about}

@@ -257,6 +257,14 @@ def ends_by_itself(state: Mapping[str, Any]) -> float | None:
     return None if expiry is None else expiry + EXPIRY_GRACE + 1.0
 
 
+def permanent_link_phase(link: Mapping[str, Any]) -> Phase:
+    """Return what a permanent link's state means."""
+    if link.get("status") == "deleted":
+        return "deleted"
+    # The plugin's delete archives a link, which then can still be read.
+    return "cancelled" if link.get("is_active") is False else "open"
+
+
 def export_phase(state: Mapping[str, Any], words: ExportWords) -> Phase | None:
     """Return what an export's state means under a contract's words, or None for a word that is not in it."""
     word = normal(state.get("status"))

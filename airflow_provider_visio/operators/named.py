@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio.intent import ASK_KEY
 from airflow_provider_visio.operators.once import Calls
 from airflow_provider_visio.shown import shown
-from airflow_provider_visio.state_store import StateStore
 from airflow_provider_visio.waiting import epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from airflow.sdk import Context
 
     from airflow_provider_visio.operators.look_again import Patience
     from airflow_provider_visio.operators.once import Once
@@ -26,27 +23,19 @@ class Named:
     """
     Something that a task makes once, told from others of its name by what was there before.
 
-    :param context: the task's context.
-    :param done: as of :class:`~airflow_provider_visio.operators.once.Once`.
+    :param once: what the task asks for, and has written down of it.
     :param name: the name that it is given.
     :param list_all: lists all things of its kind.
     """
 
-    def __init__(
-        self,
-        context: Context,
-        done: dict[str, Any],
-        name: str,
-        list_all: Callable[[], Iterable[Mapping[str, Any]]],
-    ) -> None:
-        self._store = StateStore(context, done)
+    def __init__(self, once: Once, name: str, list_all: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+        self._once = once
         self._name = str(name).strip()
         self._list_all = list_all
-        self._before: Any = self._store.get(BEFORE_KEY)
+        self._before: Any = once.store.get(BEFORE_KEY)
 
     def get(
         self,
-        once: Once,
         make: Callable[[], Mapping[str, Any]],
         *,
         discard: Callable[[str], None] | None,
@@ -55,7 +44,6 @@ class Named:
         """
         Return it: made now, or found.
 
-        :param once: what the task asks for, and has written down of it.
         :param make: makes it.
         :param discard: deletes one by its id; None where the service cannot.
         :param patience: for how long what is made may not be there yet.
@@ -64,11 +52,11 @@ class Named:
         def ask(tag: dict[str, str]) -> Mapping[str, Any]:
             there = [one["id"] for one in self._called(self._name)]
             self._before = {"ask": tag[ASK_KEY], "name": self._name, "ids": there}
-            self._store.set(BEFORE_KEY, self._before)
-            once.asks_now()
+            self._once.store.set(BEFORE_KEY, self._before)
+            self._once.asks_now()
             return make()
 
-        return once.get(
+        return self._once.get(
             Calls(
                 ask=ask,
                 look_at=self._look_at,

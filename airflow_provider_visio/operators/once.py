@@ -94,10 +94,10 @@ class Once:
         self, context: Context, done: dict[str, Any], asked: Mapping[str, Any], on_existing: OnExisting
     ) -> None:
         self._context = context
-        self._store = StateStore(context, done)
+        self.store = StateStore(context, done)
         self._on_existing = on_existing
         self.intent = Intent.of(context, asked)
-        self.record = Record.from_json(self._store.get(STORE_KEY))
+        self.record = Record.from_json(self.store.get(STORE_KEY))
 
     @property
     def since(self) -> float:
@@ -108,7 +108,7 @@ class Once:
     @property
     def remembers(self) -> bool:
         """Whether a later try will know what this one writes down."""
-        return bool(self._store)
+        return bool(self.store)
 
     @property
     def in_doubt(self) -> bool:
@@ -116,7 +116,7 @@ class Once:
         if self.record is not None:
             return self.record.sent and not self.record.id
         # With a store, whatever was asked was written down first.
-        return not self._store and not is_first_try(self._context)
+        return not self.store and not is_first_try(self._context)
 
     def get(self, calls: Calls[Made]) -> Made:
         """
@@ -220,7 +220,7 @@ class Once:
         else:
             # With a store, whatever was asked was written down first; without, it may have been asked just now.
             mark, since = {TASK_KEY: self.intent.task}, due(self._context)
-            until = now + (0.0 if self._store else calls.patience.meant)
+            until = now + (0.0 if self.store else calls.patience.meant)
         try:
             return self._found(calls, mark, since, until)
         except VisioProviderError as error:
@@ -323,7 +323,7 @@ class Once:
     def _write(self, record: Record, *, at_all_costs: bool) -> None:
         self.record = record
         try:
-            self._store.set(STORE_KEY, record.as_json())
+            self.store.set(STORE_KEY, record.as_json())
         except Exception:
             if at_all_costs:
                 raise  # nothing was asked yet

@@ -33,7 +33,7 @@ from airflow_provider_visio.operators.visiono_base import (
     VisionoDeleteOperator,
     VisionoOperator,
 )
-from airflow_provider_visio.state_store import StateStore
+from airflow_provider_visio.waiting import permanent_link_phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.intent import OnExisting
     from airflow_provider_visio.operators.once import Once
-    from airflow_provider_visio.waiting import Phase
 
 # Key, in the task's state store, of the mark of a request that was made without the provider's tag.
 UNTAGGED = "visio_untagged"
@@ -112,15 +111,15 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         asked = {"custom_slug": self.custom_slug, "items": self.items, **_fields(self.fields)}
         asked = {name: value for name, value in asked.items() if value is not None}
         once = Once(context, self._done, {"instructions": self.instructions, **asked}, self.on_existing)
-        link = self._link(context, once, asked)
+        link = self._link(once, asked)
         remember_link(context, link.get("request_url"))
         return _link_output(link)
 
-    def _link(self, context: Context, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
+    def _link(self, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
         from airflow_provider_visio.operators.look_again import Patience
         from airflow_provider_visio.operators.once import Calls
 
-        hook, store = self.hook, StateStore(context, self._done)
+        hook, store = self.hook, once.store
         # Marks of the requests that were made without the tag.
         untagged: list[Any] = [store.get(UNTAGGED)]
         whole = {"instructions": self.instructions, **asked}
@@ -154,7 +153,6 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 since,
                 hook.conn_id,
                 untagged=None if asked_as is None else asked_as in untagged,
-                counts=lambda link: _phase(link) == "open",
             )
 
         def look_at(link_id: str, since: float | None) -> Mapping[str, Any]:  # noqa: ARG001
@@ -176,7 +174,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
             try:
                 hook.delete_permanent_link(link_id)
             except NotFoundError as error:
-                if _phase(look_at(link_id, None)) == "open":
+                if permanent_link_phase(look_at(link_id, None)) == "open":
                     raise error.saying(STILL_THERE) from error
 
         return once.get(
@@ -184,7 +182,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 ask=ask,
                 look_at=look_at,
                 look_up=look_up,
-                phase_of=_phase,
+                phase_of=permanent_link_phase,
                 discard=discard,
                 patience=Patience.of(hook.get_conn().site),
                 change=change,
@@ -294,7 +292,7 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
             hook.get_conn().check_list(list_permanent_links(dialect=hook.dialect))
 
         def has_ended(link_id: str) -> bool:
-            return _phase(hook.get_permanent_link(link_id)) != "open"
+            return permanent_link_phase(hook.get_permanent_link(link_id)) != "open"
 
         return self._delete_all(
             context, self.link_id, "link_id", hook.delete_permanent_link, has_ended, ask_list
@@ -379,13 +377,6 @@ def _fields(fields: object) -> dict[str, Any]:
 
 def _tags(fields: Mapping[str, Any]) -> list[Any]:
     return list(fields.get("tags") or [])
-
-
-def _phase(link: Mapping[str, Any]) -> Phase | None:
-    if link.get("status") == "deleted":
-        return "deleted"
-    # The plugin's delete archives a link, which then can still be read.
-    return "cancelled" if link.get("is_active") is False else "open"
 
 
 def _link_output(link: Mapping[str, Any]) -> dict[str, Any]:

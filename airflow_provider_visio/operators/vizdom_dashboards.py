@@ -81,8 +81,8 @@ class VizdomCreateDashboardOperator(VizdomOperator):
             return made
 
         asked = {"name": self.name, "description": self.description, "fields": self.fields}
-        found = Named(context, self._done, self.name, lambda: hook.list_dashboards(whole=True)).get(
-            Once(context, self._done, asked, self.on_existing),
+        once = Once(context, self._done, asked, self.on_existing)
+        found = Named(once, self.name, lambda: hook.list_dashboards(whole=True)).get(
             make,
             discard=None,
             patience=Patience.of(hook.get_conn().site),

@@ -110,8 +110,8 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
 
         # Not the settings: even a fingerprint of a password is more of it than need be kept.
         asked = {"name": self.name, "source_type": self.source_type, "source_conn_id": self.source_conn_id}
-        found = Named(context, self._done, self.name, lambda: hook.list_data_sources(whole=True)).get(
-            Once(context, self._done, asked, self.on_existing),
+        once = Once(context, self._done, asked, self.on_existing)
+        found = Named(once, self.name, lambda: hook.list_data_sources(whole=True)).get(
             make,
             discard=hook.delete_data_source,
             patience=Patience.of(hook.get_conn().site),

@@ -60,12 +60,22 @@ def busy(sandbox: Any, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     monkeypatch.setattr(client.Client, "send", send)
 
 
+def lists(sandbox: Any, service: str, path: str, shown: list[Any], total: int) -> None:
+    """Have the service show these and count so many."""
+    body = {"data": shown, "meta": {"total": total}, "links": {"next": None}}
+    sandbox.fault(service, "body", method="GET", path=path, status=200, body=body)
+
+
 def counts_more(sandbox: Any, ids: Any = None) -> None:
     """Have the service show some of its requests, or all, and count one more than it has."""
     listed = list(VisionoHook().list_photo_requests())
     shown = [request for request in listed if ids is None or request["id"] in ids]
-    body = {"data": shown, "meta": {"total": len(listed) + 1}, "links": {"next": None}}
-    sandbox.fault("visiono", "body", method="GET", path="^/photo-requests$", status=200, body=body)
+    lists(sandbox, "visiono", "^/photo-requests$", shown, len(listed) + 1)
+
+
+def lists_more(sandbox: Any, service: str, path: str, shown: list[Any]) -> None:
+    """Have the service show these and count one more."""
+    lists(sandbox, service, path, shown, len(shown) + 1)
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
@@ -141,12 +151,6 @@ def test_a_cleared_batch_takes_nothing_for_deleted_where_the_list_counts_more(sa
     with pytest.raises(VisioProviderError, match=r"counts 4 in a list and shows 2.*nothing was made"):
         run_task(many.ask(many.people(3)), task, cleared=True).run()
     assert many.made(sandbox) == many.words(many.people(3))
-
-
-def lists_more(sandbox: Any, service: str, path: str, listed: list[Any]) -> None:
-    """Have the service show these and count one more."""
-    body = {"data": listed, "meta": {"total": len(listed) + 1}, "links": {"next": None}}
-    sandbox.fault(service, "body", method="GET", path=path, status=200, body=body)
 
 
 @pytest.fixture(params=[True, None], ids=["with a store", "without"])

@@ -133,12 +133,12 @@ def test_asking_waiting_and_storing_breaks_off_anywhere_and_asks_once(
     assert sandbox.count("storage", "GET /photos/{name}") == 2
 
 
-def link(**more: Any) -> VisionoCreatePermanentLinkOperator:
-    return VisionoCreatePermanentLinkOperator(task_id="link", instructions="Photograph the meter", **more)
+def link() -> VisionoCreatePermanentLinkOperator:
+    return VisionoCreatePermanentLinkOperator(task_id="link", instructions="Photograph the meter")
 
 
-def board(**more: Any) -> VizdomCreateDashboardOperator:
-    return VizdomCreateDashboardOperator(task_id="board", name="Sales of the north", **more)
+def board() -> VizdomCreateDashboardOperator:
+    return VizdomCreateDashboardOperator(task_id="board", name="Sales of the north")
 
 
 @pytest.mark.parametrize(
