@@ -113,13 +113,13 @@ class VisioBaseHook(BaseHook):
 
     async def async_site(self) -> Site:
         """Read the connection without blocking an event loop."""
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from airflow.providers.common.compat.connection import get_async_connection
 
         try:
             connection = await get_async_connection(self.conn_id)
         except AirflowNotFoundException as error:
             raise self._no_connection() from error
-        return self._site_from(connection, await get_async_extra_dejson(connection))
+        return self._site_from(connection, await _async_extras(connection))
 
     def request(
         self,
@@ -301,6 +301,14 @@ def _any_call(
     escaped = path.replace("{", "{{").replace("}", "}}")
     found = call(verb, "/" + escaped.lstrip("/"), params=given, body=body, evidence="assumed")
     return replace(found, needs_data=not found.changes)
+
+
+async def _async_extras(connection: Connection) -> Any:
+    """Return a connection's extras without blocking the event loop."""
+    if hasattr(connection, "aextra_dejson"):  # Airflow 3.3.2
+        return await connection.aextra_dejson()
+    # Reading the extras masks their secrets with a blocking call to Airflow.
+    return await asyncio.to_thread(lambda: connection.extra_dejson)
 
 
 def _is_object(text: str) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import SkipMixin
+try:
+    from airflow.sdk.bases.skipmixin import SkipMixin
+except ImportError:  # Airflow 3.1
+    from airflow.providers.standard.utils.skipmixin import SkipMixin  # type: ignore[assignment]
 
 from airflow_provider_visio.arguments import check_if_known
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
