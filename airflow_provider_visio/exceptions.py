@@ -26,6 +26,7 @@ twice. No error text carries an API key, a signed link or a recipient's address.
 from __future__ import annotations
 
 import copy
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowException
@@ -177,3 +178,33 @@ class TransferError(VisioProviderError):
 
 class SignatureError(VisioProviderError):
     """A signature does not fit what it should sign, or is too old: do not believe the values."""
+
+
+# So many failures are named in one error; of the rest it says how many there are.
+_NAMED = 10
+
+
+def joined(failed: Mapping[str, VisioProviderError], total: int, what: str) -> VisioProviderError:
+    """
+    Return one error for all that failed.
+
+    :param failed: the errors, by the id of what each is about; at least one.
+    :param total: how many were tried.
+    :param what: what they are, for the text, such as ``"files"``.
+    :return: an error that names up to ten ids with their reasons. It has the type and the status that all errors share;
+        where their types differ it is a :class:`TransferError`.
+    """
+    errors = list(failed.values())
+    named = [
+        f"{name}: {str(error).removeprefix(name).lstrip(': ').rstrip('.')}"
+        for name, error in islice(failed.items(), _NAMED)
+    ]
+    if len(errors) > _NAMED:
+        named.append(f"and {len(errors) - _NAMED} more")
+    same_type = len({type(error) for error in errors}) == 1
+    one = copy.copy(errors[0]) if same_type else TransferError(conn_id=errors[0].conn_id)
+    one.args = (f"{len(errors)} of {total} {what} failed: {'; '.join(named)}.",)
+    one.status = errors[0].status if len({error.status for error in errors}) == 1 else None
+    one.request_id = errors[0].request_id if len(errors) == 1 else None
+    one.ambiguous = any(error.ambiguous for error in errors)
+    return one

@@ -28,6 +28,7 @@ from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     TransferError,
     VisioProviderError,
+    joined,
 )
 from airflow_provider_visio.filetypes import EXTENSIONS, Inspection, media_type
 from airflow_provider_visio.parts import local_part, part_name, remove_dead
@@ -119,22 +120,19 @@ def store(
     :param links: mints a link for each file, by key; called again when one has lapsed.
     :param fetch: opens a link.
     :return: the manifest.
-    :raises TransferError: a file could not be fetched, verified or stored. What was stored before stays, and a re-run
-        goes on from there.
+    :raises TransferError: files could not be fetched or verified; raised when all others were tried, and names them.
+        At once where the store itself fails, for example because the disk is full. What was stored stays, and a re-run
+        fetches the rest.
+    :raises VisioProviderError: at once, where no link can be minted, for example with the rate limit used up.
     """
     import pendulum
 
     links_now = _Links(links)
     earlier: _Earlier | None = None
     stored: list[StoredFile] = []
+    failed: dict[str, VisioProviderError] = {}
     try:
-        if folder.protocol not in _WHOLE_OBJECT_STORES:
-            # An object store has no folders; making one there could make a bucket that nobody asked for.
-            folder.mkdir(parents=True, exist_ok=True)
-        if folder.protocol in _LOCAL:
-            remove_dead(Path(folder.path))
-        elif folder.protocol in _WHOLE_OBJECT_STORES:
-            remove_dead(Path(tempfile.gettempdir()), _SPOOL)
+        _prepare(folder)
         earlier = _Earlier(folder, files)
         if earlier.untrue:
             earlier.give_way()
@@ -142,7 +140,12 @@ def store(
             kept = earlier.find(file)
             if kept is None and not earlier.outdated:
                 earlier.give_way()
-            stored.append(kept or _fetch_into(file, folder, links_now, fetch))
+            try:
+                stored.append(kept or _fetch_into(file, folder, links_now, fetch))
+            except TransferError as error:
+                failed[file.key] = _naming(file, error)
+                log.warning("%s", failed[file.key])
+                continue
             if kept is None:
                 earlier.outdated.pop(stored[-1]["path"], None)
                 earlier.give_way()
@@ -152,6 +155,8 @@ def store(
                 stored[-1]["path"],
                 stored[-1]["bytes"],
             )
+        if failed:
+            raise joined(failed, len(files), "files") if len(failed) > 1 else failed.popitem()[1]
         if gone := len(stored) - _still_there(_sizes(folder), stored):
             raise TransferError(f"{gone} files have vanished from {folder} while others were being stored.")
         path = folder / MANIFEST
@@ -172,6 +177,17 @@ def store(
     except Exception as error:
         raise _with_count(_storing_failed(folder, error), folder, stored, files, earlier, conn_id) from error
     return manifest
+
+
+def _prepare(folder: ObjectStoragePath) -> None:
+    """Make the folder where the store has folders, and remove what dead tasks have left half written."""
+    if folder.protocol not in _WHOLE_OBJECT_STORES:
+        # An object store has no folders; making one there could make a bucket that nobody asked for.
+        folder.mkdir(parents=True, exist_ok=True)
+    if folder.protocol in _LOCAL:
+        remove_dead(Path(folder.path))
+    elif folder.protocol in _WHOLE_OBJECT_STORES:
+        remove_dead(Path(tempfile.gettempdir()), _SPOOL)
 
 
 def manifest_in(folder: ObjectStoragePath) -> Manifest | None:
@@ -274,6 +290,9 @@ class _Links:
     """Links that are minted when first needed, and again when one has lapsed."""
 
     def __init__(self, mint: Callable[[], Mapping[str, str]]) -> None:
+        #: Whether a file could not be fetched in several tries, and no other has come since. Until one comes, each is
+        #: tried once: a host that is down or refuses all then costs neither hours nor the rate limit.
+        self.failing = False
         self._mint = mint
         self._links: Mapping[str, str] | None = None
 
@@ -294,12 +313,15 @@ def _fetch_into(
 ) -> StoredFile:
     fresh, tries = False, 0
     lapsed = {*_LAPSED, _MAY_BE_LAPSED}
+    most = 1 if links.failing else MAX_TRIES
     while True:
         tries += 1
         try:
             with fetch(links.get(file.key, fresh=fresh)) as download:
                 if download.status == 200:
-                    return _receive(file, folder, download)
+                    found = _receive(file, folder, download)
+                    links.failing = False
+                    return found
                 status = download.status
         except ConnectionFailedError as error:
             status, problem = None, str(error)
@@ -307,7 +329,8 @@ def _fetch_into(
             status, problem = None, str(error)
         else:
             problem = f"the file's host answered {status}"
-        if tries >= MAX_TRIES or (status is not None and status < 500 and status not in lapsed | {408, 429}):
+        if tries >= most or (status is not None and status < 500 and status not in lapsed | {408, 429}):
+            links.failing = links.failing or tries > 1
             raise TransferError(
                 f"{file.key} could not be fetched in {tries} tries: {problem.rstrip('.')}.", status=status
             )
@@ -534,6 +557,11 @@ def _storing_failed(folder: ObjectStoragePath, error: Exception) -> TransferErro
     return TransferError(f"Cannot store at {place}: {what}.")
 
 
+def _naming(file: RemoteFile, error: TransferError) -> TransferError:
+    """Return the error with the file's key in its text."""
+    return error if file.key in str(error) else TransferError(f"{file.key}: {error}", status=error.status)
+
+
 def _sizes(folder: ObjectStoragePath) -> dict[str, int | None]:
     """Return the size of each file in a folder, by its name; None for all where the store lists no sizes."""
     folder.fs.invalidate_cache(folder.path)
@@ -564,7 +592,9 @@ def _with_count(
         if earlier is not None:
             sizes = _sizes(folder)
             count = _still_there(sizes, stored)
-            count += sum(any(name in sizes for name in earlier.names(file)) for file in files[len(stored) :])
+            keys = {file["key"] for file in stored}
+            rest = (file for file in files if file.key not in keys)
+            count += sum(any(name in sizes for name in earlier.names(file)) for file in rest)
         elif not folder.is_dir():
             count = 0
     remedy = (

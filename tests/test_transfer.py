@@ -32,6 +32,7 @@ from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,
     PhotoRequestFailedError,
+    RateLimitedError,
     TransferError,
 )
 from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -227,7 +228,7 @@ def test_a_refusal_that_no_new_link_can_change_fails_at_once(sandbox, hook, subm
     sandbox.fault("storage", "status", status=405, times=None)
     with pytest.raises(TransferError, match="answered 405"):
         hook.download_photos(submitted, destination)
-    assert sandbox.count("storage", FETCH) == 1
+    assert sandbox.count("storage", FETCH) == 3  # one try for each photo
 
 
 def test_a_400_may_mean_that_the_link_has_lapsed(sandbox, hook, submitted, destination):
@@ -240,7 +241,90 @@ def test_a_400_to_a_new_link_as_well_is_final(sandbox, hook, submitted, destinat
     sandbox.fault("storage", "status", status=400, times=None)
     with pytest.raises(TransferError, match=r"in 2 tries.*answered 400"):
         hook.download_photos(submitted, destination)
+    assert sandbox.count("storage", FETCH) == 4  # each of the others is tried once
+    assert sandbox.count("visiono", "GET /photo-requests/{id}/download-urls") == 2
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_photo_that_fails_keeps_no_other_from_being_stored(sandbox, hook, submitted, destination, fault):
+    failing = hook.list_photos(submitted)[1]["id"]
+    sandbox.fault("storage", path=failing, times=None, **PASSING[fault])
+    with pytest.raises(TransferError, match=f"{failing} could not be fetched in 4 tries") as caught:
+        hook.download_photos(submitted, destination)
+    assert "2 of 3 files are stored and stay; run the task again for the rest" in str(caught.value)
+    assert [name.split("/")[1].split("-")[0] for name in stored(destination)] == ["Front", "Left"]
+    sandbox.clear_faults()
+    before = sandbox.count("storage", FETCH)
+    assert len(hook.download_photos(submitted, destination)["files"]) == 3
+    assert sandbox.count("storage", FETCH) == before + 1
+
+
+def test_all_photos_that_fail_are_named_with_their_reasons(sandbox, hook, submitted, destination):
+    first, second, third = (photo["id"] for photo in hook.list_photos(submitted))
+    sandbox.fault("storage", "status", status=405, path=first, times=None)
+    sandbox.fault("storage", "html", status=200, path=third, times=None)
+    with pytest.raises(TransferError, match=r"2 of 3 files failed.* 1 of 3 files are stored") as caught:
+        hook.download_photos(submitted, destination)
+    assert f"{first}: could not be fetched in 1 tries: the file's host answered 405" in str(caught.value)
+    assert f"{third}: could not be fetched in 4 tries" in str(caught.value)
+    assert second not in str(caught.value)
+    assert caught.value.status is None
+    (name,) = stored(destination)
+    assert second in name
+
+
+def test_photos_that_are_refused_to_the_last_use_up_no_calls(sandbox, hook, submitted, destination):
+    """Such as by a proxy that lets nobody through to the storage host."""
+    sandbox.fault("storage", "status", status=403, times=None)
+    with pytest.raises(TransferError, match="3 of 3 files failed") as caught:
+        hook.download_photos(submitted, destination)
+    assert caught.value.status == 403
+    assert sandbox.count("visiono", "GET /photo-requests/{id}/download-urls") == 4
+    assert sandbox.count("storage", FETCH) == 6
+
+
+def test_once_a_photo_has_come_the_next_is_tried_in_full_again(sandbox, hook, submitted, destination):
+    first, _, third = (photo["id"] for photo in hook.list_photos(submitted))
+    sandbox.fault("storage", "status", status=500, path=first, times=None)
+    sandbox.fault("storage", "status", status=500, path=third, times=2)
+    with pytest.raises(TransferError, match=f"{first} could not .* 2 of 3 files are stored"):
+        hook.download_photos(submitted, destination)
+    assert sandbox.count("storage", FETCH) == 4 + 1 + 3
+
+
+def test_a_rate_limit_while_links_are_minted_ends_it_at_once(sandbox, hook, submitted, destination):
+    photos = hook.list_photos(submitted)
+    sandbox.fault("storage", "status", status=405, path=photos[0]["id"], times=None)
+    sandbox.fault("storage", "status", status=403, path=photos[1]["id"], times=None)
+    sandbox.fault("visiono", "rate_limit", path="download-urls", skip=1, times=None, retry_after=3600)
+    with pytest.raises(RateLimitedError):
+        hook.download_photos(submitted, destination)
     assert sandbox.count("storage", FETCH) == 2
+    assert stored(destination) == {}
+
+
+def test_many_files_that_fail_are_counted(fetch_from, destination):
+    files = [RemoteFile(f"ps_{number:02}", "Front") for number in range(25)]
+    with pytest.raises(
+        TransferError, match=r"25 of 25 files failed: ps_00: .*; and 15 more\. 0 of 25"
+    ) as caught:
+        fetch_from(destination, *files, script=[Answer(405)])
+    assert [key in str(caught.value) for key in ("ps_09", "ps_10")] == [True, False]
+
+
+def test_a_file_without_a_link_keeps_no_other_from_being_stored(destination):
+    with pytest.raises(TransferError, match=r"gives no link for ps_1.* 1 of 2 files are stored"):
+        store(
+            [RemoteFile("ps_1", "Front"), RemoteFile("ps_2", "Back")],
+            folder_at(destination, "job"),
+            service="Visiono",
+            conn_id="my_visiono",
+            job_id="job",
+            about={},
+            links=lambda: {"ps_2": "http://x"},
+            fetch=lambda url: contextlib.nullcontext(Download(200, {}, iter([b"x"]))),
+        )
+    assert list(stored(destination)) == ["job/Back-ps_2.bin"]
 
 
 def test_a_link_that_expires_before_it_is_used_is_minted_again(sandbox, hook, submitted, destination):

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_visio import clock
+from airflow_provider_visio import clock, exceptions
 from airflow_provider_visio.arguments import earliest_deadline, min_dwell
-from airflow_provider_visio.exceptions import RateLimitedError
+from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    RateLimitedError,
+    TransferError,
+    VisioProviderError,
+    joined,
+)
 from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from airflow.sdk import Context
 
+Done = TypeVar("Done")
 Step = Literal["execute", "execute_complete"]
 
 # Seconds a task defers at least, for that has its cost; and for how long it goes on to do so.
@@ -60,6 +69,43 @@ class VisioOperator(BaseOperator):
         """Go on after a deferred wait."""
         raise NotImplementedError
 
+    def _each(self, ids: Sequence[str], what: str, work: Callable[[str], Done]) -> list[Done]:
+        """
+        Do some work for each id; one that fails keeps no other from being tried.
+
+        :param ids: the ids.
+        :param what: what they are, for the error, such as ``"photo requests"``.
+        :param work: called with each id.
+        :return: what the calls return, in the order of the ids.
+        :raises RateLimitedError: at once; the task may defer for it, and goes on with the ids that are left.
+        :raises AuthenticationError: at once.
+        :raises VisioProviderError: any other, when all were tried: names each id that failed and the reason, and has
+            the type that the errors share, or is a :class:`TransferError` where their types differ. The only id there
+            is raises its error as it is.
+        """
+        results: list[Done] = []
+        failed: dict[str, VisioProviderError] = {}
+        for one in ids:
+            # After a deferral for the rate limit it is not tried again: it would use up the next calls, too.
+            if isinstance(kept := self._done.get(one), dict):
+                failed[one] = _error_from(kept)
+                continue
+            try:
+                results.append(work(one))
+            except (RateLimitedError, AuthenticationError):
+                raise
+            except VisioProviderError as error:
+                if len(ids) == 1:
+                    raise
+                self.log.warning("%s failed; the task goes on with the others: %s", one, error)
+                failed[one] = error
+                self._done[one] = {"type": type(error).__name__, "text": str(error), "status": error.status}
+        if failed:
+            first = next(iter(failed.values()))
+            advice = f"The other {len(results)} are stored and stay; run the task again for the rest."
+            raise joined(failed, len(ids), what).saying(advice) from first
+        return results
+
     def _deadline(self, since: float, timeout: float | None) -> float | None:
         """
         Return when this task's wait gives up, in seconds since 1970, or None for never.
@@ -101,3 +147,10 @@ class VisioOperator(BaseOperator):
         from airflow_provider_visio.triggers.moment import MomentTrigger
 
         self.defer(trigger=MomentTrigger(moment, event), method_name="execute_again")
+
+
+def _error_from(kept: dict[str, Any]) -> VisioProviderError:
+    """Return the error that a task wrote down before it deferred."""
+    error: VisioProviderError = getattr(exceptions, kept["type"], TransferError)(kept["text"])
+    error.status = kept["status"]
+    return error

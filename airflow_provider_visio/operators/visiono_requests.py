@@ -369,13 +369,18 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
     media type, item, place and time. What an earlier try has stored whole is not fetched again. The output is ``{"id",
     "manifest", "files": [{"path", "bytes", "sha256", "mime_type", "item"}]}``; for several requests a list of these.
 
+    A photo or a request that fails keeps no other from being stored. The error comes at the end and names what failed.
+    It has the type that the requests' errors share; where their types differ it is a ``TransferError``.
+
     :param request_id: an id, the output of the task that made the request or waited for it, or a list of either.
         (templated)
     :param destination: an object store's URL or an absolute path. (templated)
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises PhotoRequestFailedError: a request has no photos (yet).
-    :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
+    :raises TransferError: a file could not be fetched, verified or stored, or several requests failed in different
+        ways; run the task again for the rest.
+    :raises AuthenticationError: at once: the service does not accept the key.
     """
 
     template_fields: Sequence[str] = ("request_id", "destination", "visiono_conn_id")
@@ -400,7 +405,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
         """Fetch, verify and store the photos."""
         from airflow_provider_visio.transfer import summary
 
-        manifests = [self._stored(request_id) for request_id in ids_of(self.request_id, "request_id")]
+        manifests = self._each(ids_of(self.request_id, "request_id"), "photo requests", self._stored)
         remember_link(context, manifests[0]["about"].get("request_url"))
         stored = [summary(manifest) for manifest in manifests]
         self.multiple_outputs = not is_many(self.request_id)

@@ -207,7 +207,8 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
     Store the file of a finished export in an object store.
 
     It comes to ``<destination>/<export id>/``, with a ``manifest.json``. The output is ``{"id", "manifest", "files":
-    [{"path", "bytes", "sha256", "mime_type"}]}``; for several exports a list of these.
+    [{"path", "bytes", "sha256", "mime_type"}]}``; for several exports a list of these. An export that fails keeps no
+    other from being stored; the error comes at the end, as of ``VisionoDownloadPhotosOperator``.
 
     :param export_id: an id, the output of the task that started the export, or a list of either. (templated)
     :param destination: an object store's URL or an absolute path. (templated)
@@ -240,10 +241,11 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
         from airflow_provider_visio.transfer import summary
 
         hook = self.hook
-        manifests = [
-            hook.download_export(export_id, self.destination)
-            for export_id in ids_of(self.export_id, "export_id")
-        ]
+        manifests = self._each(
+            ids_of(self.export_id, "export_id"),
+            "exports",
+            lambda export_id: hook.download_export(export_id, self.destination),
+        )
         dashboard_id = manifests[0]["about"].get("dashboard_id")
         if dashboard_id:
             remember_link(context, hook.dashboard_url(dashboard_id))

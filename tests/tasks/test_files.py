@@ -11,10 +11,14 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from PIL import Image
 
 from airflow_provider_visio.exceptions import (
+    AuthenticationError,
+    ConnectionFailedError,
     ExportFailedError,
     InvalidRequestError,
     NotFoundError,
+    PermissionDeniedError,
     PhotoRequestFailedError,
+    ServiceError,
     TransferError,
     WaitTimeoutError,
 )
@@ -63,6 +67,99 @@ def test_several_requests_give_a_list(sandbox, run_task, tmp_path: Path):
         task_id="download", request_id={"arrived": ids, "ended": {}}, destination=str(tmp_path)
     )
     assert [one["id"] for one in run_task(operator).run()] == ids
+
+
+def download(ids: Any, destination: Path, **more: Any) -> VisionoDownloadPhotosOperator:
+    return VisionoDownloadPhotosOperator(task_id="d", request_id=ids, destination=str(destination), **more)
+
+
+def kept(place: Path) -> set[str]:
+    """Return the ids of the requests, or exports, that are stored whole."""
+    return {manifest.parent.name for manifest in place.rglob("manifest.json")}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"kind": "status", "status": 404}, NotFoundError),
+        ({"kind": "status", "status": 403}, PermissionDeniedError),
+        ({"kind": "status", "status": 500}, ServiceError),
+        ({"kind": "drop_before"}, ConnectionFailedError),
+    ],
+    ids=["404", "403", "500", "no reply"],
+)
+def test_a_request_that_fails_keeps_no_other_from_being_stored(
+    sandbox, run_task, tmp_path: Path, fault, error
+):
+    ids = [submitted(sandbox) for _ in range(3)]
+    sandbox.fault("visiono", path=ids[1], **fault)
+    task = run_task(download(ids, tmp_path))
+    with pytest.raises(error, match=f"1 of 3 photo requests failed: {ids[1]}: .*The other 2 are stored"):
+        task.run()
+    assert kept(tmp_path) == {ids[0], ids[2]}
+    sandbox.clear_faults()
+    assert [one["id"] for one in run_task(task.operator, task).run()] == ids
+
+
+def test_a_photo_of_one_request_keeps_no_other_request_from_being_stored(sandbox, run_task, tmp_path: Path):
+    ids = [submitted(sandbox) for _ in range(3)]
+    photo = VisionoHook().list_photos(ids[1])[0]["id"]
+    sandbox.fault("storage", "html", status=200, path=photo)
+    with pytest.raises(TransferError, match=f"1 of 3 photo requests failed: {ids[1]}: {photo} could not be"):
+        run_task(download(ids, tmp_path)).run()
+    assert kept(tmp_path) == {ids[0], ids[2]}
+    assert len(list((tmp_path / ids[1]).iterdir())) == 1
+
+
+def test_requests_that_fail_alike_raise_their_own_error(sandbox, run_task, tmp_path: Path):
+    open_ones = [VisionoHook().create_photo_request("x")["id"] for _ in range(2)]
+    good = submitted(sandbox)
+    with pytest.raises(PhotoRequestFailedError, match="2 of 3 photo requests failed") as caught:
+        run_task(download([open_ones[0], good, open_ones[1]], tmp_path)).run()
+    assert all(request_id in str(caught.value) for request_id in open_ones)
+    assert kept(tmp_path) == {good}
+
+
+def test_requests_that_fail_differently_raise_a_transfer_error(sandbox, run_task, tmp_path: Path):
+    still_open, good = VisionoHook().create_photo_request("x")["id"], submitted(sandbox)
+    with pytest.raises(TransferError, match="2 of 3 photo requests failed: req_nobody: ") as caught:
+        run_task(download(["req_nobody", still_open, good], tmp_path)).run()
+    assert f"{still_open}: " in str(caught.value)
+    assert kept(tmp_path) == {good}
+
+
+def test_a_refused_key_ends_it_at_once(sandbox, run_task, tmp_path: Path):
+    ids = [submitted(sandbox) for _ in range(3)]
+    sandbox.fault("visiono", "status", status=401, path=ids[1])
+    with pytest.raises(AuthenticationError):
+        run_task(download(ids, tmp_path)).run()
+    assert kept(tmp_path) == {ids[0]}
+
+
+def test_a_request_that_failed_is_not_tried_again_after_a_deferral(sandbox, run_task, tmp_path: Path):
+    """Else requests that fail could use up the rate limit each time, and the task would never end."""
+    ids = [submitted(sandbox) for _ in range(3)]
+    sandbox.fault("visiono", "status", status=404, path=ids[0])
+    sandbox.fault("visiono", "rate_limit", path=ids[2], times=1, retry_after=90)
+    sandbox.control("DELETE", "/counters")
+    task = run_task(download(ids, tmp_path))
+    with pytest.raises(NotFoundError, match=f"1 of 3 photo requests failed: {ids[0]}: ") as caught:
+        task.run()
+    assert caught.value.status == 404
+    assert len(task.deferrals) == 1
+    assert kept(tmp_path) == {ids[1], ids[2]}
+    assert sandbox.count("visiono", "GET /photo-requests/{id}") == 4
+
+
+def test_an_export_that_fails_keeps_no_other_from_being_stored(sandbox, run_task, tmp_path: Path):
+    ids = [VizdomHook().create_export("dash_abc123", "pdf")["id"] for _ in range(2)]
+    sandbox.advance(60)
+    operator = VizdomDownloadExportOperator(
+        task_id="d", export_id=[ids[0], "exp_nobody", ids[1]], destination=str(tmp_path)
+    )
+    with pytest.raises(NotFoundError, match="1 of 3 exports failed: exp_nobody: "):
+        run_task(operator).run()
+    assert kept(tmp_path) == set(ids)
 
 
 def test_a_failed_download_names_what_is_kept_and_goes_on_from_there(sandbox, run_task, tmp_path: Path):
