@@ -30,8 +30,8 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "connection-types": [VISIONO_FORM.metadata(), VIZDOM_FORM.metadata()],
         "extra-links": [
-            f"{_PACKAGE}.links.VisionoRequestLink",
-            f"{_PACKAGE}.links.VizdomDashboardLink",
+            f"{_PACKAGE}.extra_links.VisionoRequestLink",
+            f"{_PACKAGE}.extra_links.VizdomDashboardLink",
         ],
         "config": {
             "visio": {

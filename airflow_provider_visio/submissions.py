@@ -12,10 +12,10 @@ import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.lists import LIST_PAGE
+from airflow_provider_visio.api.list_behavior import LIST_PAGE
 from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.sweep import next_page
-from airflow_provider_visio.api.visiono_links import list_permanent_link_submissions
+from airflow_provider_visio.api.status_queries import next_page
+from airflow_provider_visio.api.visiono_permanent_links import list_permanent_link_submissions
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError, WaitTimeoutError
 from airflow_provider_visio.waiting import Verdict, epoch
 
@@ -41,7 +41,7 @@ def read_submissions(
     link_id: str, dialect: Dialect, learn: Callable[[str, State], None]
 ) -> Generator[Call, dict[str, Any], None]:
     """
-    Read all submissions of a link; a sweep, see :mod:`airflow_provider_visio.api.sweep`.
+    Read all submissions of a link; a sweep, see :mod:`airflow_provider_visio.api.status_queries`.
 
     :param link_id: id of the link.
     :param dialect: whose name for links to write.

@@ -30,15 +30,15 @@ from urllib3.exceptions import (
 )
 
 from airflow_provider_visio import __version__, clock
-from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, DOUBT_ADVICE
-from airflow_provider_visio.api.budget import STARVED
 from airflow_provider_visio.api.call import Reply
+from airflow_provider_visio.api.config import http_url
 from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
-from airflow_provider_visio.api.ledger import Ledger
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_ADVICE, DOUBT_ADVICE
 from airflow_provider_visio.api.pages import Pages, is_list
+from airflow_provider_visio.api.rate_limit import STARVED
+from airflow_provider_visio.api.rate_limit_file import Ledger
 from airflow_provider_visio.api.reply import is_of_plan, out_of_turn, read, site_of, unexpected
 from airflow_provider_visio.api.retry import Retry
-from airflow_provider_visio.api.site import http_url
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.site import Site
-    from airflow_provider_visio.api.sweep import Sweep
+    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.status_queries import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ class Client:
             raise unexpected(call, self.site, pages.cut)
 
     def sweep(self, sweep: Sweep) -> None:
-        """Carry out a sweep; see :mod:`airflow_provider_visio.api.sweep`."""
+        """Carry out a sweep; see :mod:`airflow_provider_visio.api.status_queries`."""
         with contextlib.suppress(StopIteration):
             request = next(sweep)
             while True:
@@ -330,7 +330,7 @@ class AsyncClient:
             raise unexpected(call, self.site, pages.cut)
 
     async def sweep(self, sweep: Sweep) -> None:
-        """Carry out a sweep; see :mod:`airflow_provider_visio.api.sweep`."""
+        """Carry out a sweep; see :mod:`airflow_provider_visio.api.status_queries`."""
         with contextlib.suppress(StopIteration):
             request = next(sweep)
             while True:

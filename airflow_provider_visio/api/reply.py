@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_visio.api.advice import AMBIGUOUS_ADVICE, advice, says_used_up
-from airflow_provider_visio.api.site import http_url
+from airflow_provider_visio.api.config import http_url
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_ADVICE, advice, says_used_up
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_visio.api.call import Call, Reply
-    from airflow_provider_visio.api.site import Site
+    from airflow_provider_visio.api.config import Site
 
 MAX_WORDS = 500
 MAX_FIELDS = 10

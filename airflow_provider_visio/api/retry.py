@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.site import Site
+    from airflow_provider_visio.api.config import Site
 
 log = logging.getLogger(__name__)
 

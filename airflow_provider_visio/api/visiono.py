@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict, cast
 
 from airflow_provider_visio.api.call import Call, Dialect, call
-from airflow_provider_visio.api.photo_request import (
+from airflow_provider_visio.api.config import Service
+from airflow_provider_visio.api.photo_request_fields import (
     MOST_IN_BATCH,
     check_fields,
     check_photo_request,
@@ -23,7 +24,6 @@ from airflow_provider_visio.api.photo_request import (
     named_by,
     whole_hours,
 )
-from airflow_provider_visio.api.site import Service
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 VISIONO = Service(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
-from airflow_provider_visio.api.site import http_url
+from airflow_provider_visio.api.config import http_url
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 READ_WEBHOOKS = "the scope webhooks:read"  # plugin

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
+from airflow_provider_visio.api.config import Service, Site
 from airflow_provider_visio.api.export_format import check_format
 from airflow_provider_visio.api.reply import said
-from airflow_provider_visio.api.site import Service, Site
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import InvalidRequestError
 

@@ -12,7 +12,7 @@ from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
-    from airflow_provider_visio.api.site import Site
+    from airflow_provider_visio.api.config import Site
     from airflow_provider_visio.api.vizdom_contract import VizdomContract
 
 # What of a data source's settings is no secret; all else is taken for one.

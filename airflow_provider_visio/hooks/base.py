@@ -14,9 +14,9 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_provider_visio.api.call import call
+from airflow_provider_visio.api.config import Service, Site, base_url_from
 from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.api.reply import unexpected
-from airflow_provider_visio.api.site import Service, Site, base_url_from
 from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM, Form, read_extras
 from airflow_provider_visio.exceptions import (
     AuthenticationError,

@@ -10,11 +10,11 @@ import pendulum
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.advice import DOUBT_ADVICE
-from airflow_provider_visio.api.lists import LIST_PAGE
+from airflow_provider_visio.api.collect_partial import shown
+from airflow_provider_visio.api.error_hints import DOUBT_ADVICE
+from airflow_provider_visio.api.list_behavior import LIST_PAGE
 from airflow_provider_visio.api.reply import unexpected
-from airflow_provider_visio.api.sweep import sweep
-from airflow_provider_visio.destination import folder_at
+from airflow_provider_visio.api.status_queries import sweep
 from airflow_provider_visio.exceptions import (
     NotFoundError,
     PermissionDeniedError,
@@ -22,10 +22,10 @@ from airflow_provider_visio.exceptions import (
     UnexpectedReplyError,
 )
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
-from airflow_provider_visio.hooks.visiono_links import VisionoLinksMixin
+from airflow_provider_visio.hooks.visiono_permanent_links import VisionoLinksMixin
+from airflow_provider_visio.hooks.visiono_signed_links import VisionoWorkflowMixin
 from airflow_provider_visio.hooks.visiono_webhooks import VisionoWebhooksMixin
-from airflow_provider_visio.hooks.visiono_workflow import VisionoWorkflowMixin
-from airflow_provider_visio.shown import shown
+from airflow_provider_visio.storage.destination import folder_at
 from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, photo_request_phase
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.sweep import State
+    from airflow_provider_visio.api.status_queries import State
     from airflow_provider_visio.api.visiono import Photo, PhotoRequest, QrCode, Stats
-    from airflow_provider_visio.transfer import Manifest
+    from airflow_provider_visio.storage.transfer import Manifest
     from airflow_provider_visio.waiting import States, Verdict
 
 log = logging.getLogger(__name__)
@@ -343,7 +343,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :raises PhotoRequestFailedError: it has no photos (yet).
         :raises TransferError: a file could not be fetched, verified or stored; the others stay.
         """
-        from airflow_provider_visio.transfer import store
+        from airflow_provider_visio.storage.transfer import store
 
         folder = folder_at(destination, request_id)
         request = self.get_photo_request(request_id)

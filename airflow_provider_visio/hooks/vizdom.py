@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import vizdom as api
 from airflow_provider_visio.api.export_format import FORMATS
-from airflow_provider_visio.api.sweep import sweep_exports
+from airflow_provider_visio.api.status_queries import sweep_exports
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.connection_form import VIZDOM_FORM
-from airflow_provider_visio.destination import folder_at
 from airflow_provider_visio.exceptions import ExportFailedError
 from airflow_provider_visio.hooks.vizdom_workspace import VizdomWorkspace
+from airflow_provider_visio.storage.destination import folder_at
 from airflow_provider_visio.waiting import decide_exports, export_phase
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_visio.api.site import Site
-    from airflow_provider_visio.api.sweep import State
+    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.status_queries import State
     from airflow_provider_visio.api.vizdom import Dashboard, Export
-    from airflow_provider_visio.transfer import Manifest
+    from airflow_provider_visio.storage.transfer import Manifest
     from airflow_provider_visio.waiting import States, Verdict
 
 
@@ -109,7 +109,7 @@ class VizdomHook(VizdomWorkspace):
         :raises ExportFailedError: the export has no file (yet).
         :raises TransferError: the file could not be fetched, verified or stored.
         """
-        from airflow_provider_visio.transfer import RemoteFile, store
+        from airflow_provider_visio.storage.transfer import RemoteFile, store
 
         folder = folder_at(destination, export_id)
         export = self.get_export(export_id)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from airflow_provider_visio.operators.visiono_batch import VisionoCreatePhotoRequestBatchOperator
-from airflow_provider_visio.operators.visiono_links import (
+from airflow_provider_visio.operators.visiono_permanent_links import (
     VisionoCreatePermanentLinkOperator,
     VisionoDeletePermanentLinkOperator,
     VisionoDownloadPermanentLinkPhotosOperator,
     VisionoUpdatePermanentLinkOperator,
 )
-from airflow_provider_visio.operators.visiono_requests import (
+from airflow_provider_visio.operators.visiono_photo_requests import (
     VisionoCreatePhotoRequestOperator,
     VisionoDeletePhotoRequestOperator,
     VisionoDownloadPhotosOperator,
 )
-from airflow_provider_visio.operators.visiono_stats import (
+from airflow_provider_visio.operators.visiono_plan_usage import (
     VisionoGetStatsOperator,
     VisionoQuotaShortCircuitOperator,
 )

@@ -6,12 +6,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.advice import says_no_call
+from airflow_provider_visio.api.error_hints import says_no_call
 from airflow_provider_visio.arguments import ids_of, is_many
 from airflow_provider_visio.exceptions import NotFoundError, RateLimitedError, VisioProviderError
-from airflow_provider_visio.links import VisionoRequestLink
+from airflow_provider_visio.extra_links import VisionoRequestLink
+from airflow_provider_visio.idempotency.state_store import StateStore
 from airflow_provider_visio.operators.base import VisioOperator
-from airflow_provider_visio.state_store import StateStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_visio.api.photo_request import check_fields, check_photo_request, named_by
+from airflow_provider_visio.api.photo_request_fields import check_fields, check_photo_request, named_by
 from airflow_provider_visio.arguments import check_if_known, given, is_literal
-from airflow_provider_visio.batch import items_of
 from airflow_provider_visio.exceptions import InvalidRequestError
-from airflow_provider_visio.intent import check_on_existing
+from airflow_provider_visio.idempotency.batch_items import items_of
+from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.visiono_base import VisionoOperator
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_visio.intent import OnExisting
+    from airflow_provider_visio.idempotency.record import OnExisting
 
 OnItemError = Literal["fail", "report"]
 
@@ -131,7 +131,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the requests that are not made yet."""
         from airflow_provider_visio.hooks.visiono import VisionoHook
-        from airflow_provider_visio.operators.batch_run import BatchRun
+        from airflow_provider_visio.idempotency.create_batch import BatchRun
 
         items = items_of(self._listed())
         maker = VisionoHook(self.visiono_conn_id, longest_wait=LONGEST_HOLD if self.deferrable else None)

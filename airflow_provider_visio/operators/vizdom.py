@@ -16,17 +16,17 @@ from airflow_provider_visio.arguments import (
     seconds,
     still_given,
 )
-from airflow_provider_visio.destination import check_destination, check_reachable
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
-from airflow_provider_visio.intent import check_on_existing
-from airflow_provider_visio.links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
 from airflow_provider_visio.operators.vizdom_dashboards import VizdomCreateDashboardOperator
-from airflow_provider_visio.operators.vizdom_sources import (
+from airflow_provider_visio.operators.vizdom_data_sources import (
     VizdomCreateDataSourceOperator,
     VizdomTestDataSourceOperator,
 )
 from airflow_provider_visio.operators.vizdom_team import VizdomInviteMemberOperator
+from airflow_provider_visio.storage.destination import check_destination, check_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_visio.intent import OnExisting
-    from airflow_provider_visio.operators.once import Once
+    from airflow_provider_visio.idempotency.create_once import Once
+    from airflow_provider_visio.idempotency.record import OnExisting
     from airflow_provider_visio.task_wait import ExportWait
 
 __all__ = [
@@ -148,15 +148,15 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         return self._finish(context, self._wait().resume(self, event).arrived[0])
 
     def _once(self, context: Context) -> Once:
-        from airflow_provider_visio.operators.once import Once
+        from airflow_provider_visio.idempotency.create_once import Once
 
         asked = {"dashboard_id": self._dashboard, "format": self.export_format}
         return Once(context, self._done, asked, self.on_existing)
 
     def _export(self, once: Once) -> Mapping[str, Any]:
         """Return the export that this task asks for: started now, or by an earlier try."""
-        from airflow_provider_visio.operators.look_again import Patience
-        from airflow_provider_visio.operators.once import Calls
+        from airflow_provider_visio.idempotency.create_once import Calls
+        from airflow_provider_visio.idempotency.lookup_window import Patience
         from airflow_provider_visio.waiting import export_phase
 
         hook = self.hook
@@ -190,7 +190,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         return ExportWait(self.vizdom_conn_id, self.poke_interval, starts=True)
 
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
-        from airflow_provider_visio.transfer import summary
+        from airflow_provider_visio.storage.transfer import summary
 
         still_given(self.destination, "destination", given=self._stores)
         hook = self.hook
@@ -238,7 +238,7 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
 
     def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch, verify and store the files."""
-        from airflow_provider_visio.transfer import summary
+        from airflow_provider_visio.storage.transfer import summary
 
         hook = self.hook
         manifests = self._each(

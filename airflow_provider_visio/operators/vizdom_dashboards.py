@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import check_if_known, given
 from airflow_provider_visio.exceptions import InvalidRequestError
-from airflow_provider_visio.intent import check_on_existing
-from airflow_provider_visio.links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_visio.intent import OnExisting
+    from airflow_provider_visio.idempotency.record import OnExisting
 
 
 class VizdomCreateDashboardOperator(VizdomOperator):
@@ -68,9 +68,9 @@ class VizdomCreateDashboardOperator(VizdomOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the dashboard, unless it was made."""
-        from airflow_provider_visio.operators.look_again import Patience
-        from airflow_provider_visio.operators.named import Named
-        from airflow_provider_visio.operators.once import Once
+        from airflow_provider_visio.idempotency.create_once import Once
+        from airflow_provider_visio.idempotency.find_by_name import Named
+        from airflow_provider_visio.idempotency.lookup_window import Patience
 
         _check_fields(self.fields or {})
         hook = self.hook

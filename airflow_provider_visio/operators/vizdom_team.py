@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_visio.operators.once import Once
+    from airflow_provider_visio.idempotency.create_once import Once
 
 
 # Stands in the record of what was asked for, and in the log, where the service gives no id.
@@ -79,7 +79,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         """Send the invite, unless it was sent."""
         from airflow_provider_visio.api.vizdom_workspace import is_there_already
-        from airflow_provider_visio.operators.once import Once
+        from airflow_provider_visio.idempotency.create_once import Once
 
         hook = self.hook
         once = Once(context, self._done, {"email": self.email, "role": self.role}, "reuse")
@@ -107,8 +107,8 @@ class VizdomInviteMemberOperator(VizdomOperator):
         return {**about, "role": self.role, "invited": True}
 
     def _invite(self, once: Once) -> Mapping[str, Any]:
-        from airflow_provider_visio.operators.look_again import Patience
-        from airflow_provider_visio.operators.once import Calls
+        from airflow_provider_visio.idempotency.create_once import Calls
+        from airflow_provider_visio.idempotency.lookup_window import Patience
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
             invite_id = self.hook.invite_member(self.email, self.role).get("id", _NO_ID)

@@ -15,7 +15,6 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many, seconds
-from airflow_provider_visio.began import began
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     RateLimitedError,
@@ -24,6 +23,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
     WaitTimeoutError,
 )
+from airflow_provider_visio.sensors.wait_start import began
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import holds_none, known_ids
-from airflow_provider_visio.links import VisionoRequestLink, remember_link
+from airflow_provider_visio.extra_links import VisionoRequestLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
-from airflow_provider_visio.sensors.visiono_links import VisionoPermanentLinkSensor
+from airflow_provider_visio.sensors.visiono_permanent_links import VisionoPermanentLinkSensor
 from airflow_provider_visio.waiting import Goal
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import known_ids
-from airflow_provider_visio.links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.sensors.base import VisioSensor
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from airflow_provider_visio.waiting import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_visio.api.sweep import State
-    from airflow_provider_visio.triggers.board import Board, Place
+    from airflow_provider_visio.api.status_queries import State
+    from airflow_provider_visio.triggers.subscriptions import Board, Place
 
 log = logging.getLogger(__name__)
 

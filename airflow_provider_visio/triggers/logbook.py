@@ -15,7 +15,7 @@ except ImportError:  # Airflow 3.1
 
 if TYPE_CHECKING:
     from airflow_provider_visio.api.client import AsyncClient
-    from airflow_provider_visio.triggers.board import Board
+    from airflow_provider_visio.triggers.subscriptions import Board
 
 log = logging.getLogger(__name__)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.lookout import Lookout
+from airflow_provider_visio.api.request_poller import Lookout
 from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.triggers.base import IDLE_INTERVAL, Wait
-from airflow_provider_visio.triggers.board import Board, board_of
 from airflow_provider_visio.triggers.killed import goes_on, to_the_end
-from airflow_provider_visio.triggers.poll import beside, leave_log_context, poll
-from airflow_provider_visio.triggers.visiono_links import VisionoPermanentLinkTrigger
+from airflow_provider_visio.triggers.poll_loop import beside, leave_log_context, poll
+from airflow_provider_visio.triggers.subscriptions import Board, board_of
+from airflow_provider_visio.triggers.visiono_permanent_links import VisionoPermanentLinkTrigger
 from airflow_provider_visio.waiting import (
     Goal,
     Verdict,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_visio.api.sweep import sweep_exports
+from airflow_provider_visio.api.status_queries import sweep_exports
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.triggers.base import Wait
-from airflow_provider_visio.triggers.board import Board
-from airflow_provider_visio.triggers.poll import beside, poll
+from airflow_provider_visio.triggers.poll_loop import beside, poll
+from airflow_provider_visio.triggers.subscriptions import Board
 from airflow_provider_visio.waiting import Verdict, decide_exports, export_phase, growing
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Sandbox
 
-from airflow_provider_visio.api.site import Site
+from airflow_provider_visio.api.config import Site
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.api.vizdom import VIZDOM
 from api.drivers import Driver
@@ -53,6 +53,6 @@ def closed_port() -> int:
 @pytest.fixture(autouse=True)
 def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turns are counted to the second here; what the margin is for has a test of its own."""
-    from airflow_provider_visio.api import budget
+    from airflow_provider_visio.api import rate_limit as budget
 
     monkeypatch.setattr(budget, "MARGIN", 0.0)

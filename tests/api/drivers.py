@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_visio.api.call import Call
 from airflow_provider_visio.api.client import AsyncClient, Client
-from airflow_provider_visio.api.site import Site
+from airflow_provider_visio.api.config import Site
 
 Reload = Callable[[], Site]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_visio.api.lists import FEW, FORGET, FORGET_REFUSAL, Lists, choose
+from airflow_provider_visio.api.list_behavior import FEW, FORGET, FORGET_REFUSAL, Lists, choose
 
 NOW = 1767225600.0
 

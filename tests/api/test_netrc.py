@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import Client
-from airflow_provider_visio.api.site import Site
+from airflow_provider_visio.api.config import Site
 from airflow_provider_visio.api.vizdom import VIZDOM, list_dashboards
 from api.local_server import Answer
 

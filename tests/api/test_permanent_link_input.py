@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_visio.api.permanent_link import check_permanent_link
-from airflow_provider_visio.api.visiono_links import (
+from airflow_provider_visio.api.permanent_link_fields import check_permanent_link
+from airflow_provider_visio.api.visiono_permanent_links import (
     create_permanent_link,
     list_permanent_links,
     update_permanent_link,

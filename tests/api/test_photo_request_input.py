@@ -7,7 +7,12 @@ from inspect import signature
 
 import pytest
 
-from airflow_provider_visio.api.photo_request import FIELDS, check_photo_request, item_body, whole_hours
+from airflow_provider_visio.api.photo_request_fields import (
+    FIELDS,
+    check_photo_request,
+    item_body,
+    whole_hours,
+)
 from airflow_provider_visio.api.visiono import create_photo_request, list_photo_requests
 from airflow_provider_visio.exceptions import InvalidRequestError
 

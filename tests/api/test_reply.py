@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from airflow_provider_visio.api.call import Reply, call
+from airflow_provider_visio.api.config import Site
 from airflow_provider_visio.api.reply import read
-from airflow_provider_visio.api.site import Site
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.api.vizdom import VIZDOM
 from airflow_provider_visio.exceptions import (

@@ -8,8 +8,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_visio.api.call import Reply, call
+from airflow_provider_visio.api.config import Site
 from airflow_provider_visio.api.reply import error_from, read
-from airflow_provider_visio.api.site import Site
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.exceptions import InvalidRequestError
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api import visiono_links as links
+from airflow_provider_visio.api import visiono_permanent_links as links
 from airflow_provider_visio.api.call import call
 from airflow_provider_visio.api.client import Client
 from airflow_provider_visio.exceptions import (

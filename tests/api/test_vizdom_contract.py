@@ -203,7 +203,7 @@ def test_each_list_of_an_export_s_words_can_be_replaced(serve, connection, caplo
 
 
 def test_these_tests_have_every_row():
-    """``invited_words`` is in tests/tasks/test_vizdom_operators.py, with the operator that reads them."""
+    """``invited_words`` is in tests/operators/test_vizdom.py, with the operator that reads them."""
     tested = (
         {f"{call}_{part}" for call in CALLS for part in ("verb", "path")}
         | set(SENT)

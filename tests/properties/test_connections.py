@@ -16,7 +16,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.site import Site, base_url_from
+from airflow_provider_visio.api.config import Site, base_url_from
 from airflow_provider_visio.api.visiono import VISIONO, get_status
 from airflow_provider_visio.api.vizdom import create_export, get_export
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError

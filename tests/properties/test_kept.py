@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 from hypothesis import strategies as st
 
-from airflow_provider_visio.api.budget import Budget
-from airflow_provider_visio.api.ledger import Ledger
-from airflow_provider_visio.api.site import Site
+from airflow_provider_visio.api.config import Site
+from airflow_provider_visio.api.rate_limit import Budget
+from airflow_provider_visio.api.rate_limit_file import Ledger
 from airflow_provider_visio.api.visiono import VISIONO
-from airflow_provider_visio.began import began
-from airflow_provider_visio.intent import Intent, Record
+from airflow_provider_visio.idempotency.record import Intent, Record
+from airflow_provider_visio.sensors.wait_start import began
 from properties.cases import cases
 from properties.values import NUMBERS, json_value, leaf, text
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.lookout import Lookout
 from airflow_provider_visio.api.pages import MAX_PAGES, Pages
-from airflow_provider_visio.api.sweep import sweep, sweep_exports
+from airflow_provider_visio.api.request_poller import Lookout
+from airflow_provider_visio.api.status_queries import sweep, sweep_exports
 from airflow_provider_visio.api.visiono import list_photo_requests
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import (

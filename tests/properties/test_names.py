@@ -6,9 +6,9 @@ import re
 
 from hypothesis import strategies as st
 
-from airflow_provider_visio.destination import destination_problem, folder_at, safe_name
 from airflow_provider_visio.exceptions import InvalidRequestError, TransferError
-from airflow_provider_visio.transfer import RemoteFile, _name
+from airflow_provider_visio.storage.destination import destination_problem, folder_at, safe_name
+from airflow_provider_visio.storage.transfer import RemoteFile, _name
 from properties.cases import cases
 from properties.values import text
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from airflow_provider_visio.api.budget import Budget
 from airflow_provider_visio.api.call import Reply, call
+from airflow_provider_visio.api.config import Site
+from airflow_provider_visio.api.rate_limit import Budget
 from airflow_provider_visio.api.reply import read, retry_after, said
 from airflow_provider_visio.api.retry import Again, History, decide
-from airflow_provider_visio.api.site import Site
 from airflow_provider_visio.api.visiono import VISIONO, photos_in
 from airflow_provider_visio.api.vizdom import failure_of, read_export
 from airflow_provider_visio.api.vizdom_contract import VizdomContract

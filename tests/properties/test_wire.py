@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import Client
-from airflow_provider_visio.api.site import Site
+from airflow_provider_visio.api.config import Site
 from airflow_provider_visio.exceptions import ConnectionFailedError, VisioProviderError
 from properties.cases import cases
 from properties.checks import check_error, check_text

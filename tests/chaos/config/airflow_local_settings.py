@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from airflow_provider_visio.operators import look_again
+from airflow_provider_visio.idempotency import lookup_window as look_again
 
 # What takes three minutes otherwise takes less here.
 look_again.Patience.of = lambda site: look_again.Patience(max(0.0, site.rate_limit_wait - 60.0) + 45.0, 45.0)

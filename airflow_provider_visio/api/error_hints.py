@@ -1,0 +1,157 @@
+"""What to do about a refusal, in words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_visio.api.call import Call
+    from airflow_provider_visio.api.config import Site
+
+_ADVICE = {
+    402: "The plan does not allow this; see the service's dashboard.",
+    404: "Check the id, and that the connection's Host is the API's base URL.",
+    405: "Check that the connection's Host is the API's base URL.",
+    410: "It existed once and is gone for good.",
+}
+_SERVER = "The fault is on the service's side; try again later."
+AMBIGUOUS_ADVICE = (
+    "The service may or may not have done it. Look in its dashboard before you run the task again, "
+    "or it may be done twice."
+)
+DOUBT_ADVICE = "Where it stays so, look in its dashboard for what is missing."
+NO_MAIL_ADVICE = (
+    "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url "
+    "of the result yourself (by SMS, chat or your own mail)."
+)
+_NO_MAIL = re.compile(r"upgrade|\bfree plan\b|\bprohibited\b(?! (when|unless)\b)", re.IGNORECASE)
+# What the service says once a quota is used up is not known (facts: unknown), so its words are looked at.
+_QUOTA = re.compile(
+    r"\b(quotas?|used up|exceeded|exhausted|limit (was |is |has been )?reached)\b", re.IGNORECASE
+)
+# On a 429, what speaks of more than the rate of calls.
+_OF_PLAN = re.compile(
+    r"(?!.*\b(rate|too many|seconds?|minutes?|hours?)\b)"
+    r".*\b(months?|monthly|lifetime|billing|photos?(?![ -]requests?\b))\b",
+    re.IGNORECASE,
+)
+_PLAN = re.compile(r"\b(upgrade|your (current )?plan|free plan)\b", re.IGNORECASE)
+_PLAN_ADVICE = "The plan does not have this: upgrade it in the service's dashboard, or do without it."
+_ITEMS_ADVICE = (
+    "In the dialect `reference` items are sent as photo_slots, in `plugin` as items: the connection's extra `dialect` "
+    "says which."
+)
+# How Laravel says that it has no such path at all (facts: section 17).
+_NO_ROUTE = re.compile(r"\broute\b.*\b(could not be found|not supported)\b", re.IGNORECASE)
+# What the other dialect has as well, under another name.
+_RENAMED = re.compile(r"/(permanent|smart)-links(/\{link_id\})?")
+
+
+def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str, list[str]]) -> str:
+    """
+    Return what to do about a reply other than 2xx.
+
+    :param words: what the service says itself.
+    :param fields: what it says of each field.
+    """
+    if not call.repeatable and (status >= 500 or status == 408):
+        return AMBIGUOUS_ADVICE
+    if no_mail(fields):
+        return NO_MAIL_ADVICE
+    if status >= 500:
+        return _SERVER
+    if says_used_up(call, site, status, words, fields):
+        return site.service.quota_advice
+    if status == 401:
+        return _key_advice(site)
+    if status in {402, 403} and _PLAN.search(words):
+        return _PLAN_ADVICE
+    if status == 403:
+        return _right_advice(call, site)
+    if status in {404, 405} and call.known_to != "both":
+        return _dialect_advice(call, site, words)
+    if status in {400, 422} and _about_items(fields):
+        return _ITEMS_ADVICE
+    return _ADVICE.get(status, "")
+
+
+def says_used_up(call: Call, site: Site, status: int, words: str, fields: Mapping[str, list[str]]) -> bool:
+    """Return whether a refusal says that the plan's quota is used up: whatever was asked for, and for longer."""
+    if call.method != "POST" or not site.service.quota_advice or no_mail(fields):
+        return False
+    if status == 422 and fields:
+        # Of a field more can be exceeded than a quota.
+        told = [words, *fields, *(problem for problems in fields.values() for problem in problems)]
+        return any("quota" in text.lower() for text in told)
+    if status == 429:
+        return bool(_QUOTA.search(words) and _OF_PLAN.match(words))
+    return status in {402, 403, 422} and bool(_QUOTA.search(words))
+
+
+def no_mail(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return which fields a plan without e-mail refuses, and what is said of each."""
+    found: dict[str, list[str]] = {}
+    for name, problems in fields.items():
+        field = name.rpartition(".")[2]
+        if field in {"recipient_email", "send_email"} and any(map(_NO_MAIL.search, problems)):
+            found[field] = problems
+    return found
+
+
+def says_no_call(words: str) -> bool:
+    """Return whether a refusal says that the service has no such call at all, whatever the id."""
+    return bool(_NO_ROUTE.search(words))
+
+
+def _about_items(fields: Mapping[str, list[str]]) -> bool:
+    """Return whether a refusal is of items by a name that no user writes, or of that name itself."""
+    return any(
+        "photo_slots" in name or (name == "items" and any("prohibited" in problem for problem in problems))
+        for name, problems in fields.items()
+    )
+
+
+def _key_advice(site: Site) -> str:
+    where = site.service.key_page
+    return "Check the API key in the connection's Password: it may be mistyped, revoked or regenerated." + (
+        f" See {where} whether it is active. A new key works as soon as it is in the connection."
+        if where
+        else ""
+    )
+
+
+def _right_advice(call: Call, site: Site) -> str:
+    if site.service.denied_advice:
+        return site.service.denied_advice
+    words = "The key is known, but its plan, scope or role does not allow this call."
+    if call.needs:
+        words += f" The call needs {call.needs}"
+        words += f": see {site.service.key_page}, or use another key." if site.service.key_page else "."
+    return words
+
+
+def _dialect_advice(call: Call, site: Site, words: str) -> str:
+    """Say that the service may not have the call at all, for no page says which of the vendor's descriptions it is."""
+    written = site.extra.get("dialect") or "reference"
+    known, other = (
+        ("API reference", "plugin") if call.known_to == "reference" else ("plugin", "API reference")
+    )
+    if says_no_call(words):
+        doubt = "This service does not have the call"
+    elif "{" in call.route:
+        doubt = "Check the id: there may be no such thing, or this service does not have the call"
+    else:
+        doubt = "This service may not have the call"
+    if written != call.known_to:
+        change = f"set the connection's extra `dialect` to `{call.known_to}`, with a Host that has it"
+    else:
+        change = "check that the connection's Host is the API's base URL"
+        away = "reference" if written == "plugin" else "plugin"
+        if away == "plugin" or _RENAMED.fullmatch(call.route):
+            change += (
+                f", and whether your service follows the other: then set the extra `dialect` to `{away}`"
+            )
+    return f"{doubt}, which the vendor's {known} has and its {other} has not: {change}."

@@ -1,0 +1,115 @@
+"""
+How to learn what some ids are doing, once and for all of them. No I/O.
+
+A sweep is a generator: it yields calls, is sent each reply's envelope (or thrown its error), and tells what it learns
+by id. So the blocking and the asynchronous driver carry out the very same sweep. A poll, which looks again and again
+and remembers, has cheaper ways: :mod:`.lookout`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.api.call import Call
+from airflow_provider_visio.api.list_behavior import FEW, LIST_PAGE
+from airflow_provider_visio.api.pages import Pages
+from airflow_provider_visio.api.visiono import get_photo_request, list_photo_requests
+from airflow_provider_visio.api.vizdom import get_export, read_export
+from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
+from airflow_provider_visio.waiting import WITHHELD
+
+if TYPE_CHECKING:
+    from airflow_provider_visio.api.vizdom_contract import VizdomContract
+
+State = dict[str, Any]
+Envelope = dict[str, Any]
+Sweep = Generator[Call, Envelope, None]
+Learn = Callable[[str, State], None]
+
+# Our own words, for an id that the service does not know (any more), and for one that it will not tell of.
+GONE: State = {"status": "deleted"}
+REFUSED: State = {"status": WITHHELD}
+
+# What a service, or a key, without such a list answers.
+NO_LIST = (InvalidRequestError, NotFoundError, PermissionDeniedError)
+
+
+def sweep(request_ids: Collection[str], learn: Learn) -> Sweep:
+    """
+    Look at some photo requests.
+
+    More than a few are read from list pages, for as long as another page can cost less than asking for the rest singly.
+
+    :param request_ids: their ids.
+    :param learn: told each id with its state at once, so that it is not lost when a later call of the sweep fails.
+    """
+    missing = dict.fromkeys(request_ids)
+    several = len(missing) > 1
+    if len(missing) > FEW:
+        # Without a list, each id is asked for by itself.
+        with contextlib.suppress(*NO_LIST):
+            pages, asked = Pages(list_photo_requests(page_size=LIST_PAGE)), 0
+            while pages.next is not None and asked < len(missing):
+                asked += 1
+                for item in pages.take((yield from next_page(pages))):
+                    found = str(item.get("id"))
+                    if found in missing and item.get("status"):
+                        learn(found, state_of(item))
+                        del missing[found]
+    for request_id in missing:
+        learn(request_id, (yield from look_at(request_id, several=several)))
+
+
+def next_page(pages: Pages) -> Generator[Call, Envelope, Envelope]:
+    """
+    Ask for a list's next page; where a page after the first is refused, the list ends there, as an empty page does.
+
+    :raises VisioProviderError: the list itself is refused.
+    """
+    assert pages.next is not None  # noqa: S101  for mypy
+    try:
+        return (yield pages.next)
+    except NO_LIST:
+        if not pages.asked:
+            raise
+        pages.stop()
+        return {"data": [], "meta": {}, "links": {}}
+
+
+def look_at(request_id: str, *, several: bool) -> Generator[Call, Envelope, State]:
+    """Ask for one photo request; trouble with one of several becomes its state."""
+    return (yield from _single(get_photo_request(request_id), several=several))
+
+
+def sweep_exports(export_ids: Sequence[str], contract: VizdomContract, learn: Learn) -> Sweep:
+    """Look at some exports, one by one: no list of them is known. ``learn`` as for :func:`sweep`."""
+    ids = dict.fromkeys(export_ids)
+    for export_id in ids:
+        learn(
+            export_id, (yield from _single(get_export(export_id, contract), contract, several=len(ids) > 1))
+        )
+
+
+def _single(
+    call: Call, contract: VizdomContract | None = None, *, several: bool
+) -> Generator[Call, Envelope, State]:
+    try:
+        data = (yield call)["data"]
+    except NotFoundError:
+        return dict(GONE)
+    except (PermissionDeniedError, InvalidRequestError):
+        # Among several, the trouble with one must not end the wait for the others.
+        if not several:
+            raise
+        return dict(REFUSED)
+    if not isinstance(data, Mapping):
+        return {}
+    return state_of(data if contract is None else read_export(data, contract))
+
+
+def state_of(item: Mapping[str, Any]) -> State:
+    """Return what of a request or export it takes to judge it."""
+    kept = ("status", "created_at", "expires_at", "request_url", "dashboard_id", "error")
+    return {name: item[name] for name in kept if item.get(name) is not None}

@@ -1,0 +1,1 @@
+"""Create a resource once, whatever happens to the task between two tries."""

@@ -1,0 +1,136 @@
+"""
+Many photo requests made by one task: which are left to make, in which groups, and what each reply means. No I/O.
+
+A request of the list is known by what it asks for, not by its place, so a list that comes in another order at the next
+try is the same list. Requests that are alike are told apart by a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.api.photo_request_fields import MOST_IN_BATCH
+from airflow_provider_visio.idempotency.record import INPUT_KEY, fingerprint
+
+if TYPE_CHECKING:
+    from airflow_provider_visio.exceptions import InvalidRequestError
+
+KEY_DIGITS = 16
+
+# How a refusal names a field of one of them (assumed): `photo_requests.3.items.0`, or `photo_requests[3].items`.
+_PLACE = re.compile(r"^(?:(?:photo_)?requests[.\[])?(\d+)\]?(?:\.|$)")
+
+
+@dataclass(frozen=True)
+class Item:
+    """
+    One request of the list.
+
+    :param index: its place in the list that the task was given.
+    :param key: what tells it from the others, whatever its place.
+    :param body: what it asks for.
+    """
+
+    index: int
+    key: str
+    body: Mapping[str, Any] = field(repr=False)
+
+
+def items_of(requests: Sequence[Mapping[str, Any]]) -> list[Item]:
+    """Return the requests of a list, each with its key."""
+    seen: Counter[str] = Counter()
+    items = []
+    for index, body in enumerate(requests):
+        mark = fingerprint({name: value for name, value in body.items() if value is not None}, KEY_DIGITS)
+        seen[mark] += 1
+        items.append(Item(index, mark if seen[mark] == 1 else f"{mark}-{seen[mark]}", body))
+    return items
+
+
+def dropped(
+    items: Sequence[Item], planned: Collection[str], made: Collection[str]
+) -> tuple[set[str], set[str]]:
+    """
+    Return what is gone from a list since an earlier try, and what is new in it, by key.
+
+    Where both are there, a new one may be an old one that is put differently: nobody can tell whether its recipient was
+    asked.
+
+    :param items: the list as it is now.
+    :param planned: keys of the list as it was.
+    :param made: those of them that were made.
+    """
+    keys = {item.key for item in items}
+    return set(made) - keys, keys - set(planned)
+
+
+def groups(items: Sequence[Item], size: int = MOST_IN_BATCH) -> Iterator[list[Item]]:
+    """Yield the requests in groups that one call takes."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+def matched(group: Sequence[Item], made: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """
+    Return which request of a reply is which of a group, by key: by their tag, or else in the order of both.
+
+    Only what has an id counts; where neither tag nor number fits, nobody can tell, and nothing is returned.
+    """
+    found = [one for one in made if isinstance(one.get("id"), str | int) and one["id"] != ""]
+    keys = {item.key for item in group}
+    told = {str(key): one for one in found if (key := _key_in(one)) in keys}
+    if told or len(found) != len(group):
+        return told
+    return {item.key: one for item, one in zip(group, found, strict=True)}
+
+
+def refused(group: Sequence[Item], error: InvalidRequestError) -> dict[str, str]:
+    """
+    Return which requests of a group a refusal means, with the reason, by key.
+
+    :param group: what was sent together.
+    :param error: the refusal of all of them.
+    :return: nothing where the refusal does not say which; of one alone, that one.
+    """
+    if len(group) == 1:
+        return {group[0].key: reason_of(error)}
+    found: dict[str, list[str]] = {}
+    for name, problems in error.fields.items():
+        place = _PLACE.search(str(name))
+        if place and int(place[1]) < len(group):
+            rest = str(name)[place.end() :].strip(".") or "it"
+            found.setdefault(group[int(place[1])].key, []).append(f"{rest}: {' '.join(problems)}")
+    return {key: _short("; ".join(texts)) for key, texts in found.items()}
+
+
+def reason_of(error: InvalidRequestError) -> str:
+    """Return why one request was refused, in the service's words."""
+    return reason_in(error.fields) or _short(str(error))
+
+
+def reason_in(fields: Mapping[str, Sequence[str]]) -> str:
+    """Return what is said of some fields as one text."""
+    return _short("; ".join(f"{name}: {' '.join(problems)}" for name, problems in fields.items()))
+
+
+def by_key(made: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return requests by the key in their tag."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for one in made:
+        if (key := _key_in(one)) is not None:
+            found.setdefault(key, []).append(one)
+    return found
+
+
+def _key_in(request: Mapping[str, Any]) -> str | None:
+    metadata = request.get("metadata")
+    key = metadata.get(INPUT_KEY) if isinstance(metadata, Mapping) else None
+    return key if isinstance(key, str) else None
+
+
+def _short(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -1,0 +1,384 @@
+"""Operators for permanent links: make, change and delete them, and store their photos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.permanent_link_fields import (
+    CREATE_FIELDS,
+    UPDATE_FIELDS,
+    check_names,
+    check_permanent_link,
+)
+from airflow_provider_visio.api.photo_request_fields import check_photo_request
+from airflow_provider_visio.arguments import (
+    check_if_known,
+    given,
+    ids_of,
+    is_literal,
+    known_ids,
+    known_link,
+    link_id_of,
+    still_given,
+)
+from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
+from airflow_provider_visio.extra_links import remember_link
+from airflow_provider_visio.idempotency.find_by_tag import find_link, tag_of, tags_of_provider
+from airflow_provider_visio.idempotency.record import ASK_KEY, check_on_existing
+from airflow_provider_visio.operators.visiono_base import (
+    STILL_THERE,
+    VisionoDeleteOperator,
+    VisionoOperator,
+)
+from airflow_provider_visio.storage.destination import check_destination
+from airflow_provider_visio.waiting import permanent_link_phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_visio.idempotency.create_once import Once
+    from airflow_provider_visio.idempotency.record import OnExisting
+
+# Key, in the task's state store, of the mark of a request that was made without the provider's tag.
+UNTAGGED = "visio_untagged"
+
+
+class VisionoCreatePermanentLinkOperator(VisionoOperator):
+    """
+    Make a link that never expires and takes any number of submissions; once, however often the task is retried.
+
+    The output is a dict with ``id``, ``request_url``, ``unique_code``, ``custom_slug``, ``is_active`` and
+    ``created_at``, as far as the service gives them.
+
+    The link carries one tag of the provider's, ``airflow-<task>-<request>``, beside yours: a later try finds it by that
+    where the reply to the first was lost. A service that takes no tags, or tells none, leaves the ``custom_slug`` to go
+    by; without that either, a lost reply fails the task, which says so and makes nothing. A link that was deleted or
+    switched off is made anew.
+
+    :param instructions: what the recipient reads. (templated)
+    :param custom_slug: last part of the link: 3 to 30 lower-case letters, digits and hyphens. (templated)
+    :param items: the pictures wanted, as of :class:`VisionoCreatePhotoRequestOperator`. (templated)
+    :param fields: other fields of the link, such as ``unique_field_label``, ``require_gps`` or ``tags`` (their names
+        are the plugin's, inferred). (templated)
+    :param on_existing: what becomes, when the task is cleared, of the link that it made: ``"reuse"`` keeps it,
+        ``"replace"`` deletes it and makes another, ``"fail"`` fails. A link that is kept is changed where the task asks
+        for something else by now; fields that are left out stay as they are. (Airflow 3.3 and later; before that it
+        is kept as it is.)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises InvalidRequestError: the input is refused, for example a slug that is taken.
+    :raises VisioProviderError: it cannot be looked up whether an earlier try has made it already; nothing is made.
+    """
+
+    template_fields: Sequence[str] = ("instructions", "custom_slug", "items", "fields", "visiono_conn_id")
+    template_fields_renderers = {"items": "json", "fields": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        instructions: str,
+        custom_slug: str | None = None,
+        items: Sequence[str | Mapping[str, Any]] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        on_existing: OnExisting = "reuse",
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.instructions = instructions
+        self.custom_slug = custom_slug
+        self.items = items
+        self.fields = fields
+        self.on_existing = on_existing
+        self.visiono_conn_id = visiono_conn_id
+        check_on_existing(on_existing)
+        given(instructions, "instructions")
+        check_if_known(check_photo_request, instructions=instructions, items=items)
+        check_if_known(
+            check_permanent_link,
+            **{"custom_slug": custom_slug, **(_fields(fields) if _is_known(fields) else {})},
+        )
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Make the link, or find it."""
+        from airflow_provider_visio.idempotency.create_once import Once
+
+        asked = {"custom_slug": self.custom_slug, "items": self.items, **_fields(self.fields)}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        once = Once(context, self._done, {"instructions": self.instructions, **asked}, self.on_existing)
+        link = self._link(once, asked)
+        remember_link(context, link.get("request_url"))
+        return _link_output(link)
+
+    def _link(self, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
+        from airflow_provider_visio.idempotency.create_once import Calls
+        from airflow_provider_visio.idempotency.lookup_window import Patience
+
+        hook, store = self.hook, once.store
+        # Marks of the requests that were made without the tag.
+        untagged: list[Any] = [store.get(UNTAGGED)]
+        whole = {"instructions": self.instructions, **asked}
+
+        def ask(tag: dict[str, str]) -> Mapping[str, Any]:
+            try:
+                made = hook.create_permanent_link(
+                    self.instructions, **{**asked, "tags": [*_tags(asked), tag_of(tag)]}
+                )
+            except InvalidRequestError as error:
+                # The name of the field is the plugin's: a service that has none refuses it, and makes nothing.
+                if error.ambiguous or not any(str(name).startswith("tags") for name in error.fields):
+                    raise
+                self.log.warning(
+                    "The service refuses the provider's tag, so the link goes without: %s", error
+                )
+                # Written down before it is made, for a later try must not look for the tag.
+                untagged.append(tag[ASK_KEY])
+                store.set(UNTAGGED, tag[ASK_KEY])
+                once.asks_now()
+                made = hook.create_permanent_link(self.instructions, **asked)
+            self.log.info("Permanent link %s is made: %s", made["id"], made.get("request_url"))
+            return made
+
+        def look_up(mark: dict[str, str], since: float | None) -> list[Mapping[str, Any]]:
+            asked_as = mark.get(ASK_KEY)
+            return find_link(
+                hook.list_permanent_links(whole=True),
+                mark,
+                whole,
+                since,
+                hook.conn_id,
+                untagged=None if asked_as is None else asked_as in untagged,
+            )
+
+        def look_at(link_id: str, since: float | None) -> Mapping[str, Any]:  # noqa: ARG001
+            try:
+                return hook.get_permanent_link(link_id)
+            except NotFoundError:
+                # A proxy can send a 404, too: the list must work, and not have it.
+                gone = {"id": link_id, "status": "deleted"}
+                links = hook.list_permanent_links(whole=True)
+                return next((link for link in links if link["id"] == link_id), gone)
+
+        def change(link: Mapping[str, Any]) -> Mapping[str, Any]:
+            changes = dict(whole)
+            if "tags" in asked and once.record is not None and once.record.ask not in untagged:
+                changes["tags"] = [*_tags(asked), tag_of(once.record.mark)]
+            return hook.update_permanent_link(link["id"], **changes)
+
+        def discard(link_id: str) -> None:
+            try:
+                hook.delete_permanent_link(link_id)
+            except NotFoundError as error:
+                if permanent_link_phase(look_at(link_id, None)) == "open":
+                    raise error.saying(STILL_THERE) from error
+
+        return once.get(
+            Calls(
+                ask=ask,
+                look_at=look_at,
+                look_up=look_up,
+                phase_of=permanent_link_phase,
+                discard=discard,
+                patience=Patience.of(hook.get_conn().site),
+                change=change,
+            )
+        )
+
+
+class VisionoUpdatePermanentLinkOperator(VisionoOperator):
+    """
+    Change a permanent link.
+
+    To set the same values twice does no harm, so a retry simply does that. New ``tags`` take the place of all but the
+    provider's own (``airflow-...``), by which the task that made the link finds it. The output is as of
+    :class:`VisionoCreatePermanentLinkOperator`.
+
+    :param link_id: its id, or the output of the task that made it. (templated)
+    :param changes: the new values, by field. (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises NotFoundError: there is no such link.
+    :raises InvalidRequestError: a change is refused.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "changes", "visiono_conn_id")
+    template_fields_renderers = {"changes": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        changes: Mapping[str, Any],
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.link_id = link_id
+        self.changes = changes
+        self.visiono_conn_id = visiono_conn_id
+        known_link(link_id)
+        given(changes, "changes")
+        if _is_known(changes):
+            check_if_known(check_permanent_link, **check_names(changes, "changes", UPDATE_FIELDS))
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Change the link."""
+        link_id = link_id_of(self.link_id)
+        try:
+            link = self.hook.update_permanent_link(link_id, **self._changes(link_id))
+        except VisioProviderError as error:
+            if not error.ambiguous:
+                raise
+            raise error.saying(
+                "The link may be changed all the same: a retry sets the same values once more, which does no harm.",
+                instead_of=AMBIGUOUS_ADVICE,
+            ) from error
+        remember_link(context, link.get("request_url"))
+        return _link_output(link)
+
+    def _changes(self, link_id: str) -> dict[str, Any]:
+        changes = check_names(self.changes, "changes", UPDATE_FIELDS)
+        if isinstance(changes.get("tags"), list | tuple):
+            ours = tags_of_provider(self.hook.get_permanent_link(link_id))
+            changes["tags"] = list(dict.fromkeys([*changes["tags"], *ours]))
+        return changes
+
+
+class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
+    """
+    Delete permanent links; in the plugin's dialect, archive them.
+
+    The output is ``{"id", "deleted"}``; for several links a list of these.
+
+    :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
+    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``; believed
+        where it cannot be read either, and the service lists links at all, under the name that the connection's
+        ``dialect`` writes.
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises NotFoundError: there is no such link, unless ``ignore_missing``.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "visiono_conn_id")
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        ignore_missing: bool = False,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.link_id = link_id
+        self.ignore_missing = ignore_missing
+        self.visiono_conn_id = visiono_conn_id
+        known_ids(link_id, "link_id")
+
+    def _run(self, context: Context) -> Any:
+        """Delete the links."""
+        from airflow_provider_visio.api.visiono_permanent_links import list_permanent_links
+
+        hook = self.hook
+
+        def ask_list() -> None:
+            # A service that has links under the other dialect's name only answers 404 for each.
+            hook.get_conn().check_list(list_permanent_links(dialect=hook.dialect))
+
+        def has_ended(link_id: str) -> bool:
+            return permanent_link_phase(hook.get_permanent_link(link_id)) != "open"
+
+        return self._delete_all(
+            context, self.link_id, "link_id", hook.delete_permanent_link, has_ended, ask_list
+        )
+
+
+class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
+    """
+    Store photos that came through a permanent link in an object store.
+
+    They come to ``<destination>/<link id>/``, with a ``manifest.json`` that has each file's path, length, sha256, media
+    type, item, submission, place and time. What an earlier try has stored whole is not fetched again. The manifest
+    tells of what this task was asked for; so where runs take different submissions, give each a destination of its own,
+    such as ``s3://photos/{{ run_id }}``. The output is ``{"id", "manifest", "files": [{"path", "bytes", "sha256",
+    "mime_type", "item"}]}``. The list of photos is the plugin's; that it is below ``/permanent-links``, too, is
+    assumed.
+
+    :param link_id: id of the link, or the output of the task that made it or waited for submissions. (templated)
+    :param destination: an object store's URL or an absolute path. (templated)
+    :param submission_ids: only the photos of these submissions: ids, or the output of the sensor that waited for them;
+        None for all that have come so far. (templated)
+    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :raises PhotoRequestFailedError: nothing was submitted yet, or one of the submissions has no photos.
+    :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
+    :raises NotFoundError: there is no such link, or this service does not have the call.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "destination", "submission_ids", "visiono_conn_id")
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        destination: ObjectStoragePath | str,
+        submission_ids: Any = None,
+        visiono_conn_id: str = "visiono_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.multiple_outputs = True
+        self.link_id = link_id
+        self.destination = destination
+        self.submission_ids = submission_ids
+        self._chooses = submission_ids is not None
+        self.visiono_conn_id = visiono_conn_id
+        known_link(link_id)
+        if submission_ids is not None:
+            check_if_known(_submissions, submission_ids=submission_ids)
+        given(destination, "destination")
+        check_if_known(check_destination, destination=destination)
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        """Fetch, verify and store the photos."""
+        from airflow_provider_visio.storage.transfer import summary
+
+        still_given(self.submission_ids, "submission_ids", given=self._chooses)
+        wanted = None if self.submission_ids is None else _submissions(self.submission_ids)
+        manifest = self.hook.download_permanent_link_photos(
+            link_id_of(self.link_id), self.destination, submission_ids=wanted
+        )
+        remember_link(context, manifest["about"].get("request_url"))
+        return summary(manifest)
+
+
+def _submissions(submission_ids: object) -> list[str]:
+    if isinstance(submission_ids, Mapping) and isinstance(submission_ids.get("submissions"), list | tuple):
+        submission_ids = submission_ids["submissions"]
+    return ids_of(submission_ids, "submission_ids")
+
+
+def _is_known(fields: object) -> bool:
+    """Return whether at least the names of fields are known while the DAG file is parsed."""
+    return isinstance(fields, Mapping) or is_literal(fields)
+
+
+def _fields(fields: object) -> dict[str, Any]:
+    if isinstance(fields, Mapping) and "instructions" in fields:
+        raise InvalidRequestError.of("instructions", "give them as a parameter of their own, not in fields")
+    return {} if fields is None or fields == "" else check_names(fields, "fields", CREATE_FIELDS)
+
+
+def _tags(fields: Mapping[str, Any]) -> list[Any]:
+    return list(fields.get("tags") or [])
+
+
+def _link_output(link: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("id", "request_url", "unique_code", "custom_slug", "is_active", "created_at")
+    return {name: link[name] for name in kept if link.get(name) is not None}

@@ -1,0 +1,1 @@
+"""Store files in an object store: destination, media types, transfer."""

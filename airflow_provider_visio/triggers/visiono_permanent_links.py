@@ -1,0 +1,215 @@
+"""Trigger that waits for submissions on a permanent link, or watches it for an asset; one poll a link."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from airflow_provider_visio import clock
+from airflow_provider_visio.arguments import link_id_of, moment_of, seconds
+from airflow_provider_visio.exceptions import NotFoundError
+from airflow_provider_visio.idempotency.record import fingerprint
+from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, read_submissions
+from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, Wait
+from airflow_provider_visio.triggers.cursor_store import CursorStore
+from airflow_provider_visio.triggers.poll_loop import beside, leave_log_context, poll
+from airflow_provider_visio.triggers.subscriptions import Board, board_of
+from airflow_provider_visio.waiting import stretched
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Hashable
+    from datetime import datetime, timedelta
+
+    from airflow_provider_visio.api.client import AsyncClient
+    from airflow_provider_visio.hooks.base import VisioBaseHook
+    from airflow_provider_visio.submissions import Submission
+    from airflow_provider_visio.waiting import Verdict
+
+log = logging.getLogger(__name__)
+
+_NAMESPACE = "airflow_provider_visio.triggers.visiono_permanent_links.submissions"
+
+# Seconds after an event at which it is certain to be stored; only then is it noted that it was sent.
+PERSIST_AFTER = 10.0
+
+
+class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
+    """
+    Watch a permanent link for new submissions.
+
+    In an ``AssetWatcher`` it never ends: each look that finds new submissions fires with ``{"link_id", "submissions":
+    [ids]}``. How far it has come is kept in the asset's state store (Airflow 3.3), a little later than the event is
+    sent: a triggerer that dies in between tells of the same submissions once more, and of none too few. So let the DAG
+    tell them apart by their ids. Before Airflow 3.3 nothing is kept: with ``since`` a restart tells of everything since
+    then again, without it nothing of what came while no triggerer ran.
+
+    The sensor has it end at the first look that finds enough (``once``); then it fires with the outcome as well. All
+    triggers for a link on a triggerer share one poll (Airflow 3.3), which reads the link's whole list of submissions: a
+    call for each page of it, less often where there are several pages.
+
+    :param link_id: id of the link.
+    :param visiono_conn_id: id of the Airflow connection.
+    :param since: only what is submitted from then on, by the service's clock: seconds since 1970, ISO 8601 text or a
+        datetime with a zone; None for when it starts first, by the triggerer's clock. Give a moment that stays the
+        same each time the DAG file is parsed: a watcher that is given another one begins anew there.
+    :param unique_value: only submissions with this value in the link's own field (``unique_field_label``).
+    :param poke_interval: seconds or timedelta between two polls; the shortest of those who share a poll applies.
+    :param once: whether it ends; then the following count.
+    :param min_submissions: how many submissions it takes.
+    :param deadline: when to give up, in seconds since 1970, or None for never.
+    :param min_dwell: seconds before which it does not fire.
+    :raises InvalidRequestError: an argument is not what it should be.
+    """
+
+    # A BaseEventTrigger serves asset watchers by default, which no triggerer queue is for; this one defers tasks, too.
+    supports_triggerer_queue = True
+
+    def __init__(
+        self,
+        link_id: str,
+        visiono_conn_id: str = "visiono_default",
+        since: float | str | datetime | None = None,
+        unique_value: str | None = None,
+        poke_interval: float | timedelta = 60.0,
+        once: bool = False,  # noqa: FBT001, FBT002  by name, as Airflow makes it again
+        min_submissions: int = 1,
+        deadline: float | None = None,
+        min_dwell: float = 10.0,
+    ) -> None:
+        self.link_id = link_id_of(link_id)
+        super().__init__([self.link_id], deadline, seconds(poke_interval, "poke_interval") or 60.0, min_dwell)
+        self.visiono_conn_id = visiono_conn_id
+        self.since = moment_of(since, "since")
+        self.unique_value = None if unique_value is None else str(unique_value)
+        self.once = once
+        self.min_submissions = min_submissions
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments: plain JSON, nothing secret."""
+        return (
+            f"{__name__}.{type(self).__name__}",
+            {
+                "link_id": self.link_id,
+                "visiono_conn_id": self.visiono_conn_id,
+                "since": self.since,
+                "unique_value": self.unique_value,
+                "poke_interval": self.poke_interval,
+                "once": self.once,
+                "min_submissions": self.min_submissions,
+                "deadline": self.deadline,
+                "min_dwell": self.min_dwell,
+            },
+        )
+
+    def judge(self, board: Board, now: float) -> Verdict:
+        """Return what is on the board means for a wait that ends."""
+        state = board.states.get(self.link_id)
+        return decide_link(
+            self.link_id,
+            state,
+            self._found(board),
+            needed=self.min_submissions,
+            now=now,
+            deadline=self.deadline,
+        )
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Return what all triggers for this link have in common (Airflow 3.3 and later)."""
+        return (_NAMESPACE, self.visiono_conn_id, self.link_id)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
+        """Poll for all triggers of a link. Nothing is broadcast: the board wakes them."""
+        leave_log_context()
+        conn_id, link_id = kwargs["visiono_conn_id"], kwargs["link_id"]
+        await _poll(conn_id, link_id, _board(conn_id, link_id))
+        yield  # never reached; it makes this the generator that Airflow wants
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:  # noqa: ARG002
+        """Take what the shared poll puts on the board."""
+        async for event in self._events(_board(self.visiono_conn_id, self.link_id)):
+            yield event
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll for this trigger alone: Airflow before 3.3, and ``dag.test()``."""
+        board = Board()
+        async with beside(_poll(self.visiono_conn_id, self.link_id, board)):
+            async for event in self._events(board):
+                yield event
+
+    async def _events(self, board: Board) -> AsyncIterator[TriggerEvent]:
+        log.info("Watching permanent link %s on connection %s.", self.link_id, self.visiono_conn_id)
+        if self.once:
+            self.since = clock.now() if self.since is None else self.since
+            event = await self.follow(board)
+            # The words of this wait, for the worker that goes on with it.
+            yield TriggerEvent({**event.payload, "since": self.since})  # type: ignore[no-untyped-call]
+            return
+        place = board.join(self.ids, self.poke_interval)
+        try:
+            store = self._cursor_store()
+            cursor = await self._cursor(store)
+            while True:
+                place.news.clear()
+                state = board.states.get(self.link_id) or {}
+                if "submissions" in state:
+                    first = cursor.began is not None
+                    fresh = cursor.take(
+                        state["submissions"], self.unique_value, now=clock.now(), whole=state["whole"]
+                    )
+                    if fresh:
+                        log.info("%d new submission(s) on %s.", len(fresh), self.link_id)
+                        yield TriggerEvent({"link_id": self.link_id, "submissions": fresh})  # type: ignore[no-untyped-call]
+                        await clock.asleep(PERSIST_AFTER)
+                    if fresh or first:
+                        await store.write(cursor)
+                await clock.wait(place.news, LONGEST_SLEEP)
+        finally:
+            board.leave(place)
+
+    def _found(self, board: Board) -> list[Submission]:
+        submissions = (board.states.get(self.link_id) or {}).get("submissions") or []
+        return new_submissions(submissions, self.since or 0.0, self.unique_value)
+
+    def _cursor_store(self) -> CursorStore:
+        # Watchers that differ in what they tell of keep a cursor each, also where they share link and asset.
+        who = fingerprint([self.visiono_conn_id, self.unique_value], 8)
+        return CursorStore(getattr(self, "asset_state_store", None), f"visio_{self.link_id}_{who}")
+
+    async def _cursor(self, store: CursorStore) -> Cursor:
+        """Return how far it had come."""
+        start = Cursor.at_start(self.since, clock.now())
+        kept = await store.read()
+        if kept is not None and self.since in {None, kept.given}:
+            return kept
+        if kept is not None:
+            log.info("The watch of %s has another `since` than before and begins anew there.", self.link_id)
+        await store.write(start)
+        return start
+
+
+def _board(conn_id: str, link_id: str) -> Board:
+    return board_of(f"{conn_id} {link_id}")
+
+
+async def _poll(conn_id: str, link_id: str, board: Board) -> None:
+    def hook() -> VisioBaseHook:
+        from airflow_provider_visio.hooks.visiono import VisionoHook
+
+        return VisionoHook(conn_id)
+
+    async def look(client: AsyncClient) -> None:
+        try:
+            await client.sweep(read_submissions(link_id, client.site.extra["dialect"], board.learn))
+        except NotFoundError as error:
+            # The board knows; who waits decides.
+            log.warning("%s", error)
+
+    def interval(_: int, client: AsyncClient | None) -> float:
+        share_left = client.budget_left()[1] if client else 1.0
+        pages = (board.states.get(link_id) or {}).get("pages") or 1
+        return stretched(board.interval or IDLE_INTERVAL, 0.0, share_left) * max(1, pages)
+
+    await poll(hook, board, look, interval)
