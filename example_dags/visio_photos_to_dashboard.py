@@ -1,7 +1,7 @@
 """
 From a dent to a dashboard: ask a driver for photos, wait for them, store them, and export the dashboard of the day.
 
-The wait is deferred: however many hours the driver takes, no worker is held.
+The wait is deferred: it holds no worker, also when the driver takes hours.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ with DAG(
         expires_in_hours=48,
         metadata={"claim": "{{ params.claim }}"},
         destination="{{ params.destination }}",
-        # Short for a demonstration; leave it out in production, where the default of a minute saves calls.
+        # Short for a demonstration. Leave it out in production: the default of a minute saves calls.
         poke_interval=timedelta(seconds=5),
     )
 

@@ -1,9 +1,9 @@
 """
 A campaign: ask fifty people for photos, and go on when four in five have answered.
 
-One sensor waits for all of them. It is done when 80 % have submitted, or after three days with what has come by then;
-its output says who answered, whose link has expired and who is still to come. A recipient whom the service refuses
-fails one mapped task; the others are waited for all the same.
+One sensor waits for all of them. It ends when 80 % have submitted, or after three days with the photos that arrived.
+Its output says who answered, whose link has expired and who has not answered yet. A recipient that the service refuses
+fails one mapped task. The sensor still waits for the others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ with DAG(
 
     @task
     def recipients(params: dict[str, Any]) -> list[dict[str, Any]]:
-        """Make up the recipients, one dict of operator arguments each: read them from your database here."""
+        """Return invented recipients, one dict of operator arguments each. Read yours from a database."""
         return [
             {
                 "instructions": f"Hello customer K-{number:04}, please photograph your new router.",
@@ -47,7 +47,7 @@ with DAG(
 
     people = recipients()
 
-    # However many there are, all tasks together keep within the service's calls a minute.
+    # All tasks together stay inside the service's limit of calls a minute.
     ask = VisionoCreatePhotoRequestOperator.partial(
         task_id="ask", items=["The router with its lights"], expires_in_hours=96
     ).expand_kwargs(people)
@@ -59,13 +59,13 @@ with DAG(
         on_deadline="proceed",
         timeout=timedelta(days=3),
         poke_interval=timedelta(seconds=5),  # short for a demonstration; the default is a minute
-        trigger_rule="all_done_min_one_success",  # also where somebody could not be asked
+        trigger_rule="all_done_min_one_success",  # wait also when one person could not be asked
     )
 
     @task.short_circuit
     def answers(people: list[dict[str, Any]], found: dict[str, Any], ti: Any) -> bool:
-        """Say who has not answered; where nobody has, there is nothing to download."""
-        # One id for each person, None for one who could not be asked.
+        """Print who has not answered. Skip the download if nobody has."""
+        # One id for each person; None if the person could not be asked.
         asked = ti.xcom_pull(task_ids="ask", key="id", map_indexes=range(len(people)))
         names = [person["metadata"]["customer"] for person in people]
         customers = dict(zip(asked, names, strict=True))

@@ -1,8 +1,8 @@
 """
 One request for each row of a CSV: a mapped fan-out.
 
-Each recipient gets a request of their own; the sensor waits for all of them at once, and the photos of each come to a
-folder of their own.
+Each recipient gets a request of their own. One sensor waits for all of them. The photos of each request are stored in a
+folder of its own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ with DAG(
 
     @task
     def recipients() -> list[dict[str, Any]]:
-        """Read the CSV: one dict of operator arguments a row."""
+        """Read the CSV: one dict of operator arguments for each row."""
         with RECIPIENTS.open(newline="", encoding="utf-8") as table:
             return [
                 {

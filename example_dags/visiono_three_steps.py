@@ -1,7 +1,7 @@
 """
-The same in three tasks: create, wait, download.
+One photo request in three tasks: create, wait, download.
 
-Use this when something else must happen in between, such as sending the link by a channel of your own.
+Use this when another task must run in between, for example to send the link through a channel of your own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ with DAG(
 
     @task
     def share_link(request_url: str) -> None:
-        """Hand the link to the recipient: put your SMS or chat call here."""
+        """Send the link to the recipient: put your SMS or chat call here."""
         print(f"Please take the photos here: {request_url}")  # noqa: T201
 
     wait = VisionoPhotoRequestSensor(

@@ -1,5 +1,5 @@
 """
-Every Monday: export a dashboard to object storage and mail where it is.
+Every Monday: export a dashboard to object storage and mail its path.
 
 The mail goes through the SMTP provider (``pip install airflow-provider-visio[smtp]``) and its connection
 ``smtp_default``.

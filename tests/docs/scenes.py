@@ -66,6 +66,51 @@ def a_started_export(stage: Stage) -> Iterator[None]:
     yield
 
 
+@scene
+def nobody_answers(stage: Stage) -> Iterator[None]:
+    stage.sandbox.person("never")
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert [request["status"] for request in stage.asked()] == ["deleted", "deleted"]
+
+
+@scene
+def a_wrong_key(stage: Stage) -> Iterator[None]:
+    connect(stage.monkeypatch, "visiono_default", stage.sandbox.visiono_url, "vsk_live_wrong")
+    yield
+    # There are retries left, and none is taken.
+    assert stage.states() == {"photos": "failed", "report": "upstream_failed"}
+    (photos,) = [
+        ti for run in stage.runs.values() for ti in run.get_task_instances() if ti.task_id == "photos"
+    ]
+    assert (photos.try_number, photos.max_tries) == (1, 5)
+
+
+@scene
+def an_export_hangs(stage: Stage) -> Iterator[None]:
+    stage.sandbox.settings(export_seconds=1e8)
+    stage.later(1190, lambda: stage.sandbox.settings(export_seconds=20))
+    yield
+    assert stage.states() == {"first": "failed", "second": "success"}
+    assert stage.sandbox.count("vizdom", "POST /exports") == 2
+    assert len(stage.stored(".pdf")) == 1
+
+
+@scene
+def a_week_of_reports(stage: Stage) -> Iterator[None]:
+    yield
+    assert set(stage.states().values()) == {"success"}
+    (run,) = stage.runs.values()
+    week = f"reports/{run.run_after.strftime('%G-W%V')}"
+    assert [name for name in stage.stored() if name.count("/") == 2] == [
+        f"{week}/claims.csv",
+        f"{week}/claims.pdf",
+    ]
+    for suffix in (".csv", ".pdf"):
+        copied, exported = (stage.store[name].getvalue() for name in stage.stored(suffix))
+        assert copied == exported
+
+
 HOUR = 3600.0
 TOKEN = "Bearer token-of-the-gateway"
 

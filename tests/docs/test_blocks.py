@@ -6,7 +6,8 @@ A comment right before a block says how, where that does not go without saying:
 * ``<!-- test: scene=answers_late,answers_at_once -->`` runs it in these scenes of ``scenes.py``;
 * ``<!-- test: in=after_ask -->`` puts it into ``frames/after_ask.py``, of which it is a part;
 * ``<!-- test: live=approval -->`` leaves it to ``tests/live``, for it needs a real scheduler;
-* ``<!-- test: file=connections.yaml -->`` is a file that a command on the same page reads.
+* ``<!-- test: file=connections.yaml -->`` is a file that a command on the same page reads;
+* ``<!-- test: of=vizdom -->`` says whose extras a block of JSON has; ``of=manifest``, that it is a manifest.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
+from airflow_provider_visio.hooks.visiono import VisionoHook
 from dev.docs.markdown import Block, pages
 
 from . import connections, shell
@@ -31,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = [block for page in pages(ROOT) for block in page.blocks()]
 
 # The README is shown on the package's page, too, and has no comments: how its blocks run, by heading.
-README = {"sensors-and-their-modes": {"in": "after_ask", "scene": "everybody_answers,one_is_refused"}}
+README = {"ask-many-people": {"in": "after_ask", "scene": "everybody_answers,one_is_refused"}}
 
 # A drawing is not code.
 DRAWINGS = {"mermaid"}
@@ -110,7 +112,18 @@ def run_bash(block: Block, stage: Stage) -> None:
 
 
 def run_json(block: Block, stage: Stage) -> None:
+    if block.words.get("of") == "manifest":
+        stored = VisionoHook().download_photos(stage.given["request_id"], "s3://claims")
+        assert shape(json.loads(block.text)) == shape(json.loads(json.dumps(stored)))
+        return
     connections.check(json.loads(block.text), block.words, stage)
+
+
+def shape(value: Any) -> Any:
+    """Return the names in a manifest, without those of a request's own metadata."""
+    if isinstance(value, dict):
+        return {name: shape(part) for name, part in value.items() if name != "metadata"}
+    return [shape(part) for part in value[:1]] if isinstance(value, list) else None
 
 
 def run_yaml(block: Block, stage: Stage) -> None:
