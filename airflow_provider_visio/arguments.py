@@ -37,7 +37,7 @@ def check_if_known(check: Callable[..., Any], **values: object) -> None:
         check(**known)
 
 
-def given(value: object, name: str, advice: str = "") -> None:
+def require(value: object, name: str, advice: str = "") -> None:
     """
     Refuse an argument that is missing.
 
@@ -52,7 +52,7 @@ def given(value: object, name: str, advice: str = "") -> None:
         raise InvalidRequestError.of(name, f"it is empty; {advice}" if advice else "it is empty")
 
 
-def still_given(value: object, name: str, *, given: bool) -> None:
+def require_resolved(value: object, name: str, *, given: bool) -> None:
     """
     Refuse an argument that the DAG file gives and that is None at run time: leaving it out would mean something else.
 

@@ -184,7 +184,7 @@ class SignatureError(VisioProviderError):
 _NAMED = 10
 
 
-def joined(failed: Mapping[str, VisioProviderError], total: int, what: str) -> VisioProviderError:
+def join_errors(failed: Mapping[str, VisioProviderError], total: int, what: str) -> VisioProviderError:
     """
     Return one error for all that failed.
 

@@ -344,7 +344,7 @@ class ExportWait(TaskWait):
         from airflow_provider_visio.api.vizdom import failure_of
 
         # What began the wait may be the service's own reply, with links in it.
-        reasons = {i: failure_of(state, self._hook.get_conn().site) for i, state in self.states.items()}
+        reasons = {i: failure_of(state, self._hook.get_conn().config) for i, state in self.states.items()}
         return error_of_exports(verdict, self.conn_id, reasons, starts=self.starts)
 
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:

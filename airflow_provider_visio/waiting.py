@@ -220,7 +220,7 @@ class Verdict:
                     arrived=tuple(lists[0]),
                     ended=dicts[0],
                     waiting=tuple(lists[1]),
-                    unknown={i: told(word) for i, word in dicts[1].items()},
+                    unknown={i: safe_status(word) for i, word in dicts[1].items()},
                     trouble=trouble,
                     fatal=event.get("fatal") is True,
                 )
@@ -231,7 +231,7 @@ class Verdict:
 
 def photo_request_phase(state: Mapping[str, Any], *, now: float) -> Phase | None:
     """Return what a photo request's state means, or None for a status word that we do not know."""
-    word = normal(state.get("status"))
+    word = normalize_status(state.get("status"))
     phase = PHOTO_REQUEST_PHASES.get(word) if word else "open"
     if phase in {None, "open"}:
         expiry = epoch(state.get("expires_at"))
@@ -245,7 +245,7 @@ def is_surely_open(reply: object, request_id: str, *, now: float) -> bool:
     return (
         isinstance(reply, Mapping)
         and str(reply.get("id")) == request_id
-        and bool(normal(reply.get("status")))
+        and bool(normalize_status(reply.get("status")))
         and photo_request_phase(reply, now=now) == "open"
     )
 
@@ -267,12 +267,12 @@ def permanent_link_phase(link: Mapping[str, Any]) -> Phase:
 
 def export_phase(state: Mapping[str, Any], words: ExportWords) -> Phase | None:
     """Return what an export's state means under a contract's words, or None for a word that is not in it."""
-    word = normal(state.get("status"))
-    if word in map(normal, words.done_words):
+    word = normalize_status(state.get("status"))
+    if word in map(normalize_status, words.done_words):
         return "arrived"
-    if word in map(normal, words.failed_words):
+    if word in map(normalize_status, words.failed_words):
         return "failed"
-    if word in map(normal, words.open_words) or not word:
+    if word in map(normalize_status, words.open_words) or not word:
         return "open"
     return {"deleted": "deleted", WITHHELD: "refused"}.get(word)  # type: ignore[return-value]
 
@@ -322,7 +322,9 @@ def decide(
         if (phase := phases[i]) not in {None, "open", "arrived"} and phase is not None
     }
     waiting = tuple(i for i in states if phases[i] in {None, "open"})
-    unknown = {i: told(states[i]["status"]) for i in states if phases[i] is None and states[i].get("status")}
+    unknown = {
+        i: safe_status(states[i]["status"]) for i in states if phases[i] is None and states[i].get("status")
+    }
     needed = goal.of_all(len(states))
     late = deadline is not None and now >= deadline
     outcome: Outcome = "wait"
@@ -394,12 +396,12 @@ def _starts_again(verdict: Verdict) -> str:
     return "A retry of this task exports again, as clearing it does."
 
 
-def normal(word: object) -> str:
+def normalize_status(word: object) -> str:
     """Return a status word in the form that is compared: the dialects differ in case and separators."""
     return str(word or "").strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def told(word: object) -> str:
+def safe_status(word: object) -> str:
     """Return a status word that we do not know as it may be told: as it is, if it looks like a word."""
     text = str(word).strip()
     return text if len(text) <= LONGEST_WORD and _WORD.fullmatch(text) else NO_WORD

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from datetime import timedelta  # noqa: TC003  Airflow may resolve the annotations of a template function
 
-from airflow_provider_visio.api.signed_links import WorkflowReturn, build_url, verify_return
+from airflow_provider_visio.api.signed_links import (
+    HOUR,
+    RETURN_NAMES,
+    SKEW,
+    WorkflowReturn,
+    build_url,
+    signature_in,
+    verify_return,
+)
 
-__all__ = ["WorkflowReturn", "build_url", "verify_return", "workflow_url"]
+__all__ = [
+    "HOUR",
+    "RETURN_NAMES",
+    "SKEW",
+    "WorkflowReturn",
+    "build_url",
+    "signature_in",
+    "verify_return",
+    "workflow_url",
+]
 
 
 def workflow_url(

@@ -8,12 +8,12 @@ import pytest
 
 from airflow_provider_visio.arguments import (
     check_if_known,
-    given,
     holds_none,
     id_of,
     ids_of,
     is_literal,
     is_many,
+    require,
     seconds,
 )
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -223,9 +223,9 @@ def test_a_check_of_nothing_known_is_not_made():
 @pytest.mark.parametrize("value", [None, "", "  ", [], {}, ()], ids=repr)
 def test_a_missing_argument_is_refused(value):
     with pytest.raises(InvalidRequestError, match="request_id: it is empty"):
-        given(value, "request_id")
+        require(value, "request_id")
 
 
 @pytest.mark.parametrize("value", ["x", "{{ ds }}", 0, False, ["x"], Output()], ids=repr)
 def test_a_given_argument_passes(value):
-    given(value, "request_id")
+    require(value, "request_id")

@@ -30,7 +30,7 @@ from airflow_provider_visio.waiting import (
     export_phase,
     growing,
     jittered,
-    normal,
+    normalize_status,
     photo_request_phase,
     stretched,
 )
@@ -379,7 +379,7 @@ def test_an_export_s_deadline_says_that_it_goes_on():
     ],
 )
 def test_a_word_is_compared_without_case_and_separators(word, expected):
-    assert normal(word) == expected
+    assert normalize_status(word) == expected
 
 
 @pytest.mark.parametrize(

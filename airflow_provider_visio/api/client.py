@@ -33,11 +33,17 @@ from airflow_provider_visio import __version__, clock
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.config import http_url
 from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_ADVICE, DOUBT_ADVICE
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, DOUBT_HINT
 from airflow_provider_visio.api.pages import Pages, is_list
 from airflow_provider_visio.api.rate_limit import STARVED
-from airflow_provider_visio.api.rate_limit_file import Ledger
-from airflow_provider_visio.api.reply import is_of_plan, out_of_turn, read, site_of, unexpected
+from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
+from airflow_provider_visio.api.reply import (
+    host_in,
+    is_plan_quota,
+    limit_used_up,
+    read_reply,
+    unexpected_reply,
+)
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
@@ -51,8 +57,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.config import Site
-    from airflow_provider_visio.api.status_queries import Sweep
+    from airflow_provider_visio.api.config import ServiceConfig
+    from airflow_provider_visio.api.status_queries import StatusQuery
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +83,15 @@ class Client:
     """
     Calls of one service over one connection, from a worker.
 
-    :param site: the connection's settings.
+    :param config: the connection's settings.
     :param reload: reads the connection again, for a key that was rotated.
     """
 
-    def __init__(self, site: Site, reload: Callable[[], Site]) -> None:
-        _check_bundle(site)
-        self.site = site
+    def __init__(self, config: ServiceConfig, reload: Callable[[], ServiceConfig]) -> None:
+        _check_bundle(config)
+        self.config = config
         self._reload = reload
-        self._ledger = Ledger(site)
+        self._ledger = SharedRateLimit(config)
         self._session = _Session()
         self._files = _Session(PIECE_BYTES)
 
@@ -95,7 +101,7 @@ class Client:
 
         :raises VisioProviderError: the typed error that the last reply means.
         """
-        retry = Retry(call, self.site)
+        retry = Retry(call, self.config)
         tries = Retrying(
             retry=retry, wait=retry.wait, sleep=clock.sleep, before_sleep=retry.announce, reraise=True
         )
@@ -120,7 +126,7 @@ class Client:
         yield from self._walk(pages, call)
         if again is None or not pages.doubt:
             return
-        log.info("%s %s; it is read once more.", self.site.service.name, pages.doubt)
+        log.info("%s %s; it is read once more.", self.config.service.name, pages.doubt)
         pages, before, left = Pages(again), pages, pages.left
         for item in self._walk(pages, again):
             if not before.has(item):
@@ -130,7 +136,7 @@ class Client:
                     return
         if pages.doubt:
             what = f"{pages.doubt}, so what is missing may be there all the same"
-            raise unexpected(again, self.site, what, advice=DOUBT_ADVICE if pages.counted else "")
+            raise unexpected_reply(again, self.config, what, advice=DOUBT_HINT if pages.counted else "")
 
     def check_list(self, call: Call) -> None:
         """
@@ -140,7 +146,7 @@ class Client:
         """
         data = self.send(call)["data"]
         if data is None or not is_list(data):
-            raise unexpected(call, self.site, _NO_LIST)
+            raise unexpected_reply(call, self.config, _NO_LIST)
 
     def _walk(self, pages: Pages, call: Call) -> Iterator[dict[str, Any]]:
         while pages.next is not None:
@@ -152,12 +158,12 @@ class Client:
                     return  # the service takes no page numbers: what it gave was all
                 raise
             if not is_list(envelope["data"]):
-                raise unexpected(call, self.site, _NO_LIST)
+                raise unexpected_reply(call, self.config, _NO_LIST)
             yield from pages.take(envelope)
         if pages.cut:
-            raise unexpected(call, self.site, pages.cut)
+            raise unexpected_reply(call, self.config, pages.cut)
 
-    def sweep(self, sweep: Sweep) -> None:
+    def sweep(self, sweep: StatusQuery) -> None:
         """Carry out a sweep; see :mod:`airflow_provider_visio.api.status_queries`."""
         with contextlib.suppress(StopIteration):
             request = next(sweep)
@@ -193,7 +199,7 @@ class Client:
         else:
             raise TransferError(f"The file's link is redirected more than {MAX_HOPS} times.")
         with contextlib.closing(response):
-            chunks = _chunks(response, started, SLOWEST_REPLY * self.site.read_timeout)
+            chunks = _chunks(response, started, SLOWEST_REPLY * self.config.read_timeout)
             yield Download(response.status_code, _lower(response.headers), chunks)
 
     def close(self) -> None:
@@ -203,27 +209,27 @@ class Client:
 
     def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
         if retry.reload:
-            self.site = self._reload()
+            self.config = self._reload()
         self._await_turn(call, retry)
         sent = clock.now()
         reply = self._exchange(call)
-        if not is_of_plan(call, reply, self.site):
+        if not is_plan_quota(call, reply, self.config):
             self._ledger.learn(reply, sent=sent, now=clock.now())
-        return read(call, reply, self.site, now=clock.now())
+        return read_reply(call, reply, self.config, now=clock.now())
 
     def _await_turn(self, call: Call, retry: Retry) -> None:
         while (pause := self._ledger.book(clock.now(), retry.patience)) > 0:
             if pause > retry.patience:
-                raise out_of_turn(call, self.site, pause)
-            log.info("%s allows the next call in %.1f s.", self.site.service.name, pause)
+                raise limit_used_up(call, self.config, pause)
+            log.info("%s allows the next call in %.1f s.", self.config.service.name, pause)
             retry.waited(pause)
             clock.sleep(pause)
             if not self._ledger.is_closed(clock.now()):
                 return  # the turn stands: nobody was refused meanwhile
 
     def _exchange(self, call: Call) -> Reply:
-        site = self.site
-        url, content = call.url(site.base_url), call.content()
+        config = self.config
+        url, content = call.url(config.base_url), call.content()
         # A kept connection that the server is just closing loses the reply: what must not be repeated gets its own.
         session = self._session if call.repeatable else _Session()
         try:
@@ -232,13 +238,13 @@ class Client:
                 url,
                 data=content,
                 headers=_headers(call),
-                auth=_Headers(site.auth),
-                timeout=(site.connect_timeout, site.read_timeout),
-                verify=site.verify,
+                auth=_Headers(config.auth),
+                timeout=(config.connect_timeout, config.read_timeout),
+                verify=config.verify,
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = Body(call, site)
+                body = Body(call, config)
                 for chunk in response.iter_content(CHUNK_BYTES):
                     body.add(chunk)
                 return Reply(response.status_code, _lower(response.headers), body.bytes())
@@ -246,27 +252,27 @@ class Client:
             raise
         except Exception as error:
             # Not only the library's own errors: bytes that nobody expected come out as any other.
-            raise _no_reply(call, site, error, reached=not _never_reached(error)) from error
+            raise _no_reply(call, config, error, reached=not _never_reached(error)) from error
         finally:
             if session is not self._session:
                 session.close()
 
     def _get_file(self, url: str) -> requests.Response:
-        site = self.site
+        config = self.config
         try:
             return self._files.get(
                 url,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-                auth=_Headers(site.auth if site.owns(url) else {}),
-                timeout=(site.connect_timeout, site.read_timeout),
-                verify=site.verify,
+                auth=_Headers(config.auth if config.owns(url) else {}),
+                timeout=(config.connect_timeout, config.read_timeout),
+                verify=config.verify,
                 allow_redirects=False,
                 stream=True,
             )
         except Exception as error:  # noqa: BLE001 - as in _exchange
             # Not "from error": its text has the link with its signature.
             raise ConnectionFailedError(
-                f"The file's host{site_of(url)} did not answer ({_name(error)}).", conn_id=site.conn_id
+                f"The file's host{host_in(url)} did not answer ({_name(error)}).", conn_id=config.conn_id
             ) from None
 
 
@@ -274,24 +280,26 @@ class AsyncClient:
     """
     The same calls from a trigger's event loop.
 
-    :param site: the connection's settings.
+    :param config: the connection's settings.
     :param reload: reads the connection again, for a key that was rotated.
     :param polling: whether these are the calls of a poll, which go only where others leave room, and wait for that.
     """
 
-    def __init__(self, site: Site, reload: Callable[[], Awaitable[Site]], *, polling: bool = False) -> None:
-        _check_bundle(site)
-        self.site = site
+    def __init__(
+        self, config: ServiceConfig, reload: Callable[[], Awaitable[ServiceConfig]], *, polling: bool = False
+    ) -> None:
+        _check_bundle(config)
+        self.config = config
         self.calls = 0
         self._reload = reload
         self._polling = polling
-        self._ledger = Ledger(site, in_loop=True)
+        self._ledger = SharedRateLimit(config, in_loop=True)
         # In single file, or a thousand polls would ask for the next turn whenever one is given out.
         self._queue = asyncio.Lock()
         self._slots = asyncio.Semaphore(CONCURRENCY)
         # One TLS context for the process: making one costs some 20 ms in which the event loop stands still.
         self._http = httpx.AsyncClient(
-            verify=_tls(_trusted(site)), follow_redirects=False, event_hooks={"response": [_set_aside]}
+            verify=_tls(_trusted(config)), follow_redirects=False, event_hooks={"response": [_set_aside]}
         )
 
     async def send(self, call: Call) -> dict[str, Any]:
@@ -300,7 +308,7 @@ class AsyncClient:
 
         :raises VisioProviderError: the typed error that the last reply means.
         """
-        retry = Retry(call, self.site)
+        retry = Retry(call, self.config)
         tries = AsyncRetrying(
             retry=retry, wait=retry.wait, sleep=clock.asleep, before_sleep=retry.announce, reraise=True
         )
@@ -323,13 +331,13 @@ class AsyncClient:
                     return
                 raise
             if not is_list(envelope["data"]):
-                raise unexpected(call, self.site, _NO_LIST)
+                raise unexpected_reply(call, self.config, _NO_LIST)
             for item in pages.take(envelope):
                 yield item
         if pages.cut:
-            raise unexpected(call, self.site, pages.cut)
+            raise unexpected_reply(call, self.config, pages.cut)
 
-    async def sweep(self, sweep: Sweep) -> None:
+    async def sweep(self, sweep: StatusQuery) -> None:
         """Carry out a sweep; see :mod:`airflow_provider_visio.api.status_queries`."""
         with contextlib.suppress(StopIteration):
             request = next(sweep)
@@ -347,27 +355,27 @@ class AsyncClient:
 
     async def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
         if retry.reload:
-            self.site = await self._reload()
+            self.config = await self._reload()
         async with self._slots:
             async with self._queue:
                 await self._await_turn(call, retry)
             sent = clock.now()
             self.calls += 1
             reply = await self._exchange(call)
-        if not is_of_plan(call, reply, self.site):
+        if not is_plan_quota(call, reply, self.config):
             self._ledger.learn(reply, sent=sent, now=clock.now())
-        return read(call, reply, self.site, now=clock.now())
+        return read_reply(call, reply, self.config, now=clock.now())
 
     async def _await_turn(self, call: Call, retry: Retry) -> None:
         started, granted = clock.ticks(), False
         while not granted:
             now = clock.now()
             if self._polling:
-                granted, pause = self._ledger.ask(now, self.site.reserve, clock.ticks() - started)
+                granted, pause = self._ledger.ask(now, self.config.reserve, clock.ticks() - started)
             else:
                 granted, pause = True, self._ledger.book(now, retry.patience)
                 if pause > retry.patience:
-                    raise out_of_turn(call, self.site, pause)
+                    raise limit_used_up(call, self.config, pause)
                 retry.waited(pause)
             if pause > 0:
                 # Asked again in between, for others may have made room, or starved it for long enough.
@@ -375,24 +383,24 @@ class AsyncClient:
 
     def budget_left(self) -> tuple[list[int], float]:
         """Return the calls that polls may still make in each window, and the part left of the longest."""
-        return self._ledger.left(clock.now(), self.site.reserve)
+        return self._ledger.left(clock.now(), self.config.reserve)
 
     async def _exchange(self, call: Call) -> Reply:
-        site = self.site
-        url, content = call.url(site.base_url), call.content()
+        config = self.config
+        url, content = call.url(config.base_url), call.content()
         try:
             async with (
-                asyncio.timeout(site.connect_timeout + SLOWEST_REPLY * site.read_timeout),
+                asyncio.timeout(config.connect_timeout + SLOWEST_REPLY * config.read_timeout),
                 self._http.stream(
                     call.method,
                     url,
                     content=content,
                     headers=_headers(call),
-                    auth=_set_headers(site.auth),
-                    timeout=httpx.Timeout(site.read_timeout, connect=site.connect_timeout),
+                    auth=_set_headers(config.auth),
+                    timeout=httpx.Timeout(config.read_timeout, connect=config.connect_timeout),
                 ) as response,
             ):
-                body = Body(call, site)
+                body = Body(call, config)
                 async for chunk in response.aiter_bytes(CHUNK_BYTES):
                     body.add(chunk)
                 headers = {**_lower(response.headers), **response.extensions[_ASIDE]}
@@ -400,7 +408,7 @@ class AsyncClient:
         except VisioProviderError:
             raise
         except Exception as error:
-            raise _no_reply(call, site, error, reached=not _never_reached(error)) from error
+            raise _no_reply(call, config, error, reached=not _never_reached(error)) from error
 
 
 class Download:
@@ -421,9 +429,9 @@ class Download:
 class Body:
     """A reply's body as it comes in, bounded in size."""
 
-    def __init__(self, call: Call, site: Site) -> None:
+    def __init__(self, call: Call, config: ServiceConfig) -> None:
         self._call = call
-        self._site = site
+        self._site = config
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -432,7 +440,9 @@ class Body:
         self._parts.append(chunk)
         self._size += len(chunk)
         if self._size > MAX_REPLY_BYTES:
-            raise unexpected(self._call, self._site, f"answered with more than {MAX_REPLY_BYTES >> 20} MiB")
+            raise unexpected_reply(
+                self._call, self._site, f"answered with more than {MAX_REPLY_BYTES >> 20} MiB"
+            )
 
     def bytes(self) -> bytes:
         """Return the whole body."""
@@ -528,7 +538,9 @@ def _never_reached(error: BaseException) -> bool:
     return isinstance(reason, _NEVER_REACHED)
 
 
-def _no_reply(call: Call, site: Site, error: BaseException, *, reached: bool) -> VisioProviderError:
+def _no_reply(
+    call: Call, config: ServiceConfig, error: BaseException, *, reached: bool
+) -> VisioProviderError:
     ambiguous = reached and call.changes
     if isinstance(error, _BAD_URL):
         advice = "The connection's Host is not a URL that can be called."
@@ -537,13 +549,13 @@ def _no_reply(call: Call, site: Site, error: BaseException, *, reached: bool) ->
             "It was never reached: check the connection's Host, the network and, for a TLS error, `verify`."
         )
     elif not call.repeatable:
-        advice = AMBIGUOUS_ADVICE
+        advice = AMBIGUOUS_HINT
     else:
         advice = "The reply was lost on the way; try again later, or raise the connection's timeout."
     return ConnectionFailedError(
-        f"{site.service.name} gave no reply ({_name(error)}). {advice} "
-        f"[{call.method} {call.path}, connection {site.conn_id}]",
-        conn_id=site.conn_id,
+        f"{config.service.name} gave no reply ({_name(error)}). {advice} "
+        f"[{call.method} {call.path}, connection {config.conn_id}]",
+        conn_id=config.conn_id,
         ambiguous=ambiguous,
     )
 
@@ -560,7 +572,7 @@ def _next_hop(url: str, location: str) -> str:
         raise TransferError("The file's link is redirected to something that is not a URL.") from None
     before, after = http_url(url), http_url(target)
     if before and after and (before.scheme, after.scheme) == ("https", "http"):
-        raise TransferError(f"The file's link is redirected{site_of(target)} without TLS, which is refused.")
+        raise TransferError(f"The file's link is redirected{host_in(target)} without TLS, which is refused.")
     return target
 
 
@@ -584,31 +596,31 @@ def _next_chunk(response: requests.Response) -> bytes:
         raise ConnectionFailedError(f"The file's host stopped sending ({_name(error)}).") from None
 
 
-def _trusted(site: Site) -> bool | str:
+def _trusted(config: ServiceConfig) -> bool | str:
     """Return what `requests` would trust, with its environment variables, so that both drivers trust the same."""
     merged = requests.Session().merge_environment_settings(
-        url=site.base_url, proxies={}, stream=False, verify=site.verify, cert=None
+        url=config.base_url, proxies={}, stream=False, verify=config.verify, cert=None
     )
     verify = merged["verify"]
     return certifi.where() if verify is True or verify is None else verify
 
 
-def _check_bundle(site: Site) -> None:
-    if not isinstance(site.verify, str):
+def _check_bundle(config: ServiceConfig) -> None:
+    if not isinstance(config.verify, str):
         return
     try:
-        _tls(site.verify)
+        _tls(config.verify)
     except OSError as error:  # ssl.SSLError is one
-        missing = not Path(site.verify).exists()
+        missing = not Path(config.verify).exists()
         problem = (
             "there is no such file on this machine"
             if missing
             else f"it holds no certificates ({_name(error)})"
         )
         raise InvalidRequestError(
-            f"ca_bundle: {site.verify!r} cannot be used: {problem}. [connection {site.conn_id}]",
+            f"ca_bundle: {config.verify!r} cannot be used: {problem}. [connection {config.conn_id}]",
             fields={"ca_bundle": [problem]},
-            conn_id=site.conn_id,
+            conn_id=config.conn_id,
         ) from None
 
 

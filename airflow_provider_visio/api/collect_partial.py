@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def shown(items: Iterable[T]) -> tuple[list[T], UnexpectedReplyError | None]:
+def collect_partial(items: Iterable[T]) -> tuple[list[T], UnexpectedReplyError | None]:
     """
     Take all items of a list.
 

@@ -41,7 +41,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Site:
+class ServiceConfig:
     """
     One service as one connection reaches it.
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.config import ServiceConfig
 
 _ADVICE = {
     402: "The plan does not allow this; see the service's dashboard.",
@@ -18,12 +18,12 @@ _ADVICE = {
     410: "It existed once and is gone for good.",
 }
 _SERVER = "The fault is on the service's side; try again later."
-AMBIGUOUS_ADVICE = (
+AMBIGUOUS_HINT = (
     "The service may or may not have done it. Look in its dashboard before you run the task again, "
     "or it may be done twice."
 )
-DOUBT_ADVICE = "Where it stays so, look in its dashboard for what is missing."
-NO_MAIL_ADVICE = (
+DOUBT_HINT = "Where it stays so, look in its dashboard for what is missing."
+NO_MAIL_HINT = (
     "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url "
     "of the result yourself (by SMS, chat or your own mail)."
 )
@@ -50,7 +50,9 @@ _NO_ROUTE = re.compile(r"\broute\b.*\b(could not be found|not supported)\b", re.
 _RENAMED = re.compile(r"/(permanent|smart)-links(/\{link_id\})?")
 
 
-def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str, list[str]]) -> str:
+def hint_for(
+    call: Call, config: ServiceConfig, status: int, words: str, fields: Mapping[str, list[str]]
+) -> str:
     """
     Return what to do about a reply other than 2xx.
 
@@ -58,29 +60,31 @@ def advice(call: Call, site: Site, status: int, words: str, fields: Mapping[str,
     :param fields: what it says of each field.
     """
     if not call.repeatable and (status >= 500 or status == 408):
-        return AMBIGUOUS_ADVICE
-    if no_mail(fields):
-        return NO_MAIL_ADVICE
+        return AMBIGUOUS_HINT
+    if refused_mail_fields(fields):
+        return NO_MAIL_HINT
     if status >= 500:
         return _SERVER
-    if says_used_up(call, site, status, words, fields):
-        return site.service.quota_advice
+    if says_quota_used_up(call, config, status, words, fields):
+        return config.service.quota_advice
     if status == 401:
-        return _key_advice(site)
+        return _key_advice(config)
     if status in {402, 403} and _PLAN.search(words):
         return _PLAN_ADVICE
     if status == 403:
-        return _right_advice(call, site)
+        return _right_advice(call, config)
     if status in {404, 405} and call.known_to != "both":
-        return _dialect_advice(call, site, words)
+        return _dialect_advice(call, config, words)
     if status in {400, 422} and _about_items(fields):
         return _ITEMS_ADVICE
     return _ADVICE.get(status, "")
 
 
-def says_used_up(call: Call, site: Site, status: int, words: str, fields: Mapping[str, list[str]]) -> bool:
+def says_quota_used_up(
+    call: Call, config: ServiceConfig, status: int, words: str, fields: Mapping[str, list[str]]
+) -> bool:
     """Return whether a refusal says that the plan's quota is used up: whatever was asked for, and for longer."""
-    if call.method != "POST" or not site.service.quota_advice or no_mail(fields):
+    if call.method != "POST" or not config.service.quota_advice or refused_mail_fields(fields):
         return False
     if status == 422 and fields:
         # Of a field more can be exceeded than a quota.
@@ -91,7 +95,7 @@ def says_used_up(call: Call, site: Site, status: int, words: str, fields: Mappin
     return status in {402, 403, 422} and bool(_QUOTA.search(words))
 
 
-def no_mail(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
+def refused_mail_fields(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
     """Return which fields a plan without e-mail refuses, and what is said of each."""
     found: dict[str, list[str]] = {}
     for name, problems in fields.items():
@@ -101,7 +105,7 @@ def no_mail(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
     return found
 
 
-def says_no_call(words: str) -> bool:
+def says_unknown_route(words: str) -> bool:
     """Return whether a refusal says that the service has no such call at all, whatever the id."""
     return bool(_NO_ROUTE.search(words))
 
@@ -114,8 +118,8 @@ def _about_items(fields: Mapping[str, list[str]]) -> bool:
     )
 
 
-def _key_advice(site: Site) -> str:
-    where = site.service.key_page
+def _key_advice(config: ServiceConfig) -> str:
+    where = config.service.key_page
     return "Check the API key in the connection's Password: it may be mistyped, revoked or regenerated." + (
         f" See {where} whether it is active. A new key works as soon as it is in the connection."
         if where
@@ -123,23 +127,23 @@ def _key_advice(site: Site) -> str:
     )
 
 
-def _right_advice(call: Call, site: Site) -> str:
-    if site.service.denied_advice:
-        return site.service.denied_advice
+def _right_advice(call: Call, config: ServiceConfig) -> str:
+    if config.service.denied_advice:
+        return config.service.denied_advice
     words = "The key is known, but its plan, scope or role does not allow this call."
     if call.needs:
         words += f" The call needs {call.needs}"
-        words += f": see {site.service.key_page}, or use another key." if site.service.key_page else "."
+        words += f": see {config.service.key_page}, or use another key." if config.service.key_page else "."
     return words
 
 
-def _dialect_advice(call: Call, site: Site, words: str) -> str:
+def _dialect_advice(call: Call, config: ServiceConfig, words: str) -> str:
     """Say that the service may not have the call at all, for no page says which of the vendor's descriptions it is."""
-    written = site.extra.get("dialect") or "reference"
+    written = config.extra.get("dialect") or "reference"
     known, other = (
         ("API reference", "plugin") if call.known_to == "reference" else ("plugin", "API reference")
     )
-    if says_no_call(words):
+    if says_unknown_route(words):
         doubt = "This service does not have the call"
     elif "{" in call.route:
         doubt = "Check the id: there may be no such thing, or this service does not have the call"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Way = Literal["singly", "filtered", "walk"]
+Strategy = Literal["singly", "filtered", "walk"]
 
 # Up to so many ids are asked for one by one; more are looked for in the list first.
 FEW = 3
@@ -23,7 +23,7 @@ FORGET_COST = 1800.0
 
 
 @dataclass
-class Lists:
+class ListBehavior:
     """
     Habits of the list, as far as they are known.
 
@@ -90,7 +90,7 @@ class Lists:
         self.filters, self.unfiltered_at = False, now
 
 
-def choose(waiting: int, lists: Lists) -> Way:
+def choose_strategy(waiting: int, lists: ListBehavior) -> Strategy:
     """
     Return the way of learning which of so many waiting requests have arrived that takes the fewest calls.
 
@@ -98,7 +98,7 @@ def choose(waiting: int, lists: Lists) -> Way:
     """
     if waiting <= FEW or lists.refused_at is not None:
         return "singly"
-    costs: dict[Way, int] = {}
+    costs: dict[Strategy, int] = {}
     if lists.filters is not False:
         # Where the filtered list is counted, one page tells whether there is anything new.
         costs["filtered"] = 1 if lists.totals is not False else lists.filtered_pages or 1

@@ -18,7 +18,7 @@ class Left(NamedTuple):
     read: tuple[str, ...]
 
 
-def find_left(stats: Mapping[str, Any]) -> Left | None:
+def photos_left(stats: Mapping[str, Any]) -> Left | None:
     """
     Return how many photos are left, in the month or for good, or None where the plan does not tell.
 

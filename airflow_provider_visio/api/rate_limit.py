@@ -48,7 +48,7 @@ class Window:
     opens: float = 0.0
 
 
-class Budget:
+class RateLimit:
     """
     The calls of one connection.
 

@@ -20,14 +20,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_visio.api.rate_limit import Budget
+from airflow_provider_visio.api.rate_limit import RateLimit
 from airflow_provider_visio.api.reply import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_visio.api.call import Reply
-    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.config import ServiceConfig
 
 log = logging.getLogger(__name__)
 
@@ -44,23 +44,25 @@ GIVEN_UP_FOR = 300.0
 LARGEST_FILE = 2**20
 
 
-class Ledger:
+class SharedRateLimit:
     """
     The book of a connection's calls.
 
-    :param site: the connection's settings.
+    :param config: the connection's settings.
     :param in_loop: whether it is for an event loop, which cannot wait for others for long.
     """
 
-    def __init__(self, site: Site, *, in_loop: bool = False) -> None:
-        self._budget = Budget(site.limits)
+    def __init__(self, config: ServiceConfig, *, in_loop: bool = False) -> None:
+        self._budget = RateLimit(config.limits)
         self._patience = self._longest_lock = LONGEST_LOCK_IN_LOOP if in_loop else LONGEST_LOCK
         # Turns that could not be written down where the others see them.
         self._unwritten: list[float] = []
         self._given_up = 0.0
         self._path: Path | None = None
-        if site.limits:
-            name = hashlib.sha256(f"{site.conn_id}\n{site.base_url}\n{site.limits}".encode()).hexdigest()[:24]
+        if config.limits:
+            name = hashlib.sha256(
+                f"{config.conn_id}\n{config.base_url}\n{config.limits}".encode()
+            ).hexdigest()[:24]
             folder = _folder()
             self._path = folder and folder / f"{name}.json"
 
@@ -117,7 +119,7 @@ class Ledger:
             self._unwritten.append(turn)
 
     @contextlib.contextmanager
-    def _open(self, *, keep: bool = True) -> Iterator[Budget]:
+    def _open(self, *, keep: bool = True) -> Iterator[RateLimit]:
         """Have the budget as all processes see it, and keep what becomes of it."""
         with contextlib.ExitStack() as stack:
             file = self._locked(stack)

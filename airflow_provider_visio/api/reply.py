@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_visio.api.config import http_url
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_ADVICE, advice, says_used_up
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, hint_for, says_quota_used_up
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_visio.api.call import Call, Reply
-    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.config import ServiceConfig
 
 MAX_WORDS = 500
 MAX_FIELDS = 10
@@ -56,7 +56,7 @@ _WEBHOOK_SECRET = re.compile(r"\bwhsec_[\w-]+")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
-def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
+def read_reply(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -> dict[str, Any]:
     """
     Return a reply's envelope as ``{"data": ..., "meta": {...}, "links": {...}}``.
 
@@ -67,15 +67,15 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
     :raises VisioProviderError: the typed error that the reply means.
     """
     if call.secrets:
-        site = replace(site, hidden=call.secrets)
+        config = replace(config, hidden=call.secrets)
     if not 200 <= reply.status < 300:
-        raise error_from(call, reply, site, now=now)
+        raise error_from(call, reply, config, now=now)
     if reply.status == 204 or (not reply.body.strip() and (call.method == "DELETE" or not call.needs_data)):
         return {"data": None, "meta": {}, "links": {}}
-    body = _json(reply, site)
+    body = _json(reply, config)
     if not isinstance(body, dict | list):
-        raise unexpected(
-            call, site, f"answered {reply.status} with {_describe(reply, site)} instead of JSON", reply
+        raise unexpected_reply(
+            call, config, f"answered {reply.status} with {_describe(reply, config)} instead of JSON", reply
         )
     if isinstance(body, list) or "data" not in body:
         return {"data": body, "meta": {}, "links": {}}
@@ -86,65 +86,68 @@ def read(call: Call, reply: Reply, site: Site, *, now: float) -> dict[str, Any]:
     }
 
 
-def unexpected(
-    call: Call, site: Site, what: str, reply: Reply | None = None, *, advice: str = ""
+def unexpected_reply(
+    call: Call, config: ServiceConfig, what: str, reply: Reply | None = None, *, advice: str = ""
 ) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
     # Most redirects say where to ask instead, and a refusal refuses: nothing was done. These two may show a result.
     refused = reply is not None and 300 <= reply.status < 500 and reply.status not in {302, 303}
     ambiguous = call.changes and not refused
-    usual = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_ADVICE
+    usual = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT
     return UnexpectedReplyError(
         _sentence(
             call,
-            site,
+            config,
             what,
-            request_id=request_id_of(reply, site),
+            request_id=request_id_of(reply, config),
             advice=advice or usual,
         ),
         status=reply.status if reply else None,
-        request_id=request_id_of(reply, site),
-        conn_id=site.conn_id,
+        request_id=request_id_of(reply, config),
+        conn_id=config.conn_id,
         ambiguous=ambiguous,
     )
 
 
-def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProviderError:
+def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -> VisioProviderError:
     """Return the typed error that a reply other than 2xx means."""
     status = reply.status
     if status < 400:
-        target = site_of(reply.headers.get("location", ""))
-        return unexpected(
-            call, site, f"answered {status}, a redirect{target}, which is not followed with an API key", reply
+        target = host_in(reply.headers.get("location", ""))
+        return unexpected_reply(
+            call,
+            config,
+            f"answered {status}, a redirect{target}, which is not followed with an API key",
+            reply,
         )
     if status in {404, 410} and _is_page(reply):
         # Not the service's word that there is no such thing: a proxy answers so for everything, or for a while.
-        return unexpected(call, site, f"answered {status} with {_describe(reply, site)}", reply)
-    words, fields = _problem(reply, site)
-    fields = {said(n, site): [said(p, site) for p in ps] for n, ps in fields.items()}
-    request_id = request_id_of(reply, site)
+        return unexpected_reply(call, config, f"answered {status} with {_describe(reply, config)}", reply)
+    words, fields = _problem(reply, config)
+    fields = {redact(n, config): [redact(p, config) for p in ps] for n, ps in fields.items()}
+    request_id = request_id_of(reply, config)
     ambiguous = call.changes and (status >= 500 or status == 408)
     what = (
-        f"answered {status}: {said(words, site)}"
+        f"answered {status}: {redact(words, config)}"
         if words
-        else f"answered {status} with {_describe(reply, site)}"
+        else f"answered {status} with {_describe(reply, config)}"
     )
     for name, problems in list(fields.items())[:MAX_FIELDS]:
         what = f"{what.rstrip('. ')}. {name}: {_cut(' '.join(problems))}"
     if len(fields) > MAX_FIELDS:
         what = f"{what.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
-    used_up = says_used_up(call, site, status, words, fields)
+    used_up = says_quota_used_up(call, config, status, words, fields)
     pause = retry_after(reply.headers, now=now) if status == 429 and not used_up else None
-    hint = _limit_advice(pause) if pause is not None else advice(call, site, status, words, fields)
-    text = _sentence(call, site, what, request_id=request_id, advice=hint)
+    hint = _limit_advice(pause) if pause is not None else hint_for(call, config, status, words, fields)
+    text = _sentence(call, config, what, request_id=request_id, advice=hint)
     if used_up:
-        return PermissionDeniedError(text, status=status, request_id=request_id, conn_id=site.conn_id)
+        return PermissionDeniedError(text, status=status, request_id=request_id, conn_id=config.conn_id)
     if status == 405 and call.known_to != "both":
         # Laravel's word for a path that it has for other methods: /photo-requests/batch looks like an id.
-        return NotFoundError(text, status=status, request_id=request_id, conn_id=site.conn_id)
+        return NotFoundError(text, status=status, request_id=request_id, conn_id=config.conn_id)
     if status in {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}:
         return InvalidRequestError(
-            text, fields=fields, status=status, request_id=request_id, conn_id=site.conn_id
+            text, fields=fields, status=status, request_id=request_id, conn_id=config.conn_id
         )
     if status == 429:
         return RateLimitedError(
@@ -152,31 +155,31 @@ def error_from(call: Call, reply: Reply, site: Site, *, now: float) -> VisioProv
             retry_after=pause or 0.0,
             status=status,
             request_id=request_id,
-            conn_id=site.conn_id,
+            conn_id=config.conn_id,
         )
     return _error_class(status)(
-        text, status=status, request_id=request_id, conn_id=site.conn_id, ambiguous=ambiguous
+        text, status=status, request_id=request_id, conn_id=config.conn_id, ambiguous=ambiguous
     )
 
 
-def is_of_plan(call: Call, reply: Reply, site: Site) -> bool:
+def is_plan_quota(call: Call, reply: Reply, config: ServiceConfig) -> bool:
     """Return whether a 429 is of the plan's quota: it says nothing then of when other calls may go."""
-    return reply.status == 429 and says_used_up(call, site, reply.status, *_problem(reply, site))
+    return reply.status == 429 and says_quota_used_up(call, config, reply.status, *_problem(reply, config))
 
 
-def out_of_turn(call: Call, site: Site, pause: float) -> RateLimitedError:
+def limit_used_up(call: Call, config: ServiceConfig, pause: float) -> RateLimitedError:
     """Return the error for a call that is not sent, for its turn is further away than it may wait."""
-    limits = " and ".join(f"{calls:,} calls in {seconds:g} s" for seconds, calls in site.limits)
+    limits = " and ".join(f"{calls:,} calls in {seconds:g} s" for seconds, calls in config.limits)
     return RateLimitedError(
         _sentence(
             call,
-            site,
+            config,
             f"was not asked: what this connection may call ({limits}) is used up",
             request_id=None,
             advice=_limit_advice(pause),
         ),
         retry_after=pause,
-        conn_id=site.conn_id,
+        conn_id=config.conn_id,
     )
 
 
@@ -203,18 +206,18 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     return None
 
 
-def request_id_of(reply: Reply | None, site: Site) -> str | None:
+def request_id_of(reply: Reply | None, config: ServiceConfig) -> str | None:
     """Return the service's own id of a call: ``meta.request_id`` (seed), or an ``X-Request-Id`` header."""
     if reply is None:
         return None
-    body = _json(reply, site)
+    body = _json(reply, config)
     meta = body.get("meta") if isinstance(body, dict) else None
     found = meta.get("request_id") if isinstance(meta, dict) else None
     found = found or reply.headers.get("x-request-id")
-    return _quiet(str(found), site)[:100] if found else None
+    return _quiet(str(found), config)[:100] if found else None
 
 
-def site_of(url: str) -> str:
+def host_in(url: str) -> str:
     """Return " to <host>" for a URL, without its user, path and query, which may be secret."""
     parts = http_url(url)
     if parts is None:
@@ -241,18 +244,18 @@ def _limit_advice(pause: float) -> str:
     )
 
 
-def _sentence(call: Call, site: Site, what: str, *, request_id: str | None, advice: str) -> str:
+def _sentence(call: Call, config: ServiceConfig, what: str, *, request_id: str | None, advice: str) -> str:
     reference = f"request_id {request_id}, " if request_id else ""
     what = what.rstrip()
     what = what if what.endswith((".", "!", "?")) else f"{what}."
-    what = _quiet(what, site)
-    where = f"[{call.method} {call.path}, {reference}connection {site.conn_id}]"
-    return " ".join(part for part in (f"{site.service.name} {what}", advice, where) if part)
+    what = _quiet(what, config)
+    where = f"[{call.method} {call.path}, {reference}connection {config.conn_id}]"
+    return " ".join(part for part in (f"{config.service.name} {what}", advice, where) if part)
 
 
-def _problem(reply: Reply, site: Site) -> tuple[str, dict[str, list[str]]]:
+def _problem(reply: Reply, config: ServiceConfig) -> tuple[str, dict[str, list[str]]]:
     """Read both error shapes of the Visiono reference, which are also Laravel's and Vizdom's."""
-    body = _json(reply, site)
+    body = _json(reply, config)
     if not isinstance(body, dict):
         return "", {}
     error = body.get("error")
@@ -281,19 +284,19 @@ def _text(value: Any) -> str:
     return " ".join(text[: 4 * MAX_WORDS].split())
 
 
-def said(text: str, site: Site) -> str:
+def redact(text: str, config: ServiceConfig) -> str:
     """Return the service's words as they may be shown."""
-    return _cut(_quiet(text, site))
+    return _cut(_quiet(text, config))
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}..."
 
 
-def _quiet(text: str, site: Site) -> str:
+def _quiet(text: str, config: ServiceConfig) -> str:
     """Take out what must not reach a log (the key, signed links, people's addresses), or cannot: half characters."""
     text = _HALF.sub("\ufffd", text)
-    for secret in sorted(site.secrets, key=len, reverse=True):
+    for secret in sorted(config.secrets, key=len, reverse=True):
         for form in _forms(secret):
             text = text.replace(form, "***")
     text = _WEBHOOK_SECRET.sub("***", text)
@@ -306,18 +309,18 @@ def _forms(key: str) -> tuple[str, ...]:
     return (key, quote(key), quote(key, safe=""), json.dumps(key)[1:-1])
 
 
-def _describe(reply: Reply, site: Site) -> str:
+def _describe(reply: Reply, config: ServiceConfig) -> str:
     body = reply.body.strip()
     if not body:
         return "an empty body"
     text = body[:4096].decode("utf-8", "replace")
     if _is_page(reply):
         title = _TITLE.search(text)
-        named = _quiet(" ".join(title.group(1).split()), site)[:80] if title else ""
+        named = _quiet(" ".join(title.group(1).split()), config)[:80] if title else ""
         return f'an HTML page titled "{named}"' if named else "an HTML page"
     if text[:1] in {"{", "["}:
         return (
-            "JSON without a message" if _json(reply, site) is not None else "JSON that is cut off or broken"
+            "JSON without a message" if _json(reply, config) is not None else "JSON that is cut off or broken"
         )
     return f"{len(body)} bytes that are not JSON"
 
@@ -326,10 +329,10 @@ def _is_page(reply: Reply) -> bool:
     return reply.body.lstrip().startswith(b"<")
 
 
-def _json(reply: Reply, site: Site) -> Any:
+def _json(reply: Reply, config: ServiceConfig) -> Any:
     try:
         return _clean(
-            json.loads(reply.body), tuple(secret for secret in site.secrets if len(secret) >= LEAST_KEY)
+            json.loads(reply.body), tuple(secret for secret in config.secrets if len(secret) >= LEAST_KEY)
         )
     except (ValueError, RecursionError):
         return None

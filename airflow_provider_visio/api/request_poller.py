@@ -14,18 +14,18 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.list_behavior import LIST_PAGE, Lists, choose
+from airflow_provider_visio.api.list_behavior import LIST_PAGE, ListBehavior, choose_strategy
 from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.status_queries import GONE, NO_LIST, look_at, next_page, state_of
+from airflow_provider_visio.api.status_queries import GONE, NO_LIST, next_page, query_one, state_of
 from airflow_provider_visio.api.visiono import list_photo_requests
 from airflow_provider_visio.exceptions import InvalidRequestError
-from airflow_provider_visio.waiting import epoch, normal, photo_request_phase
+from airflow_provider_visio.waiting import epoch, normalize_status, photo_request_phase
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.status_queries import Envelope, Learn, State, Sweep
+    from airflow_provider_visio.api.status_queries import Envelope, Learn, State, StatusQuery
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ SINCE_SLACK = 60.0
 LAST_HOUR = datetime.max.replace(tzinfo=UTC).timestamp() - SINCE_STEP
 
 
-class Lookout:
+class RequestPoller:
     """
     Looks at waiting photo requests again and again.
 
@@ -49,7 +49,7 @@ class Lookout:
     """
 
     def __init__(self, states: Mapping[str, State], learn: Learn) -> None:
-        self.lists = Lists()
+        self.lists = ListBehavior()
         self._states = states
         self._tell = learn
         self._waiting: Mapping[str, None] = {}
@@ -70,7 +70,7 @@ class Lookout:
         # What is missing from the list and is to be asked for by the next sweeps.
         self._owed: dict[str, None] = {}
 
-    def sweep(self, waiting: Collection[str], now: float) -> Sweep:
+    def sweep(self, waiting: Collection[str], now: float) -> StatusQuery:
         """
         Look once at what is waited for, in as few calls as will do.
 
@@ -86,7 +86,7 @@ class Lookout:
             del self._seen[gone]
         # One that the filtered list has shown is known as open only because its wait joined later.
         unknown = [i for i in waiting if i not in self._states or i in self._shown]
-        if len(unknown) == len(waiting) or choose(len(waiting), self.lists) != "filtered":
+        if len(unknown) == len(waiting) or choose_strategy(len(waiting), self.lists) != "filtered":
             yield from self._all(waiting)
             return
         if unknown:
@@ -101,10 +101,10 @@ class Lookout:
             self._owed = dict.fromkeys(owed[MOST_SINGLY:])
             yield from self._singly(owed[:MOST_SINGLY])
 
-    def _all(self, wanted: Collection[str], *, at_once: bool = False) -> Sweep:
+    def _all(self, wanted: Collection[str], *, at_once: bool = False) -> StatusQuery:
         """Look at each of some ids, those first that were seen longest ago; ``at_once`` also if not long ago."""
         missing = dict.fromkeys(sorted(wanted, key=lambda i: self._seen.get(i, 0.0)))
-        if choose(len(missing), self.lists) == "singly":
+        if choose_strategy(len(missing), self.lists) == "singly":
             yield from self._singly(missing)
             return
         pages, asked, found = Pages(list_photo_requests(page_size=LIST_PAGE)), 0, 0
@@ -130,10 +130,10 @@ class Lookout:
         if not found:
             self._doubt(missing, wanted)
 
-    def _singly(self, ids: Iterable[str]) -> Sweep:
+    def _singly(self, ids: Iterable[str]) -> StatusQuery:
         for request_id in ids:
             several = len(self._waiting.keys() | self._states.keys()) > 1
-            self._learn(request_id, (yield from look_at(request_id, several=several)))
+            self._learn(request_id, (yield from query_one(request_id, several=several)))
 
     def _is_due(self, request_id: str) -> bool:
         seen = self._seen.get(request_id)
@@ -210,7 +210,7 @@ class Lookout:
 
     def _is_filtered(self, items: list[dict[str, Any]]) -> bool:
         """Return whether a page has what was asked for; where it has not, the list cannot be filtered."""
-        if all(normal(item.get("status")) == normal(self.lists.word) for item in items):
+        if all(normalize_status(item.get("status")) == normalize_status(self.lists.word) for item in items):
             return True
         self.lists.ignore(self._now)
         self._notice(items)
@@ -273,7 +273,7 @@ class Lookout:
                 self._learn(found, state_of(item))
         return fresh
 
-    def _patrol_on(self, waiting: Mapping[str, None]) -> Sweep:
+    def _patrol_on(self, waiting: Mapping[str, None]) -> StatusQuery:
         """Make one call that finds out about requests which no longer are what they were."""
         if self._beyond:
             # What lies further down the list than it pays to read.

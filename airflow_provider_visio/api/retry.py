@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.config import ServiceConfig
 
 log = logging.getLogger(__name__)
 
@@ -116,13 +116,13 @@ class Retry:
     :func:`decide` in the shape that tenacity asks for, for one call.
 
     :param call: the call.
-    :param site: its settings.
+    :param config: its settings.
     :param draw: a number from 0 to 1 for the jitter.
     """
 
-    def __init__(self, call: Call, site: Site, draw: Callable[[], float] = random.random) -> None:
+    def __init__(self, call: Call, config: ServiceConfig, draw: Callable[[], float] = random.random) -> None:
         self._call = call
-        self._site = site
+        self._site = config
         self._draw = draw
         self._history = History()
         self._again: Again | None = None

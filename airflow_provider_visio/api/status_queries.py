@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 State = dict[str, Any]
 Envelope = dict[str, Any]
-Sweep = Generator[Call, Envelope, None]
+StatusQuery = Generator[Call, Envelope, None]
 Learn = Callable[[str, State], None]
 
 # Our own words, for an id that the service does not know (any more), and for one that it will not tell of.
@@ -36,7 +36,7 @@ REFUSED: State = {"status": WITHHELD}
 NO_LIST = (InvalidRequestError, NotFoundError, PermissionDeniedError)
 
 
-def sweep(request_ids: Collection[str], learn: Learn) -> Sweep:
+def query_photo_requests(request_ids: Collection[str], learn: Learn) -> StatusQuery:
     """
     Look at some photo requests.
 
@@ -59,7 +59,7 @@ def sweep(request_ids: Collection[str], learn: Learn) -> Sweep:
                         learn(found, state_of(item))
                         del missing[found]
     for request_id in missing:
-        learn(request_id, (yield from look_at(request_id, several=several)))
+        learn(request_id, (yield from query_one(request_id, several=several)))
 
 
 def next_page(pages: Pages) -> Generator[Call, Envelope, Envelope]:
@@ -78,13 +78,13 @@ def next_page(pages: Pages) -> Generator[Call, Envelope, Envelope]:
         return {"data": [], "meta": {}, "links": {}}
 
 
-def look_at(request_id: str, *, several: bool) -> Generator[Call, Envelope, State]:
+def query_one(request_id: str, *, several: bool) -> Generator[Call, Envelope, State]:
     """Ask for one photo request; trouble with one of several becomes its state."""
     return (yield from _single(get_photo_request(request_id), several=several))
 
 
-def sweep_exports(export_ids: Sequence[str], contract: VizdomContract, learn: Learn) -> Sweep:
-    """Look at some exports, one by one: no list of them is known. ``learn`` as for :func:`sweep`."""
+def query_exports(export_ids: Sequence[str], contract: VizdomContract, learn: Learn) -> StatusQuery:
+    """Look at some exports, one by one: no list of them is known. ``learn`` as for :func:`query_photo_requests`."""
     ids = dict.fromkeys(export_ids)
     for export_id in ids:
         learn(

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
-from airflow_provider_visio.api.config import Service, Site
+from airflow_provider_visio.api.config import Service, ServiceConfig
 from airflow_provider_visio.api.export_format import check_format
-from airflow_provider_visio.api.reply import said
+from airflow_provider_visio.api.reply import redact
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import InvalidRequestError
 
@@ -114,11 +114,11 @@ def get_export(export_id: str, contract: VizdomContract) -> Call:
     return call(contract.export_verb, contract.export_path, export_id=export_id, evidence="assumed")
 
 
-def failure_of(export: Mapping[str, Any], site: Site) -> str:
+def failure_of(export: Mapping[str, Any], config: ServiceConfig) -> str:
     """Return the service's words on why an export failed, as far as it gives any, without what is secret in them."""
     error = export.get("error")
     words = error.get("message") or error.get("code") if isinstance(error, Mapping) else error
-    return said(" ".join(str(words or "").split()), site)
+    return redact(" ".join(str(words or "").split()), config)
 
 
 def read_export(data: Mapping[str, Any], contract: VizdomContract) -> Export:

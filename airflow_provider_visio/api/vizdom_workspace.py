@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
-from airflow_provider_visio.api.reply import said
+from airflow_provider_visio.api.reply import redact
 from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
-    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.config import ServiceConfig
     from airflow_provider_visio.api.vizdom_contract import VizdomContract
 
 # What of a data source's settings is no secret; all else is taken for one.
@@ -192,7 +192,9 @@ def read_data_source(data: Mapping[str, Any], contract: VizdomContract) -> DataS
     return _renamed(shown, renamed)  # type: ignore[return-value]
 
 
-def read_test(data: object, data_source_id: str, contract: VizdomContract, site: Site) -> SourceTest:
+def read_test(
+    data: object, data_source_id: str, contract: VizdomContract, config: ServiceConfig
+) -> SourceTest:
     """
     Return what came of a test, without secrets of the data source.
 
@@ -210,7 +212,7 @@ def read_test(data: object, data_source_id: str, contract: VizdomContract, site:
         "id": data_source_id,
         "success": True if data is None else _passed(status, contract),
         "status": status,
-        "message": said(" ".join(str(words or "").split()), site),
+        "message": redact(" ".join(str(words or "").split()), config),
     }
 
 

@@ -14,9 +14,9 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_provider_visio.api.call import call
-from airflow_provider_visio.api.config import Service, Site, base_url_from
+from airflow_provider_visio.api.config import Service, ServiceConfig, base_url_from
 from airflow_provider_visio.api.paths import path_fault
-from airflow_provider_visio.api.reply import unexpected
+from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM, Form, read_extras
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
@@ -76,19 +76,19 @@ class VisioBaseHook(BaseHook):
         :raises InvalidRequestError: the connection has a setting that cannot be used, or is another service's.
         """
         if self._client is None:
-            self._client = self._client_of(self.site())
+            self._client = self._client_of(self.config())
         return self._client
 
-    def _client_of(self, site: Site) -> Client:
+    def _client_of(self, config: ServiceConfig) -> Client:
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.api.client import Client
 
-        return Client(site, self.site)
+        return Client(config, self.config)
 
     async def get_async_conn(self) -> AsyncClient:
         """Return a client for a trigger's event loop; raises as :meth:`get_conn` does."""
         # Importing it, and making its TLS context, take long enough for an event loop to stand still.
-        return await asyncio.to_thread(_async_client, await self.async_site(), self.async_site)
+        return await asyncio.to_thread(_async_client, await self.async_config(), self.async_config)
 
     async def get_polling_conn(self) -> AsyncClient:
         """
@@ -98,20 +98,20 @@ class VisioBaseHook(BaseHook):
         calls leave room in the rate limit.
         """
 
-        async def site() -> Site:
-            return replace(await self.async_site(), max_attempts=1, rate_limit_wait=0.0)
+        async def config() -> ServiceConfig:
+            return replace(await self.async_config(), max_attempts=1, rate_limit_wait=0.0)
 
-        return await asyncio.to_thread(_async_client, await site(), site, polling=True)
+        return await asyncio.to_thread(_async_client, await config(), config, polling=True)
 
-    def site(self) -> Site:
+    def config(self) -> ServiceConfig:
         """Read the connection."""
         try:
             connection = self.get_connection(self.conn_id)
         except AirflowNotFoundException as error:
             raise self._no_connection() from error
-        return self._site_from(connection, connection.extra_dejson)
+        return self._config_from(connection, connection.extra_dejson)
 
-    async def async_site(self) -> Site:
+    async def async_config(self) -> ServiceConfig:
         """Read the connection without blocking an event loop."""
         from airflow.providers.common.compat.connection import get_async_connection
 
@@ -119,7 +119,7 @@ class VisioBaseHook(BaseHook):
             connection = await get_async_connection(self.conn_id)
         except AirflowNotFoundException as error:
             raise self._no_connection() from error
-        return self._site_from(connection, await _async_extras(connection))
+        return self._config_from(connection, await _async_extras(connection))
 
     def request(
         self,
@@ -169,19 +169,21 @@ class VisioBaseHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Ask the service something small and say what came of it; used by the Test button of Airflow's UI."""
         try:
-            site = self.site()
+            config = self.config()
             # The UI's button waits for this, so it is not for minutes.
-            site = replace(
-                site, max_attempts=min(2, site.max_attempts), rate_limit_wait=min(5.0, site.rate_limit_wait)
+            config = replace(
+                config,
+                max_attempts=min(2, config.max_attempts),
+                rate_limit_wait=min(5.0, config.rate_limit_wait),
             )
-            usual, self._client = self._client, self._client_of(site)
+            usual, self._client = self._client, self._client_of(config)
             try:
                 found = self._probe()
             finally:
                 self._client = usual
         except (VisioProviderError, AirflowNotFoundException) as error:
             return False, str(error)
-        return True, f"Reached {self.service.name} at {site.base_url}: the key is accepted. {found}"
+        return True, f"Reached {self.service.name} at {config.base_url}: the key is accepted. {found}"
 
     def _service(self, extras: Mapping[str, Any]) -> Service:  # noqa: ARG002
         """Return the service as a connection's extras say it is."""
@@ -210,7 +212,7 @@ class VisioBaseHook(BaseHook):
             if isinstance(data, dict)
             else "answered without an object in `data`"
         )
-        raise unexpected(request, self.get_conn().site, what)
+        raise unexpected_reply(request, self.get_conn().config, what)
 
     def _no_connection(self) -> AirflowNotFoundException:
         return AirflowNotFoundException(
@@ -238,7 +240,7 @@ class VisioBaseHook(BaseHook):
             conn_id=self.conn_id,
         )
 
-    def _site_from(self, connection: Connection, extra: Any) -> Site:
+    def _config_from(self, connection: Connection, extra: Any) -> ServiceConfig:
         """Return a connection's settings; a generic one, or one with a Host, need not have the hook's own type."""
         self._check_type(connection)
         key = (connection.password or "").strip()
@@ -265,7 +267,7 @@ class VisioBaseHook(BaseHook):
                 fields=getattr(error, "fields", None),
                 conn_id=self.conn_id,
             ) from error
-        return Site(
+        return ServiceConfig(
             service=service,
             conn_id=self.conn_id,
             base_url=base_url,
@@ -318,7 +320,9 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _async_client(site: Site, reload: Callable[[], Awaitable[Site]], *, polling: bool = False) -> AsyncClient:
+def _async_client(
+    config: ServiceConfig, reload: Callable[[], Awaitable[ServiceConfig]], *, polling: bool = False
+) -> AsyncClient:
     from airflow_provider_visio.api.client import AsyncClient
 
-    return AsyncClient(site, reload, polling=polling)
+    return AsyncClient(config, reload, polling=polling)

@@ -10,11 +10,11 @@ import pendulum
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.collect_partial import shown
-from airflow_provider_visio.api.error_hints import DOUBT_ADVICE
+from airflow_provider_visio.api.collect_partial import collect_partial
+from airflow_provider_visio.api.error_hints import DOUBT_HINT
 from airflow_provider_visio.api.list_behavior import LIST_PAGE
-from airflow_provider_visio.api.reply import unexpected
-from airflow_provider_visio.api.status_queries import sweep
+from airflow_provider_visio.api.reply import unexpected_reply
+from airflow_provider_visio.api.status_queries import query_photo_requests
 from airflow_provider_visio.exceptions import (
     NotFoundError,
     PermissionDeniedError,
@@ -177,7 +177,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         entries = [one for one in made if isinstance(one, Mapping)] if isinstance(made, list) else []
         if len(entries) != len(requests) or not all(one.get("id") for one in entries):
             what = f"answered without one of the {len(requests)} photo requests that were asked for"
-            raise unexpected(batch, self.get_conn().site, what)
+            raise unexpected_reply(batch, self.get_conn().config, what)
         return [
             self._checked_items({**one, "id": str(one["id"])}, asked.get("items"))
             for one, asked in zip(entries, requests, strict=True)
@@ -221,7 +221,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :raises UnexpectedReplyError: the service may have one that it does not show, or does not tell the metadata of
             its requests, so nobody can say.
         """
-        found, doubt = shown(self.tagged_photo_requests(tag, since=since))
+        found, doubt = collect_partial(self.tagged_photo_requests(tag, since=since))
         if doubt and not any(photo_request_phase(one, now=clock.now()) in COUNTS for one in found):
             raise doubt
         return found
@@ -272,7 +272,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         try:
             yield from self.list_photo_requests(created_after=moment, page_size=LIST_PAGE, whole=True)
         except UnexpectedReplyError as error:
-            if DOUBT_ADVICE in str(error):
+            if DOUBT_HINT in str(error):
                 raise error.saying(
                     "To ask all the same, start another run of the DAG, which does not look."
                 ) from error
@@ -382,7 +382,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :return: the verdict, and what the service said by id.
         """
         states: dict[str, State] = {}
-        self.get_conn().sweep(sweep(request_ids, states.__setitem__))
+        self.get_conn().sweep(query_photo_requests(request_ids, states.__setitem__))
         verdict = decide_photo_requests(request_ids, states, now=clock.now(), deadline=deadline, goal=goal)
         return verdict, states
 

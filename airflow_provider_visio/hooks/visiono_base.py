@@ -38,7 +38,7 @@ class VisionoBaseHook(VisioBaseHook):
     @property
     def dialect(self) -> Dialect:
         """Which of the vendor's two descriptions this connection writes."""
-        return cast("Dialect", self.get_conn().site.extra["dialect"])
+        return cast("Dialect", self.get_conn().config.extra["dialect"])
 
     def _service(self, extras: Mapping[str, Any]) -> Service:
         return api.VISIONO_OF_PLUGIN if extras["dialect"] == "plugin" else self.service

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_visio.api import visiono_permanent_links as api
 from airflow_provider_visio.api.ids import check_id
 from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.reply import unexpected
+from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.api.visiono import with_items
 from airflow_provider_visio.exceptions import PhotoRequestFailedError
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
@@ -218,7 +218,7 @@ class VisionoLinksMixin(VisionoBaseHook):
             what = (
                 "does not tell which submission each photo belongs to, so those of one cannot be picked out"
             )
-            raise unexpected(request, self.get_conn().site, what)
+            raise unexpected_reply(request, self.get_conn().config, what)
         return [photo for photo in photos if photo["submission_id"] in wanted]
 
     def _photos_of_pages(self, request: Call, link: PermanentLink | None) -> list[LinkPhoto]:
@@ -236,12 +236,12 @@ class VisionoLinksMixin(VisionoBaseHook):
             photos = api.photos_of_link(data, link)
             found += pages.take({"data": photos, **about})
             if pages.cut:
-                raise unexpected(request, client.site, pages.cut)
+                raise unexpected_reply(request, client.config, pages.cut)
             if pages.guessing:
                 # It does not say where the next page is, so this is the last, unless it counts more.
                 total = about["meta"].get("total")
                 if isinstance(total, int) and total > max(len(found), api.entries_of_link(data)):
-                    raise unexpected(request, client.site, _SHORT)
+                    raise unexpected_reply(request, client.config, _SHORT)
                 break
         return found
 

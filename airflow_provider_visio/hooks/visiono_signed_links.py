@@ -86,7 +86,7 @@ class VisionoWorkflowMixin(VisionoBaseHook):
         )
 
     def _workflow_secret(self) -> str:
-        secret = self.site().extra["workflow_secret"]
+        secret = self.config().extra["workflow_secret"]
         if not secret:
             raise InvalidRequestError(
                 f"workflow_secret: the connection {self.conn_id!r} has none. Copy the secret from the permanent link's "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_visio.api import visiono_webhooks as api
-from airflow_provider_visio.api.reply import unexpected
+from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         request = api.list_webhook_events()
         names = api.event_names(self._data(request))
         if names is None:
-            raise unexpected(
-                request, self.get_conn().site, "answered without a list of event names in `data`"
+            raise unexpected_reply(
+                request, self.get_conn().config, "answered without a list of event names in `data`"
             )
         return names
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import vizdom as api
 from airflow_provider_visio.api.export_format import FORMATS
-from airflow_provider_visio.api.status_queries import sweep_exports
+from airflow_provider_visio.api.status_queries import query_exports
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.connection_form import VIZDOM_FORM
 from airflow_provider_visio.exceptions import ExportFailedError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.config import ServiceConfig
     from airflow_provider_visio.api.status_queries import State
     from airflow_provider_visio.api.vizdom import Dashboard, Export
     from airflow_provider_visio.storage.transfer import Manifest
@@ -51,7 +51,7 @@ class VizdomHook(VizdomWorkspace):
     @property
     def contract(self) -> VizdomContract:
         """The undocumented calls as this connection has them."""
-        return contract_of(self.get_conn().site)
+        return contract_of(self.get_conn().config)
 
     def list_dashboards(self, *, whole: bool = False) -> Iterator[Dashboard]:
         """
@@ -116,7 +116,7 @@ class VizdomHook(VizdomWorkspace):
         contract = self.contract
         phase = export_phase(export, contract)
         if phase != "arrived":
-            reason = api.failure_of(export, self.get_conn().site)
+            reason = api.failure_of(export, self.get_conn().config)
             lost = phase in {"failed", "deleted"}
             remedy = "Start another." if lost else "Wait for it with VizdomExportSensor, or start another."
             raise ExportFailedError(
@@ -159,9 +159,9 @@ class VizdomHook(VizdomWorkspace):
         contract = self.contract
         client = self.get_conn()
         states: dict[str, State] = {}
-        client.sweep(sweep_exports(export_ids, contract, states.__setitem__))
+        client.sweep(query_exports(export_ids, contract, states.__setitem__))
         for state in states.values():
-            state["error"] = api.failure_of(state, client.site)
+            state["error"] = api.failure_of(state, client.config)
         return decide_exports(export_ids, states, contract, now=clock.now(), deadline=deadline), states
 
     def dashboard_url(self, dashboard_id: str) -> str:
@@ -170,18 +170,18 @@ class VizdomHook(VizdomWorkspace):
 
         Empty where the connection does not name the workspace that the address needs.
         """
-        extra = self.get_conn().site.extra
+        extra = self.get_conn().config.extra
         pattern, workspace = str(extra["dashboard_url"]), extra.get("workspace")
         if "{workspace}" in pattern and not workspace:
             return ""
         return pattern.replace("{workspace}", str(workspace)).replace("{dashboard_id}", dashboard_id)
 
     def _probe(self) -> str:
-        contract_of(self.get_conn().site)  # a fault in it is told here, not by the first task
+        contract_of(self.get_conn().config)  # a fault in it is told here, not by the first task
         seen = sum(1 for _ in self.get_conn().pages(api.list_dashboards(), limit=1))
         return "GET /dashboards answered" + ("." if seen else ", but this key sees no dashboard.")
 
 
-def contract_of(site: Site) -> VizdomContract:
+def contract_of(config: ServiceConfig) -> VizdomContract:
     """Return the undocumented calls as a connection has them."""
-    return VizdomContract.with_changes(site.extra.get("contract"))
+    return VizdomContract.with_changes(config.extra.get("contract"))

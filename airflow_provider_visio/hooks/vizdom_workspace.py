@@ -11,7 +11,7 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_visio.api import vizdom as api
 from airflow_provider_visio.api import vizdom_workspace as workspace
-from airflow_provider_visio.api.reply import unexpected
+from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.hooks.base import VisioBaseHook
 
@@ -93,12 +93,12 @@ class VizdomWorkspace(VisioBaseHook):
             ``message`` in the service's words. A test that fails is no error here.
         :raises NotFoundError: there is no such data source.
         """
-        contract, site = self.contract, self.get_conn().site
+        contract, config = self.contract, self.get_conn().config
         request = workspace.test_data_source(data_source_id, contract)
         data = self._data(request)
         if data is not None and not isinstance(data, Mapping):
-            raise unexpected(request, site, "answered without an object in `data`")
-        return workspace.read_test(data, data_source_id, contract, site)
+            raise unexpected_reply(request, config, "answered without an object in `data`")
+        return workspace.read_test(data, data_source_id, contract, config)
 
     def delete_data_source(self, data_source_id: str) -> None:
         """

@@ -24,7 +24,7 @@ PAGE = 100
 
 
 @dataclass(frozen=True)
-class Head:
+class BatchHeader:
     """
     What holds for the whole list.
 
@@ -48,7 +48,7 @@ class Head:
     pages: int = 0
 
     @classmethod
-    def from_json(cls, value: object) -> Head | None:
+    def from_json(cls, value: object) -> BatchHeader | None:
         """Return what was written as JSON, or None for what was not."""
         if not isinstance(value, Mapping):
             return None
@@ -74,7 +74,7 @@ class Head:
         )
 
 
-class Book:
+class BatchRecord:
     """
     The book of a running task.
 
@@ -85,7 +85,7 @@ class Book:
     def __init__(self, context: Context, done: dict[str, Any]) -> None:
         self._store = StateStore(context, done)
         self.lasts = bool(self._store)
-        self.head = Head.from_json(self._store.get(HEAD))
+        self.head = BatchHeader.from_json(self._store.get(HEAD))
         # By key: id and link of what is made, or None.
         self.entries: dict[str, tuple[str, str | None] | None] = {}
         # Keys whose entry the store did not take (yet); what is on its way must not be forgotten before it has.
@@ -105,7 +105,7 @@ class Book:
         """Keys of what may be on its way."""
         return [key for key in (self.head.pending if self.head else ()) if not self.entries.get(key)]
 
-    def open(self, run: int | None, *, anew: bool, began: float | None = None) -> Head:
+    def open(self, run: int | None, *, anew: bool, began: float | None = None) -> BatchHeader:
         """
         Begin a list, or go on with it.
 
@@ -114,9 +114,11 @@ class Book:
         :param began: when the first request may have been made, in seconds since 1970; None for now.
         """
         now = clock.now()
-        head = self.head or Head(now if began is None else began, now, run)
+        head = self.head or BatchHeader(now if began is None else began, now, run)
         if anew:
-            head = replace(head, run=run, over=False, pending=(), broken=(), ask=Head(now, now, run).ask)
+            head = replace(
+                head, run=run, over=False, pending=(), broken=(), ask=BatchHeader(now, now, run).ask
+            )
         self.head = head
         return head
 
@@ -172,7 +174,7 @@ class Book:
             log.warning("That this task is done could not be written down.", exc_info=True)
 
     @property
-    def _head(self) -> Head:
+    def _head(self) -> BatchHeader:
         assert self.head is not None  # noqa: S101  for mypy
         return self.head
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.collect_partial import shown
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_ADVICE, NO_MAIL_ADVICE, no_mail
+from airflow_provider_visio.api.collect_partial import collect_partial
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, NO_MAIL_HINT, refused_mail_fields
 from airflow_provider_visio.api.photo_request_fields import check_fields
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
@@ -29,17 +29,17 @@ from airflow_provider_visio.idempotency.batch_items import (
     reason_of,
     refused,
 )
-from airflow_provider_visio.idempotency.batch_record import Book
-from airflow_provider_visio.idempotency.create_once import SLACK, due
-from airflow_provider_visio.idempotency.lookup_window import Patience, looks
+from airflow_provider_visio.idempotency.batch_record import BatchRecord
+from airflow_provider_visio.idempotency.create_once import SLACK, earliest_creation
+from airflow_provider_visio.idempotency.lookup_window import LookupWindow, lookups_until
 from airflow_provider_visio.idempotency.record import (
     ASK_KEY,
     INPUT_KEY,
     TASK_KEY,
     Intent,
+    best_match,
+    clear_count,
     existing_step,
-    liveliest,
-    run_of,
     was_cleared,
 )
 from airflow_provider_visio.operators.visiono_base import check_replaceable
@@ -66,7 +66,7 @@ LISTED_AFTER = 5.0
 _NEXT = "What is made is kept: the next try makes what is missing, and nothing else."
 
 
-class BatchRun:
+class CreateBatch:
     """
     One try.
 
@@ -96,14 +96,14 @@ class BatchRun:
         self._done = done
         self._on_existing = on_existing
         self._task = Intent.of(context, {}).task
-        self._book = Book(context, done)
+        self._book = BatchRecord(context, done)
         self._refused: dict[str, str] = done.setdefault("refused", {})
         # What the plan says to fields that it has not, by their names.
         self._prohibited: dict[str, list[str]] = done.setdefault("prohibited", {})
         self._broke_before = self._last_chance = False
         # Whether the service has answered as it should in this try, so that it is not down as a whole.
         self._works = False
-        self._patience = Patience.of(maker.get_conn().site)
+        self._patience = LookupWindow.of(maker.get_conn().config)
         self._together = (hook.dialect == "plugin" if batch is None else batch) and not done.get("singly")
 
     def make(self) -> tuple[dict[str, tuple[str, str | None]], dict[str, str]]:
@@ -134,7 +134,7 @@ class BatchRun:
     @property
     def advice(self) -> str:
         """What to do about the requests that were refused, where more is known than the reasons say."""
-        return NO_MAIL_ADVICE if self._prohibited else ""
+        return NO_MAIL_HINT if self._prohibited else ""
 
     def _left(self) -> list[Item]:
         # Those at which the service broke come last: they must not keep the others from being made.
@@ -213,7 +213,7 @@ class BatchRun:
             self._send(group)
         elif isinstance(error, InvalidRequestError) and error.status in _OF_ONE:
             self._broke_before, self._works = False, True
-            self._prohibited.update(no_mail(error.fields))
+            self._prohibited.update(refused_mail_fields(error.fields))
             left = list(group)
             if together:
                 # Nobody knows whether it makes all or none of them (assumed), so it may have made those before.
@@ -280,7 +280,7 @@ class BatchRun:
     def _saying(self, error: VisioProviderError, more: str = "") -> VisioProviderError:
         count = len(self._book.made)
         told = f"{more} {count} of {len(self._items)} photo requests are made. {_NEXT}".strip()
-        return error.saying(told, instead_of=AMBIGUOUS_ADVICE)
+        return error.saying(told, instead_of=AMBIGUOUS_HINT)
 
     def _tag(self, item: Item) -> dict[str, str]:
         assert self._book.head is not None  # noqa: S101  for mypy
@@ -291,7 +291,7 @@ class BatchRun:
         book = self._book
         assert book.head is not None  # noqa: S101  for mypy
         mark = {TASK_KEY: self._task, ASK_KEY: book.head.ask}
-        for left in looks(until):
+        for left in lookups_until(until):
             found, doubt = self._shown(mark, self._listed_from(book.head.asked_at))
             book.note({key: found[key] for key in book.pending if key in found})
             if not book.pending:
@@ -309,7 +309,7 @@ class BatchRun:
         self, mark: Mapping[str, str], since: float | None
     ) -> tuple[dict[str, Mapping[str, Any]], UnexpectedReplyError | None]:
         """Return what a list shows of what was made, by key, and why there may be more."""
-        found, doubt = shown(self._hook.tagged_photo_requests(mark, since=since))
+        found, doubt = collect_partial(self._hook.tagged_photo_requests(mark, since=since))
         return {key: self._best(made) for key, made in by_key(found).items()}, doubt
 
     def _settle_earlier(self) -> None:
@@ -334,7 +334,7 @@ class BatchRun:
                 "So it is not known what an earlier try of this task has asked for, and nothing was made; run the task "
                 "again once the service can be asked."
             ) from error
-        book.open(run_of(context), anew=cleared and not first)
+        book.open(clear_count(context), anew=cleared and not first)
 
     def _adopt(self) -> None:
         """Take up, by their tags alone, what earlier tries have made that wrote nothing down."""
@@ -343,14 +343,16 @@ class BatchRun:
         until = clock.now() + (0.0 if book.lasts else self._patience.meant)
         wanted = {item.key for item in self._items}
         best: dict[str, Mapping[str, Any]] = {}
-        for _ in looks(until):
-            best, doubt = self._shown({TASK_KEY: self._task}, due(self._context))
+        for _ in lookups_until(until):
+            best, doubt = self._shown({TASK_KEY: self._task}, earliest_creation(self._context))
             there = {key for key, one in best.items() if self._phase(one) in COUNTS}
             if wanted <= (there if doubt else best.keys()):
                 break
             if doubt:
                 raise doubt
-        book.open(run_of(self._context), anew=False, began=(due(self._context) or 0.0) + SLACK)
+        book.open(
+            clear_count(self._context), anew=False, began=(earliest_creation(self._context) or 0.0) + SLACK
+        )
         book.plan(best)
         book.note(best)
 
@@ -360,13 +362,13 @@ class BatchRun:
         assert book.head is not None  # noqa: S101  for mypy
         if book.made:
             # By their ids, for somebody may have changed their metadata.
-            listed, doubt = shown(self._hook.list_made_since(self._listed_from(book.head.began)))
+            listed, doubt = collect_partial(self._hook.list_made_since(self._listed_from(book.head.began)))
             self._judge({one["id"]: one for one in listed}, over=book.head.over, doubt=doubt)
 
     def _listed_from(self, moment: float) -> float | None:
         """Return from when to list what was made since a moment, in seconds since 1970; None for all."""
         # One that lies ahead says only that clocks differ, and not by how much.
-        return moment - SLACK if moment <= clock.now() else due(self._context)
+        return moment - SLACK if moment <= clock.now() else earliest_creation(self._context)
 
     def _judge(
         self,
@@ -417,7 +419,7 @@ class BatchRun:
                 self._hook.delete_photo_request(request_id)
             except NotFoundError as error:
                 # A proxy can answer so as well, and then its recipient would have two.
-                state = self._hook.get_or_gone(request_id, since=due(self._context))
+                state = self._hook.get_or_gone(request_id, since=earliest_creation(self._context))
                 if self._phase(state) in COUNTS:
                     raise error.saying(f"{request_id} is there all the same, so no other is made.") from error
                 log.info("%s was gone.", request_id)
@@ -447,4 +449,4 @@ class BatchRun:
 
     @classmethod
     def _best(cls, made: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-        return liveliest(made, cls._phase)
+        return best_match(made, cls._phase)

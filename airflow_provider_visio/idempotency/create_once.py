@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT
 from airflow_provider_visio.exceptions import VisioProviderError
-from airflow_provider_visio.idempotency.lookup_window import looks
+from airflow_provider_visio.idempotency.lookup_window import lookups_until
 from airflow_provider_visio.idempotency.record import (
     INPUT_KEY,
     TASK_KEY,
     Intent,
     OnExisting,
     Record,
+    best_match,
+    clear_count,
     existing_step,
     first_step,
     is_first_try,
-    liveliest,
-    run_of,
     was_cleared,
 )
 from airflow_provider_visio.idempotency.state_store import StateStore
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_visio.idempotency.lookup_window import Patience
+    from airflow_provider_visio.idempotency.lookup_window import LookupWindow
     from airflow_provider_visio.waiting import Phase
 
 log = logging.getLogger(__name__)
@@ -52,9 +52,9 @@ _STANDS = (
 
 
 @dataclass(frozen=True)
-class Calls(Generic[Made]):
+class ResourceAdapter(Generic[Made]):
     """
-    The calls of a service that :class:`Once` needs.
+    The calls of a service that :class:`CreateOnce` needs.
 
     :param ask: makes what is asked for, with the metadata by which it can be found again.
     :param look_at: gets one by its id and the time after which it was made, or None where nobody can tell; one that is
@@ -73,13 +73,13 @@ class Calls(Generic[Made]):
     look_up: Callable[[dict[str, str], float | None], Sequence[Made]] | None
     phase_of: Callable[[Made], Phase | None]
     discard: Callable[[str], None] | None
-    patience: Patience
+    patience: LookupWindow
     final: Collection[Phase] = ()
     undone: Collection[Phase] = ()
     change: Callable[[Made], Made] | None = None
 
 
-class Once:
+class CreateOnce:
     """
     What a running task asks for, and what it has written down of it.
 
@@ -118,7 +118,7 @@ class Once:
         # With a store, whatever was asked was written down first.
         return not self.store and not is_first_try(self._context)
 
-    def get(self, calls: Calls[Made]) -> Made:
+    def get(self, calls: ResourceAdapter[Made]) -> Made:
         """
         Return what the task asks for: made now, or found.
 
@@ -196,7 +196,7 @@ class Once:
         """Whether the task was cleared since the record was written."""
         return was_cleared(self._context, self.record.run if self.record else None)
 
-    def _existing(self, calls: Calls[Made]) -> Made | None:
+    def _existing(self, calls: ResourceAdapter[Made]) -> Made | None:
         tried_before = (getattr(self._context["ti"], "try_number", None) or 1) > 1
         step = first_step(self.record, tried_before=tried_before)
         record = self.record
@@ -206,7 +206,7 @@ class Once:
             return self._looked_up(calls)
         return None
 
-    def _looked_up(self, calls: Calls[Made]) -> Made | None:
+    def _looked_up(self, calls: ResourceAdapter[Made]) -> Made | None:
         if calls.look_up is None:
             log.warning(
                 "An earlier try may have started this already; the service has no way to tell. It is started again."
@@ -219,7 +219,7 @@ class Once:
             until = min(record.asked_at, now) + calls.patience.meant
         else:
             # With a store, whatever was asked was written down first; without, it may have been asked just now.
-            mark, since = {TASK_KEY: self.intent.task}, due(self._context)
+            mark, since = {TASK_KEY: self.intent.task}, earliest_creation(self._context)
             until = now + (0.0 if self.store else calls.patience.meant)
         try:
             return self._found(calls, mark, since, until)
@@ -230,13 +230,13 @@ class Once:
             ) from error
 
     def _found(
-        self, calls: Calls[Made], mark: dict[str, str], since: float | None, until: float
+        self, calls: ResourceAdapter[Made], mark: dict[str, str], since: float | None, until: float
     ) -> Made | None:
         """Look for what was made, until what is not there by then was never made."""
-        for left in looks(until):
+        for left in lookups_until(until):
             made = list(calls.look_up(mark, since)) if calls.look_up else []
             if made:
-                return liveliest(made, calls.phase_of)
+                return best_match(made, calls.phase_of)
             if left:
                 log.info(
                     "Not in the service's list; a call of an earlier moment may still be on its way. Looking again "
@@ -251,10 +251,10 @@ class Once:
         record = self.record
         if record is None:
             asked_at = epoch(found.get("created_at")) or now
-            record = Record(self._intent_behind(found), asked_at, asked_at, run_of(self._context))
+            record = Record(self._intent_behind(found), asked_at, asked_at, clear_count(self._context))
         if cleared:
             # A person wants it to be waited for once more.
-            record = replace(record, run=run_of(self._context), wait_from=now, over=False, ended=False)
+            record = replace(record, run=clear_count(self._context), wait_from=now, over=False, ended=False)
         record = replace(record, id=str(found["id"]), intent=intent or record.intent, taken_back=False)
         self._write(record, at_all_costs=False)
         return found
@@ -267,7 +267,7 @@ class Once:
         told = metadata.get(INPUT_KEY) if isinstance(metadata, Mapping) else None
         return replace(self.intent, input=str(told)) if told else self.intent
 
-    def _replace(self, found: Made, calls: Calls[Made]) -> None:
+    def _replace(self, found: Made, calls: ResourceAdapter[Made]) -> None:
         if calls.discard is None:
             log.info("%s goes on, for the service cannot take it back; another is started.", found["id"])
             return
@@ -276,9 +276,9 @@ class Once:
         log.info("%s is replaced, as on_existing says.", made)
         calls.discard(made)
 
-    def _ask(self, calls: Calls[Made]) -> Made:
+    def _ask(self, calls: ResourceAdapter[Made]) -> Made:
         now, in_doubt = clock.now(), calls.look_up is None and self.in_doubt
-        record = Record(self.intent, now, now, run_of(self._context))
+        record = Record(self.intent, now, now, clear_count(self._context))
         self._write(record, at_all_costs=True)
         try:
             made = calls.ask(record.tag)
@@ -292,12 +292,12 @@ class Once:
         self._write(replace(self.record or record, id=str(made["id"])), at_all_costs=False)
         return made
 
-    def _after_silence(self, record: Record, error: VisioProviderError, calls: Calls[Made]) -> Made:
+    def _after_silence(self, record: Record, error: VisioProviderError, calls: ResourceAdapter[Made]) -> Made:
         """Return what a call has made whose reply was lost."""
         if calls.look_up is None:
             raise error.saying(
                 "It may have been done all the same: a retry does it again, for nobody can look it up.",
-                instead_of=AMBIGUOUS_ADVICE,
+                instead_of=AMBIGUOUS_HINT,
             ) from error
         log.warning("%s Looking now whether it was.", error)
         try:
@@ -311,7 +311,7 @@ class Once:
             self._write(replace(record, sent=False), at_all_costs=False)
             raise error.saying(
                 "It is not in the service's list, so it was not made; the next try asks again.",
-                instead_of=AMBIGUOUS_ADVICE,
+                instead_of=AMBIGUOUS_HINT,
             ) from error
         log.warning("It was made: %s.", found["id"])
         return found
@@ -344,7 +344,7 @@ def _why_not(found: str, *, foreign: bool) -> str:
     )
 
 
-def due(context: Context) -> float | None:
+def earliest_creation(context: Context) -> float | None:
     """Return when a task can have asked at the earliest, in seconds since 1970, or None where nobody can tell."""
     # Not the run's start, which is another one after the run was cleared.
     moment = epoch(getattr(context.get("dag_run"), "run_after", None))

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.collect_partial import shown
-from airflow_provider_visio.idempotency.create_once import Calls
+from airflow_provider_visio.api.collect_partial import collect_partial
+from airflow_provider_visio.idempotency.create_once import ResourceAdapter
 from airflow_provider_visio.idempotency.record import ASK_KEY
 from airflow_provider_visio.waiting import epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from airflow_provider_visio.idempotency.create_once import Once
-    from airflow_provider_visio.idempotency.lookup_window import Patience
+    from airflow_provider_visio.idempotency.create_once import CreateOnce
+    from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
 BEFORE_KEY = "visio_before"
 _GONE = "visio_gone"
 
 
-class Named:
+class CreateByName:
     """
     Something that a task makes once, told from others of its name by what was there before.
 
@@ -28,7 +28,9 @@ class Named:
     :param list_all: lists all things of its kind.
     """
 
-    def __init__(self, once: Once, name: str, list_all: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+    def __init__(
+        self, once: CreateOnce, name: str, list_all: Callable[[], Iterable[Mapping[str, Any]]]
+    ) -> None:
         self._once = once
         self._name = str(name).strip()
         self._list_all = list_all
@@ -39,7 +41,7 @@ class Named:
         make: Callable[[], Mapping[str, Any]],
         *,
         discard: Callable[[str], None] | None,
-        patience: Patience,
+        patience: LookupWindow,
     ) -> Mapping[str, Any]:
         """
         Return it: made now, or found.
@@ -57,7 +59,7 @@ class Named:
             return make()
 
         return self._once.get(
-            Calls(
+            ResourceAdapter(
                 ask=ask,
                 look_at=self._look_at,
                 look_up=self._look_up,
@@ -83,7 +85,7 @@ class Named:
             if not isinstance(self._before, dict) or self._before.get("ask") != mark[ASK_KEY]:
                 return []  # What was there is written down first, so nothing was sent.
             name, before = self._before["name"], set(self._before["ids"])
-        called, doubt = shown(self._called(name))
+        called, doubt = collect_partial(self._called(name))
         found: list[Mapping[str, Any]] = [
             one for one in called if one["id"] not in before and _is_after(one.get("created_at"), since)
         ]

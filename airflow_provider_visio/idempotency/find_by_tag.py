@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.collect_partial import shown
-from airflow_provider_visio.api.error_hints import DOUBT_ADVICE
+from airflow_provider_visio.api.collect_partial import collect_partial
+from airflow_provider_visio.api.error_hints import DOUBT_HINT
 from airflow_provider_visio.exceptions import UnexpectedReplyError
 from airflow_provider_visio.idempotency.record import ASK_KEY, TASK_KEY
 from airflow_provider_visio.waiting import epoch, permanent_link_phase
@@ -24,7 +24,7 @@ LENGTH = 16
 _OURS = re.compile(rf"airflow-[0-9a-f]{{{LENGTH}}}-[0-9a-f]{{{LENGTH}}}")
 
 
-def tag_of(mark: Mapping[str, str]) -> str:
+def link_tag(mark: Mapping[str, str]) -> str:
     """
     Return the tag of a link.
 
@@ -34,7 +34,7 @@ def tag_of(mark: Mapping[str, str]) -> str:
     return f"airflow-{mark[TASK_KEY][:LENGTH]}-{mark.get(ASK_KEY, '')[:LENGTH]}"
 
 
-def tags_of_provider(link: Mapping[str, Any]) -> list[str]:
+def provider_tags(link: Mapping[str, Any]) -> list[str]:
     """Return those tags of a link by which the provider finds it again."""
     return [word for word in _list(link.get("tags")) if isinstance(word, str) and _OURS.fullmatch(word)]
 
@@ -62,19 +62,19 @@ def find_link(
     :param untagged: whether it was asked for without the tag; None where that is not known.
     :raises UnexpectedReplyError: no tag and no slug tells, or the list is not whole, so nobody can say.
     """
-    tag, slug = tag_of(mark), asked.get("custom_slug")
+    tag, slug = link_tag(mark), asked.get("custom_slug")
     tagged, alike, told, silent = [], [], False, False
-    listed, doubt = shown(links)
+    listed, doubt = collect_partial(links)
     for link in listed:
         told, silent = told or "tags" in link, silent or "tags" not in link
         if any(_fits(word, tag) for word in _list(link.get("tags"))):
             tagged.append(link)
-        elif not tags_of_provider(link) and _is_alike(link, asked, since):
+        elif not provider_tags(link) and _is_alike(link, asked, since):
             alike.append(link)
     # One that stands is there, whatever else the service may have.
     if doubt and not any(permanent_link_phase(link) == "open" for link in tagged):
         more = "To make another all the same, start another run of the DAG, which does not look."
-        raise doubt.saying(more) if DOUBT_ADVICE in str(doubt) else doubt
+        raise doubt.saying(more) if DOUBT_HINT in str(doubt) else doubt
     tells_nothing = silent and not told
     if tagged or (untagged is False and not tells_nothing):
         return tagged

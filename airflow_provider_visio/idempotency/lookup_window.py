@@ -11,7 +11,7 @@ from airflow_provider_visio.api.retry import longest_backoff
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_visio.api.config import Site
+    from airflow_provider_visio.api.config import ServiceConfig
 
 # Seconds that a service is given at least to work and to list what it made: for a call, and where its reply was lost.
 SERVICE_TIME = 60.0
@@ -22,7 +22,7 @@ FIRST_PAUSE = 5.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class LookupWindow:
     """
     For how long what a call makes may not be there yet.
 
@@ -34,14 +34,14 @@ class Patience:
     lost: float
 
     @classmethod
-    def of(cls, site: Site) -> Self:
+    def of(cls, config: ServiceConfig) -> Self:
         """Return that of calls over a connection: they wait for their turn, for a connection, and for the reply."""
-        connecting = site.max_attempts * site.connect_timeout + longest_backoff(site.max_attempts)
-        replying = max(SERVICE_TIME, site.read_timeout)
-        return cls(site.rate_limit_wait + connecting + replying, max(LOST_REPLY, site.read_timeout))
+        connecting = config.max_attempts * config.connect_timeout + longest_backoff(config.max_attempts)
+        replying = max(SERVICE_TIME, config.read_timeout)
+        return cls(config.rate_limit_wait + connecting + replying, max(LOST_REPLY, config.read_timeout))
 
 
-def looks(until: float) -> Iterator[float]:
+def lookups_until(until: float) -> Iterator[float]:
     """
     Give the moments to look, with growing pauses between them.
 

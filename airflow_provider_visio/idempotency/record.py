@@ -64,7 +64,7 @@ class Record:
     :param intent: what it meant to ask for.
     :param asked_at: when it was about to ask, in seconds since 1970.
     :param wait_from: from when its wait counts; later than that where the task was cleared meanwhile.
-    :param run: what tells a retry from a clear, see :func:`run_of`.
+    :param run: what tells a retry from a clear, see :func:`clear_count`.
     :param ask: mark of this one request: another Airflow with the same DAG and run has another.
     :param sent: whether it may have been asked; False once the service has said no.
     :param id: id of what was made, or None while that is not known.
@@ -122,7 +122,7 @@ class Record:
         )
 
 
-def run_of(context: Mapping[str, Any]) -> int | None:
+def clear_count(context: Mapping[str, Any]) -> int | None:
     """
     Return a number that stays for all retries of a task instance, and is another one after it was cleared.
 
@@ -135,7 +135,7 @@ def run_of(context: Mapping[str, Any]) -> int | None:
 def is_first_try(context: Mapping[str, Any]) -> bool:
     """Return whether this is the first try of a task instance, or the first after it was cleared."""
     retries = getattr(context.get("task"), "retries", None)
-    run = run_of(context)
+    run = clear_count(context)
     number = getattr(context["ti"], "try_number", None) or 1
     return number == 1 or (run is not None and isinstance(retries, int) and number == run - retries + 1)
 
@@ -144,12 +144,12 @@ def was_cleared(context: Mapping[str, Any], run: int | None) -> bool:
     """
     Return whether a task was cleared since something was written down.
 
-    :param run: what :func:`run_of` was then, or None where nothing was written down.
+    :param run: what :func:`clear_count` was then, or None where nothing was written down.
     """
-    return is_first_try(context) if run is None else run != run_of(context)
+    return is_first_try(context) if run is None else run != clear_count(context)
 
 
-def liveliest(made: Sequence[Made], phase_of: Callable[[Made], Phase | None]) -> Made:
+def best_match(made: Sequence[Made], phase_of: Callable[[Made], Phase | None]) -> Made:
     """Return, of those that were made for one intent, the one to go on with: one that is open, or has arrived."""
     ranks = {None: 0, "open": 0, "arrived": 1}
     return min(made, key=lambda one: ranks.get(phase_of(one), 2))

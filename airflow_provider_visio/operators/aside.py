@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PATIENCE = 2.5
 
 
-def aside(work: Callable[[], None]) -> None:
+def run_in_thread(work: Callable[[], None]) -> None:
     """
     Do some work in a thread of its own, and wait for it a little.
 

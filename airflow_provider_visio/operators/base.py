@@ -15,7 +15,7 @@ from airflow_provider_visio.exceptions import (
     RateLimitedError,
     TransferError,
     VisioProviderError,
-    joined,
+    join_errors,
 )
 from airflow_provider_visio.task_wait import LONGEST_HOLD
 
@@ -103,7 +103,7 @@ class VisioOperator(BaseOperator):
         if failed:
             first = next(iter(failed.values()))
             advice = f"The other {len(results)} are stored and stay; run the task again for the rest."
-            raise joined(failed, len(ids), what).saying(advice) from first
+            raise join_errors(failed, len(ids), what).saying(advice) from first
         return results
 
     def _deadline(self, since: float, timeout: float | None) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_visio.api.photo_request_fields import check_fields, check_photo_request, named_by
-from airflow_provider_visio.arguments import check_if_known, given, is_literal
+from airflow_provider_visio.arguments import check_if_known, is_literal, require
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.idempotency.batch_items import items_of
 from airflow_provider_visio.idempotency.record import check_on_existing
@@ -106,7 +106,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
         check_on_existing(on_existing)
         if on_item_error not in get_args(OnItemError):
             raise InvalidRequestError.of("on_item_error", f"give 'fail' or 'report', not {on_item_error!r}")
-        given(requests, "requests")
+        require(requests, "requests")
         if isinstance(requests, list | tuple):
             for index, request in enumerate(requests):
                 if is_literal(request) or isinstance(request, Mapping):
@@ -131,11 +131,11 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the requests that are not made yet."""
         from airflow_provider_visio.hooks.visiono import VisionoHook
-        from airflow_provider_visio.idempotency.create_batch import BatchRun
+        from airflow_provider_visio.idempotency.create_batch import CreateBatch
 
         items = items_of(self._listed())
         maker = VisionoHook(self.visiono_conn_id, longest_wait=LONGEST_HOLD if self.deferrable else None)
-        run = BatchRun(
+        run = CreateBatch(
             context, items, maker, self.hook, self._done, batch=self.batch, on_existing=self.on_existing
         )
         made, refused = run.make()

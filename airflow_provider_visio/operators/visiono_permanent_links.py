@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_ADVICE
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT
 from airflow_provider_visio.api.permanent_link_fields import (
     CREATE_FIELDS,
     UPDATE_FIELDS,
@@ -15,17 +15,17 @@ from airflow_provider_visio.api.permanent_link_fields import (
 from airflow_provider_visio.api.photo_request_fields import check_photo_request
 from airflow_provider_visio.arguments import (
     check_if_known,
-    given,
     ids_of,
     is_literal,
     known_ids,
     known_link,
     link_id_of,
-    still_given,
+    require,
+    require_resolved,
 )
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
 from airflow_provider_visio.extra_links import remember_link
-from airflow_provider_visio.idempotency.find_by_tag import find_link, tag_of, tags_of_provider
+from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag, provider_tags
 from airflow_provider_visio.idempotency.record import ASK_KEY, check_on_existing
 from airflow_provider_visio.operators.visiono_base import (
     STILL_THERE,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_visio.idempotency.create_once import Once
+    from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
 
 # Key, in the task's state store, of the mark of a request that was made without the provider's tag.
@@ -97,7 +97,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         self.on_existing = on_existing
         self.visiono_conn_id = visiono_conn_id
         check_on_existing(on_existing)
-        given(instructions, "instructions")
+        require(instructions, "instructions")
         check_if_known(check_photo_request, instructions=instructions, items=items)
         check_if_known(
             check_permanent_link,
@@ -106,18 +106,18 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the link, or find it."""
-        from airflow_provider_visio.idempotency.create_once import Once
+        from airflow_provider_visio.idempotency.create_once import CreateOnce
 
         asked = {"custom_slug": self.custom_slug, "items": self.items, **_fields(self.fields)}
         asked = {name: value for name, value in asked.items() if value is not None}
-        once = Once(context, self._done, {"instructions": self.instructions, **asked}, self.on_existing)
+        once = CreateOnce(context, self._done, {"instructions": self.instructions, **asked}, self.on_existing)
         link = self._link(once, asked)
         remember_link(context, link.get("request_url"))
         return _link_output(link)
 
-    def _link(self, once: Once, asked: dict[str, Any]) -> Mapping[str, Any]:
-        from airflow_provider_visio.idempotency.create_once import Calls
-        from airflow_provider_visio.idempotency.lookup_window import Patience
+    def _link(self, once: CreateOnce, asked: dict[str, Any]) -> Mapping[str, Any]:
+        from airflow_provider_visio.idempotency.create_once import ResourceAdapter
+        from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
         hook, store = self.hook, once.store
         # Marks of the requests that were made without the tag.
@@ -127,7 +127,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         def ask(tag: dict[str, str]) -> Mapping[str, Any]:
             try:
                 made = hook.create_permanent_link(
-                    self.instructions, **{**asked, "tags": [*_tags(asked), tag_of(tag)]}
+                    self.instructions, **{**asked, "tags": [*_tags(asked), link_tag(tag)]}
                 )
             except InvalidRequestError as error:
                 # The name of the field is the plugin's: a service that has none refuses it, and makes nothing.
@@ -167,7 +167,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         def change(link: Mapping[str, Any]) -> Mapping[str, Any]:
             changes = dict(whole)
             if "tags" in asked and once.record is not None and once.record.ask not in untagged:
-                changes["tags"] = [*_tags(asked), tag_of(once.record.mark)]
+                changes["tags"] = [*_tags(asked), link_tag(once.record.mark)]
             return hook.update_permanent_link(link["id"], **changes)
 
         def discard(link_id: str) -> None:
@@ -178,13 +178,13 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                     raise error.saying(STILL_THERE) from error
 
         return once.get(
-            Calls(
+            ResourceAdapter(
                 ask=ask,
                 look_at=look_at,
                 look_up=look_up,
                 phase_of=permanent_link_phase,
                 discard=discard,
-                patience=Patience.of(hook.get_conn().site),
+                patience=LookupWindow.of(hook.get_conn().config),
                 change=change,
             )
         )
@@ -223,7 +223,7 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
         self.changes = changes
         self.visiono_conn_id = visiono_conn_id
         known_link(link_id)
-        given(changes, "changes")
+        require(changes, "changes")
         if _is_known(changes):
             check_if_known(check_permanent_link, **check_names(changes, "changes", UPDATE_FIELDS))
 
@@ -237,7 +237,7 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
                 raise
             raise error.saying(
                 "The link may be changed all the same: a retry sets the same values once more, which does no harm.",
-                instead_of=AMBIGUOUS_ADVICE,
+                instead_of=AMBIGUOUS_HINT,
             ) from error
         remember_link(context, link.get("request_url"))
         return _link_output(link)
@@ -245,7 +245,7 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
     def _changes(self, link_id: str) -> dict[str, Any]:
         changes = check_names(self.changes, "changes", UPDATE_FIELDS)
         if isinstance(changes.get("tags"), list | tuple):
-            ours = tags_of_provider(self.hook.get_permanent_link(link_id))
+            ours = provider_tags(self.hook.get_permanent_link(link_id))
             changes["tags"] = list(dict.fromkeys([*changes["tags"], *ours]))
         return changes
 
@@ -342,14 +342,14 @@ class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
         known_link(link_id)
         if submission_ids is not None:
             check_if_known(_submissions, submission_ids=submission_ids)
-        given(destination, "destination")
+        require(destination, "destination")
         check_if_known(check_destination, destination=destination)
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Fetch, verify and store the photos."""
         from airflow_provider_visio.storage.transfer import summary
 
-        still_given(self.submission_ids, "submission_ids", given=self._chooses)
+        require_resolved(self.submission_ids, "submission_ids", given=self._chooses)
         wanted = None if self.submission_ids is None else _submissions(self.submission_ids)
         manifest = self.hook.download_permanent_link_photos(
             link_id_of(self.link_id), self.destination, submission_ids=wanted

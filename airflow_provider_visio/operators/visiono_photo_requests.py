@@ -12,12 +12,12 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api.photo_request_fields import check_photo_request
 from airflow_provider_visio.arguments import (
     check_if_known,
-    given,
     ids_of,
     is_many,
     known_ids,
+    require,
+    require_resolved,
     seconds,
-    still_given,
 )
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
@@ -27,7 +27,7 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
-from airflow_provider_visio.operators.aside import aside
+from airflow_provider_visio.operators.aside import run_in_thread
 from airflow_provider_visio.operators.visiono_base import (
     STILL_THERE,
     VisionoDeleteOperator,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.hooks.visiono import VisionoHook
-    from airflow_provider_visio.idempotency.create_once import Once
+    from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
     from airflow_provider_visio.storage.transfer import Manifest
     from airflow_provider_visio.task_wait import PhotoRequestWait
@@ -159,9 +159,9 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self.cancel_on_kill = cancel_on_kill
         self.visiono_conn_id = visiono_conn_id
         # What on_kill takes back. With the hook that made it: a signal is no moment to read a connection.
-        self._open: tuple[VisionoHook, Once, str] | None = None
+        self._open: tuple[VisionoHook, CreateOnce, str] | None = None
         check_on_existing(on_existing)
-        given(instructions, "instructions")
+        require(instructions, "instructions")
         check_if_known(
             check_photo_request,
             instructions=instructions,
@@ -194,7 +194,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the request; wait for the photos and store them if asked to."""
-        still_given(self.destination, "destination", given=self._stores)
+        require_resolved(self.destination, "destination", given=self._stores)
         if self.destination is not None:
             check_reachable(self.destination)
         once = self._once(context)
@@ -225,9 +225,9 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         # Once: Airflow may send its signal again.
         kept, self._open = self._open, None
         if kept is not None:
-            aside(lambda: self._take_back(*kept))
+            run_in_thread(lambda: self._take_back(*kept))
 
-    def _take_back(self, hook: VisionoHook, once: Once, request_id: str) -> None:
+    def _take_back(self, hook: VisionoHook, once: CreateOnce, request_id: str) -> None:
         from airflow_provider_visio.waiting import is_surely_open
 
         try:
@@ -243,10 +243,10 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 "Photo request %s may still be there, though its task was killed: %s", request_id, error
             )
 
-    def _once(self, context: Context) -> Once:
-        from airflow_provider_visio.idempotency.create_once import Once
+    def _once(self, context: Context) -> CreateOnce:
+        from airflow_provider_visio.idempotency.create_once import CreateOnce
 
-        return Once(context, self._done, self._asked(), self.on_existing)
+        return CreateOnce(context, self._done, self._asked(), self.on_existing)
 
     def _asked(self) -> dict[str, Any]:
         return {
@@ -261,10 +261,10 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             "metadata": self.metadata,
         }
 
-    def _request(self, once: Once) -> Mapping[str, Any]:
+    def _request(self, once: CreateOnce) -> Mapping[str, Any]:
         """Return the request that this task asks for: made now, or found."""
-        from airflow_provider_visio.idempotency.create_once import Calls
-        from airflow_provider_visio.idempotency.lookup_window import Patience
+        from airflow_provider_visio.idempotency.create_once import ResourceAdapter
+        from airflow_provider_visio.idempotency.lookup_window import LookupWindow
         from airflow_provider_visio.waiting import photo_request_phase
 
         hook = self.hook
@@ -302,7 +302,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             # The plugin calls it cancelling.
             undone = {"deleted"} if once.record else {"deleted", "cancelled"}
         found = once.get(
-            Calls(
+            ResourceAdapter(
                 ask=ask,
                 look_at=lambda request_id, since: hook.get_or_gone(request_id, since=since),
                 look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
@@ -311,7 +311,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 # No person is asked again because Airflow retries.
                 final=ENDED,
                 undone=undone,
-                patience=Patience.of(hook.get_conn().site),
+                patience=LookupWindow.of(hook.get_conn().config),
             )
         )
         self._open = hook, once, str(found["id"])
@@ -323,7 +323,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         return PhotoRequestWait(self.visiono_conn_id, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
     @contextlib.contextmanager
-    def _told(self, once: Once) -> Iterator[None]:
+    def _told(self, once: CreateOnce) -> Iterator[None]:
         """Write down that the task was told of its request's end, and say so where a retry asks anew after that."""
         try:
             yield
@@ -353,7 +353,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         hook, once = self.hook, self._once(context)
         # Before anything can fail: that it is gone from now on is no work of our on_kill.
         once.told_of_end()
-        still_given(self.destination, "destination", given=self._stores)
+        require_resolved(self.destination, "destination", given=self._stores)
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
             output["photos"] = summary(hook.download_photos(request_id, self.destination))
@@ -398,7 +398,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
         self.destination = destination
         self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
-        given(destination, "destination")
+        require(destination, "destination")
         check_if_known(check_destination, destination=destination)
 
     def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:

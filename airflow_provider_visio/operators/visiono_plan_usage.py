@@ -9,7 +9,7 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.providers.standard.utils.skipmixin import SkipMixin  # type: ignore[assignment]
 
-from airflow_provider_visio.api.plan_quota import find_left
+from airflow_provider_visio.api.plan_quota import photos_left
 from airflow_provider_visio.arguments import check_if_known
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 from airflow_provider_visio.operators.visiono_base import VisionoOperator
@@ -48,7 +48,7 @@ class VisionoGetStatsOperator(VisionoOperator):
     def _run(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Ask."""
         stats = self.hook.get_stats()
-        left = find_left(stats)
+        left = photos_left(stats)
         if left:
             self.log.info("%d photos are left of the plan (%s).", left.photos, ", ".join(left.read))
         return {**stats, "photos_left": left.photos if left else None}
@@ -99,7 +99,7 @@ class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Ask, and go on or stop."""
-        at_least, left = _number(self.at_least), find_left(self.hook.get_stats())
+        at_least, left = _number(self.at_least), photos_left(self.hook.get_stats())
         if left is None and self.on_unknown == "fail":
             raise VisioProviderError(
                 "The plan does not tell how many photos are left, and on_unknown is 'fail'. See Visiono's dashboard, "

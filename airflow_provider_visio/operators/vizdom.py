@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio.api.export_format import check_format
 from airflow_provider_visio.arguments import (
     check_if_known,
-    given,
     id_of,
     ids_of,
     is_many,
     known_id,
     known_ids,
+    require,
+    require_resolved,
     seconds,
-    still_given,
 )
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_visio.idempotency.create_once import Once
+    from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
     from airflow_provider_visio.task_wait import ExportWait
 
@@ -114,7 +114,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         self.vizdom_conn_id = vizdom_conn_id
         check_on_existing(on_existing)
         known_id(dashboard_id, "dashboard_id")
-        given(export_format, "export_format")
+        require(export_format, "export_format")
         check_if_known(check_format, export_format=export_format)
         if destination is not None:
             check_if_known(check_destination, destination=destination)
@@ -130,7 +130,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Start the export; wait for its file and store it if asked to."""
-        still_given(self.destination, "destination", given=self._stores)
+        require_resolved(self.destination, "destination", given=self._stores)
         if self.destination is not None:
             check_reachable(self.destination)
         remember_link(context, self.hook.dashboard_url(self._dashboard))
@@ -147,16 +147,16 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         """Go on when the file is ready, or will never be."""
         return self._finish(context, self._wait().resume(self, event).arrived[0])
 
-    def _once(self, context: Context) -> Once:
-        from airflow_provider_visio.idempotency.create_once import Once
+    def _once(self, context: Context) -> CreateOnce:
+        from airflow_provider_visio.idempotency.create_once import CreateOnce
 
         asked = {"dashboard_id": self._dashboard, "format": self.export_format}
-        return Once(context, self._done, asked, self.on_existing)
+        return CreateOnce(context, self._done, asked, self.on_existing)
 
-    def _export(self, once: Once) -> Mapping[str, Any]:
+    def _export(self, once: CreateOnce) -> Mapping[str, Any]:
         """Return the export that this task asks for: started now, or by an earlier try."""
-        from airflow_provider_visio.idempotency.create_once import Calls
-        from airflow_provider_visio.idempotency.lookup_window import Patience
+        from airflow_provider_visio.idempotency.create_once import ResourceAdapter
+        from airflow_provider_visio.idempotency.lookup_window import LookupWindow
         from airflow_provider_visio.waiting import export_phase
 
         hook = self.hook
@@ -174,13 +174,13 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
         # No list of exports and no call to cancel one is known. One that has failed is started again by a retry.
         return once.get(
-            Calls(
+            ResourceAdapter(
                 ask=ask,
                 look_at=look_at,
                 look_up=None,
                 phase_of=lambda export: export_phase(export, hook.contract),
                 discard=None,
-                patience=Patience.of(hook.get_conn().site),
+                patience=LookupWindow.of(hook.get_conn().config),
             )
         )
 
@@ -192,7 +192,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
         from airflow_provider_visio.storage.transfer import summary
 
-        still_given(self.destination, "destination", given=self._stores)
+        require_resolved(self.destination, "destination", given=self._stores)
         hook = self.hook
         output = _output(hook.get_export(export_id))
         if self.destination is not None:
@@ -233,7 +233,7 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
         self.destination = destination
         self.vizdom_conn_id = vizdom_conn_id
         known_ids(export_id, "export_id")
-        given(destination, "destination")
+        require(destination, "destination")
         check_if_known(check_destination, destination=destination)
 
     def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:

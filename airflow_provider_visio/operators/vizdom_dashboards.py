@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import check_if_known, given
+from airflow_provider_visio.arguments import check_if_known, require
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
@@ -63,14 +63,14 @@ class VizdomCreateDashboardOperator(VizdomOperator):
         self.on_existing = on_existing
         self.vizdom_conn_id = vizdom_conn_id
         check_on_existing(on_existing)
-        given(name, "name")
+        require(name, "name")
         check_if_known(_check_fields, fields=fields)
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Make the dashboard, unless it was made."""
-        from airflow_provider_visio.idempotency.create_once import Once
-        from airflow_provider_visio.idempotency.find_by_name import Named
-        from airflow_provider_visio.idempotency.lookup_window import Patience
+        from airflow_provider_visio.idempotency.create_once import CreateOnce
+        from airflow_provider_visio.idempotency.find_by_name import CreateByName
+        from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
         _check_fields(self.fields or {})
         hook = self.hook
@@ -81,11 +81,11 @@ class VizdomCreateDashboardOperator(VizdomOperator):
             return made
 
         asked = {"name": self.name, "description": self.description, "fields": self.fields}
-        once = Once(context, self._done, asked, self.on_existing)
-        found = Named(once, self.name, lambda: hook.list_dashboards(whole=True)).get(
+        once = CreateOnce(context, self._done, asked, self.on_existing)
+        found = CreateByName(once, self.name, lambda: hook.list_dashboards(whole=True)).get(
             make,
             discard=None,
-            patience=Patience.of(hook.get_conn().site),
+            patience=LookupWindow.of(hook.get_conn().config),
         )
         remember_link(context, hook.dashboard_url(found["id"]))
         kept = ("id", "name", "created_at")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import given, ids_of, is_many, known_ids
+from airflow_provider_visio.arguments import ids_of, is_many, known_ids, require
 from airflow_provider_visio.exceptions import ServiceError, UnexpectedReplyError
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
@@ -70,10 +70,10 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
         self.on_existing = on_existing
         self.vizdom_conn_id = vizdom_conn_id
         check_on_existing(on_existing)
-        given(name, "name")
-        given(source_type, "source_type")
+        require(name, "name")
+        require(source_type, "source_type")
         if source_conn_id is None:
-            given(settings, "settings", "give it, or the id of an Airflow connection as source_conn_id")
+            require(settings, "settings", "give it, or the id of an Airflow connection as source_conn_id")
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
@@ -95,9 +95,9 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Connect the data source, unless it was connected."""
-        from airflow_provider_visio.idempotency.create_once import Once
-        from airflow_provider_visio.idempotency.find_by_name import Named
-        from airflow_provider_visio.idempotency.lookup_window import Patience
+        from airflow_provider_visio.idempotency.create_once import CreateOnce
+        from airflow_provider_visio.idempotency.find_by_name import CreateByName
+        from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
         hook = self.hook
 
@@ -110,11 +110,11 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
 
         # Not the settings: even a fingerprint of a password is more of it than need be kept.
         asked = {"name": self.name, "source_type": self.source_type, "source_conn_id": self.source_conn_id}
-        once = Once(context, self._done, asked, self.on_existing)
-        found = Named(once, self.name, lambda: hook.list_data_sources(whole=True)).get(
+        once = CreateOnce(context, self._done, asked, self.on_existing)
+        found = CreateByName(once, self.name, lambda: hook.list_data_sources(whole=True)).get(
             make,
             discard=hook.delete_data_source,
-            patience=Patience.of(hook.get_conn().site),
+            patience=LookupWindow.of(hook.get_conn().config),
         )
         kept = ("id", "name", "type", "status", "created_at")
         return {name: found[name] for name in kept if found.get(name) is not None}

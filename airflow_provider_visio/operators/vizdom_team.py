@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import given
+from airflow_provider_visio.arguments import require
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_visio.idempotency.create_once import Once
+    from airflow_provider_visio.idempotency.create_once import CreateOnce
 
 
 # Stands in the record of what was asked for, and in the log, where the service gives no id.
@@ -59,8 +59,8 @@ class VizdomInviteMemberOperator(VizdomOperator):
         self.role = role
         self.ignore_existing = ignore_existing
         self.vizdom_conn_id = vizdom_conn_id
-        given(email, "email")
-        given(role, "role")
+        require(email, "email")
+        require(role, "role")
 
     @property
     def email(self) -> str:
@@ -79,10 +79,10 @@ class VizdomInviteMemberOperator(VizdomOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         """Send the invite, unless it was sent."""
         from airflow_provider_visio.api.vizdom_workspace import is_there_already
-        from airflow_provider_visio.idempotency.create_once import Once
+        from airflow_provider_visio.idempotency.create_once import CreateOnce
 
         hook = self.hook
-        once = Once(context, self._done, {"email": self.email, "role": self.role}, "reuse")
+        once = CreateOnce(context, self._done, {"email": self.email, "role": self.role}, "reuse")
         may_be_ours = once.in_doubt
         try:
             invite_id = str(self._invite(once)["id"])
@@ -106,9 +106,9 @@ class VizdomInviteMemberOperator(VizdomOperator):
         about = {} if invite_id == _NO_ID else {"id": invite_id}
         return {**about, "role": self.role, "invited": True}
 
-    def _invite(self, once: Once) -> Mapping[str, Any]:
-        from airflow_provider_visio.idempotency.create_once import Calls
-        from airflow_provider_visio.idempotency.lookup_window import Patience
+    def _invite(self, once: CreateOnce) -> Mapping[str, Any]:
+        from airflow_provider_visio.idempotency.create_once import ResourceAdapter
+        from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
             invite_id = self.hook.invite_member(self.email, self.role).get("id", _NO_ID)
@@ -116,12 +116,12 @@ class VizdomInviteMemberOperator(VizdomOperator):
             return {"id": invite_id}
 
         return once.get(
-            Calls(
+            ResourceAdapter(
                 ask=ask,
                 look_at=lambda invite_id, _: {"id": invite_id},
                 look_up=None,
                 phase_of=lambda _: "arrived",
                 discard=None,
-                patience=Patience.of(self.hook.get_conn().site),
+                patience=LookupWindow.of(self.hook.get_conn().config),
             )
         )

@@ -23,7 +23,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
     WaitTimeoutError,
 )
-from airflow_provider_visio.sensors.wait_start import began
+from airflow_provider_visio.sensors.wait_start import wait_started_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class VisioSensor(BaseSensorOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait in whichever mode was chosen."""
         # From when the wait first began: neither a retry nor a restart of the triggerer starts the clock again.
-        self._first_look = since = began(context)
+        self._first_look = since = wait_started_at(context)
         if not self.deferrable:
             self._deadline = earliest_deadline(since, self.timeout, self.execution_timeout)
             try:

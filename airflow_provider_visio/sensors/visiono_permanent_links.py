@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import is_literal, known_link, link_id_of, moment_of, still_given
+from airflow_provider_visio.arguments import is_literal, known_link, link_id_of, moment_of, require_resolved
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.sensors.base import VisioSensor
-from airflow_provider_visio.sensors.wait_start import began
+from airflow_provider_visio.sensors.wait_start import wait_started_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ class VisionoPermanentLinkSensor(VisioSensor):
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on after a deferred wait, from the moment that it had."""
         since = event.get("since") if isinstance(event, Mapping) else None
-        self._first_look = since if isinstance(since, int | float) else began(context)
+        self._first_look = since if isinstance(since, int | float) else wait_started_at(context)
         return super().execute_complete(context, event)
 
     def _ids(self) -> list[str]:
@@ -90,7 +90,7 @@ class VisionoPermanentLinkSensor(VisioSensor):
     def _make_wait(self) -> LinkWait:
         from airflow_provider_visio.permanent_link_wait import LinkWait
 
-        still_given(self.unique_value, "unique_value", given=self._chooses)
+        require_resolved(self.unique_value, "unique_value", given=self._chooses)
         given = moment_of(None if self.since == "" else self.since, "since")
         return LinkWait(
             self.visiono_conn_id,

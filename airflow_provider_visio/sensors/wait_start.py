@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.idempotency.record import run_of
+from airflow_provider_visio.idempotency.record import clear_count
 from airflow_provider_visio.idempotency.state_store import StateStore
 
 if TYPE_CHECKING:
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 STORE_KEY = "visio_wait"
 
 
-def began(context: Context) -> float:
+def wait_started_at(context: Context) -> float:
     """
     Return when the wait began, in seconds since 1970: now, or in an earlier try. A cleared task begins anew.
 
     Before Airflow 3.3 each try begins anew.
     """
-    store, now, run = StateStore(context), clock.now(), run_of(context)
+    store, now, run = StateStore(context), clock.now(), clear_count(context)
     if not store:
         # Each look in reschedule mode is a process of its own; Airflow's database knows of the try's first.
         first = context["ti"].get_first_reschedule_date(context)

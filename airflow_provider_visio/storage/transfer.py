@@ -27,7 +27,7 @@ from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     TransferError,
     VisioProviderError,
-    joined,
+    join_errors,
 )
 from airflow_provider_visio.storage.destination import mark_of, safe_name
 from airflow_provider_visio.storage.media_types import EXTENSIONS, Inspection, media_type
@@ -156,7 +156,7 @@ def store(
                 stored[-1]["bytes"],
             )
         if failed:
-            raise joined(failed, len(files), "files") if len(failed) > 1 else failed.popitem()[1]
+            raise join_errors(failed, len(files), "files") if len(failed) > 1 else failed.popitem()[1]
         if gone := len(stored) - _still_there(_sizes(folder), stored):
             raise TransferError(f"{gone} files have vanished from {folder} while others were being stored.")
         path = folder / MANIFEST

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_visio.api.status_queries import State
-    from airflow_provider_visio.triggers.subscriptions import Board, Place
+    from airflow_provider_visio.triggers.subscriptions import Subscription, SubscriptionHub
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ LONGEST_SLEEP = 900.0
 IDLE_INTERVAL = 60.0
 
 
-class Wait:
+class WaitTrigger:
     """
     A wait for some ids, as a trigger has it.
 
@@ -50,10 +50,10 @@ class Wait:
         self._warned: set[str] = set()
 
     @abstractmethod
-    def judge(self, board: Board, now: float) -> Verdict:
+    def judge(self, board: SubscriptionHub, now: float) -> Verdict:
         """Return what is on the board means for this wait."""
 
-    async def follow(self, board: Board, seen: Mapping[str, State] | None = None) -> TriggerEvent:
+    async def follow(self, board: SubscriptionHub, seen: Mapping[str, State] | None = None) -> TriggerEvent:
         """
         Follow the news on a board until the wait is over, and return the one event that says how.
 
@@ -73,7 +73,7 @@ class Wait:
         log.info("The wait is over: %s%s.", verdict.outcome, _reason(verdict))
         return TriggerEvent({**verdict.as_event(), "deadline": self.deadline})  # type: ignore[no-untyped-call]
 
-    async def _verdict(self, board: Board, place: Place) -> Verdict:
+    async def _verdict(self, board: SubscriptionHub, place: Subscription) -> Verdict:
         while True:
             place.news.clear()
             now = clock.now()
@@ -88,14 +88,14 @@ class Wait:
                 return verdict
             await clock.wait(place.news, self._left(verdict, board, now))
 
-    def _left(self, verdict: Verdict, board: Board, now: float) -> float | None:
+    def _left(self, verdict: Verdict, board: SubscriptionHub, now: float) -> float | None:
         """Return the seconds after which the wait may be over without any news, or None for never."""
         moments = [self.deadline] if self.deadline is not None else []
         moments += [moment for i in verdict.waiting if (moment := self.ends_by_itself(board, i)) is not None]
         # Looked at again now and then, for the wall clock may jump.
         return min(LONGEST_SLEEP, max(0.0, min(moments) - now)) if moments else None
 
-    def ends_by_itself(self, board: Board, found: str) -> float | None:  # noqa: ARG002
+    def ends_by_itself(self, board: SubscriptionHub, found: str) -> float | None:  # noqa: ARG002
         """Return when an id ends though nobody says so, in seconds since 1970, or None for never."""
         return None
 

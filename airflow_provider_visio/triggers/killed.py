@@ -20,7 +20,7 @@ _ENDED = {"failed", "success", "skipped", "upstream_failed", "removed"}
 _under_way: set[asyncio.Task[None]] = set()
 
 
-async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
     """
     Do some work, and go on with it when whoever waits for it is cancelled.
 
@@ -32,7 +32,7 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     await asyncio.shield(task)
 
 
-async def goes_on(task_instance: Any) -> bool:
+async def task_continues(task_instance: Any) -> bool:
     """
     Return whether a task goes on, so that nothing it waits for may be cancelled.
 

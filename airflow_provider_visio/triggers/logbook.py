@@ -15,14 +15,14 @@ except ImportError:  # Airflow 3.1
 
 if TYPE_CHECKING:
     from airflow_provider_visio.api.client import AsyncClient
-    from airflow_provider_visio.triggers.subscriptions import Board
+    from airflow_provider_visio.triggers.subscriptions import SubscriptionHub
 
 log = logging.getLogger(__name__)
 
 EVERY = 60.0
 
 
-class Logbook:
+class PollReport:
     """
     The logbook of one poll.
 
@@ -30,7 +30,7 @@ class Logbook:
     :param board: who waits.
     """
 
-    def __init__(self, conn_id: str, board: Board) -> None:
+    def __init__(self, conn_id: str, board: SubscriptionHub) -> None:
         self._conn_id = conn_id
         self._board = board
         self._written = -EVERY
@@ -58,7 +58,7 @@ class Logbook:
             calls,
             " and ".join(
                 f"{calls} of {limit:,} in {seconds:g} s"
-                for calls, (seconds, limit) in zip(left, client.site.limits, strict=False)
+                for calls, (seconds, limit) in zip(left, client.config.limits, strict=False)
             )
             or "no limit",
             pause,
@@ -67,5 +67,5 @@ class Logbook:
         Stats.gauge("visio.poll.waits", len(self._board), tags=tags)
         Stats.incr("visio.poll.calls", calls, tags=tags)
         Stats.gauge("visio.poll.interval", pause, tags=tags)
-        for calls, (seconds, _) in zip(left, client.site.limits, strict=False):
+        for calls, (seconds, _) in zip(left, client.config.limits, strict=False):
             Stats.gauge(f"visio.poll.budget_left.{seconds:g}s", calls, tags=tags)

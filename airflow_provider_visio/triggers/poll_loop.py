@@ -25,7 +25,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.triggers.clients import shared_client
-from airflow_provider_visio.triggers.logbook import Logbook
+from airflow_provider_visio.triggers.logbook import PollReport
 from airflow_provider_visio.waiting import MAX_POLL_FAILURES, jittered
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.client import AsyncClient
     from airflow_provider_visio.hooks.base import VisioBaseHook
-    from airflow_provider_visio.triggers.subscriptions import Board
+    from airflow_provider_visio.triggers.subscriptions import SubscriptionHub
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,9 @@ FIRST_BACKOFF = 5.0
 LONGEST_BACKOFF = 60.0
 
 
-async def poll(
+async def poll_forever(
     make_hook: Callable[[], VisioBaseHook],
-    board: Board,
+    board: SubscriptionHub,
     look: Callable[[AsyncClient], Awaitable[None]],
     interval: Callable[[int, AsyncClient | None], float],
 ) -> None:
@@ -72,7 +72,7 @@ async def poll(
 
 
 @contextlib.asynccontextmanager
-async def beside(poll: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def run_beside(poll: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Have a poll run for as long as the block lasts."""
     task = asyncio.create_task(poll)
     try:
@@ -86,14 +86,14 @@ async def beside(poll: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 async def _poll(
     hook: VisioBaseHook,
-    board: Board,
+    board: SubscriptionHub,
     look: Callable[[AsyncClient], Awaitable[None]],
     interval: Callable[[int, AsyncClient | None], float],
 ) -> None:
     rounds = 0
     async with contextlib.AsyncExitStack() as stack:
         client: AsyncClient | None = None
-        logbook = Logbook(hook.conn_id, board)
+        logbook = PollReport(hook.conn_id, board)
         while True:
             held, started = 0.0, clock.ticks()
             try:
@@ -123,7 +123,7 @@ async def _poll(
                 rounds += 1
 
 
-def _went_wrong(board: Board, error: Exception) -> None:
+def _went_wrong(board: SubscriptionHub, error: Exception) -> None:
     # A missing connection is Airflow's error, not ours; like a key that is refused, it does not pass by itself.
     fatal = isinstance(
         error, AuthenticationError | InvalidRequestError | PermissionDeniedError | AirflowNotFoundException

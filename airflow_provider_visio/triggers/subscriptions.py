@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class PollFailure:
     """
     What keeps a poll from learning anything.
 
@@ -77,7 +77,7 @@ class Bell:
 
 
 @dataclass(eq=False, slots=True)
-class Place:
+class Subscription:
     """
     One wait's place at the board.
 
@@ -93,7 +93,7 @@ class Place:
     news: Bell = field(default_factory=Bell)
 
 
-class Board:
+class SubscriptionHub:
     """
     What is waited for on one connection, and what is known of it.
 
@@ -103,10 +103,10 @@ class Board:
     def __init__(self, *, shared: bool = False) -> None:
         self.shared = shared
         self.states: dict[str, State] = {}
-        self.trouble: Trouble | None = None
+        self.trouble: PollFailure | None = None
         self.context: Any = None
-        self._places: dict[str, list[Place]] = {}
-        self._everybody: dict[Place, None] = {}
+        self._places: dict[str, list[Subscription]] = {}
+        self._everybody: dict[Subscription, None] = {}
         self._joined = asyncio.Event()
 
     def __len__(self) -> int:
@@ -130,7 +130,9 @@ class Board:
         last = next(reversed(self._everybody), None)
         return 0.0 if last is None else clock.ticks() - last.joined
 
-    def join(self, ids: Sequence[str], interval: float, seen: Mapping[str, State] | None = None) -> Place:
+    def join(
+        self, ids: Sequence[str], interval: float, seen: Mapping[str, State] | None = None
+    ) -> Subscription:
         """
         Have some ids looked at until the place is left.
 
@@ -140,7 +142,7 @@ class Board:
         """
         if not self._everybody:
             self.trouble = None  # of those who waited earlier
-        place = Place(ids, interval, clock.ticks())
+        place = Subscription(ids, interval, clock.ticks())
         self._everybody[place] = None
         for found in ids:
             self._places.setdefault(found, []).append(place)
@@ -149,7 +151,7 @@ class Board:
         self._joined.set()
         return place
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: Subscription) -> None:
         """Give a place up."""
         del self._everybody[place]
         for found in place.ids:
@@ -174,11 +176,11 @@ class Board:
         """Note that a poll went wrong."""
         # Those who gave up have left; with those who came since, it counts anew.
         before = 0 if self.trouble is None or self.trouble.lasting else self.trouble.failures
-        self.trouble = Trouble(before + 1, text, fatal, clock.ticks())
+        self.trouble = PollFailure(before + 1, text, fatal, clock.ticks())
         if self.trouble.lasting:
             self._wake(self._everybody)
 
-    def trouble_for(self, place: Place) -> Trouble | None:
+    def trouble_for(self, place: Subscription) -> PollFailure | None:
         """Return the trouble that ends a wait, or None; one that was there before does not, for it may be over."""
         trouble = self.trouble
         return trouble if trouble and trouble.lasting and trouble.at >= place.joined else None
@@ -196,15 +198,15 @@ class Board:
             if await clock.wait(self._joined, left):
                 until = min(until, clock.ticks() + interval())
 
-    def _wake(self, places: Iterable[Place]) -> None:
+    def _wake(self, places: Iterable[Subscription]) -> None:
         for place in places:
             place.news.set()
 
 
-_BOARDS: dict[tuple[int, str], Board] = {}
+_BOARDS: dict[tuple[int, str], SubscriptionHub] = {}
 
 
-def board_of(conn_id: str) -> Board:
+def hub_of(conn_id: str) -> SubscriptionHub:
     """Return the board of a connection, on the running event loop."""
     key = (id(asyncio.get_running_loop()), conn_id)
-    return _BOARDS.setdefault(key, Board(shared=True))
+    return _BOARDS.setdefault(key, SubscriptionHub(shared=True))

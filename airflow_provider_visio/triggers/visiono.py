@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.request_poller import Lookout
+from airflow_provider_visio.api.request_poller import RequestPoller
 from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.exceptions import NotFoundError
-from airflow_provider_visio.triggers.base import IDLE_INTERVAL, Wait
-from airflow_provider_visio.triggers.killed import goes_on, to_the_end
-from airflow_provider_visio.triggers.poll_loop import beside, leave_log_context, poll
-from airflow_provider_visio.triggers.subscriptions import Board, board_of
+from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger
+from airflow_provider_visio.triggers.killed import run_to_end, task_continues
+from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
+from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.triggers.visiono_permanent_links import VisionoPermanentLinkTrigger
 from airflow_provider_visio.waiting import (
     Goal,
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 _NAMESPACE = "airflow_provider_visio.triggers.visiono.photo_requests"
 
 
-class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
+class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
     """
     Wait until photo requests are submitted, or end otherwise.
 
@@ -103,11 +103,11 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
             },
         )
 
-    def judge(self, board: Board, now: float) -> Verdict:
+    def judge(self, board: SubscriptionHub, now: float) -> Verdict:
         """Return what is on the board means for this wait."""
         return decide_photo_requests(self.ids, board.states, now=now, deadline=self.deadline, goal=self.goal)
 
-    def ends_by_itself(self, board: Board, found: str) -> float | None:
+    def ends_by_itself(self, board: SubscriptionHub, found: str) -> float | None:
         """Return when a request counts as expired though nobody says so."""
         return ends_by_itself(board.states.get(found, {}))
 
@@ -120,29 +120,29 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
         """Poll for all waits on a connection. Nothing is broadcast: the board wakes those whom news concern."""
         leave_log_context()
         conn_id = kwargs["visiono_conn_id"]
-        await _poll(conn_id, board_of(conn_id))
+        await _poll(conn_id, hub_of(conn_id))
         yield  # never reached; it makes this the generator that Airflow wants
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:  # noqa: ARG002
         """Wait for what the shared poll puts on the board."""
-        board = board_of(self.visiono_conn_id)
+        board = hub_of(self.visiono_conn_id)
         self._announce(f"the poll that it shares with {len(board)} other wait(s)")
         yield await self.follow(board, self.states)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this wait alone: Airflow before 3.3, and ``dag.test()``."""
         self._announce("a poll of its own")
-        board = Board()
-        async with beside(_poll(self.visiono_conn_id, board)):
+        board = SubscriptionHub()
+        async with run_beside(_poll(self.visiono_conn_id, board)):
             yield await self.follow(board, self.states)
 
     async def on_kill(self) -> None:
         """Delete the open requests with ``cancel_on_kill`` (Airflow 3.3 and later)."""
         if self.cancel_on_kill:
-            await to_the_end(self._take_back())
+            await run_to_end(self._take_back())
 
     async def _take_back(self) -> None:
-        if await goes_on(self.task_instance):
+        if await task_continues(self.task_instance):
             return
         from airflow_provider_visio.api import visiono as api
         from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -170,8 +170,8 @@ class VisionoPhotoRequestTrigger(Wait, BaseEventTrigger):
         )
 
 
-async def _poll(conn_id: str, board: Board) -> None:
-    lookout = Lookout(board.states, board.learn)
+async def _poll(conn_id: str, board: SubscriptionHub) -> None:
+    lookout = RequestPoller(board.states, board.learn)
 
     def hook() -> VisioBaseHook:
         from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -190,4 +190,4 @@ async def _poll(conn_id: str, board: Board) -> None:
         share_left = client.budget_left()[1] if client else 1.0
         return stretched(board.interval or IDLE_INTERVAL, board.youngest, share_left)
 
-    await poll(hook, board, look, interval)
+    await poll_forever(hook, board, look, interval)

@@ -12,10 +12,10 @@ from airflow_provider_visio.arguments import link_id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.record import fingerprint
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, read_submissions
-from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, Wait
+from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, WaitTrigger
 from airflow_provider_visio.triggers.cursor_store import CursorStore
-from airflow_provider_visio.triggers.poll_loop import beside, leave_log_context, poll
-from airflow_provider_visio.triggers.subscriptions import Board, board_of
+from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
+from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.waiting import stretched
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _NAMESPACE = "airflow_provider_visio.triggers.visiono_permanent_links.submission
 PERSIST_AFTER = 10.0
 
 
-class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
+class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
     """
     Watch a permanent link for new submissions.
 
@@ -89,7 +89,7 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments: plain JSON, nothing secret."""
         return (
-            f"{__name__}.{type(self).__name__}",
+            "airflow_provider_visio.triggers.visiono.VisionoPermanentLinkTrigger",
             {
                 "link_id": self.link_id,
                 "visiono_conn_id": self.visiono_conn_id,
@@ -103,7 +103,7 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
             },
         )
 
-    def judge(self, board: Board, now: float) -> Verdict:
+    def judge(self, board: SubscriptionHub, now: float) -> Verdict:
         """Return what is on the board means for a wait that ends."""
         state = board.states.get(self.link_id)
         return decide_link(
@@ -134,12 +134,12 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this trigger alone: Airflow before 3.3, and ``dag.test()``."""
-        board = Board()
-        async with beside(_poll(self.visiono_conn_id, self.link_id, board)):
+        board = SubscriptionHub()
+        async with run_beside(_poll(self.visiono_conn_id, self.link_id, board)):
             async for event in self._events(board):
                 yield event
 
-    async def _events(self, board: Board) -> AsyncIterator[TriggerEvent]:
+    async def _events(self, board: SubscriptionHub) -> AsyncIterator[TriggerEvent]:
         log.info("Watching permanent link %s on connection %s.", self.link_id, self.visiono_conn_id)
         if self.once:
             self.since = clock.now() if self.since is None else self.since
@@ -169,7 +169,7 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
         finally:
             board.leave(place)
 
-    def _found(self, board: Board) -> list[Submission]:
+    def _found(self, board: SubscriptionHub) -> list[Submission]:
         submissions = (board.states.get(self.link_id) or {}).get("submissions") or []
         return new_submissions(submissions, self.since or 0.0, self.unique_value)
 
@@ -190,11 +190,11 @@ class VisionoPermanentLinkTrigger(Wait, BaseEventTrigger):
         return start
 
 
-def _board(conn_id: str, link_id: str) -> Board:
-    return board_of(f"{conn_id} {link_id}")
+def _board(conn_id: str, link_id: str) -> SubscriptionHub:
+    return hub_of(f"{conn_id} {link_id}")
 
 
-async def _poll(conn_id: str, link_id: str, board: Board) -> None:
+async def _poll(conn_id: str, link_id: str, board: SubscriptionHub) -> None:
     def hook() -> VisioBaseHook:
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
@@ -202,7 +202,7 @@ async def _poll(conn_id: str, link_id: str, board: Board) -> None:
 
     async def look(client: AsyncClient) -> None:
         try:
-            await client.sweep(read_submissions(link_id, client.site.extra["dialect"], board.learn))
+            await client.sweep(read_submissions(link_id, client.config.extra["dialect"], board.learn))
         except NotFoundError as error:
             # The board knows; who waits decides.
             log.warning("%s", error)
@@ -212,4 +212,4 @@ async def _poll(conn_id: str, link_id: str, board: Board) -> None:
         pages = (board.states.get(link_id) or {}).get("pages") or 1
         return stretched(board.interval or IDLE_INTERVAL, 0.0, share_left) * max(1, pages)
 
-    await poll(hook, board, look, interval)
+    await poll_forever(hook, board, look, interval)

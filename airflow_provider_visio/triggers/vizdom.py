@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_visio.api.status_queries import sweep_exports
+from airflow_provider_visio.api.status_queries import query_exports
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.arguments import checked_ids, seconds
-from airflow_provider_visio.triggers.base import Wait
-from airflow_provider_visio.triggers.poll_loop import beside, poll
-from airflow_provider_visio.triggers.subscriptions import Board
+from airflow_provider_visio.triggers.base import WaitTrigger
+from airflow_provider_visio.triggers.poll_loop import poll_forever, run_beside
+from airflow_provider_visio.triggers.subscriptions import SubscriptionHub
 from airflow_provider_visio.waiting import Verdict, decide_exports, export_phase, growing
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class VizdomExportTrigger(Wait, BaseTrigger):
+class VizdomExportTrigger(WaitTrigger, BaseTrigger):
     """
     Wait until dashboard exports are ready, or have failed.
 
@@ -70,7 +70,7 @@ class VizdomExportTrigger(Wait, BaseTrigger):
             },
         )
 
-    def judge(self, board: Board, now: float) -> Verdict:
+    def judge(self, board: SubscriptionHub, now: float) -> Verdict:
         """Return what is on the board means for this wait."""
         return decide_exports(
             self.ids, board.states, board.context or VizdomContract(), now=now, deadline=self.deadline
@@ -84,11 +84,11 @@ class VizdomExportTrigger(Wait, BaseTrigger):
             self.vizdom_conn_id,
             ", ".join(self.ids[:5]),
         )
-        board = Board()
-        async with beside(self._poll(board)):
+        board = SubscriptionHub()
+        async with run_beside(self._poll(board)):
             yield await self.follow(board)
 
-    async def _poll(self, board: Board) -> None:
+    async def _poll(self, board: SubscriptionHub) -> None:
         def hook() -> VisioBaseHook:
             from airflow_provider_visio.hooks.vizdom import VizdomHook
 
@@ -97,14 +97,14 @@ class VizdomExportTrigger(Wait, BaseTrigger):
         async def look(client: AsyncClient) -> None:
             from airflow_provider_visio.hooks.vizdom import contract_of
 
-            contract = contract_of(client.site)
+            contract = contract_of(client.config)
             board.context = contract
             # Those first that are not known yet, should a call break the sweep off.
             ids = sorted(board.ids, key=lambda i: i in board.states)
             still_open = [i for i in ids if export_phase(board.states.get(i, {}), contract) in {None, "open"}]
-            await client.sweep(sweep_exports(still_open, contract, board.learn))
+            await client.sweep(query_exports(still_open, contract, board.learn))
 
         def interval(rounds: int, _: AsyncClient | None) -> float:
             return growing(self.poke_interval, rounds)
 
-        await poll(hook, board, look, interval)
+        await poll_forever(hook, board, look, interval)

@@ -19,7 +19,7 @@ _SERVICES = ("Visiono", "Vizdom")
 # Of a hook, what only the provider itself and Airflow's forms have a use for.
 _INTERNAL = frozenset(
     {
-        "async_site",
+        "async_config",
         "find_photo_requests",
         "get_async_conn",
         "get_connection_form_widgets",
@@ -28,7 +28,7 @@ _INTERNAL = frozenset(
         "get_ui_field_behaviour",
         "judge",
         "list_made_since",
-        "site",
+        "config",
         "tagged_photo_requests",
     }
 )

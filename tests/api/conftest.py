@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Sandbox
 
-from airflow_provider_visio.api.config import Site
+from airflow_provider_visio.api.config import ServiceConfig
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.api.vizdom import VIZDOM
 from api.drivers import Driver
@@ -23,21 +23,21 @@ def driver(request: pytest.FixtureRequest) -> Driver:
 
 
 @pytest.fixture
-def visiono(sandbox: Sandbox) -> Site:
-    return Site(VISIONO, "visiono_default", sandbox.visiono_url, sandbox.visiono_key)
+def visiono(sandbox: Sandbox) -> ServiceConfig:
+    return ServiceConfig(VISIONO, "visiono_default", sandbox.visiono_url, sandbox.visiono_key)
 
 
 @pytest.fixture
-def vizdom(sandbox: Sandbox) -> Site:
-    return Site(VIZDOM, "vizdom_default", sandbox.vizdom_url, sandbox.vizdom_key)
+def vizdom(sandbox: Sandbox) -> ServiceConfig:
+    return ServiceConfig(VIZDOM, "vizdom_default", sandbox.vizdom_url, sandbox.vizdom_key)
 
 
 @pytest.fixture
-def site_at() -> Callable[..., Site]:
+def config_at() -> Callable[..., ServiceConfig]:
     """Return a function that makes a Visiono site at an address."""
 
-    def make(url: str, **more: Any) -> Site:
-        return Site(VISIONO, "my_visiono", url, KEY, **more)
+    def make(url: str, **more: Any) -> ServiceConfig:
+        return ServiceConfig(VISIONO, "my_visiono", url, KEY, **more)
 
     return make
 

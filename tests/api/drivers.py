@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow_provider_visio.api.call import Call
 from airflow_provider_visio.api.client import AsyncClient, Client
-from airflow_provider_visio.api.config import Site
+from airflow_provider_visio.api.config import ServiceConfig
 
-Reload = Callable[[], Site]
+Reload = Callable[[], ServiceConfig]
 
 
 class Driver:
@@ -19,40 +19,40 @@ class Driver:
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    def send(self, site: Site, call: Call, reload: Reload | None = None) -> dict[str, Any]:
-        reload = reload or (lambda: site)
+    def send(self, config: ServiceConfig, call: Call, reload: Reload | None = None) -> dict[str, Any]:
+        reload = reload or (lambda: config)
         if self.kind == "sync":
-            client = Client(site, reload)
+            client = Client(config, reload)
             try:
                 return client.send(call)
             finally:
                 client.close()
-        return asyncio.run(self._send(site, call, reload))
+        return asyncio.run(self._send(config, call, reload))
 
-    def items(self, site: Site, call: Call, limit: int | None = None) -> list[dict[str, Any]]:
+    def items(self, config: ServiceConfig, call: Call, limit: int | None = None) -> list[dict[str, Any]]:
         if self.kind == "sync":
-            client = Client(site, lambda: site)
+            client = Client(config, lambda: config)
             try:
                 return list(client.pages(call, limit=limit))
             finally:
                 client.close()
-        return asyncio.run(self._items(site, call, limit))
+        return asyncio.run(self._items(config, call, limit))
 
-    async def _send(self, site: Site, call: Call, reload: Reload) -> dict[str, Any]:
-        async def again() -> Site:
+    async def _send(self, config: ServiceConfig, call: Call, reload: Reload) -> dict[str, Any]:
+        async def again() -> ServiceConfig:
             return reload()
 
-        client = AsyncClient(site, again)
+        client = AsyncClient(config, again)
         try:
             return await client.send(call)
         finally:
             await client.close()
 
-    async def _items(self, site: Site, call: Call, limit: int | None) -> list[dict[str, Any]]:
-        async def again() -> Site:
-            return site
+    async def _items(self, config: ServiceConfig, call: Call, limit: int | None) -> list[dict[str, Any]]:
+        async def again() -> ServiceConfig:
+            return config
 
-        client = AsyncClient(site, again)
+        client = AsyncClient(config, again)
         try:
             return [item async for item in client.pages(call, limit=limit)]
         finally:

@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_visio.api.list_behavior import FEW, FORGET, FORGET_REFUSAL, Lists, choose
+from airflow_provider_visio.api.list_behavior import (
+    FEW,
+    FORGET,
+    FORGET_REFUSAL,
+    ListBehavior,
+    choose_strategy,
+)
 
 NOW = 1767225600.0
 
@@ -37,7 +43,7 @@ NOW = 1767225600.0
     ],
 )
 def test_the_way_that_takes_the_fewest_calls(waiting, known, way):
-    assert choose(waiting, Lists(**known)) == way
+    assert choose_strategy(waiting, ListBehavior(**known)) == way
 
 
 @pytest.mark.parametrize(
@@ -54,9 +60,9 @@ def test_the_way_that_takes_the_fewest_calls(waiting, known, way):
     ],
 )
 def test_a_list_that_did_not_serve_gets_another_chance(known, later, left):
-    lists = Lists(**known)
+    lists = ListBehavior(**known)
     lists.forget(NOW + later)
-    expected = Lists(**(known if left is None else left))
+    expected = ListBehavior(**(known if left is None else left))
     # When it was found not to filter means nothing once that is forgotten.
     assert replace(lists, unfiltered_at=0.0) == replace(expected, unfiltered_at=0.0)
 
@@ -76,23 +82,23 @@ def test_a_list_that_did_not_serve_gets_another_chance(known, later, left):
     ],
 )
 def test_the_word_to_filter_by_is_the_one_that_was_seen(seen, filter_by, filters):
-    lists = Lists(filters=True, totals=True)
+    lists = ListBehavior(filters=True, totals=True)
     for word in seen:
         lists.saw_arrived_as(word, NOW)
     assert (lists.word, lists.filters) == (filter_by, filters)
 
 
 def test_a_refused_list_is_not_asked():
-    lists = Lists()
+    lists = ListBehavior()
     lists.refuse(NOW)
-    assert choose(100, lists) == "singly"
+    assert choose_strategy(100, lists) == "singly"
     lists.forget(NOW + FORGET)
-    assert choose(100, lists) == "filtered"
+    assert choose_strategy(100, lists) == "filtered"
 
 
 def test_a_list_that_does_not_filter_is_read_whole():
-    lists = Lists()
+    lists = ListBehavior()
     lists.ignore(NOW)
-    assert choose(100, lists) == "walk"
+    assert choose_strategy(100, lists) == "walk"
     lists.forget(NOW + FORGET)
-    assert choose(100, lists) == "filtered"
+    assert choose_strategy(100, lists) == "filtered"

@@ -104,63 +104,63 @@ def test_the_documented_list_of_dashboards_takes_one_call(driver, sandbox, vizdo
 
 
 @pytest.mark.parametrize("refusal", [400, 404, 422])
-def test_a_service_without_page_numbers_has_given_all(driver, serve, site_at, refusal):
+def test_a_service_without_page_numbers_has_given_all(driver, serve, config_at, refusal):
     server = serve(
         Answer(200, {"data": [{"id": "a"}]}), Answer(refusal, {"message": "The page is prohibited."})
     )
-    assert driver.items(site_at(server.url), api.list_photo_requests()) == [{"id": "a"}]
+    assert driver.items(config_at(server.url), api.list_photo_requests()) == [{"id": "a"}]
     assert [one.path for one in server.received] == ["/photo-requests", "/photo-requests?page=2"]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, PermissionDeniedError), (500, ServiceError)])
-def test_other_errors_on_a_guessed_page_are_errors(driver, serve, site_at, status, kind):
+def test_other_errors_on_a_guessed_page_are_errors(driver, serve, config_at, status, kind):
     server = serve(Answer(200, {"data": [{"id": "a"}]}), Answer(status))
     with pytest.raises(kind):
-        driver.items(site_at(server.url), api.list_photo_requests())
+        driver.items(config_at(server.url), api.list_photo_requests())
 
 
-def test_a_page_that_the_service_itself_named_must_be_there(driver, serve, site_at):
+def test_a_page_that_the_service_itself_named_must_be_there(driver, serve, config_at):
     server = serve(Answer(200, {"data": [{"id": "a"}], "links": {"next": "?page=2"}}), Answer(404))
     with pytest.raises(NotFoundError):
-        driver.items(site_at(server.url), api.list_photo_requests())
+        driver.items(config_at(server.url), api.list_photo_requests())
 
 
-def test_a_first_page_that_is_refused_is_an_error(driver, serve, site_at):
+def test_a_first_page_that_is_refused_is_an_error(driver, serve, config_at):
     server = serve(Answer(422, {"message": "The selected status is invalid."}))
     with pytest.raises(InvalidRequestError, match="The selected status is invalid"):
-        driver.items(site_at(server.url), api.list_photo_requests(status="nonsense"))
+        driver.items(config_at(server.url), api.list_photo_requests(status="nonsense"))
 
 
-def test_the_key_never_follows_a_next_link(driver, serve, site_at):
+def test_the_key_never_follows_a_next_link(driver, serve, config_at):
     elsewhere = serve(Answer(200, {"data": [{"id": "b"}]}))
     server = serve(
         Answer(200, {"data": [{"id": "a"}], "links": {"next": f"{elsewhere.url}/photo-requests?page=2"}}),
         Answer(200, {"data": [{"id": "b"}], "links": {"next": None}}),
     )
-    assert ids(driver.items(site_at(server.url), api.list_photo_requests())) == ["a", "b"]
+    assert ids(driver.items(config_at(server.url), api.list_photo_requests())) == ["a", "b"]
     assert elsewhere.received == []
 
 
 @pytest.mark.parametrize("data", [{"items": [{"id": "a"}]}, "text", 5])
-def test_a_list_that_is_none_is_not_an_empty_one(driver, serve, site_at, data):
+def test_a_list_that_is_none_is_not_an_empty_one(driver, serve, config_at, data):
     server = serve(Answer(200, {"data": data}))
     with pytest.raises(UnexpectedReplyError):
-        driver.items(site_at(server.url, max_attempts=1), api.list_photo_requests())
+        driver.items(config_at(server.url, max_attempts=1), api.list_photo_requests())
 
 
 @pytest.mark.parametrize(
     "more", [{"links": {"next": "http://["}}, {"meta": {"next_cursor": ["x"]}}], ids=["link", "cursor"]
 )
-def test_a_list_that_cannot_be_gone_on_with_is_an_error_and_not_an_end(driver, serve, site_at, more):
+def test_a_list_that_cannot_be_gone_on_with_is_an_error_and_not_an_end(driver, serve, config_at, more):
     server = serve(Answer(200, {"data": [{"id": "req_1"}], **more}))
     with pytest.raises(UnexpectedReplyError, match="cannot be followed") as caught:
-        driver.items(site_at(server.url), api.list_photo_requests())
+        driver.items(config_at(server.url), api.list_photo_requests())
     assert caught.value.conn_id == "my_visiono"
     assert len(server.received) == 1
 
 
-def test_a_status_that_no_url_can_hold_is_refused_as_input(driver, serve, site_at):
+def test_a_status_that_no_url_can_hold_is_refused_as_input(driver, serve, config_at):
     server = serve(Answer(200, {"data": []}))
     with pytest.raises(InvalidRequestError):
-        driver.items(site_at(server.url), api.list_photo_requests(status="\ud800"))
+        driver.items(config_at(server.url), api.list_photo_requests(status="\ud800"))
     assert server.received == []

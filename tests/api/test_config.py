@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_visio.api.config import Site, base_url_from
+from airflow_provider_visio.api.config import ServiceConfig, base_url_from
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.api.vizdom import VIZDOM
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -118,15 +118,17 @@ def test_a_port_that_is_none_is_refused_with_what_to_write(port):
     ],
 )
 def test_only_the_api_s_own_origin_may_see_the_key(url, owned):
-    assert Site(VISIONO, "c", "https://api.visio.now/v1", "k").owns(url) is owned
+    assert ServiceConfig(VISIONO, "c", "https://api.visio.now/v1", "k").owns(url) is owned
 
 
 def test_a_site_never_shows_its_key():
-    site = Site(VISIONO, "c", "https://api.visio.now/v1", "vsk_live_x", extra={"webhook_secret": "whsec_y"})
-    assert "vsk_live_x" not in repr(site)
-    assert "whsec_y" not in repr(site)
+    config = ServiceConfig(
+        VISIONO, "c", "https://api.visio.now/v1", "vsk_live_x", extra={"webhook_secret": "whsec_y"}
+    )
+    assert "vsk_live_x" not in repr(config)
+    assert "whsec_y" not in repr(config)
 
 
 def test_each_service_has_its_own_way_to_send_the_key():
-    assert Site(VISIONO, "c", "https://x", "k").auth == {"X-API-Key": "k"}
-    assert Site(VIZDOM, "c", "https://x", "k").auth == {"Authorization": "Bearer k"}
+    assert ServiceConfig(VISIONO, "c", "https://x", "k").auth == {"X-API-Key": "k"}
+    assert ServiceConfig(VIZDOM, "c", "https://x", "k").auth == {"Authorization": "Bearer k"}

@@ -21,9 +21,9 @@ ODD = Answer(200, b"bytes", {"X-Odd": "a\r\nno header at all"})
         ("sv=2024&sig=abcdef", logging.DEBUG, '"GET /photos/1.jpg?... HTTP/1.1" 200'),
     ],
 )
-def test_what_the_library_logs_of_a_download_has_no_signature(serve, site_at, caplog, query, level, told):
-    site = site_at(serve(Answer()).url)
-    client = Client(site, lambda: site)
+def test_what_the_library_logs_of_a_download_has_no_signature(serve, config_at, caplog, query, level, told):
+    config = config_at(serve(Answer()).url)
+    client = Client(config, lambda: config)
     with caplog.at_level(level), client.open(f"{serve(ODD).url}/photos/1.jpg?{query}") as download:
         assert download.status == 200
     client.close()

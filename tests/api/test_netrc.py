@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import Client
-from airflow_provider_visio.api.config import Site
+from airflow_provider_visio.api.config import ServiceConfig
 from airflow_provider_visio.api.vizdom import VIZDOM, list_dashboards
 from api.local_server import Answer
 
@@ -30,22 +30,22 @@ def test_the_file_is_one_that_requests_would_use(serve):
     assert server.received[0].headers["authorization"].startswith("Basic ")
 
 
-def test_it_adds_nothing_to_a_call(driver, serve, site_at):
+def test_it_adds_nothing_to_a_call(driver, serve, config_at):
     server = serve(GOOD)
-    driver.send(site_at(server.url), api.get_status())
+    driver.send(config_at(server.url), api.get_status())
     assert "authorization" not in server.received[0].headers
 
 
 def test_it_does_not_replace_a_bearer_key(driver, serve):
     server = serve(GOOD)
-    driver.send(Site(VIZDOM, "my_vizdom", server.url, "vzd_1"), list_dashboards())
+    driver.send(ServiceConfig(VIZDOM, "my_vizdom", server.url, "vzd_1"), list_dashboards())
     assert server.received[0].headers["authorization"] == "Bearer vzd_1"
 
 
-def test_it_adds_nothing_to_a_file_s_link(serve, site_at):
+def test_it_adds_nothing_to_a_file_s_link(serve, config_at):
     server = serve(Answer(200, b"bytes"))
-    site = site_at("http://127.0.0.1:1")
-    client = Client(site, lambda: site)
+    config = config_at("http://127.0.0.1:1")
+    client = Client(config, lambda: config)
     with client.open(f"{server.url}/x?signature=y") as download:
         assert b"".join(download.chunks) == b"bytes"
     client.close()

@@ -18,8 +18,8 @@ import pytest
 
 from airflow_provider_visio.api import rate_limit_file as ledger
 from airflow_provider_visio.api.call import Reply
-from airflow_provider_visio.api.config import Site
-from airflow_provider_visio.api.rate_limit_file import Ledger
+from airflow_provider_visio.api.config import ServiceConfig
+from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
 from airflow_provider_visio.api.visiono import VISIONO
 
 NOW = 1767225600.0
@@ -31,8 +31,8 @@ FOLDER = ledger._folder
 FORK = multiprocessing.get_context("fork")
 
 
-def site(conn_id: str = "my_visiono", **more: Any) -> Site:
-    return Site(VISIONO, conn_id, "https://api.visio.now/v1", KEY, **{"limits": BOTH, **more})
+def config(conn_id: str = "my_visiono", **more: Any) -> ServiceConfig:
+    return ServiceConfig(VISIONO, conn_id, "https://api.visio.now/v1", KEY, **{"limits": BOTH, **more})
 
 
 def book_of_calls() -> Path:
@@ -80,12 +80,12 @@ class Watch:
 
 
 def spend(calls: int, found: Any) -> None:
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     found.put([mine.book(NOW, 1e9) for _ in range(calls)])
 
 
 def hold_the_lock(ready: Any) -> None:
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     mine.book(NOW, 0)
     with mine._open():
         ready.set()
@@ -104,7 +104,7 @@ def test_processes_that_book_at_once_keep_to_the_limit_together(beside, monkeypa
 
 
 def test_many_processes_that_start_at_once_get_their_turns_in_the_time_there_is(beside):
-    before = Ledger(site())
+    before = SharedRateLimit(config())
     for n in range(900):
         before.book(NOW - 3500 + n * 3, 0)
     found, gate = FORK.Queue(), FORK.Barrier(32)
@@ -121,26 +121,26 @@ def test_many_processes_that_start_at_once_get_their_turns_in_the_time_there_is(
 
 def test_what_one_has_called_the_next_knows():
     for _ in range(3):
-        assert [Ledger(site()).book(NOW, 0) for _ in range(20)] == [0.0] * 20
-    assert Ledger(site()).book(NOW, 0) == 60.0
-    assert Ledger(site()).ask(NOW, 0.25, 0.0) == (False, 60.0)
-    assert Ledger(site()).left(NOW, 0.25) == ([0, 690], 690 / 750)
+        assert [SharedRateLimit(config()).book(NOW, 0) for _ in range(20)] == [0.0] * 20
+    assert SharedRateLimit(config()).book(NOW, 0) == 60.0
+    assert SharedRateLimit(config()).ask(NOW, 0.25, 0.0) == (False, 60.0)
+    assert SharedRateLimit(config()).left(NOW, 0.25) == ([0, 690], 690 / 750)
 
 
 @pytest.mark.parametrize(
     "other",
-    [site("another"), site(limits=((60.0, 30),)), site(limits=())],
+    [config("another"), config(limits=((60.0, 30),)), config(limits=())],
     ids=["connection", "limits", "none"],
 )
 def test_another_connection_has_a_book_of_its_own(other):
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     for _ in range(60):
         mine.book(NOW, 0)
-    assert Ledger(other).book(NOW, 0) == 0.0
+    assert SharedRateLimit(other).book(NOW, 0) == 0.0
 
 
 def test_a_turn_that_is_too_far_away_is_not_taken():
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     for _ in range(60):
         mine.book(NOW, 0)
     for _ in range(5):
@@ -152,13 +152,13 @@ def test_a_turn_that_is_too_far_away_is_not_taken():
 
 def test_what_a_reply_says_all_know():
     told = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW + 40)}
-    Ledger(site()).learn(Reply(200, told, b""), sent=NOW, now=NOW)
-    assert Ledger(site()).book(NOW, 0) == pytest.approx(40)
+    SharedRateLimit(config()).learn(Reply(200, told, b""), sent=NOW, now=NOW)
+    assert SharedRateLimit(config()).book(NOW, 0) == pytest.approx(40)
 
 
 def test_a_refusal_is_known_to_all():
-    Ledger(site()).learn(Reply(429, {"retry-after": "17"}, b""), sent=NOW, now=NOW)
-    assert Ledger(site()).book(NOW, 0) == pytest.approx(17)
+    SharedRateLimit(config()).learn(Reply(429, {"retry-after": "17"}, b""), sent=NOW, now=NOW)
+    assert SharedRateLimit(config()).book(NOW, 0) == pytest.approx(17)
 
 
 @pytest.mark.parametrize(
@@ -172,23 +172,27 @@ def test_a_refusal_is_known_to_all():
     ids=["refused", "refused for long", "refused, but not for how long", "told that nothing is left"],
 )
 def test_whether_the_service_refuses_calls_is_known_to_all(reply, closed_for):
-    Ledger(site()).learn(reply, sent=NOW, now=NOW)
+    SharedRateLimit(config()).learn(reply, sent=NOW, now=NOW)
     moments = (NOW, NOW + closed_for - 0.1, NOW + closed_for)
-    assert [Ledger(site()).is_closed(moment) for moment in moments] == [closed_for > 0, closed_for > 0, False]
+    assert [SharedRateLimit(config()).is_closed(moment) for moment in moments] == [
+        closed_for > 0,
+        closed_for > 0,
+        False,
+    ]
 
 
 def test_a_refusal_from_before_the_clock_was_set_back_is_over():
-    Ledger(site()).learn(Reply(429, {"retry-after": "900"}, b""), sent=NOW, now=NOW)
-    assert not Ledger(site()).is_closed(NOW - 600)
+    SharedRateLimit(config()).learn(Reply(429, {"retry-after": "900"}, b""), sent=NOW, now=NOW)
+    assert not SharedRateLimit(config()).is_closed(NOW - 600)
 
 
 def test_a_reply_that_says_nothing_of_the_limit_changes_nothing():
-    Ledger(site()).learn(Reply(200, {}, b""), sent=NOW, now=NOW)
+    SharedRateLimit(config()).learn(Reply(200, {}, b""), sent=NOW, now=NOW)
     assert list(ledger._folder().iterdir()) == []
 
 
 def test_the_file_is_for_this_user_and_holds_no_secret():
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     mine.book(NOW, 0)
     mine.learn(Reply(429, {"retry-after": "17"}, KEY.encode()), sent=NOW, now=NOW)
     found = book_of_calls()
@@ -204,8 +208,8 @@ def test_a_process_that_is_killed_with_the_lock_leaves_it(beside):
     assert ready.wait(30)
     os.kill(process.pid, signal.SIGKILL)
     process.join(30)
-    assert Ledger(site()).book(NOW, 0) == 0.0
-    assert Ledger(site()).left(NOW, 0.0)[0] == [58, 998]
+    assert SharedRateLimit(config()).book(NOW, 0) == 0.0
+    assert SharedRateLimit(config()).left(NOW, 0.0)[0] == [58, 998]
 
 
 def test_a_process_that_is_stopped_with_the_lock_holds_nobody_up(beside, monkeypatch):
@@ -214,7 +218,7 @@ def test_a_process_that_is_stopped_with_the_lock_holds_nobody_up(beside, monkeyp
     process = beside(hold_the_lock, ready)
     assert ready.wait(30)
     os.kill(process.pid, signal.SIGSTOP)
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     started = time.monotonic()
     for _ in range(3):
         assert mine.book(NOW, 0) == 0.0
@@ -227,7 +231,7 @@ def test_a_process_that_is_stopped_with_the_lock_holds_nobody_up(beside, monkeyp
     ("in_loop", "waits"), [(False, [2.0, 0.02, 0.02]), (True, [0.02, 0.02, 0.02])], ids=["task", "loop"]
 )
 def test_a_lock_that_is_never_given_back_holds_up_the_first_call_alone(in_loop, waits, monkeypatch):
-    mine, watch = Ledger(site(), in_loop=in_loop), Watch()
+    mine, watch = SharedRateLimit(config(), in_loop=in_loop), Watch()
     mine.book(NOW, 0)
     monkeypatch.setattr(ledger, "time", watch)
 
@@ -248,12 +252,12 @@ def test_a_lock_that_is_never_given_back_holds_up_the_first_call_alone(in_loop, 
 
 def test_calls_made_while_another_has_the_lock_are_not_forgotten():
     limits = ((60.0, 5),)
-    mine = Ledger(site(limits=limits), in_loop=True)
+    mine = SharedRateLimit(config(limits=limits), in_loop=True)
     mine.book(NOW, 0)
     with locked():
         assert [mine.book(NOW, 0) for _ in range(4)] == [0.0] * 4
     assert mine.book(NOW, 0) == 60.0
-    assert Ledger(site(limits=limits)).book(NOW, 0) == 60.0, "and the others know of them, too"
+    assert SharedRateLimit(config(limits=limits)).book(NOW, 0) == 60.0, "and the others know of them, too"
 
 
 def test_a_full_disk_fails_no_call(beside):
@@ -261,7 +265,7 @@ def test_a_full_disk_fails_no_call(beside):
 
     def book_on_a_full_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))
-        mine = Ledger(site())
+        mine = SharedRateLimit(config())
         try:
             found.put([mine.book(NOW, 0) for _ in range(61)])
         except OSError as error:
@@ -281,10 +285,10 @@ def test_a_full_disk_fails_no_call(beside):
     ids=["too deep", "a time without measure", "a limit without measure"],
 )
 def test_json_beyond_all_measure_in_the_book_fails_no_call(content):
-    Ledger(site()).book(NOW, 0)
+    SharedRateLimit(config()).book(NOW, 0)
     book_of_calls().write_bytes(content)
-    assert Ledger(site()).book(NOW, 0) == 0.0
-    assert Ledger(site()).ask(NOW, 0.25, 0.0)[0] in {True, False}
+    assert SharedRateLimit(config()).book(NOW, 0) == 0.0
+    assert SharedRateLimit(config()).ask(NOW, 0.25, 0.0)[0] in {True, False}
 
 
 @pytest.mark.parametrize(
@@ -304,25 +308,25 @@ def test_json_beyond_all_measure_in_the_book_fails_no_call(content):
     ids=lambda content: str(content[:12]),
 )
 def test_a_book_that_cannot_be_read_is_begun_anew(content):
-    Ledger(site()).book(NOW, 0)
+    SharedRateLimit(config()).book(NOW, 0)
     found = book_of_calls()
     found.write_bytes(content)
-    assert [Ledger(site()).book(NOW, 0) for _ in range(60)] == [0.0] * 60
-    assert Ledger(site()).book(NOW, 0) == 60.0
+    assert [SharedRateLimit(config()).book(NOW, 0) for _ in range(60)] == [0.0] * 60
+    assert SharedRateLimit(config()).book(NOW, 0) == 60.0
 
 
 def test_a_book_that_was_cut_off_is_known_to_whom_it_was_known():
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     for _ in range(60):
         mine.book(NOW, 0)
     found = book_of_calls()
     found.write_bytes(found.read_bytes()[:100])
     assert mine.book(NOW, 0) == 60.0
-    assert Ledger(site()).book(NOW, 0) == 60.0
+    assert SharedRateLimit(config()).book(NOW, 0) == 60.0
 
 
 def test_a_book_that_is_gone_is_begun_anew():
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     mine.book(NOW, 0)
     book_of_calls().unlink()
     assert mine.book(NOW, 0) == 0.0
@@ -339,20 +343,20 @@ def link_elsewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [make_folder, os.mkfifo, link_elsewhere])
 def test_where_no_book_can_be_kept_each_keeps_its_own_count(spoil):
-    Ledger(site()).book(NOW, 0)
+    SharedRateLimit(config()).book(NOW, 0)
     found = book_of_calls()
     found.unlink()
     spoil(found)
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     assert [mine.book(NOW, 0) for _ in range(60)] == [0.0] * 60
     assert mine.book(NOW, 0) == 60.0
-    assert Ledger(site()).book(NOW, 0) == 0.0
+    assert SharedRateLimit(config()).book(NOW, 0) == 0.0
 
 
 @pytest.mark.parametrize("where", [None, Path("/dev/null"), Path("/nowhere/at/all")], ids=str)
 def test_without_a_folder_each_keeps_its_own_count(where, monkeypatch):
     monkeypatch.setattr(ledger, "_folder", lambda: where)
-    mine = Ledger(site())
+    mine = SharedRateLimit(config())
     assert [mine.book(NOW, 0) for _ in range(60)] == [0.0] * 60
     assert mine.book(NOW, 0) == 60.0
     mine.learn(Reply(429, {"retry-after": "90"}, b""), sent=NOW, now=NOW)

@@ -14,7 +14,7 @@ from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.client import AsyncClient, Client
-from airflow_provider_visio.api.rate_limit_file import Ledger
+from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
 
 GET = api.get_status()
 
@@ -29,8 +29,8 @@ def test_a_booked_turn_is_booked_anew_where_a_neighbour_is_refused_meanwhile(
 ):
     """Half-way to the turn, another task of the same host is refused."""
     sandbox.settings(rate_headers=False)
-    site = replace(visiono, limits=((60.0, 2), (3600.0, 1000)))
-    client, neighbour = Client(site, lambda: site), Ledger(site)
+    config = replace(visiono, limits=((60.0, 2), (3600.0, 1000)))
+    client, neighbour = Client(config, lambda: config), SharedRateLimit(config)
     for _ in range(2):
         client.send(GET)
 
@@ -80,15 +80,15 @@ class Holding:
 
 
 @pytest.mark.parametrize("polling", [True, False])
-async def test_an_event_loop_has_ten_calls_under_way_at_most(site_at: Any, polling: bool):
+async def test_an_event_loop_has_ten_calls_under_way_at_most(config_at: Any, polling: bool):
     service = Holding()
     async with service.running() as url:
-        site = site_at(url)
+        config = config_at(url)
 
         async def again() -> Any:
-            return site
+            return config
 
-        client = AsyncClient(site, again, polling=polling)
+        client = AsyncClient(config, again, polling=polling)
         calls = [asyncio.create_task(client.send(GET)) for _ in range(25)]
         await asyncio.wait_for(service.has(10), 10)
         with pytest.raises(TimeoutError):

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_visio.api.rate_limit import STARVED, Budget
+from airflow_provider_visio.api.rate_limit import STARVED, RateLimit
 
 NOW = 1767225600.0
 MINUTE, HOUR = 60.0, 3600.0
 BOTH = ((MINUTE, 60), (HOUR, 1000))
 
 
-def spent(*counts: int, limits=BOTH, ago: float = 0.0) -> Budget:
+def spent(*counts: int, limits=BOTH, ago: float = 0.0) -> RateLimit:
     """Return a budget of which calls were taken some seconds ago."""
-    budget = Budget(limits)
+    budget = RateLimit(limits)
     for _ in range(sum(counts)):
         budget.take(NOW - ago)
     return budget
@@ -31,12 +31,14 @@ def headers(limit=None, left=None, reset=None) -> dict[str, str]:
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
-def learnt(budget: Budget, found: dict[str, str], *, status=200, sent=NOW, now=NOW, pause=None) -> Budget:
+def learnt(
+    budget: RateLimit, found: dict[str, str], *, status=200, sent=NOW, now=NOW, pause=None
+) -> RateLimit:
     budget.learn(status, found, sent=sent, now=now, pause=pause)
     return budget
 
 
-def hold(budget: Budget, *, now=NOW, reserve=0.0) -> float:
+def hold(budget: RateLimit, *, now=NOW, reserve=0.0) -> float:
     return budget.next_turn(now, reserve=reserve) - now
 
 
@@ -71,7 +73,7 @@ def test_without_limits_a_call_never_waits():
 
 @pytest.mark.parametrize(("limit", "reserve"), [(1, 0.0), (1, 0.25), (1, 0.99), (2, 0.6)])
 def test_a_reserve_never_takes_the_last_call(limit, reserve):
-    budget = Budget([(MINUTE, limit)])
+    budget = RateLimit([(MINUTE, limit)])
     assert hold(budget, reserve=reserve) == 0
     assert budget.share_left(NOW, reserve=reserve) == 1.0
 
@@ -105,7 +107,7 @@ def most_in_a_window(calls, seconds):
 def test_whatever_the_pattern_no_window_ever_sees_more_than_its_limit(seed, shared):
     draw = random.Random(seed)
     limits = draw.choice([BOTH, ((MINUTE, 7), (HOUR, 40)), ((MINUTE, 1),), ((HOUR, 30),)])
-    budget, now, calls = Budget(limits), NOW, []
+    budget, now, calls = RateLimit(limits), NOW, []
     for _ in range(600):
         # Bursts, steady calls, and long silences.
         now += draw.choice([0.0, 0.0, 0.001, draw.random(), draw.expovariate(0.1), draw.random() * 900])
@@ -118,7 +120,7 @@ def test_whatever_the_pattern_no_window_ever_sees_more_than_its_limit(seed, shar
             calls.append(turn)
         if shared:
             state = json.loads(json.dumps(budget.as_state()))
-            budget = Budget(limits)
+            budget = RateLimit(limits)
             budget.restore(state)
     for seconds, limit in limits:
         # The state keeps thousandths of a second.
@@ -131,7 +133,7 @@ def test_whatever_the_pattern_no_window_ever_sees_more_than_its_limit(seed, shar
 
 @pytest.mark.parametrize(("limits", "bound"), [(BOTH, 16 * MINUTE), (((MINUTE, 60),), 16 * MINUTE)])
 def test_a_thousand_calls_booked_at_once_finish_at_the_speed_of_the_limit(limits, bound):
-    budget, turns = Budget(limits), []
+    budget, turns = RateLimit(limits), []
     for _ in range(1000):
         turns.append(budget.next_turn(NOW))
         budget.take(turns[-1])
@@ -141,7 +143,7 @@ def test_a_thousand_calls_booked_at_once_finish_at_the_speed_of_the_limit(limits
 
 
 def test_turns_booked_ahead_keep_polls_back():
-    budget = Budget(BOTH)
+    budget = RateLimit(BOTH)
     for _ in range(61):
         budget.take(budget.next_turn(NOW))
     assert hold(budget, reserve=0.25) == pytest.approx(60)
@@ -252,14 +254,14 @@ def test_no_header_ever_holds_calls_for_longer_than_the_longest_window(found, st
     ],
 )
 def test_a_refusal_holds_calls_for_as_long_as_it_asks(found, pause, wait):
-    budget = learnt(Budget(BOTH), found, status=429, pause=pause)
+    budget = learnt(RateLimit(BOTH), found, status=429, pause=pause)
     assert hold(budget) == pytest.approx(wait)
     assert hold(budget, reserve=0.25) == pytest.approx(wait)
     assert hold(budget, now=NOW + wait + 1) == 0
 
 
 def test_calls_sent_after_the_one_that_is_answered_are_not_in_its_reply():
-    budget = Budget(BOTH)
+    budget = RateLimit(BOTH)
     for moment in (0, 1, 2, 3):
         budget.take(NOW + moment)
     learnt(budget, headers(60, 5, NOW + 40), sent=NOW + 1, now=NOW + 4)
@@ -278,13 +280,13 @@ def test_calls_taken_since_a_reply_count_until_the_window_opens():
 
 
 def test_a_poll_leaves_the_reserve_of_what_the_service_says_is_left():
-    assert hold(learnt(Budget(BOTH), headers(60, 16, NOW + 30)), reserve=0.25) == 0
-    assert hold(learnt(Budget(BOTH), headers(60, 15, NOW + 30)), reserve=0.25) == pytest.approx(30)
-    assert hold(learnt(Budget(BOTH), headers(60, 15, NOW + 30))) == 0
+    assert hold(learnt(RateLimit(BOTH), headers(60, 16, NOW + 30)), reserve=0.25) == 0
+    assert hold(learnt(RateLimit(BOTH), headers(60, 15, NOW + 30)), reserve=0.25) == pytest.approx(30)
+    assert hold(learnt(RateLimit(BOTH), headers(60, 15, NOW + 30))) == 0
 
 
 def test_a_limit_that_was_learnt_stays():
-    budget = learnt(Budget(BOTH), headers(10, 9, NOW + 30))
+    budget = learnt(RateLimit(BOTH), headers(10, 9, NOW + 30))
     for _ in range(10):
         budget.take(NOW + 100)
     assert hold(budget, now=NOW + 100) == pytest.approx(60)
@@ -303,7 +305,7 @@ def test_a_clock_that_jumps_far_holds_nothing(jump, found):
 @pytest.mark.parametrize(("limits", "calls"), [(BOTH, 60), (((HOUR, 1000),), 1000)])
 def test_a_clock_that_jumps_back_a_little_holds_for_no_longer_than_the_window(jump, limits, calls):
     """Its calls seem to lie ahead then, as turns do that were booked."""
-    budget = Budget(limits)
+    budget = RateLimit(limits)
     for _ in range(calls):
         budget.take(budget.next_turn(NOW))
     assert hold(budget) > 0
@@ -311,7 +313,7 @@ def test_a_clock_that_jumps_back_a_little_holds_for_no_longer_than_the_window(ju
 
 
 def test_turns_booked_more_than_an_hour_ahead_are_not_given_out_twice():
-    budget, turns = Budget(BOTH), []
+    budget, turns = RateLimit(BOTH), []
     for _ in range(1500):
         turns.append(budget.next_turn(NOW))
         budget.take(turns[-1])
@@ -332,7 +334,7 @@ def test_turns_booked_more_than_an_hour_ahead_are_not_given_out_twice():
     ],
 )
 def test_one_starved_poll_is_relieved_at_a_time(waited, relieved_ago, expected):
-    budget = Budget(BOTH)
+    budget = RateLimit(BOTH)
     assert budget.relieve(NOW - relieved_ago, STARVED)
     assert budget.relieve(NOW, waited) is expected
 
@@ -342,7 +344,7 @@ def test_a_state_restores_all_that_counts():
     assert budget.relieve(NOW, STARVED)
     for _ in range(20):
         budget.take(budget.next_turn(NOW))
-    other = Budget(BOTH)
+    other = RateLimit(BOTH)
     other.restore(json.loads(json.dumps(budget.as_state())))
     assert other.as_state() == budget.as_state()
     assert not other.relieve(NOW, STARVED)
@@ -352,7 +354,7 @@ def test_a_state_restores_all_that_counts():
 
 
 def test_a_state_of_other_windows_restores_the_calls_alone():
-    other = Budget([(10.0, 5)])
+    other = RateLimit([(10.0, 5)])
     other.restore(learnt(spent(5), headers(60, 0, NOW + 50)).as_state())
     assert hold(other) == pytest.approx(10)
 
@@ -399,7 +401,7 @@ def test_garbage_in_a_state_does_no_harm(state):
 def test_a_call_that_overtakes_those_before_it_is_not_refused(monkeypatch):
     """A service whose window begins with a call that was slow to arrive, while the next ones arrive at once."""
     monkeypatch.setattr("airflow_provider_visio.api.rate_limit.MARGIN", 0.5)
-    budget, arrivals = Budget(((MINUTE, 60),)), []
+    budget, arrivals = RateLimit(((MINUTE, 60),)), []
     for number in range(600):
         turn = budget.next_turn(NOW)
         budget.take(turn)
@@ -415,7 +417,7 @@ def test_a_call_that_overtakes_those_before_it_is_not_refused(monkeypatch):
 
 
 def test_a_refused_call_takes_nothing_from_the_hour():
-    budget = Budget(BOTH)
+    budget = RateLimit(BOTH)
     for number in range(1000):
         budget.take(NOW + number * 3)
     now = NOW + 999 * 3

@@ -101,11 +101,11 @@ def test_a_limit_does_not_use_up_the_attempts(driver, sandbox, visiono):
     assert driver.send(replace(visiono, max_attempts=1), GET)["data"] == {"status": "ok"}
 
 
-def test_a_used_up_quota_keeps_no_other_call_waiting(driver, serve, site_at, clock):
+def test_a_used_up_quota_keeps_no_other_call_waiting(driver, serve, config_at, clock):
     used_up = Answer(429, {"message": "Your monthly photo quota is used up."}, {"Retry-After": "3000"})
     server = serve(used_up, Answer(200, {"data": {"status": "ok"}}))
-    site = site_at(server.url, limits=((60.0, 60), (3600.0, 1000)))
+    config = config_at(server.url, limits=((60.0, 60), (3600.0, 1000)))
     with pytest.raises(PermissionDeniedError):
-        driver.send(site, POST)
-    assert driver.send(site, GET)["data"] == {"status": "ok"}
+        driver.send(config, POST)
+    assert driver.send(config, GET)["data"] == {"status": "ok"}
     assert clock.pauses == []

@@ -39,15 +39,15 @@ def test_vizdom_s_key_follows_no_redirect_either(driver, sandbox, vizdom, serve)
     assert elsewhere.received == []
 
 
-def test_a_redirect_on_the_api_s_own_host_is_not_followed_either(driver, serve, site_at):
+def test_a_redirect_on_the_api_s_own_host_is_not_followed_either(driver, serve, config_at):
     server = serve(Answer(302, headers={"Location": "/v1/status"}), GOOD)
     with pytest.raises(UnexpectedReplyError, match="is not followed with an API key"):
-        driver.send(site_at(server.url), api.get_status())
+        driver.send(config_at(server.url), api.get_status())
     assert len(server.received) == 1
 
 
-def open_file(site, url):
-    client = Client(site, lambda: site)
+def open_file(config, url):
+    client = Client(config, lambda: config)
     try:
         with client.open(url) as download:
             return download.status, b"".join(download.chunks)
@@ -55,32 +55,32 @@ def open_file(site, url):
         client.close()
 
 
-def test_a_file_s_host_never_sees_the_key(serve, site_at):
+def test_a_file_s_host_never_sees_the_key(serve, config_at):
     api_host, storage = serve(GOOD), serve(Answer(200, b"bytes"))
-    assert open_file(site_at(api_host.url), f"{storage.url}/photos/1.jpg?signature=x") == (200, b"bytes")
+    assert open_file(config_at(api_host.url), f"{storage.url}/photos/1.jpg?signature=x") == (200, b"bytes")
     assert KEY not in str(storage.received[0].headers)
     assert storage.received[0].path == "/photos/1.jpg?signature=x"
     assert not {"authorization", "x-api-key", "cookie"} & set(storage.received[0].headers)
 
 
-def test_a_file_on_the_api_s_own_host_is_fetched_with_the_key(serve, site_at):
+def test_a_file_on_the_api_s_own_host_is_fetched_with_the_key(serve, config_at):
     api_host = serve(Answer(200, b"bytes"))
-    open_file(site_at(f"{api_host.url}/v1"), f"{api_host.url}/files/1")
+    open_file(config_at(f"{api_host.url}/v1"), f"{api_host.url}/files/1")
     assert api_host.received[0].headers["x-api-key"] == KEY
 
 
-def test_a_file_s_redirect_is_followed_without_the_key(serve, site_at):
+def test_a_file_s_redirect_is_followed_without_the_key(serve, config_at):
     storage = serve(Answer(200, b"bytes"))
     api_host = serve(Answer(302, headers={"Location": f"{storage.url}/x?signature=y"}))
-    assert open_file(site_at(api_host.url), f"{api_host.url}/files/1") == (200, b"bytes")
+    assert open_file(config_at(api_host.url), f"{api_host.url}/files/1") == (200, b"bytes")
     assert api_host.received[0].headers["x-api-key"] == KEY
     assert "x-api-key" not in storage.received[0].headers
 
 
-def test_a_file_s_redirects_end(serve, site_at):
+def test_a_file_s_redirects_end(serve, config_at):
     storage = serve(Answer(302, headers={"Location": "/again"}))
     with pytest.raises(TransferError, match="redirected more than 5 times"):
-        open_file(site_at("http://127.0.0.1:1"), f"{storage.url}/x")
+        open_file(config_at("http://127.0.0.1:1"), f"{storage.url}/x")
     assert len(storage.received) == 5
 
 
@@ -89,33 +89,33 @@ def test_a_file_s_redirects_end(serve, site_at):
     ["file:///etc/passwd", "ftp://storage.test/x", "/photos/1", "", "http://", "http://[::1/x", "http://host:port/x",
      "javascript:alert(1)", "http://a..b/photo", "http://host:0/x", "http://host/\ud800"],
 )  # fmt: skip
-def test_a_link_that_cannot_be_followed_is_refused(site_at, link):
+def test_a_link_that_cannot_be_followed_is_refused(config_at, link):
     with pytest.raises(TransferError, match="not an http"):
-        open_file(site_at("http://127.0.0.1:1"), link)
+        open_file(config_at("http://127.0.0.1:1"), link)
 
 
-def test_a_redirect_to_something_that_cannot_be_followed_is_refused(serve, site_at):
+def test_a_redirect_to_something_that_cannot_be_followed_is_refused(serve, config_at):
     storage = serve(Answer(302, headers={"Location": "file:///etc/passwd"}))
     with pytest.raises(TransferError):
-        open_file(site_at("http://127.0.0.1:1"), f"{storage.url}/x")
+        open_file(config_at("http://127.0.0.1:1"), f"{storage.url}/x")
 
 
 @pytest.mark.parametrize("location", ["http://[", "/caf\xe9", "http://a..b/", "//"])
 @pytest.mark.parametrize(
     "request_", [api.get_status(), api.create_photo_request("x")], ids=lambda r: r.method
 )
-def test_a_redirect_to_nowhere_is_told_as_any_other(driver, serve, site_at, location, request_):
+def test_a_redirect_to_nowhere_is_told_as_any_other(driver, serve, config_at, location, request_):
     server = serve(Answer(301, b"", {"Location": location}))
     with pytest.raises(
         UnexpectedReplyError, match="answered 301, a redirect, which is not followed"
     ) as caught:
-        driver.send(site_at(server.url), request_)
+        driver.send(config_at(server.url), request_)
     assert not caught.value.ambiguous
     assert len(server.received) == 1
 
 
 @pytest.mark.parametrize("location", ["http://[", "http://h:x/", "http://a..b/x", "https://h:0/"])
-def test_a_file_that_is_redirected_to_nowhere_is_refused(serve, site_at, location):
+def test_a_file_that_is_redirected_to_nowhere_is_refused(serve, config_at, location):
     storage = serve(Answer(302, headers={"Location": location}))
     with pytest.raises(TransferError, match="not a"):
-        open_file(site_at("http://127.0.0.1:1"), f"{storage.url}/x")
+        open_file(config_at("http://127.0.0.1:1"), f"{storage.url}/x")

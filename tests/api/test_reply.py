@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from airflow_provider_visio.api.call import Reply, call
-from airflow_provider_visio.api.config import Site
-from airflow_provider_visio.api.reply import read
+from airflow_provider_visio.api.config import ServiceConfig
+from airflow_provider_visio.api.reply import read_reply
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.api.vizdom import VIZDOM
 from airflow_provider_visio.exceptions import (
@@ -23,7 +23,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 
-SITE = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", "vsk_live_secret_1")
+SITE = ServiceConfig(VISIONO, "my_visiono", "https://api.visio.now/v1", "vsk_live_secret_1")
 GET = call("GET", "/photo-requests/{request_id}", request_id="req_abc123")
 POST = call("POST", "/photo-requests", body={"instructions": "x"})
 DELETE = call("DELETE", "/photo-requests/{request_id}", request_id="req_abc123")
@@ -34,9 +34,9 @@ def reply(status, body=b"", **headers):
     return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
 
 
-def failure(request, answer, site=SITE) -> VisioProviderError:
+def failure(request, answer, config=SITE) -> VisioProviderError:
     with pytest.raises(VisioProviderError) as caught:
-        read(request, answer, site, now=0.0)
+        read_reply(request, answer, config, now=0.0)
     return caught.value
 
 
@@ -56,19 +56,19 @@ def failure(request, answer, site=SITE) -> VisioProviderError:
 )
 def test_an_envelope_is_read_with_whatever_is_left_out(body, expected):
     data, meta, links = expected
-    assert read(GET, reply(200, body), SITE, now=0.0) == {"data": data, "meta": meta, "links": links}
+    assert read_reply(GET, reply(200, body), SITE, now=0.0) == {"data": data, "meta": meta, "links": links}
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 203])
 def test_any_success_status_will_do(status):
-    assert read(GET, reply(status, {"data": {"id": "a"}}), SITE, now=0.0)["data"] == {"id": "a"}
+    assert read_reply(GET, reply(status, {"data": {"id": "a"}}), SITE, now=0.0)["data"] == {"id": "a"}
 
 
 @pytest.mark.parametrize(
     "answer", [reply(204), reply(200), reply(202, b" \n"), reply(200, {"data": {"id": "a"}})]
 )
 def test_a_deletion_may_be_answered_with_or_without_a_body(answer):
-    read(DELETE, answer, SITE, now=0.0)
+    read_reply(DELETE, answer, SITE, now=0.0)
 
 
 @pytest.mark.parametrize(
@@ -298,5 +298,5 @@ def test_a_redirect_names_its_target_but_not_its_path():
 
 
 def test_each_service_is_called_by_its_name():
-    vizdom = Site(VIZDOM, "my_vizdom", "https://api.vizdom.ai/v1", "k")
+    vizdom = ServiceConfig(VIZDOM, "my_vizdom", "https://api.vizdom.ai/v1", "k")
     assert str(failure(GET, reply(500), vizdom)).startswith("Vizdom answered 500")

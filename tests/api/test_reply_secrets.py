@@ -8,15 +8,15 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from airflow_provider_visio.api.call import Reply, call
-from airflow_provider_visio.api.config import Site
-from airflow_provider_visio.api.reply import error_from, read
+from airflow_provider_visio.api.config import ServiceConfig
+from airflow_provider_visio.api.reply import error_from, read_reply
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 KEY = "vsk_live_secret_1"
 MAIL = "mary.o-neil+photos@mail.example.co.uk"
 LINK = "https://storage.test/photos/a.jpg?expires=1&signature=abcdef"
-SITE = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY)
+SITE = ServiceConfig(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY)
 GET = call("GET", "/photo-requests")
 POST = call("POST", "/photo-requests")
 
@@ -88,9 +88,9 @@ def test_a_secret_in_the_name_of_a_field_is_taken_out():
 @pytest.mark.parametrize("as_written", [str, quote, quote_plus, lambda key: json.dumps(key)[1:-1]])
 def test_a_key_that_is_written_otherwise_is_taken_out(as_written):
     key = 'vzd+"core"/=='
-    site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", key)
+    config = ServiceConfig(VISIONO, "my_visiono", "https://api.visio.now/v1", key)
     body = {"message": f"No good: {as_written(key)}."}
-    text = str(error_from(POST, Reply(401, {}, json.dumps(body).encode()), site, now=0.0))
+    text = str(error_from(POST, Reply(401, {}, json.dumps(body).encode()), config, now=0.0))
     assert "No good: ***." in text
     assert "core" not in text
 
@@ -141,7 +141,7 @@ def test_words_cut_in_the_middle_of_an_emoji_can_be_logged(body):
 
 
 def data_of(data):
-    return read(GET, Reply(200, {}, json.dumps({"data": data}).encode()), SITE, now=0.0)["data"]
+    return read_reply(GET, Reply(200, {}, json.dumps({"data": data}).encode()), SITE, now=0.0)["data"]
 
 
 @pytest.mark.parametrize(
@@ -159,19 +159,19 @@ def test_data_has_no_key_and_can_be_written(told, passed_on):
 
 
 def test_a_short_key_does_not_spoil_the_data():
-    site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", "test")
+    config = ServiceConfig(VISIONO, "my_visiono", "https://api.visio.now/v1", "test")
     reply = Reply(200, {}, b'{"data": {"id": "req_test_1"}}')
-    assert read(GET, reply, site, now=0.0)["data"] == {"id": "req_test_1"}
+    assert read_reply(GET, reply, config, now=0.0)["data"] == {"id": "req_test_1"}
 
 
 @pytest.mark.parametrize("name", ["workflow_secret", "webhook_secret"])
 def test_a_connection_s_other_secrets_are_taken_out_as_well(name):
     secret = "5f2b/+ " * 5 + "x"
-    site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY, extra={name: secret})
+    config = ServiceConfig(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY, extra={name: secret})
     told = json.dumps({"message": f"No {KEY}, {secret}, {quote(secret)}", "errors": {"a": [secret]}}).encode()
-    error = error_from(POST, Reply(422, {}, told), site, now=0.0)
+    error = error_from(POST, Reply(422, {}, told), config, now=0.0)
     assert "No ***, ***, ***" in str(error)
     assert error.fields == {"a": ["***"]}
-    assert secret not in repr(site)
+    assert secret not in repr(config)
     data = Reply(200, {}, json.dumps({"data": [{"notes": f"a {secret}"}]}).encode())
-    assert read(GET, data, site, now=0.0)["data"] == [{"notes": "a ***"}]
+    assert read_reply(GET, data, config, now=0.0)["data"] == [{"notes": "a ***"}]

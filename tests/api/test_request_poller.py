@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.request_poller import Lookout
+from airflow_provider_visio.api.request_poller import RequestPoller
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,
@@ -135,7 +135,7 @@ class Poll:
         self.service = service
         self.ids = list(ids)
         self.states: dict[str, dict[str, Any]] = {}
-        self.lookout = Lookout(self.states, self.states.__setitem__)
+        self.lookout = RequestPoller(self.states, self.states.__setitem__)
         if known:
             self.states.update({i: dict(service.requests[i]) for i in ids if i in service.requests})
 

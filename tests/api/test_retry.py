@@ -104,7 +104,7 @@ def test_a_deletion_of_what_never_was_is_not_found(driver, sandbox, visiono):
 
 @pytest.mark.parametrize("request_", [GET, POST, api.delete_photo_request("req_1")], ids=lambda c: c.method)
 def test_what_never_reached_the_service_is_sent_again(
-    driver, serve, site_at, clock, monkeypatch, closed_port, request_
+    driver, serve, config_at, clock, monkeypatch, closed_port, request_
 ):
     running: list[LocalServer] = []
 
@@ -117,12 +117,12 @@ def test_what_never_reached_the_service_is_sent_again(
 
     monkeypatch.setattr("airflow_provider_visio.clock.sleep", start_it_meanwhile)
     monkeypatch.setattr("airflow_provider_visio.clock.asleep", and_in_a_loop)
-    assert driver.send(site_at(f"http://127.0.0.1:{closed_port}"), request_)["data"] == {"id": "req_1"}
+    assert driver.send(config_at(f"http://127.0.0.1:{closed_port}"), request_)["data"] == {"id": "req_1"}
     assert len(running[0].received) == 1
 
 
 def test_a_deletion_that_never_arrived_does_not_count_as_done(
-    driver, serve, site_at, monkeypatch, closed_port
+    driver, serve, config_at, monkeypatch, closed_port
 ):
     running: list[LocalServer] = []
 
@@ -136,38 +136,38 @@ def test_a_deletion_that_never_arrived_does_not_count_as_done(
     monkeypatch.setattr("airflow_provider_visio.clock.sleep", start_it_meanwhile)
     monkeypatch.setattr("airflow_provider_visio.clock.asleep", and_in_a_loop)
     with pytest.raises(NotFoundError):
-        driver.send(site_at(f"http://127.0.0.1:{closed_port}"), api.delete_photo_request("req_wrong"))
+        driver.send(config_at(f"http://127.0.0.1:{closed_port}"), api.delete_photo_request("req_wrong"))
 
 
 @pytest.mark.parametrize("request_", [GET, POST], ids=lambda c: c.method)
-def test_a_service_that_is_never_reached_says_what_to_check(driver, site_at, clock, closed_port, request_):
+def test_a_service_that_is_never_reached_says_what_to_check(driver, config_at, clock, closed_port, request_):
     with pytest.raises(ConnectionFailedError) as caught:
-        driver.send(site_at(f"http://127.0.0.1:{closed_port}"), request_)
+        driver.send(config_at(f"http://127.0.0.1:{closed_port}"), request_)
     assert not caught.value.ambiguous
     for part in ("never reached", "the connection's Host", "connection my_visiono", request_.method):
         assert part in str(caught.value)
     assert len(clock.pauses) == 4
 
 
-def test_a_host_that_does_not_exist_was_never_reached(driver, site_at):
+def test_a_host_that_does_not_exist_was_never_reached(driver, config_at):
     with pytest.raises(ConnectionFailedError) as caught:
-        driver.send(site_at("http://no-such-host.invalid/v1"), POST)
+        driver.send(config_at("http://no-such-host.invalid/v1"), POST)
     assert not caught.value.ambiguous
     assert "never reached" in str(caught.value)
 
 
-def test_the_connection_says_how_often(driver, serve, site_at, clock):
+def test_the_connection_says_how_often(driver, serve, config_at, clock):
     server = serve(Answer(500))
     with pytest.raises(ServiceError):
-        driver.send(site_at(server.url, max_attempts=2), GET)
+        driver.send(config_at(server.url, max_attempts=2), GET)
     assert len(server.received) == 2
     assert len(clock.pauses) == 1
 
 
-def test_one_attempt_means_one(driver, serve, site_at, clock):
+def test_one_attempt_means_one(driver, serve, config_at, clock):
     server = serve(Answer(500))
     with pytest.raises(ServiceError):
-        driver.send(site_at(server.url, max_attempts=1), GET)
+        driver.send(config_at(server.url, max_attempts=1), GET)
     assert len(server.received) == 1
     assert clock.pauses == []
 
@@ -222,38 +222,38 @@ def test_a_key_that_is_still_wrong_fails_after_one_reload(driver, sandbox, visio
     assert "vsk_live" not in str(caught.value)
 
 
-def test_a_post_is_not_sent_over_a_kept_connection(serve, site_at):
+def test_a_post_is_not_sent_over_a_kept_connection(serve, config_at):
     # One that the server is just closing would lose the reply to what must not be repeated.
     server = serve(lambda request: Answer(200, {"data": {"id": request.peer}}))
-    site = site_at(server.url)
-    client = Client(site, lambda: site)
+    config = config_at(server.url)
+    client = Client(config, lambda: config)
     kept, own, same = (client.send(request)["data"]["id"] for request in (GET, POST, GET))
     client.close()
     assert kept == same
     assert own != kept
 
 
-def test_a_dropped_reply_on_a_kept_connection_does_not_repeat_a_post(driver, serve, site_at):
+def test_a_dropped_reply_on_a_kept_connection_does_not_repeat_a_post(driver, serve, config_at):
     server = serve(DROP)
     with pytest.raises(ConnectionFailedError) as caught:
-        driver.send(site_at(server.url), POST)
+        driver.send(config_at(server.url), POST)
     assert caught.value.ambiguous
     assert len(server.received) == 1
 
 
-def test_the_log_says_why_and_when_it_is_sent_again(driver, serve, site_at, caplog):
+def test_the_log_says_why_and_when_it_is_sent_again(driver, serve, config_at, caplog):
     server = serve(Answer(503, {"message": "Down for maintenance"}), GOOD)
-    driver.send(site_at(server.url), GET)
+    driver.send(config_at(server.url), GET)
     assert "Down for maintenance" in caplog.text
     assert "Trying again in 0." in caplog.text
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64, "*"], ids=["empty label", "long label", "star"])
-def test_a_host_that_no_name_server_can_be_asked_for_was_not_reached(driver, site_at, monkeypatch, host):
+def test_a_host_that_no_name_server_can_be_asked_for_was_not_reached(driver, config_at, monkeypatch, host):
     def unknown(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(ConnectionFailedError) as caught:
-        driver.send(site_at(f"https://{host}/v1", max_attempts=1), POST)
+        driver.send(config_at(f"https://{host}/v1", max_attempts=1), POST)
     assert not caught.value.ambiguous

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import AsyncClient, Client
-from airflow_provider_visio.api.status_queries import FEW, sweep, sweep_exports
+from airflow_provider_visio.api.status_queries import FEW, query_exports, query_photo_requests
 from airflow_provider_visio.api.vizdom import create_export
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import PermissionDeniedError, ServiceError
@@ -21,11 +21,11 @@ LIST, ONE = "GET /photo-requests", "GET /photo-requests/{id}"
 
 @pytest.fixture(params=["sync", "async"])
 def carry_out(request):
-    def run(site, looking):
+    def run(config, looking):
         states = {}
         plan = looking(states.__setitem__)
         if request.param == "sync":
-            client = Client(site, lambda: site)
+            client = Client(config, lambda: config)
             try:
                 client.sweep(plan)
             finally:
@@ -34,9 +34,9 @@ def carry_out(request):
 
         async def go():
             async def again():
-                return site
+                return config
 
-            client = AsyncClient(site, again)
+            client = AsyncClient(config, again)
             try:
                 await client.sweep(plan)
             finally:
@@ -61,7 +61,7 @@ def test_a_few_are_asked_for_one_by_one(carry_out, sandbox, visiono, make):
     made = make(FEW)
     sandbox.act(made[1], "submit")
     sandbox.act(made[2], "delete")
-    states = carry_out(visiono, lambda learn: sweep(made, learn))
+    states = carry_out(visiono, lambda learn: query_photo_requests(made, learn))
     assert [states[i]["status"] for i in made] == ["pending", "submitted", "deleted"]
     assert (sandbox.count("visiono", LIST), sandbox.count("visiono", ONE)) == (0, FEW)
 
@@ -70,7 +70,7 @@ def test_many_are_read_from_the_list(carry_out, sandbox, visiono, make):
     sandbox.settings(page_size=100)
     made = make(30)
     sandbox.act(made[3], "cancel")
-    states = carry_out(visiono, lambda learn: sweep(made, learn))
+    states = carry_out(visiono, lambda learn: query_photo_requests(made, learn))
     assert len(states) == 30
     assert states[made[3]]["status"] == "cancelled"
     assert (sandbox.count("visiono", LIST), sandbox.count("visiono", ONE)) == (1, 0)
@@ -79,7 +79,7 @@ def test_many_are_read_from_the_list(carry_out, sandbox, visiono, make):
 def test_what_the_list_lacks_is_asked_for(carry_out, sandbox, visiono, make):
     made = make(8)
     sandbox.act(made[0], "delete")
-    states = carry_out(visiono, lambda learn: sweep(made, learn))
+    states = carry_out(visiono, lambda learn: query_photo_requests(made, learn))
     assert states[made[0]] == {"status": "deleted"}
     assert sandbox.count("visiono", ONE) == 1
 
@@ -87,14 +87,14 @@ def test_what_the_list_lacks_is_asked_for(carry_out, sandbox, visiono, make):
 def test_a_key_that_may_not_list_asks_one_by_one(carry_out, sandbox, visiono, make):
     made = make(8)
     sandbox.fault("visiono", "status", path="^/photo-requests$", method="GET", status=403, times=None)
-    states = carry_out(visiono, lambda learn: sweep(made, learn))
+    states = carry_out(visiono, lambda learn: query_photo_requests(made, learn))
     assert [state["status"] for state in states.values()] == ["pending"] * 8
 
 
 def test_trouble_with_one_does_not_hide_the_others(carry_out, sandbox, visiono, make):
     made = make(3)
     sandbox.fault("visiono", "status", path=made[1], status=403, times=None)
-    states = carry_out(visiono, lambda learn: sweep(made, learn))
+    states = carry_out(visiono, lambda learn: query_photo_requests(made, learn))
     assert [states[i]["status"] for i in made] == ["pending", WITHHELD, "pending"]
 
 
@@ -102,18 +102,18 @@ def test_trouble_with_the_only_one_is_an_error(carry_out, sandbox, visiono, make
     (made,) = make(1)
     sandbox.fault("visiono", "status", path=made, status=403, times=None)
     with pytest.raises(PermissionDeniedError):
-        carry_out(visiono, lambda learn: sweep([made], learn))
+        carry_out(visiono, lambda learn: query_photo_requests([made], learn))
 
 
 def test_a_service_that_is_down_is_an_error(carry_out, sandbox, visiono):
     sandbox.fault("visiono", "status", status=503, times=None)
     with pytest.raises(ServiceError):
-        carry_out(visiono, lambda learn: sweep(["req_1", "req_2"], learn))
+        carry_out(visiono, lambda learn: query_photo_requests(["req_1", "req_2"], learn))
 
 
 def test_each_id_is_asked_for_once(carry_out, sandbox, visiono, make):
     (made,) = make(1)
-    assert list(carry_out(visiono, lambda learn: sweep([made, made, made], learn))) == [made]
+    assert list(carry_out(visiono, lambda learn: query_photo_requests([made, made, made], learn))) == [made]
     assert sandbox.count("visiono", ONE) == 1
 
 
@@ -121,7 +121,7 @@ def test_a_state_carries_no_person_and_no_photo(carry_out, sandbox, visiono, mak
     sandbox.settings(photos_in_request=True)
     (made,) = make(1)
     sandbox.act(made, "submit")
-    assert set(carry_out(visiono, lambda learn: sweep([made], learn))[made]) == {
+    assert set(carry_out(visiono, lambda learn: query_photo_requests([made], learn))[made]) == {
         "status",
         "created_at",
         "expires_at",
@@ -138,7 +138,7 @@ def test_exports_are_asked_for_one_by_one(carry_out, sandbox, vizdom):
     )
     client.close()
     sandbox.advance(60)
-    states = carry_out(vizdom, lambda learn: sweep_exports([good, bad, "exp_never"], contract, learn))
+    states = carry_out(vizdom, lambda learn: query_exports([good, bad, "exp_never"], contract, learn))
     assert [states[i]["status"] for i in (good, bad, "exp_never")] == ["completed", "failed", "deleted"]
     assert "did not answer" in str(states[bad]["error"])
     assert "download_url" not in states[good]

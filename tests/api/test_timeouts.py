@@ -13,7 +13,7 @@ GET = api.get_status()
 POST = api.create_photo_request("x")
 
 
-def test_a_get_whose_reply_is_late_is_sent_again(driver, sandbox, visiono, site_at):
+def test_a_get_whose_reply_is_late_is_sent_again(driver, sandbox, visiono, config_at):
     from dataclasses import replace
 
     sandbox.fault("visiono", "delay", path="/status", seconds=2, times=1)
@@ -47,8 +47,8 @@ def test_the_text_says_to_raise_the_timeout(driver, sandbox, visiono):
         driver.send(replace(visiono, read_timeout=0.1, max_attempts=1), GET)
 
 
-def test_a_reply_without_end_ends(site_at):
-    body = Body(GET, site_at("http://x"))
+def test_a_reply_without_end_ends(config_at):
+    body = Body(GET, config_at("http://x"))
     piece = b" " * 2**20
     for _ in range(MAX_REPLY_BYTES // 2**20):
         body.add(piece)
@@ -56,17 +56,17 @@ def test_a_reply_without_end_ends(site_at):
         body.add(b" ")
 
 
-def test_a_compressed_reply_is_read(driver, serve, site_at):
+def test_a_compressed_reply_is_read(driver, serve, config_at):
     import gzip
 
     content = gzip.compress(b'{"data": {"id": "req_1"}}')
     server = serve(Answer(200, content, {"Content-Encoding": "gzip"}))
-    assert driver.send(site_at(server.url), GET)["data"] == {"id": "req_1"}
+    assert driver.send(config_at(server.url), GET)["data"] == {"id": "req_1"}
 
 
-def test_a_compressed_reply_that_is_broken_is_no_reply(driver, serve, site_at):
+def test_a_compressed_reply_that_is_broken_is_no_reply(driver, serve, config_at):
     server = serve(Answer(200, b"\x1f\x8bnonsense", {"Content-Encoding": "gzip"}))
     with pytest.raises((ConnectionFailedError, UnexpectedReplyError)) as caught:
-        driver.send(site_at(server.url), POST)
+        driver.send(config_at(server.url), POST)
     assert caught.value.ambiguous
     assert len(server.received) == 1

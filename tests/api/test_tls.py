@@ -70,9 +70,9 @@ def no_ca_environment(monkeypatch):
 @pytest.mark.parametrize(
     "request_", [api.get_status(), api.create_photo_request("x")], ids=lambda r: r.method
 )
-def test_a_certificate_that_nobody_vouches_for_is_refused(driver, secure, site_at, request_):
+def test_a_certificate_that_nobody_vouches_for_is_refused(driver, secure, config_at, request_):
     with pytest.raises(ConnectionFailedError) as caught:
-        driver.send(site_at(secure.url, max_attempts=1), request_)
+        driver.send(config_at(secure.url, max_attempts=1), request_)
     assert secure.received == []
     assert not caught.value.ambiguous
     assert "TLS" in str(caught.value)
@@ -80,54 +80,54 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(driver, secure, site_a
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
-def test_the_check_can_be_turned_off(driver, secure, site_at):
-    assert driver.send(site_at(secure.url, verify=False), api.get_status())["data"] == {"id": "req_1"}
+def test_the_check_can_be_turned_off(driver, secure, config_at):
+    assert driver.send(config_at(secure.url, verify=False), api.get_status())["data"] == {"id": "req_1"}
 
 
-def test_a_private_authority_can_be_trusted(driver, secure, site_at, certificate):
-    site = site_at(secure.url, verify=certificate)
-    assert driver.send(site, api.get_status())["data"] == {"id": "req_1"}
+def test_a_private_authority_can_be_trusted(driver, secure, config_at, certificate):
+    config = config_at(secure.url, verify=certificate)
+    assert driver.send(config, api.get_status())["data"] == {"id": "req_1"}
 
 
-def test_both_clients_trust_what_the_environment_says(driver, secure, site_at, certificate, monkeypatch):
+def test_both_clients_trust_what_the_environment_says(driver, secure, config_at, certificate, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate)
-    assert driver.send(site_at(secure.url), api.get_status())["data"] == {"id": "req_1"}
+    assert driver.send(config_at(secure.url), api.get_status())["data"] == {"id": "req_1"}
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
-def test_the_environment_does_not_turn_the_check_on_again(driver, secure, site_at, monkeypatch):
+def test_the_environment_does_not_turn_the_check_on_again(driver, secure, config_at, monkeypatch):
     import certifi
 
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
-    assert driver.send(site_at(secure.url, verify=False), api.get_status())["data"] == {"id": "req_1"}
+    assert driver.send(config_at(secure.url, verify=False), api.get_status())["data"] == {"id": "req_1"}
 
 
 @pytest.mark.parametrize(
     "request_", [api.get_status(), api.create_photo_request("x")], ids=lambda r: r.method
 )
-def test_a_bundle_that_does_not_exist_says_so(driver, secure, site_at, request_):
+def test_a_bundle_that_does_not_exist_says_so(driver, secure, config_at, request_):
     with pytest.raises(VisioProviderError, match="ca_bundle") as caught:
-        driver.send(site_at(secure.url, verify="/no/such/bundle.pem", max_attempts=1), request_)
+        driver.send(config_at(secure.url, verify="/no/such/bundle.pem", max_attempts=1), request_)
     assert not caught.value.ambiguous
     assert secure.received == []
 
 
-def test_a_bundle_without_a_certificate_says_so(driver, secure, site_at, tmp_path):
+def test_a_bundle_without_a_certificate_says_so(driver, secure, config_at, tmp_path):
     (tmp_path / "empty.pem").write_text("not a certificate")
-    site = site_at(secure.url, verify=str(tmp_path / "empty.pem"), max_attempts=1)
+    config = config_at(secure.url, verify=str(tmp_path / "empty.pem"), max_attempts=1)
     with pytest.raises(VisioProviderError) as caught:
-        driver.send(site, api.create_photo_request("x"))
+        driver.send(config, api.create_photo_request("x"))
     assert not caught.value.ambiguous
     assert secure.received == []
 
 
-def test_the_error_of_a_bundle_names_the_connection(driver, secure, site_at):
+def test_the_error_of_a_bundle_names_the_connection(driver, secure, config_at):
     with pytest.raises(VisioProviderError, match="my_visiono") as caught:
-        driver.send(site_at(secure.url, verify="/no/such/bundle.pem"), api.get_status())
+        driver.send(config_at(secure.url, verify="/no/such/bundle.pem"), api.get_status())
     assert caught.value.conn_id == "my_visiono"
 
 
-def test_a_folder_of_certificates_can_be_trusted(driver, secure, site_at, certificate, tmp_path):
+def test_a_folder_of_certificates_can_be_trusted(driver, secure, config_at, certificate, tmp_path):
     import subprocess
     from pathlib import Path
 
@@ -137,24 +137,26 @@ def test_a_folder_of_certificates_can_be_trusted(driver, secure, site_at, certif
     )
     if subprocess.run(["openssl", "rehash", str(tmp_path)], check=False).returncode:
         pytest.skip("needs the openssl command")
-    assert driver.send(site_at(secure.url, verify=str(tmp_path)), api.get_status())["data"] == {"id": "req_1"}
+    assert driver.send(config_at(secure.url, verify=str(tmp_path)), api.get_status())["data"] == {
+        "id": "req_1"
+    }
 
 
-def test_a_file_s_host_is_checked_as_well(secure, site_at):
-    site = site_at("http://127.0.0.1:1")
-    client = Client(site, lambda: site)
+def test_a_file_s_host_is_checked_as_well(secure, config_at):
+    config = config_at("http://127.0.0.1:1")
+    client = Client(config, lambda: config)
     with pytest.raises(ConnectionFailedError, match="did not answer"), client.open(f"{secure.url}/x"):
         pass
     client.close()
 
 
-def test_a_file_s_redirect_away_from_tls_is_refused(serve, site_at, certificate):
+def test_a_file_s_redirect_away_from_tls_is_refused(serve, config_at, certificate):
     plain = serve(Answer(200, b"bytes"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     secure = serve(Answer(302, headers={"Location": f"{plain.url}/x?signature=y"}), tls=context)
-    site = site_at("http://127.0.0.1:1", verify=certificate)
-    client = Client(site, lambda: site)
+    config = config_at("http://127.0.0.1:1", verify=certificate)
+    client = Client(config, lambda: config)
     with pytest.raises(TransferError, match="without TLS") as caught, client.open(f"{secure.url}/x"):
         pass
     client.close()
@@ -162,13 +164,13 @@ def test_a_file_s_redirect_away_from_tls_is_refused(serve, site_at, certificate)
     assert "signature" not in str(caught.value)
 
 
-def test_no_warning_of_ours_with_the_check_on(driver, secure, site_at, certificate):
+def test_no_warning_of_ours_with_the_check_on(driver, secure, config_at, certificate):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        driver.send(site_at(secure.url, verify=certificate), api.get_status())
+        driver.send(config_at(secure.url, verify=certificate), api.get_status())
 
 
-def test_tls_that_breaks_after_a_post_arrived_does_not_send_it_again(driver, site_at, certificate):
+def test_tls_that_breaks_after_a_post_arrived_does_not_send_it_again(driver, config_at, certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     received: list[bytes] = []
@@ -189,6 +191,6 @@ def test_tls_that_breaks_after_a_post_arrived_does_not_send_it_again(driver, sit
         threading.Thread(target=serve_once, args=(listener,), daemon=True).start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(ConnectionFailedError) as caught:
-            driver.send(site_at(url, verify=certificate), api.create_photo_request("x"))
+            driver.send(config_at(url, verify=certificate), api.create_photo_request("x"))
     assert caught.value.ambiguous
     assert len([request for request in received if request]) == 1

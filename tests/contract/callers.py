@@ -40,7 +40,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Pairs:
     for kind in (client.Client, client.AsyncClient):
 
         def noted(self: Any, call: Any, exchange: Any = kind._exchange) -> Any:
-            operation = _operation(self.site.service.name.lower(), call.method, call.path)
+            operation = _operation(self.config.service.name.lower(), call.method, call.path)
             if operation is not None:
                 made.update((name, operation) for name in _callers(sys._getframe()))
             return exchange(self, call)

@@ -25,8 +25,8 @@ def accepted(conn_id: str, kind: str | None = None) -> None:
         return
     hook = HOOKS[kind or ("vizdom" if "vizdom" in conn_id else "visiono")](conn_id)
     connection = hook.get_connection(conn_id)
-    site = hook.site()
-    assert site.base_url.startswith("http")
+    config = hook.config()
+    assert config.base_url.startswith("http")
     assert set(connection.extra_dejson) <= NAMES[connection.conn_type], connection.extra_dejson
     if "contract" in connection.extra_dejson:
         assert hook.contract

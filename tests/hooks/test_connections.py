@@ -32,8 +32,8 @@ def test_a_json_connection_reaches_the_service(sandbox, define):
 def test_json_with_extras_as_text_reaches_the_service(sandbox, define):
     fields = {"conn_type": "visiono", "host": sandbox.visiono_url, "password": sandbox.visiono_key}
     conn_id = define("my_visiono", json.dumps({**fields, "extra": '{"timeout": "7", "max_attempts": "2"}'}))
-    site = VisionoHook(conn_id).site()
-    assert (site.read_timeout, site.max_attempts) == (7.0, 2)
+    config = VisionoHook(conn_id).config()
+    assert (config.read_timeout, config.max_attempts) == (7.0, 2)
     assert status_of(conn_id) == {"status": "ok"}
 
 
@@ -53,7 +53,7 @@ def test_a_uri_reaches_the_service(sandbox, define, query):
     conn_id = define("my_visiono", uri)
     assert status_of(conn_id) == {"status": "ok"}
     if query:
-        assert VisionoHook(conn_id).site().read_timeout == 7.0
+        assert VisionoHook(conn_id).config().read_timeout == 7.0
 
 
 def test_a_uri_with_a_scheme_reaches_the_service(sandbox, define):
@@ -77,7 +77,7 @@ def test_the_uri_that_airflow_writes_reaches_the_service(sandbox, define, extra,
     uri = round_trip(host=sandbox.visiono_url, password=key, extra=json.dumps(extra) if extra else None)
     conn_id = define("my_visiono", uri)
     assert status_of(conn_id) == {"status": "ok"}
-    assert VisionoHook(conn_id).site().read_timeout == (7.0 if extra else 30.0)
+    assert VisionoHook(conn_id).config().read_timeout == (7.0 if extra else 30.0)
 
 
 def test_a_uri_round_trip_of_host_and_port_reaches_the_service(sandbox, define):
@@ -102,8 +102,8 @@ def test_a_generic_connection_type_will_do(sandbox, define):
 @pytest.mark.parametrize("kind", [None, "", "generic", "http", "https"])
 @pytest.mark.parametrize("hook", [VisionoHook, VizdomHook])
 def test_a_type_that_names_no_service_needs_no_host(define, hook, kind):
-    site = hook(define("my_conn", json.dumps({"conn_type": kind, "password": "key12345"}))).site()
-    assert (site.base_url, site.key) == (hook.service.default_base_url, "key12345")
+    config = hook(define("my_conn", json.dumps({"conn_type": kind, "password": "key12345"}))).config()
+    assert (config.base_url, config.key) == (hook.service.default_base_url, "key12345")
 
 
 def test_another_type_will_do_with_a_host(sandbox, define):
@@ -126,7 +126,7 @@ def test_another_type_will_do_with_a_host(sandbox, define):
 def test_another_service_s_key_is_not_sent(sandbox, define, hook, kind, host, advice, password):
     host = sandbox.visiono_url if host == "sandbox" else host
     conn_id = define("my_conn", json.dumps({"conn_type": kind, "host": host, "password": password}))
-    for reads in (hook(conn_id).site, lambda: asyncio.run(hook(conn_id).async_site())):
+    for reads in (hook(conn_id).config, lambda: asyncio.run(hook(conn_id).async_config())):
         with pytest.raises(InvalidRequestError) as caught:
             reads()
         assert list(caught.value.fields) == ["conn_type"]
@@ -140,7 +140,7 @@ def test_another_service_s_key_is_not_sent(sandbox, define, hook, kind, host, ad
 def test_a_trigger_reads_the_same_connection(sandbox, define):
     uri = f"visiono://:{sandbox.visiono_key}@{sandbox.visiono_url.removeprefix('http://')}?timeout=7"
     hook = VisionoHook(define("my_visiono", uri))
-    assert asyncio.run(hook.async_site()) == hook.site()
+    assert asyncio.run(hook.async_config()) == hook.config()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_trigger_reads_the_same_connection(sandbox, define):
     ],
 )
 def test_no_host_means_the_documented_base_url(define, hook, uri, base_url):
-    assert hook(define("my_conn", uri)).site().base_url == base_url
+    assert hook(define("my_conn", uri)).config().base_url == base_url
 
 
 def test_a_hook_reads_no_connection_before_its_first_call(sandbox):
@@ -192,7 +192,7 @@ def test_a_missing_connection_says_how_to_make_it(sandbox, hook):
 
 def test_a_missing_connection_says_the_same_in_a_trigger(sandbox):
     with pytest.raises(AirflowNotFoundException, match="airflow connections add nobody_made_it"):
-        asyncio.run(VisionoHook("nobody_made_it").async_site())
+        asyncio.run(VisionoHook("nobody_made_it").async_config())
 
 
 @pytest.mark.parametrize("password", [None, "", "  \n"])
@@ -313,7 +313,7 @@ def test_extras_say_what_to_trust(define, extra, verify):
     conn_id = define(
         "my_visiono", json.dumps({"conn_type": "visiono", "password": "key12345", "extra": extra})
     )
-    assert VisionoHook(conn_id).site().verify == verify
+    assert VisionoHook(conn_id).config().verify == verify
 
 
 def test_timeouts_of_the_extras_are_those_of_the_calls(sandbox, connection, clock):

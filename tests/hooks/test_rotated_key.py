@@ -57,7 +57,7 @@ def test_a_polling_client_takes_the_new_key_too(sandbox, monkeypatch):
         try:
             rotate(sandbox, monkeypatch)
             found = (await client.send(get_status()))["data"]
-            return found, client.site.max_attempts, client.site.rate_limit_wait
+            return found, client.config.max_attempts, client.config.rate_limit_wait
         finally:
             await client.close()
 

@@ -222,25 +222,25 @@ def test_a_404_in_other_words_leaves_both_possible(serve, connection, words):
 @pytest.mark.parametrize("written", BASES)
 @pytest.mark.parametrize(("host", "base"), [("", None), ("https://x.example/v2", "https://x.example/v2")])
 def test_the_dialect_has_a_base_url_of_its_own(connection, written, host, base):
-    site = VisionoHook(connection("my_visiono", host, "key12345", dialect=written)).site()
-    assert site.base_url == (base or BASES[written])
+    config = VisionoHook(connection("my_visiono", host, "key12345", dialect=written)).config()
+    assert config.base_url == (base or BASES[written])
 
 
 def test_a_host_without_a_path_gets_the_dialect_s(connection):
-    site = VisionoHook(connection("my_visiono", "eu.visiono.io", "key12345", dialect="plugin")).site()
-    assert site.base_url == "https://eu.visiono.io/api/v1"
+    config = VisionoHook(connection("my_visiono", "eu.visiono.io", "key12345", dialect="plugin")).config()
+    assert config.base_url == "https://eu.visiono.io/api/v1"
 
 
 @pytest.mark.parametrize("given", [{}, {"dialect": ""}, {"dialect": None}, {"dialect": " Reference "}])
 def test_the_reference_is_written_unless_told(connection, given):
     hook = VisionoHook(connection("my_visiono", "", "key12345", **given))
-    assert (hook.dialect, hook.site().base_url) == ("reference", BASES["reference"])
+    assert (hook.dialect, hook.config().base_url) == ("reference", BASES["reference"])
 
 
 @pytest.mark.parametrize("given", ["both", "smart", 5, ["plugin"]])
 def test_another_dialect_is_refused(connection, given):
     with pytest.raises(InvalidRequestError, match="dialect must be reference or plugin"):
-        VisionoHook(connection("my_visiono", "", "key12345", dialect=given)).site()
+        VisionoHook(connection("my_visiono", "", "key12345", dialect=given)).config()
 
 
 def test_the_test_button_works_in_either(sandbox, dialect):

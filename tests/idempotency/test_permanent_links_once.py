@@ -15,7 +15,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.hooks.visiono import VisionoHook
-from airflow_provider_visio.idempotency.find_by_tag import find_link, tag_of
+from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag
 from airflow_provider_visio.operators.visiono import (
     VisionoCreatePermanentLinkOperator,
     VisionoDeletePermanentLinkOperator,
@@ -77,7 +77,7 @@ def test_of_a_task_whose_request_is_not_known_any_request_is_meant():
     links = [{"id": "1", "tags": [TAG]}, {"id": "2", "tags": [TAG.replace("aaa", "ccc")]}]
     mark = {"airflow_task": MARK["airflow_task"]}
     assert [link["id"] for link in find_link(links, mark, {}, None, "c")] == ["1"]
-    assert TAG.startswith(tag_of(mark))
+    assert TAG.startswith(link_tag(mark))
 
 
 def test_where_nobody_can_tell_it_says_so():

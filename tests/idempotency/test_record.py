@@ -13,10 +13,10 @@ from airflow_provider_visio.idempotency.record import (
     Intent,
     Record,
     check_on_existing,
+    clear_count,
     existing_step,
     first_step,
     is_first_try,
-    run_of,
 )
 
 RECORD = Record(Intent("task", "input"), asked_at=1000.0, wait_from=2000.0, run=2, ask="mark")
@@ -137,8 +137,8 @@ def test_the_first_try_since_a_clear(try_number, max_tries, retries, first):
 
 
 def test_retries_are_one_run_and_a_clear_is_another():
-    assert run_of(context(try_number=1)) == run_of(context(try_number=3))
-    assert run_of(context(max_tries=2)) != run_of(context(max_tries=5))
+    assert clear_count(context(try_number=1)) == clear_count(context(try_number=3))
+    assert clear_count(context(max_tries=2)) != clear_count(context(max_tries=5))
 
 
 @pytest.mark.parametrize("other", [{"dag_id": "e"}, {"run_id": "s"}, {"task_id": "u"}, {"map_index": 0}])

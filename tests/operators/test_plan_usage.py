@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DownstreamTasksSkipped
 from airflow.sdk import DAG, teardown
 
-from airflow_provider_visio.api.plan_quota import find_left
+from airflow_provider_visio.api.plan_quota import photos_left
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators.visiono import (
@@ -43,7 +43,7 @@ from airflow_provider_visio.operators.visiono import (
     ],
 )
 def test_what_is_left_by_what_the_service_says(stats, left):
-    found = find_left(stats)
+    found = photos_left(stats)
     assert (found.photos if found else None) == left
 
 

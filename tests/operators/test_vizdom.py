@@ -22,7 +22,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.hooks.vizdom import VizdomHook
-from airflow_provider_visio.idempotency.find_by_name import Named
+from airflow_provider_visio.idempotency.find_by_name import CreateByName
 from airflow_provider_visio.operators.vizdom import (
     VizdomCreateDashboardOperator,
     VizdomCreateDataSourceOperator,
@@ -291,7 +291,7 @@ def test_one_that_was_to_be_replaced_is_not_taken_for_the_other(sandbox, run_tas
     with monkeypatch.context() as patch:
         # After it has written down that it asks anew, and before it did.
         patch.setattr(VizdomHook, "delete_data_source", lambda *_: None)
-        patch.setattr(Named, "_called", die)
+        patch.setattr(CreateByName, "_called", die)
         with pytest.raises(KeyboardInterrupt):
             again.run()
     assert run_task(make(on_existing="replace"), again).run()["id"] != before

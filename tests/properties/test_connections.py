@@ -16,7 +16,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.config import Site, base_url_from
+from airflow_provider_visio.api.config import ServiceConfig, base_url_from
 from airflow_provider_visio.api.visiono import VISIONO, get_status
 from airflow_provider_visio.api.vizdom import create_export, get_export
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
@@ -73,17 +73,17 @@ def _quiet() -> Iterator[None]:
     os.environ.pop(VARIABLE, None)
 
 
-def read_both(hook_class: type) -> Site | None:
+def read_both(hook_class: type) -> ServiceConfig | None:
     """Read the connection in both ways, which must agree, and return the site; None where it is refused."""
     hook = hook_class(CONN_ID)
     try:
-        site = hook.site()
+        config = hook.config()
     except (VisioProviderError, AirflowNotFoundException) as error:
         check_refusal(error)
         return None
-    assert KEY in site.key
-    assert KEY not in repr(site)
-    return site
+    assert KEY in config.key
+    assert KEY not in repr(config)
+    return config
 
 
 def check_refusal(error: Exception) -> None:
@@ -91,28 +91,28 @@ def check_refusal(error: Exception) -> None:
     assert KEY not in str(error)
 
 
-def check_site(site: Site) -> None:
-    parts = urlsplit(site.base_url)
+def check_site(config: ServiceConfig) -> None:
+    parts = urlsplit(config.base_url)
     assert parts.scheme in {"http", "https"}
     assert parts.hostname
-    check_port(site)
+    check_port(config)
     assert (parts.username, parts.password, parts.query, parts.fragment) == (None, None, "", "")
-    assert site.owns(get_status().url(site.base_url))
-    assert site.read_timeout > 0
-    assert site.connect_timeout > 0
-    assert site.max_attempts >= 1
-    assert 0 <= site.reserve <= 0.9
-    assert site.auth
+    assert config.owns(get_status().url(config.base_url))
+    assert config.read_timeout > 0
+    assert config.connect_timeout > 0
+    assert config.max_attempts >= 1
+    assert 0 <= config.reserve <= 0.9
+    assert config.auth
 
 
-def check_port(site: Site) -> None:
-    port = urlsplit(site.base_url).port
+def check_port(config: ServiceConfig) -> None:
+    port = urlsplit(config.base_url).port
     assert port is None or port > 0
 
 
-def check_contract(site: Site) -> None:
+def check_contract(config: ServiceConfig) -> None:
     try:
-        found = contract_of(site)
+        found = contract_of(config)
     except VisioProviderError:
         return
     try:
@@ -123,7 +123,7 @@ def check_contract(site: Site) -> None:
     except (VisioProviderError, IndexError):
         return
     for each in calls:
-        assert each.url(site.base_url).startswith(f"{site.base_url}/")
+        assert each.url(config.base_url).startswith(f"{config.base_url}/")
 
 
 @cases(900, hook=hooks, host=host, port=port, schema=schema, extra=extra, key=key)
@@ -137,17 +137,17 @@ def test_any_json_is_a_site_or_an_error_that_names_the_connection(hook, host, po
         "password": key,
     }
     os.environ[VARIABLE] = json.dumps({name: value for name, value in fields.items() if value is not None})
-    site = read_both(hook)
-    if site is not None:
-        check_site(site)
+    config = read_both(hook)
+    if config is not None:
+        check_site(config)
 
 
 @cases(400, extra=st.fixed_dictionaries({"contract": contract | json_value}))
 def test_any_contract_makes_calls_or_is_refused(extra):
     os.environ[VARIABLE] = json.dumps({"conn_type": "vizdom", "password": KEY, "extra": extra})
-    site = read_both(VizdomHook)
-    if site is not None:
-        check_contract(site)
+    config = read_both(VizdomHook)
+    if config is not None:
+        check_contract(config)
 
 
 query = st.dictionaries(st.sampled_from([*EXTRAS, "__extra__"]), leaf.map(str), max_size=3)
@@ -166,18 +166,18 @@ def test_any_uri_is_a_site_or_an_error_that_names_the_connection(hook, host, por
         os.environ[VARIABLE] = uri
     except ValueError:
         return  # no variable can hold it
-    site = read_both(hook)
-    if site is not None:
-        check_site(site)
+    config = read_both(hook)
+    if config is not None:
+        check_site(config)
 
 
 @cases(100, hook=hooks, host=host, port=port, extra=extra)
 def test_a_loop_reads_a_connection_as_a_worker_does(hook, host, port, extra):
     fields = {"conn_type": "visiono", "host": host, "port": port, "extra": extra, "password": KEY}
     os.environ[VARIABLE] = json.dumps({name: value for name, value in fields.items() if value is not None})
-    site = read_both(hook)
-    if site is not None:
-        assert asyncio.run(hook(CONN_ID).async_site()) == site
+    config = read_both(hook)
+    if config is not None:
+        assert asyncio.run(hook(CONN_ID).async_config()) == config
 
 
 seconds = st.sampled_from([0.1, 30.0, 1e6, 1e10, 1e308])
@@ -191,7 +191,9 @@ def test_any_site_that_cannot_be_reached_is_an_error_of_ours(host, schema, secon
         url = base_url_from(VISIONO, host, None, schema)
     except InvalidRequestError:
         reject()
-    site = Site(VISIONO, CONN_ID, url, KEY, max_attempts=1, read_timeout=seconds, connect_timeout=seconds)
+    config = ServiceConfig(
+        VISIONO, CONN_ID, url, KEY, max_attempts=1, read_timeout=seconds, connect_timeout=seconds
+    )
 
     def nowhere(*_: object, **__: object) -> None:
         raise socket.gaierror
@@ -199,7 +201,7 @@ def test_any_site_that_cannot_be_reached_is_an_error_of_ours(host, schema, secon
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", nowhere)
         try:
-            driver.send(site, get_status())
+            driver.send(config, get_status())
         except VisioProviderError as error:
             check_refusal(error)
         else:

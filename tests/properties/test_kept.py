@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 from hypothesis import strategies as st
 
-from airflow_provider_visio.api.config import Site
-from airflow_provider_visio.api.rate_limit import Budget
-from airflow_provider_visio.api.rate_limit_file import Ledger
+from airflow_provider_visio.api.config import ServiceConfig
+from airflow_provider_visio.api.rate_limit import RateLimit
+from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.idempotency.record import Intent, Record
-from airflow_provider_visio.sensors.wait_start import began
+from airflow_provider_visio.sensors.wait_start import wait_started_at
 from properties.cases import cases
 from properties.values import NUMBERS, json_value, leaf, text
 
@@ -88,7 +88,7 @@ def test_an_intent_is_the_same_again_and_another_at_another_place(place, other, 
 
 @cases(800, state=budget_state | json_value, later=st.sampled_from([0.0, 30.0, 5000.0, -5000.0]))
 def test_any_budget_is_taken_over_and_gives_turns(state, later):
-    budget = Budget(LIMITS)
+    budget = RateLimit(LIMITS)
     budget.restore(state)
     now = NOW + later
     turn = budget.next_turn(now)
@@ -97,7 +97,7 @@ def test_any_budget_is_taken_over_and_gives_turns(state, later):
     budget.take(turn)
     assert budget.next_turn(now) >= turn or len(budget.as_state()["calls"]) < 60
     assert all(count >= 0 for count in budget.left(now))
-    again = Budget(LIMITS)
+    again = RateLimit(LIMITS)
     again.restore(json.loads(json.dumps(budget.as_state())))
     assert again.left(now) == budget.left(now)
 
@@ -108,8 +108,8 @@ def test_any_budget_is_taken_over_and_gives_turns(state, later):
     | st.binary(max_size=40),
 )
 def test_any_book_on_disk_is_read_and_written_again(content):
-    site = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", "k", limits=LIMITS)
-    ledger = Ledger(site)
+    config = ServiceConfig(VISIONO, "my_visiono", "https://api.visio.now/v1", "k", limits=LIMITS)
+    ledger = SharedRateLimit(config)
     assert ledger._path is not None
     ledger._path.write_bytes(content)
     assert ledger.book(NOW, 0.0) >= 0
@@ -121,5 +121,5 @@ def test_a_wait_began_in_the_past_whatever_was_kept(kept):
     store = SimpleNamespace(get=lambda _: kept, set=lambda *_, **__: None)
     from airflow_provider_visio import clock
 
-    since = began({"ti": SimpleNamespace(max_tries=2), "task_state_store": store})
+    since = wait_started_at({"ti": SimpleNamespace(max_tries=2), "task_state_store": store})
     assert 0 < since <= clock.now()

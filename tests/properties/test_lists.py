@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_visio.api.call import Call
 from airflow_provider_visio.api.pages import MAX_PAGES, Pages
-from airflow_provider_visio.api.request_poller import Lookout
-from airflow_provider_visio.api.status_queries import sweep, sweep_exports
+from airflow_provider_visio.api.request_poller import RequestPoller
+from airflow_provider_visio.api.status_queries import query_exports, query_photo_requests
 from airflow_provider_visio.api.visiono import list_photo_requests
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import (
@@ -79,7 +79,7 @@ def test_a_walk_over_any_pages_ends_and_gives_each_item_once(found, limit):
 @cases(800, wanted=ids, answers=answers)
 def test_a_sweep_over_any_list_learns_of_what_was_asked_and_nothing_else(wanted, answers):
     learnt = {}
-    calls = carry_out(sweep(wanted, learnt.__setitem__), answers)
+    calls = carry_out(query_photo_requests(wanted, learnt.__setitem__), answers)
     assert learnt.keys() <= set(wanted)
     assert calls <= 2 * len(wanted)
     verdict = decide_photo_requests(wanted, learnt, now=NOW, deadline=None)
@@ -89,7 +89,7 @@ def test_a_sweep_over_any_list_learns_of_what_was_asked_and_nothing_else(wanted,
 @cases(500, wanted=ids, answers=answers)
 def test_a_sweep_over_exports_learns_of_each(wanted, answers):
     learnt = {}
-    calls = carry_out(sweep_exports(wanted, VizdomContract(), learnt.__setitem__), answers, "/exports")
+    calls = carry_out(query_exports(wanted, VizdomContract(), learnt.__setitem__), answers, "/exports")
     assert learnt.keys() <= set(wanted)
     assert calls <= len(wanted)
 
@@ -107,7 +107,7 @@ def test_a_poll_over_any_list_learns_of_what_it_waits_for_and_nothing_else(state
         assert found in waiting
         states[found] = state
 
-    lookout, now = Lookout(states, learn), NOW
+    lookout, now = RequestPoller(states, learn), NOW
     for wanted, found, later in rounds:
         waiting, now = set(wanted), now + later
         assert carry_out(lookout.sweep(wanted, now), found) <= 4 * len(wanted) + 4

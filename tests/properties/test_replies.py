@@ -10,9 +10,9 @@ import pytest
 from hypothesis import strategies as st
 
 from airflow_provider_visio.api.call import Reply, call
-from airflow_provider_visio.api.config import Site
-from airflow_provider_visio.api.rate_limit import Budget
-from airflow_provider_visio.api.reply import read, retry_after, said
+from airflow_provider_visio.api.config import ServiceConfig
+from airflow_provider_visio.api.rate_limit import RateLimit
+from airflow_provider_visio.api.reply import read_reply, redact, retry_after
 from airflow_provider_visio.api.retry import Again, History, decide
 from airflow_provider_visio.api.visiono import VISIONO, photos_in
 from airflow_provider_visio.api.vizdom import failure_of, read_export
@@ -36,7 +36,7 @@ from properties.values import (
 )
 
 NOW = 1767225600.0
-SITE = Site(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY)
+SITE = ServiceConfig(VISIONO, "my_visiono", "https://api.visio.now/v1", KEY)
 CALLS = [
     call("GET", "/photo-requests/{request_id}", request_id="req_abc123"),
     call("POST", "/photo-requests", body={"instructions": "x"}),
@@ -57,7 +57,7 @@ def check_envelope(found: Any) -> None:
 @cases(2500, request=st.sampled_from(CALLS), status=status, headers=headers, body=body)
 def test_any_reply_is_data_or_an_error_of_ours(request, status, headers, body):
     try:
-        check_envelope(read(request, Reply(status, headers, body), SITE, now=NOW))
+        check_envelope(read_reply(request, Reply(status, headers, body), SITE, now=NOW))
         assert 200 <= status < 300
     except VisioProviderError as error:
         check_error(error, request)
@@ -79,7 +79,7 @@ def test_any_refusal_in_json_is_said_and_sent_again_only_for_a_while(status, hea
             sent += 1
             assert sent < 500
             try:
-                check_envelope(read(request, answer, SITE, now=NOW))
+                check_envelope(read_reply(request, answer, SITE, now=NOW))
                 again = None
             except VisioProviderError as error:
                 check_text(str(error))
@@ -92,7 +92,7 @@ def test_any_limit_is_a_time_or_nothing(headers, value):
     found = {**headers, "retry-after": value}
     pause = retry_after(found, now=NOW)
     assert pause is None or (pause >= 0 and math.isfinite(pause))
-    budget = Budget(((60.0, 60), (3600.0, 1000)))
+    budget = RateLimit(((60.0, 60), (3600.0, 1000)))
     for code in (200, 429):
         budget.learn(code, found, sent=NOW, now=NOW, pause=pause)
         turn = budget.next_turn(NOW)
@@ -104,7 +104,7 @@ def test_any_limit_is_a_time_or_nothing(headers, value):
 @cases(500, headers=headers, body=body)
 def test_a_refusal_for_the_limit_says_when_to_come_back(headers, body):
     with pytest.raises(RateLimitedError) as caught:
-        read(CALLS[0], Reply(429, headers, body), SITE, now=NOW)
+        read_reply(CALLS[0], Reply(429, headers, body), SITE, now=NOW)
     assert 0 <= caught.value.retry_after < math.inf
 
 
@@ -144,4 +144,4 @@ def test_any_export_is_read_and_its_failure_said(data):
     export = read_export(data, contract)
     assert export.get("status") is data.get("state", data.get("status"))
     check_text(failure_of(export, SITE))
-    check_text(said(str(data), SITE))
+    check_text(redact(str(data), SITE))

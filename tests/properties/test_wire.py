@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import Client
-from airflow_provider_visio.api.config import Site
+from airflow_provider_visio.api.config import ServiceConfig
 from airflow_provider_visio.exceptions import ConnectionFailedError, VisioProviderError
 from properties.cases import cases
 from properties.checks import check_error, check_text
@@ -45,13 +45,15 @@ wire_headers = st.dictionaries(
 ) | st.fixed_dictionaries({"location": link})
 
 
-def site_at(url: str) -> Site:
-    return Site(api.VISIONO, "my_visiono", url, KEY, read_timeout=0.5, connect_timeout=5, max_attempts=2)
+def config_at(url: str) -> ServiceConfig:
+    return ServiceConfig(
+        api.VISIONO, "my_visiono", url, KEY, read_timeout=0.5, connect_timeout=5, max_attempts=2
+    )
 
 
 def check(driver: Driver, url: str, call) -> None:
     try:
-        check_envelope(driver.send(site_at(url), call))
+        check_envelope(driver.send(config_at(url), call))
     except VisioProviderError as error:
         check_error(error, call)
         check_ambiguous(error, call)
@@ -62,15 +64,15 @@ def check_ambiguous(error: VisioProviderError, call) -> None:
     assert error.ambiguous == call.changes or error.status is not None
 
 
-def fetch(site: Site) -> bytes:
-    client = Client(site, lambda: site)
-    with contextlib.closing(client), client.open(f"{site.base_url}/file?sig={KEY}") as download:
+def fetch(config: ServiceConfig) -> bytes:
+    client = Client(config, lambda: config)
+    with contextlib.closing(client), client.open(f"{config.base_url}/file?sig={KEY}") as download:
         return b"".join(download.chunks)
 
 
 def check_file(url: str) -> None:
     try:
-        assert isinstance(fetch(site_at(url)), bytes)
+        assert isinstance(fetch(config_at(url)), bytes)
     except VisioProviderError as error:
         check_text(str(error))
 
@@ -100,7 +102,7 @@ def test_both_drivers_walk_any_list(server, driver, found):
     server._script[:] = [Answer(200, json.dumps(each).encode()) for each in found]
     server._script.append(Answer(200, {"data": []}))
     with contextlib.suppress(VisioProviderError):
-        items = driver.items(site_at(server.url), api.list_photo_requests(), limit=20)
+        items = driver.items(config_at(server.url), api.list_photo_requests(), limit=20)
         assert all(isinstance(item, dict) for item in items)
 
 
@@ -117,10 +119,10 @@ DRIPS = {
 @pytest.mark.parametrize("what", DRIPS)
 def test_a_reply_that_drips_is_not_waited_for(dripping, kind, what):
     dripping.reply, dripping.drip = DRIPS[what]
-    site = replace(site_at(dripping.url), read_timeout=0.1, connect_timeout=0.1, max_attempts=1)
+    config = replace(config_at(dripping.url), read_timeout=0.1, connect_timeout=0.1, max_attempts=1)
     started = time.monotonic()
     with pytest.raises(ConnectionFailedError):
-        fetch(site) if kind == "file" else Driver(kind).send(site, CALLS[0])
+        fetch(config) if kind == "file" else Driver(kind).send(config, CALLS[0])
     # SLOWEST_REPLY read timeouts are 1 s; the drip goes on for more than twice as long.
     assert time.monotonic() - started < 1.8
 

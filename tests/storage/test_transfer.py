@@ -24,7 +24,7 @@ from hooks.recipient import send_photo, submit
 from PIL import Image
 
 from airflow_provider_visio.api.client import Client, Download
-from airflow_provider_visio.api.config import Site
+from airflow_provider_visio.api.config import ServiceConfig
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
@@ -619,8 +619,8 @@ def test_a_large_photo_takes_little_memory(sandbox, hook, tmp_path):
 def fetch_from():
     """Store files from small servers, without the service's API in between."""
     servers: list[LocalServer] = []
-    site = Site(VISIONO, "my_visiono", "http://127.0.0.1:1", "key12345")
-    client = Client(site, lambda: site)
+    config = ServiceConfig(VISIONO, "my_visiono", "http://127.0.0.1:1", "key12345")
+    client = Client(config, lambda: config)
 
     def fetch(destination, *files, script=None, link=None):
         server = LocalServer(*(script or [Answer(200, b"some bytes")]))
@@ -812,8 +812,8 @@ def test_no_traceback_shows_the_signature_for_a_host_that_is_gone(fetch_from, de
 
 
 def test_no_traceback_of_an_open_link_shows_its_signature():
-    site = Site(VISIONO, "my_visiono", "http://127.0.0.1:1", "key12345")
-    client = Client(site, lambda: site)
+    config = ServiceConfig(VISIONO, "my_visiono", "http://127.0.0.1:1", "key12345")
+    client = Client(config, lambda: config)
     link = f"http://127.0.0.1:9/x?signature={SIGNATURE}"
     with pytest.raises(ConnectionFailedError) as caught, client.open(link):
         pass

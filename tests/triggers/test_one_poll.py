@@ -11,9 +11,9 @@ from tasks.streams import Triggerer, fire_alone, fire_shared, many, shared_strea
 
 from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.api import client as client_module
-from airflow_provider_visio.api.request_poller import Lookout
+from airflow_provider_visio.api.request_poller import RequestPoller
 from airflow_provider_visio.hooks.visiono import VisionoHook
-from airflow_provider_visio.triggers.logbook import Logbook
+from airflow_provider_visio.triggers.logbook import PollReport
 from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
 
 pytestmark = shared_streams
@@ -282,7 +282,7 @@ def test_a_poll_that_breaks_off_by_a_bug_ends_no_wait_silently(sandbox, clock, a
     def broken(self: Any, waiting: Any, now: float) -> Any:
         raise KeyError("a fault of ours")
 
-    monkeypatch.setattr(Lookout, "sweep", broken)
+    monkeypatch.setattr(RequestPoller, "sweep", broken)
     events = asyncio.run(fire_shared([wait(i, clock) for i in ids]))
     assert [(event["outcome"], event["trouble"], event["waiting"]) for event in events] == [
         ("trouble", "KeyError", [i]) for i in ids
@@ -291,7 +291,7 @@ def test_a_poll_that_breaks_off_by_a_bug_ends_no_wait_silently(sandbox, clock, a
 
 def test_a_bug_that_passes_is_borne(sandbox, clock, ask, monkeypatch):
     ids = ask(10)
-    sweep, left = Lookout.sweep, [4]
+    sweep, left = RequestPoller.sweep, [4]
 
     def broken(self: Any, waiting: Any, now: float) -> Any:
         if left[0]:
@@ -299,7 +299,7 @@ def test_a_bug_that_passes_is_borne(sandbox, clock, ask, monkeypatch):
             raise KeyError("a fault of ours")
         return sweep(self, waiting, now)
 
-    monkeypatch.setattr(Lookout, "sweep", broken)
+    monkeypatch.setattr(RequestPoller, "sweep", broken)
     for request_id in ids:
         submits(sandbox, request_id, 1)
     assert {event["outcome"] for event in asyncio.run(fire_shared([wait(i, clock) for i in ids]))} == {"done"}
@@ -311,7 +311,7 @@ def test_a_bug_beside_the_sweep_ends_no_wait_silently(sandbox, clock, ask, monke
     def broken(self: Any, client: Any, pause: float) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(Logbook, "write", broken)
+    monkeypatch.setattr(PollReport, "write", broken)
     events = asyncio.run(fire_shared([wait(i, clock) for i in ids]))
     assert {(event["outcome"], event["trouble"]) for event in events} == {
         ("trouble", "the poll has broken off")
@@ -321,7 +321,7 @@ def test_a_bug_beside_the_sweep_ends_no_wait_silently(sandbox, clock, ask, monke
 def test_one_that_joins_after_a_fault_of_ours_is_looked_for(sandbox, clock, ask, monkeypatch, caplog):
     first, second = ask(2)
     submits(sandbox, second, 300)
-    write, left = Logbook.write, [1]
+    write, left = PollReport.write, [1]
 
     def broken(self: Any, client: Any, pause: float) -> None:
         if left[0]:
@@ -334,7 +334,7 @@ def test_one_that_joins_after_a_fault_of_ours_is_looked_for(sandbox, clock, ask,
         broken_off = await triggerer.fire(wait(first, clock))
         return [broken_off, await triggerer.fire(wait(second, clock))]
 
-    monkeypatch.setattr(Logbook, "write", broken)
+    monkeypatch.setattr(PollReport, "write", broken)
     events = asyncio.run(asyncio.wait_for(both(), 30))
     assert [event["outcome"] for event in events] == ["trouble", "done"]
     assert "A poll has broken off" in caplog.text

@@ -13,7 +13,7 @@ from tasks.streams import Triggerer, shared_streams
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.hooks.visiono import VisionoHook
-from airflow_provider_visio.triggers.logbook import Logbook
+from airflow_provider_visio.triggers.logbook import PollReport
 from airflow_provider_visio.triggers.visiono import VisionoPermanentLinkTrigger
 
 ROUTE = "GET /permanent-links/{id}/submissions"
@@ -164,7 +164,7 @@ def test_a_watcher_of_a_number_tells_of_that_alone(sandbox, link, later):
     assert ids(events(watch(link, AssetStore(), unique_value=7), 300, later, *steps)) == new
 
 
-@pytest.mark.parametrize("where", [(VisionoHook, "__init__"), (Logbook, "write")], ids=["before", "after"])
+@pytest.mark.parametrize("where", [(VisionoHook, "__init__"), (PollReport, "write")], ids=["before", "after"])
 def test_no_fault_of_ours_beside_a_look_ends_a_watch(sandbox, link, later, monkeypatch, caplog, where):
     owner, name = where
     whole, left = getattr(owner, name), [3]

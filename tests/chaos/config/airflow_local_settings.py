@@ -7,7 +7,9 @@ import os
 from airflow_provider_visio.idempotency import lookup_window as look_again
 
 # What takes three minutes otherwise takes less here.
-look_again.Patience.of = lambda site: look_again.Patience(max(0.0, site.rate_limit_wait - 60.0) + 45.0, 45.0)
+look_again.LookupWindow.of = lambda config: look_again.LookupWindow(
+    max(0.0, config.rate_limit_wait - 60.0) + 45.0, 45.0
+)
 
 
 def import_what_tasks_need() -> None:

@@ -102,9 +102,9 @@ with DAG("secrets_hostile", schedule=None, start_date=FROM, catchup=False, param
         from airflow_provider_visio.hooks.vizdom import VizdomHook
 
         visiono, vizdom = VisionoHook("visiono_default"), VizdomHook("vizdom_default")
-        site, other = visiono.get_conn().site, vizdom.get_conn().site
-        print(visiono, vizdom, site, other, visiono.get_conn())  # noqa: T201
-        raise RuntimeError(f"cannot go on with {site!r} and {other}")
+        config, other = visiono.get_conn().config, vizdom.get_conn().config
+        print(visiono, vizdom, config, other, visiono.get_conn())  # noqa: T201
+        raise RuntimeError(f"cannot go on with {config!r} and {other}")
 
     @task
     def own_code_downloads(params: dict[str, Any]) -> None:
