@@ -76,7 +76,7 @@ class LinkWait(TaskWait):
         states: dict[str, dict[str, Any]] = {}
         (link_id,) = ids
         hook = self._hook
-        hook.get_conn().sweep(read_submissions(link_id, hook.dialect, states.__setitem__))
+        hook.get_conn().query(read_submissions(link_id, hook.dialect, states.__setitem__))
         submissions = states[link_id]["submissions"]
         if (count := untimed(submissions)) and "untimed" not in self._warned:
             self._warned.add("untimed")

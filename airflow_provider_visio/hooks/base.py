@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.client import AsyncClient, Client
+    from airflow_provider_visio.api.client import Client, TriggerClient
 
 
 _OURS = {form.conn_type for form in (VISIONO_FORM, VIZDOM_FORM)}
@@ -85,12 +85,12 @@ class VisioBaseHook(BaseHook):
 
         return Client(config, self.config)
 
-    async def get_async_conn(self) -> AsyncClient:
+    async def get_async_conn(self) -> TriggerClient:
         """Return a client for a trigger's event loop; raises as :meth:`get_conn` does."""
-        # Importing it, and making its TLS context, take long enough for an event loop to stand still.
-        return await asyncio.to_thread(_async_client, await self.async_config(), self.async_config)
+        # In a thread: the first import of the HTTP library would block the event loop.
+        return await asyncio.to_thread(_trigger_client, await self.async_config(), self.async_config)
 
-    async def get_polling_conn(self) -> AsyncClient:
+    async def get_polling_conn(self) -> TriggerClient:
         """
         Return a client for a poll.
 
@@ -101,7 +101,7 @@ class VisioBaseHook(BaseHook):
         async def config() -> ServiceConfig:
             return replace(await self.async_config(), max_attempts=1, rate_limit_wait=0.0)
 
-        return await asyncio.to_thread(_async_client, await config(), config, polling=True)
+        return await asyncio.to_thread(_trigger_client, await config(), config, polling=True)
 
     def config(self) -> ServiceConfig:
         """Read the connection."""
@@ -320,9 +320,9 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _async_client(
+def _trigger_client(
     config: ServiceConfig, reload: Callable[[], Awaitable[ServiceConfig]], *, polling: bool = False
-) -> AsyncClient:
-    from airflow_provider_visio.api.client import AsyncClient
+) -> TriggerClient:
+    from airflow_provider_visio.api.client import TriggerClient
 
-    return AsyncClient(config, reload, polling=polling)
+    return TriggerClient(config, reload, polling=polling)

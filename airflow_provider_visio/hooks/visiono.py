@@ -382,7 +382,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :return: the verdict, and what the service said by id.
         """
         states: dict[str, State] = {}
-        self.get_conn().sweep(query_photo_requests(request_ids, states.__setitem__))
+        self.get_conn().query(query_photo_requests(request_ids, states.__setitem__))
         verdict = decide_photo_requests(request_ids, states, now=clock.now(), deadline=deadline, goal=goal)
         return verdict, states
 

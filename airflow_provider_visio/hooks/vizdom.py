@@ -159,7 +159,7 @@ class VizdomHook(VizdomWorkspace):
         contract = self.contract
         client = self.get_conn()
         states: dict[str, State] = {}
-        client.sweep(query_exports(export_ids, contract, states.__setitem__))
+        client.query(query_exports(export_ids, contract, states.__setitem__))
         for state in states.values():
             state["error"] = api.failure_of(state, client.config)
         return decide_exports(export_ids, states, contract, now=clock.now(), deadline=deadline), states

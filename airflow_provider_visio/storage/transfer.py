@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_visio.api.client import Download
+    from airflow_provider_visio.api.download import Download
 
 log = logging.getLogger(__name__)
 
