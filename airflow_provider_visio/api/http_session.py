@@ -75,13 +75,17 @@ class _Bounded:
         if patience is None:
             return super().getresponse(*args, **kwargs)  # type: ignore[misc]
         # A server that sends a header a minute never exceeds the read timeout of a single byte.
-        timer = threading.Timer(SLOWEST_REPLY * patience, _shut_down, [self.sock])
+        too_late = threading.Event()
+        timer = threading.Timer(SLOWEST_REPLY * patience, _shut_down, [self.sock, too_late])
         timer.daemon = True
         timer.start()
         try:
-            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+            response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
         finally:
             timer.cancel()
+        if too_late.is_set():
+            raise TimeoutError("the reply's headers take too long")
+        return response
 
 
 @lru_cache(maxsize=16)
@@ -91,7 +95,8 @@ def _bounded(connection: type[Any]) -> type[Any]:
     return type(connection.__name__, (_Bounded, connection), {})
 
 
-def _shut_down(connected: socket.socket) -> None:
+def _shut_down(connected: socket.socket, too_late: threading.Event) -> None:
+    too_late.set()
     with contextlib.suppress(OSError):  # it was closed meanwhile
         connected.shutdown(socket.SHUT_RDWR)
 
