@@ -3,7 +3,7 @@
 from typing import Any
 
 from .dashboards import Dashboard
-from .reports import SERIES, facts, nice_step
+from .export_files import SERIES, facts, nice_step
 
 WIDTH, HEIGHT = 560, 240
 _LEFT, _TOP, _RIGHT, _BOTTOM = 62, 12, 548, 210

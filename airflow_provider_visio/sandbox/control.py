@@ -24,19 +24,19 @@ from fastapi.responses import JSONResponse
 from pydantic import Field, ValidationError
 
 from . import ids
-from .bulk import BulkBody, make_many
+from .bulk_requests import BulkBody, make_many
+from .event_log import Journal
 from .exports import Export
 from .faults import FaultSpec
-from .journal import Journal
-from .links import Link, Submission
 from .options import Person, Strict
-from .people import next_photo, place, wanted_photos
+from .permanent_links import Link, Submission
 from .photo_requests import NotPossibleError, PhotoRequest
 from .photos import drawn, new_photo_id
+from .simulated_recipients import next_photo, place, wanted_photos
 from .team import Role
-from .visiono_views import items_view
-from .workflow import Workflow
-from .world import World
+from .visiono_serializers import items_view
+from .workflow_mode import Workflow
+from .workspace import World
 
 Answer = JSONResponse
 Action = Literal["open", "upload", "submit", "expire", "cancel", "delete"]

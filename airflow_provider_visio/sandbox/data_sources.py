@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import ids
-from .ground import Ground
+from .context import Ground
 
 DATABASES = ("postgresql", "mysql", "mariadb", "sqlserver")
 UNREACHABLE = "unreachable.example"

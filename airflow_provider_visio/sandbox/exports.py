@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from . import ids, reports
+from . import export_files, ids
+from .context import Ground
 from .dashboards import Dashboard
-from .files import MadeFile
-from .ground import Ground
+from .stored_files import MadeFile
 
 MEDIA_TYPES = {"pdf": "application/pdf", "png": "image/png", "csv": "text/csv; charset=utf-8"}
 _FAILURE = ("render_failed", "A data source of this dashboard did not answer; nothing was exported.")
@@ -60,7 +60,7 @@ class Exports:
         export.status, export.finished_at = "completed", moment
         self._ground.files[export.path] = MadeFile(
             MEDIA_TYPES[export.format],
-            lambda: reports.render(export.dashboard, export.format, int(export.created_at)),
+            lambda: export_files.render(export.dashboard, export.format, int(export.created_at)),
         )
         text = f"{export.id}: {export.format} of {export.dashboard.name!r} is ready"
         self._ground.journal.tell(moment, "export_ready", export.id, text, dashboard=export.dashboard.id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import ids
-from .ground import Ground
+from .context import Ground
 from .options import Person
 from .photos import Photo
 

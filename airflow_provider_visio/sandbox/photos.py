@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import ids, pictures
-from .files import File, MadeFile, PaddedJpeg, kept
+from . import ids, photo_jpeg
+from .stored_files import File, MadeFile, PaddedJpeg, kept
 
 
 @dataclass
@@ -76,10 +76,10 @@ def drawn(
 
     def picture() -> bytes:
         thing = zlib.crc32(subject.encode())
-        return pictures.photo(instructions, context, int(taken_at), gps, subject=thing, seed=seed)
+        return photo_jpeg.photo(instructions, context, int(taken_at), gps, subject=thing, seed=seed)
 
     file: File = PaddedJpeg(picture, size) if size else MadeFile("image/jpeg", picture)
-    small = MadeFile("image/jpeg", lambda: pictures.thumbnail(picture()))
+    small = MadeFile("image/jpeg", lambda: photo_jpeg.thumbnail(picture()))
     return Photo(photo_id, item_id, instructions, taken_at, gps, file, small)
 
 
@@ -97,7 +97,7 @@ def received(
     if kind is None:
         return None
     media_type, suffix = kind
-    small = MadeFile("image/jpeg", lambda: pictures.thumbnail(content))
+    small = MadeFile("image/jpeg", lambda: photo_jpeg.thumbnail(content))
     return Photo(photo_id, item_id, instructions, taken_at, gps, kept(media_type, content), small, suffix)
 
 

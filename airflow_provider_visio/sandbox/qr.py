@@ -2,7 +2,7 @@
 
 import io
 
-from .pictures import need
+from .photo_jpeg import need
 
 _SCALE, _MARGIN = 10, 4
 

@@ -24,13 +24,13 @@ from . import (
     vizdom_team_routes,
 )
 from .control import control_app
-from .gate import ApiGate, Gate, Prefixes, speak_as
+from .middleware import ApiGate, Gate, Prefixes, speak_as
 from .options import Options
-from .pages import pages_app
 from .storage import storage_app
 from .visiono_replies import Visiono
 from .vizdom_replies import Vizdom
-from .world import World
+from .web_pages import pages_app
+from .workspace import World
 
 _TICK_SECONDS = 0.2
 

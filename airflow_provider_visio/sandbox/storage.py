@@ -10,8 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from . import ids
-from .pictures import ToolMissingError
-from .world import World
+from .photo_jpeg import ToolMissingError
+from .workspace import World
 
 _ERROR = """<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request}</RequestId></Error>"""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from . import ids
-from .ground import Ground
+from .context import Ground
 
 Role = Literal["admin", "editor", "viewer"]
 

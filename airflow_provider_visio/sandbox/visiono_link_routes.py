@@ -3,15 +3,15 @@
 from fastapi import APIRouter, Request, Response
 
 from . import ids
+from .error_reply import Refusal
 from .evidence import known
-from .links import Link
-from .paging import listing
-from .vendor import Refusal
+from .pagination import listing
+from .permanent_links import Link
 from .visiono_bodies import CreateLink, UpdateLink
 from .visiono_replies import not_found, reply, validation_error
 from .visiono_routes import PLUGIN, SEED, Here, draw, items_of
-from .visiono_views import download_meta, download_view, link_submission_view, link_view
-from .world import World
+from .visiono_serializers import download_meta, download_view, link_submission_view, link_view
+from .workspace import World
 
 _NAMES = "field names (the plugin's smart links)"
 

@@ -6,8 +6,8 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from . import ids
-from .ground import Ground
-from .vendor import Refusal
+from .context import Ground
+from .error_reply import Refusal
 
 _TEXTS = {
     "missing": "The {field} field is required.",

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from . import ids
+from .error_reply import Refusal
 from .evidence import known
-from .paging import listing
+from .pagination import listing
 from .photo_requests import FREE_PLAN_PHOTOS, Item, PhotoRequest
 from .photos import Photo
-from .vendor import Refusal
 from .visiono_bodies import CreatePhotoRequest, CreatePhotoRequests, ItemBody
 from .visiono_replies import free_plan_error, not_found, reply, validation_error
-from .visiono_views import download_meta, download_view, request_view
-from .world import World
+from .visiono_serializers import download_meta, download_view, request_view
+from .workspace import World
 
 SEED = "visiono.io/docs/developers/api-reference"
 PLUGIN = "github visiono-io/visiono-claude-plugin, plugin/skills/visiono-api/SKILL.md"

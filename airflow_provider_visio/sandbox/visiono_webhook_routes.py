@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Request, Response
 
 from .evidence import known
-from .paging import listing
+from .pagination import listing
 from .visiono_bodies import CreateWebhook, UpdateWebhook
 from .visiono_replies import not_found, reply
 from .visiono_routes import PLUGIN, Here
-from .visiono_views import webhook_view
+from .visiono_serializers import webhook_view
 from .webhooks import EVENTS, Webhook
-from .world import World
+from .workspace import World
 
 router = APIRouter()
 

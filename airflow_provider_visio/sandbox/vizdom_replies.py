@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from .ground import Ground
-from .vendor import Refusal
+from .context import Ground
+from .error_reply import Refusal
 
 
 def reply(ground: Ground, data: object, status: int = 200, **meta: object) -> JSONResponse:

@@ -13,7 +13,7 @@ from .exports import Export
 from .options import Strict
 from .visiono_routes import Here
 from .vizdom_replies import not_found, reply
-from .world import World
+from .workspace import World
 
 SEED = "docs.flowstatehq.com/api-reference/introduction"
 PROPOSAL = "this project's proposal, after what comparable products do"

@@ -12,7 +12,7 @@ from .options import Strict, WholeNumber
 from .visiono_routes import Here
 from .vizdom_replies import Vizdom, not_found, reply
 from .vizdom_routes import PROPOSAL
-from .world import World
+from .workspace import World
 
 SOURCES = "docs.flowstatehq.com/features/data-sources"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ids
 from .clock import iso
-from .ground import Ground
+from .context import Ground
 
 EVENTS = (
     "photo_request.created",

@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from airflow_provider_visio.sandbox.evidence import spoken
 from airflow_provider_visio.sandbox.options import Options
 from airflow_provider_visio.sandbox.server import visiono_app, vizdom_app
-from airflow_provider_visio.sandbox.world import World
+from airflow_provider_visio.sandbox.workspace import World
 from dev.contract.documents import SERVICES, load, operations, spoken_in
 
 APPS = {"visiono": visiono_app, "vizdom": vizdom_app}

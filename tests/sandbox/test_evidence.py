@@ -6,7 +6,7 @@ import pytest
 from airflow_provider_visio import sandbox
 from airflow_provider_visio.sandbox.options import Options
 from airflow_provider_visio.sandbox.server import visiono_app, vizdom_app
-from airflow_provider_visio.sandbox.world import World
+from airflow_provider_visio.sandbox.workspace import World
 
 FOLDER = Path(sandbox.__file__).parent
 

@@ -9,11 +9,11 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from . import ids
-from .links import Draft, Link, Submission
+from .permanent_links import Draft, Link, Submission
 from .photo_requests import Item, NotPossibleError, PhotoRequest
 from .photos import Photo, new_photo_id, received
-from .workflow import Origin, Problem
-from .world import World
+from .workflow_mode import Origin, Problem
+from .workspace import World
 
 _MOST_BYTES = 25 * 1024 * 1024
 _NO_PICTURE = "This file is not a picture that can be used (JPEG, PNG, WebP or HEIC)."

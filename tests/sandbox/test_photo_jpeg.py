@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 import pytest
 from PIL import ExifTags, Image
 
-from airflow_provider_visio.sandbox import pictures, reports
+from airflow_provider_visio.sandbox import export_files, photo_jpeg
 from airflow_provider_visio.sandbox.dashboards import SEEDED
 
 TAKEN = int(datetime(2026, 3, 22, 14, 30, 5, tzinfo=UTC).timestamp())
 
 
 def draw(text="Show the dent", context="", gps=(46.0679, -11.1211), subject=1, seed=1):
-    return pictures.photo(text, context, TAKEN, gps, subject=subject, seed=seed)
+    return photo_jpeg.photo(text, context, TAKEN, gps, subject=subject, seed=seed)
 
 
 def test_photo_is_what_a_phone_makes():
@@ -35,7 +35,7 @@ def test_no_place_when_none_was_given():
 
 def test_same_again_and_different_otherwise():
     first = draw()
-    pictures.photo.cache_clear()
+    photo_jpeg.photo.cache_clear()
     assert draw() == first
     assert len({first, draw(seed=2), draw(subject=2), draw("Read the meter")}) == 4
 
@@ -46,7 +46,7 @@ def test_any_instructions_can_be_shown(text):
 
 
 def test_thumbnail_of_what_cannot_be_read():
-    assert Image.open(io.BytesIO(pictures.thumbnail(b"\xff\xd8\xff nonsense"))).size == (320, 240)
+    assert Image.open(io.BytesIO(photo_jpeg.thumbnail(b"\xff\xd8\xff nonsense"))).size == (320, 240)
 
 
 @pytest.mark.parametrize("module", ["PIL", "reportlab"])
@@ -56,6 +56,6 @@ def test_missing_libraries_are_named(monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, "airflow_provider_visio.sandbox.scenes", raising=False)
     monkeypatch.delattr("airflow_provider_visio.sandbox.scenes", raising=False)
-    with pytest.raises(pictures.ToolMissingError, match=r"airflow-provider-visio\[sandbox\]"):
-        draw("not cached") if module == "PIL" else reports.render(SEEDED[1], "pdf", TAKEN)
-    assert reports.render(SEEDED[1], "csv", TAKEN)
+    with pytest.raises(photo_jpeg.ToolMissingError, match=r"airflow-provider-visio\[sandbox\]"):
+        draw("not cached") if module == "PIL" else export_files.render(SEEDED[1], "pdf", TAKEN)
+    assert export_files.render(SEEDED[1], "csv", TAKEN)

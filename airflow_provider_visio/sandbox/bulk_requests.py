@@ -8,7 +8,7 @@ from pydantic import Field
 from . import ids
 from .options import Strict
 from .photo_requests import PhotoRequest
-from .world import World
+from .workspace import World
 
 
 class BulkBody(Strict):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .ground import Ground
-from .links import Link, Links, Submission
+from .context import Ground
+from .permanent_links import Link, Links, Submission
 from .photo_requests import Item, PhotoRequest, PhotoRequests
 from .photos import Photo
 from .webhooks import Webhook

@@ -15,14 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .error_reply import Refusal, Vendor
 from .evidence import spoken
+from .fault_injection import answer, misbehave, replay
 from .faults import FaultSpec
-from .limits import Verdict
-from .misbehave import answer, misbehave, replay
 from .options import Settings
-from .pictures import ToolMissingError
-from .vendor import Refusal, Vendor
-from .world import World
+from .photo_jpeg import ToolMissingError
+from .rate_limit import Verdict
+from .workspace import World
 
 
 class Gate:

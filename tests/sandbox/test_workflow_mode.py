@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from .test_page import jpeg
+from .test_recipient_page import jpeg
 
 SECRET = "s" * 64
 

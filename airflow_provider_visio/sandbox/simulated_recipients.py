@@ -2,7 +2,7 @@
 
 import random
 
-from .ground import Ground
+from .context import Ground
 from .options import Person
 from .photo_requests import NotPossibleError, PhotoRequest, PhotoRequests
 from .photos import Photo, drawn, new_photo_id

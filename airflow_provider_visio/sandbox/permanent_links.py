@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import ids
-from .ground import Ground
+from .context import Ground
 from .photo_requests import Item
 from .photos import Photo
-from .workflow import Origin, Workflow
+from .workflow_mode import Origin, Workflow
 
 
 @dataclass

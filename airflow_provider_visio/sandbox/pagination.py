@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from .ground import Ground
+from .context import Ground
 from .visiono_replies import reply
 
 MAX_PER_PAGE = 100

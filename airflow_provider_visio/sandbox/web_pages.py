@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from . import charts, qr
-from .pictures import ToolMissingError
-from .recipient import Recipients
-from .world import World
+from .photo_jpeg import ToolMissingError
+from .recipient_page import Recipients
+from .workspace import World
 
 if TYPE_CHECKING:
     from jinja2 import Environment

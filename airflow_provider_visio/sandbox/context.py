@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .clock import Agenda, Clock, iso
-from .files import File
-from .journal import Journal
+from .event_log import Journal
 from .options import Settings
-from .signing import Signer
+from .signed_urls import Signer
+from .stored_files import File
 
 Listener = Callable[[str, float, Callable[[], dict[str, Any]]], None]
 

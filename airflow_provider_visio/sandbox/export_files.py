@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from .dashboards import Dashboard
-from .pictures import need
+from .photo_jpeg import need
 
 _INK, _GREY, _PALE = "#1f2937", "#6b7280", "#e5e7eb"
 SERIES = ("#2563eb", "#14b8a6", "#f59e0b")

@@ -1,16 +1,16 @@
 """Everything the server knows, in memory, in one place."""
 
 from .clock import Clock
+from .context import Addresses, Ground
 from .dashboards import SEEDED, Dashboard
 from .data_sources import DataSources
 from .exports import Exports
 from .faults import Faults
-from .ground import Addresses, Ground
-from .limits import Throttle
-from .links import Links
 from .options import Options, Person
-from .people import Visit
+from .permanent_links import Links
 from .photo_requests import PhotoRequest, PhotoRequests
+from .rate_limit import Throttle
+from .simulated_recipients import Visit
 from .team import Role, Team
 from .webhooks import Webhooks
 
