@@ -19,7 +19,7 @@ What it does not do, and what to keep in mind:
   a request whose DELETE the plugin calls cancelling can be read from then on as `cancelled`.
 * Assumed for Vizdom: all but `GET /dashboards` and the 404 body. The numbers in its
   dashboards are fixed; a data source changes none of them, and its test fails for the host `unreachable.example`
-  only. Invites are kept, never mailed, and nobody takes one up.
+  only. Invites are file_of_bytes, never mailed, and nobody takes one up.
 * Webhooks are signed and recorded (`/control/deliveries`), never sent. Both header sets are on each delivery,
   and what the documentation's own signature covers is not known.
 * Workflow mode (set at `/control/permanent-links/{id}/workflow`) has the plugin's parameters and signatures; what

@@ -8,7 +8,7 @@ from pydantic import Field
 from . import ids
 from .options import Strict
 from .photo_requests import PhotoRequest
-from .workspace import World
+from .workspace import Workspace
 
 
 class BulkBody(Strict):
@@ -21,26 +21,26 @@ class BulkBody(Strict):
     expires_in_hours: Annotated[int, Field(ge=1, le=8760)] = 72
 
 
-def make_many(world: World, body: BulkBody) -> list[str]:
+def make_many(workspace: Workspace, body: BulkBody) -> list[str]:
     """Make requests; unless `submit_within` is null, a share of them will be submitted at random moments.
 
     No picture belongs to them: they are submitted empty.
     """
-    now = world.catch_up()
-    made = [_request(world, now, body.expires_in_hours) for _ in range(body.count)]
+    now = workspace.catch_up()
+    made = [_request(workspace, now, body.expires_in_hours) for _ in range(body.count)]
     for request in made:
-        world.ask(request)
+        workspace.add_request(request)
     if body.submit_within is not None:
         start = now + body.submit_after
         for request in random.sample(made, round(body.count * body.share)):
-            _submit_at(world, request, start + random.random() * body.submit_within)
-    world.catch_up()
+            _submit_at(workspace, request, start + random.random() * body.submit_within)
+    workspace.catch_up()
     return [request.id for request in made]
 
 
-def _request(world: World, now: float, hours: int) -> PhotoRequest:
+def _request(workspace: Workspace, now: float, hours: int) -> PhotoRequest:
     return PhotoRequest(
-        id=world.requests.new_id(),
+        id=workspace.requests.new_id(),
         unique_code=ids.code(),
         numeric_code=ids.digits(),
         instructions="One of many",
@@ -50,9 +50,9 @@ def _request(world: World, now: float, hours: int) -> PhotoRequest:
     )
 
 
-def _submit_at(world: World, request: PhotoRequest, moment: float) -> None:
+def _submit_at(workspace: Workspace, request: PhotoRequest, moment: float) -> None:
     def submit(due: float) -> None:
         if request.is_open:
-            world.requests.submit(request, due)
+            workspace.requests.submit(request, due)
 
-    world.ground.agenda.at(moment, submit)
+    workspace.context.scheduler.at(moment, submit)

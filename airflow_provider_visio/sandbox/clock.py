@@ -36,7 +36,7 @@ class Clock:
         self._virtual, self._real = self.now(), time.monotonic()
         self._speed = speed
 
-    def for_caller(self, moment: float) -> float:
+    def in_caller_time(self, moment: float) -> float:
         """When a virtual moment comes on the caller's own clock.
 
         Rate-limit headers use it: a client that waits "until the reset" waits in real seconds, whatever
@@ -45,7 +45,7 @@ class Clock:
         return time.time() + (moment - self.now()) / (self._speed or 1.0)
 
 
-class Agenda:
+class Scheduler:
     """Things that will happen by themselves, run in order of their virtual time."""
 
     def __init__(self) -> None:

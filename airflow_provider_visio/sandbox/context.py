@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .clock import Agenda, Clock, iso
-from .event_log import Journal
+from .clock import Clock, Scheduler, iso
+from .event_log import EventLog
 from .options import Settings
 from .signed_urls import Signer
 from .stored_files import File
@@ -22,14 +22,14 @@ class Addresses:
 
 
 @dataclass
-class Ground:
+class Context:
     """Shared state; replaced as a whole by a reset, except for the addresses."""
 
     addresses: Addresses
     settings: Settings
     clock: Clock
-    agenda: Agenda = field(default_factory=Agenda)
-    journal: Journal = field(default_factory=Journal)
+    scheduler: Scheduler = field(default_factory=Scheduler)
+    event_log: EventLog = field(default_factory=EventLog)
     signer: Signer = field(default_factory=Signer)
     files: dict[str, File] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
@@ -39,19 +39,19 @@ class Ground:
         """Whether ids and timestamps follow the vendor's plugin instead of its documentation."""
         return self.settings.request_id_style == "pr"
 
-    def stamp(self, moment: float) -> str:
+    def format_time(self, moment: float) -> str:
         """Return a Visiono timestamp: `Z` in the documentation, `+00:00` in the plugin."""
         return iso(moment, offset=self.plugin_style)
 
-    def for_caller(self, moment: float) -> float:
+    def in_caller_time(self, moment: float) -> float:
         """When a virtual moment comes on the clock that the caller goes by."""
-        return moment if self.settings.caller_clock == "virtual" else self.clock.for_caller(moment)
+        return moment if self.settings.caller_clock == "virtual" else self.clock.in_caller_time(moment)
 
     def link(self, path: str, seconds: float) -> str:
         """Return a signed storage link valid for so many seconds from now."""
         return f"{self.addresses.storage}{path}?{self.signer.query(path, self.clock.now() + seconds)}"
 
-    def announce(self, event: str, moment: float, data: Callable[[], dict[str, Any]]) -> None:
+    def notify(self, event: str, moment: float, data: Callable[[], dict[str, Any]]) -> None:
         """Tell the webhooks of an event; its data is worked out only when one of them wants it."""
         for listener in self.listeners:
             listener(event, moment, data)

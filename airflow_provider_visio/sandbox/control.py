@@ -25,18 +25,18 @@ from pydantic import Field, ValidationError
 
 from . import ids
 from .bulk_requests import BulkBody, make_many
-from .event_log import Journal
+from .event_log import EventLog
 from .exports import Export
 from .faults import FaultSpec
 from .options import Person, Strict
 from .permanent_links import Link, Submission
 from .photo_requests import NotPossibleError, PhotoRequest
-from .photos import drawn, new_photo_id
-from .simulated_recipients import next_photo, place, wanted_photos
+from .photos import generated_photo, new_photo_id
+from .simulated_recipients import next_photo, random_place, wanted_photos
 from .team import Role
 from .visiono_serializers import items_view
 from .workflow_mode import Workflow
-from .workspace import World
+from .workspace import Workspace
 
 Answer = JSONResponse
 Action = Literal["open", "upload", "submit", "expire", "cancel", "delete"]
@@ -102,14 +102,14 @@ class UnknownError(Exception):
     """There is no such thing here."""
 
 
-def control_app(world: World) -> FastAPI:
+def control_app(workspace: Workspace) -> FastAPI:
     """Build the application under `/control`."""
     app = FastAPI(title="visio-sandbox control", openapi_url=None, redirect_slashes=False)
     _add_error_shapes(app)
-    _add_settings(app, world)
-    _add_time_and_faults(app, world)
-    _add_observation(app, world)
-    _add_actions(app, world)
+    _add_settings(app, workspace)
+    _add_time_and_faults(app, workspace)
+    _add_observation(app, workspace)
+    _add_actions(app, workspace)
     return app
 
 
@@ -131,283 +131,283 @@ def _add_error_shapes(app: FastAPI) -> None:
     app.add_exception_handler(ValidationError, invalid)
 
 
-def _add_settings(app: FastAPI, world: World) -> None:
+def _add_settings(app: FastAPI, workspace: Workspace) -> None:
     @app.get("/health")
     async def health() -> Answer:
         return Answer({"ok": True})
 
     @app.post("/reset")
     async def reset() -> Answer:
-        world.reset()
+        workspace.reset()
         return Answer({"ok": True})
 
     @app.get("/settings")
     async def settings() -> Answer:
-        return Answer(world.ground.settings.model_dump())
+        return Answer(workspace.context.settings.model_dump())
 
     @app.patch("/settings")
     async def set_settings(changes: Annotated[dict[str, Any], Body()]) -> Answer:
-        world.set_settings(**changes)
+        workspace.set_settings(**changes)
         return await settings()
 
     @app.put("/keys")
     async def keys(body: KeysBody) -> Answer:
-        world.keys.update(body.model_dump(exclude_none=True, exclude={"vizdom_roles"}))
+        workspace.keys.update(body.model_dump(exclude_none=True, exclude={"vizdom_roles"}))
         if body.vizdom_roles is not None:
-            world.vizdom_roles = body.vizdom_roles
-        return Answer(world.keys)
+            workspace.vizdom_roles = body.vizdom_roles
+        return Answer(workspace.keys)
 
     @app.post("/keys/{service}/{action}")
     async def change_key(service: Service, action: KeyAction, body: KeyBody) -> Answer:
-        return Answer({"key": _change_key(world, service, action, body.key)})
+        return Answer({"key": _change_key(workspace, service, action, body.key)})
 
     @app.put("/person")
     async def person(body: Person) -> Answer:
-        world.person = body
+        workspace.person = body
         return Answer(body.model_dump())
 
 
-def _add_time_and_faults(app: FastAPI, world: World) -> None:
+def _add_time_and_faults(app: FastAPI, workspace: Workspace) -> None:
     @app.get("/time")
     async def get_time() -> Answer:
-        return Answer({"now": world.now(), "speed": world.ground.clock.speed})
+        return Answer({"now": workspace.now(), "speed": workspace.context.clock.speed})
 
     @app.post("/time")
     async def set_time(body: TimeBody) -> Answer:
-        clock = world.ground.clock
+        clock = workspace.context.clock
         if body.speed is not None:
             clock.set_speed(body.speed)
         clock.advance(body.advance)
-        world.catch_up()
+        workspace.catch_up()
         return await get_time()
 
     @app.get("/faults")
     async def faults() -> Answer:
-        return Answer(world.faults.view())
+        return Answer(workspace.faults.view())
 
     @app.post("/faults")
     async def add_fault(body: FaultSpec) -> Answer:
-        return Answer({"id": world.faults.add(body).id})
+        return Answer({"id": workspace.faults.add(body).id})
 
     @app.post("/faults/{number}/let-go")
     async def let_go(number: int, body: LetGoBody | None = None) -> Answer:
-        fault = world.faults.find(number)
+        fault = workspace.faults.find(number)
         if fault is None:
             raise UnknownError(f"There is no fault {number}.")
-        fault.let_go(drop=bool(body and body.drop))
+        fault.release(drop=bool(body and body.drop))
         return Answer(fault.view())
 
     @app.delete("/faults")
     async def clear_faults() -> Answer:
-        world.faults.clear()
+        workspace.faults.clear()
         return Answer([])
 
 
-def _add_observation(app: FastAPI, world: World) -> None:
-    def journal() -> Journal:
+def _add_observation(app: FastAPI, workspace: Workspace) -> None:
+    def event_log() -> EventLog:
         # Asked for anew each time: a reset replaces it.
-        return world.ground.journal
+        return workspace.context.event_log
 
     @app.get("/counters")
     async def counters() -> Answer:
-        return Answer(journal().counters())
+        return Answer(event_log().counters())
 
     @app.delete("/counters")
     async def clear_counters() -> Answer:
-        journal().clear_counters()
-        return Answer(journal().counters())
+        event_log().clear_counters()
+        return Answer(event_log().counters())
 
     @app.get("/calls")
     async def calls(after: int = 0) -> Answer:
-        return Answer(journal().calls(after))
+        return Answer(event_log().calls(after))
 
     @app.get("/events")
     async def events(after: int = 0) -> Answer:
-        world.catch_up()
-        return Answer(journal().events(after))
+        workspace.catch_up()
+        return Answer(event_log().events(after))
 
     @app.get("/signatures")
     async def signatures() -> Answer:
-        return Answer(world.ground.signer.given_out)
+        return Answer(workspace.context.signer.given_out)
 
     @app.get("/photo-requests")
     async def requests() -> Answer:
-        world.catch_up()
-        return Answer([_request_view(world, request) for request in world.requests.everything()])
+        workspace.catch_up()
+        return Answer([_request_view(workspace, request) for request in workspace.requests.everything()])
 
     @app.get("/photo-requests/{id}")
     async def request(id: str) -> Answer:  # noqa: A002
-        world.catch_up()
-        return Answer(_request_view(world, _find(world, id)))
+        workspace.catch_up()
+        return Answer(_request_view(workspace, _find(workspace, id)))
 
     @app.get("/exports")
     async def exports() -> Answer:
-        world.catch_up()
-        return Answer([_export_view(export) for export in world.exports.all.values()])
+        workspace.catch_up()
+        return Answer([_export_view(export) for export in workspace.exports.all.values()])
 
     @app.get("/emails")
     async def emails() -> Answer:
-        return Answer(world.requests.emails)
+        return Answer(workspace.requests.emails)
 
     @app.get("/deliveries")
     async def deliveries(after: int = 0) -> Answer:
-        world.catch_up()
-        return Answer(world.webhooks.deliveries[after:])
+        workspace.catch_up()
+        return Answer(workspace.webhooks.deliveries[after:])
 
 
-def _add_actions(app: FastAPI, world: World) -> None:
+def _add_actions(app: FastAPI, workspace: Workspace) -> None:
     @app.post("/photo-requests")
     async def many(body: BulkBody) -> Answer:
-        return Answer(make_many(world, body))
+        return Answer(make_many(workspace, body))
 
     @app.put("/photo-requests/{id}/person")
     async def person(id: str, body: Person) -> Answer:  # noqa: A002
-        world.catch_up()
-        found = _find(world, id)
-        world.send(found, body, world.now())
-        world.catch_up()
-        return Answer(_request_view(world, found))
+        workspace.catch_up()
+        found = _find(workspace, id)
+        workspace.start_visit(found, body, workspace.now())
+        workspace.catch_up()
+        return Answer(_request_view(workspace, found))
 
     @app.post("/photo-requests/{id}/{action}")
     async def act(id: str, action: Action, body: ActionBody | None = None) -> Answer:  # noqa: A002
-        moment = world.catch_up()
-        found = _find(world, id)
-        _act(world, found, action, body or ActionBody(), moment)
-        return Answer(_request_view(world, found))
+        moment = workspace.catch_up()
+        found = _find(workspace, id)
+        _act(workspace, found, action, body or ActionBody(), moment)
+        return Answer(_request_view(workspace, found))
 
     @app.post("/permanent-links/{id}/submit")
     async def submit(id: str, body: LinkSubmissionBody | None = None) -> Answer:  # noqa: A002
-        return Answer(_submit_link(world, id, body or LinkSubmissionBody()))
+        return Answer(_submit_link(workspace, id, body or LinkSubmissionBody()))
 
     @app.put("/permanent-links/{id}/workflow")
     async def workflow(id: str, body: WorkflowBody | None = None) -> Answer:  # noqa: A002
         given = (body or WorkflowBody()).model_dump(exclude_none=True)
-        found = _find_link(world, id)
+        found = _find_link(workspace, id)
         found.workflow = Workflow(**given)
-        return Answer({"request_url": world.links.url(found), **asdict(found.workflow)})
+        return Answer({"request_url": workspace.links.url(found), **asdict(found.workflow)})
 
     @app.delete("/permanent-links/{id}/workflow")
     async def no_workflow(id: str) -> Answer:  # noqa: A002
-        _find_link(world, id).workflow = None
+        _find_link(workspace, id).workflow = None
         return Answer({"ok": True})
 
     @app.post("/exports/{id}/{action}")
     async def end_export(id: str, action: Literal["complete", "fail"]) -> Answer:  # noqa: A002
-        moment = world.catch_up()
-        export = world.exports.all.get(id)
+        moment = workspace.catch_up()
+        export = workspace.exports.all.get(id)
         if export is None:
             raise UnknownError(f"There is no export {id!r}.")
-        (world.exports.complete if action == "complete" else world.exports.fail)(export, moment)
+        (workspace.exports.complete if action == "complete" else workspace.exports.fail)(export, moment)
         return Answer(_export_view(export))
 
 
-def _act(world: World, found: PhotoRequest, action: Action, body: ActionBody, moment: float) -> None:
-    book = world.requests
+def _act(workspace: Workspace, found: PhotoRequest, action: Action, body: ActionBody, moment: float) -> None:
+    requests = workspace.requests
     if action == "open":
-        book.open(found, moment)
+        requests.open(found, moment)
     elif action == "upload":
-        _upload(world, found, body, moment)
+        _upload(workspace, found, body, moment)
     elif action == "submit":
         if body.fill:
-            _send_what_lacks(world, found, moment)
-        book.submit(found, moment)
+            _upload_missing_photos(workspace, found, moment)
+        requests.submit(found, moment)
     elif action == "expire":
-        book.expire(found, moment)
+        requests.expire(found, moment)
     elif action == "cancel":
-        book.cancel(found, moment)
+        requests.cancel(found, moment)
     else:
-        book.delete(found, moment)
+        requests.delete(found, moment)
 
 
-def _upload(world: World, found: PhotoRequest, body: ActionBody, moment: float) -> None:
+def _upload(workspace: Workspace, found: PhotoRequest, body: ActionBody, moment: float) -> None:
     item = None
     if body.item is not None:
         item = found.item(body.item)
         if item is None:
             raise UnknownError(f"{found.id} has no item {body.item!r}.")
-    gps = place() if body.gps or (body.gps is None and found.person.gps) else None
+    gps = random_place() if body.gps or (body.gps is None and found.person.gps) else None
     item_id = item.id if item else None
-    photo = next_photo(world.ground, found, moment, gps=gps, item_id=item_id, size=body.bytes)
-    world.requests.upload(found, photo, moment)
+    photo = next_photo(workspace.context, found, moment, gps=gps, item_id=item_id, size=body.bytes)
+    workspace.requests.upload(found, photo, moment)
 
 
-def _send_what_lacks(world: World, found: PhotoRequest, moment: float) -> None:
+def _upload_missing_photos(workspace: Workspace, found: PhotoRequest, moment: float) -> None:
     """Do what a person would have done before submitting: a photo for each required item, or a few."""
     if not found.is_open:
         return
     if found.opened_at is None:
-        world.requests.open(found, moment)
-    for item in found.lacking():
-        _upload(world, found, ActionBody(item=item.id), moment)
+        workspace.requests.open(found, moment)
+    for item in found.missing_items():
+        _upload(workspace, found, ActionBody(item=item.id), moment)
     if not found.photos:
         for _ in range(wanted_photos(found, found.person)):
-            _upload(world, found, ActionBody(), moment)
+            _upload(workspace, found, ActionBody(), moment)
 
 
-def _submit_link(world: World, link_id: str, body: LinkSubmissionBody) -> dict[str, Any]:
-    moment = world.catch_up()
-    link = _find_link(world, link_id)
+def _submit_link(workspace: Workspace, link_id: str, body: LinkSubmissionBody) -> dict[str, Any]:
+    moment = workspace.catch_up()
+    link = _find_link(workspace, link_id)
     if not link.is_active:
         raise NotPossibleError(f"{link.id} is switched off.")
     count = body.photos if body.photos is not None else len(link.items) or 1
     wanted = [link.items[n % len(link.items)] if link.items else None for n in range(count)]
-    spot, submission_id = place(), f"pls_{ids.token(10)}"
+    spot, submission_id = random_place(), f"pls_{ids.token(10)}"
     photos = [
-        drawn(
-            new_photo_id(plugin_style=world.ground.plugin_style),
+        generated_photo(
+            new_photo_id(plugin_style=workspace.context.plugin_style),
             item.id if item else None,
             item.instructions if item else link.instructions,
             moment,
             subject=submission_id,
-            context=link.instructions,
+            request_text=link.instructions,
             gps=spot,
         )
         for item in wanted
     ]
     told = body.model_dump(exclude={"photos"})
-    way_back = world.links.submit(link, Submission(submission_id, moment, photos, **told), moment)
-    return {"id": submission_id, "photos": count, "submitted_at": moment, "return_url": way_back}
+    return_address = workspace.links.submit(link, Submission(submission_id, moment, photos, **told), moment)
+    return {"id": submission_id, "photos": count, "submitted_at": moment, "return_url": return_address}
 
 
-def _find_link(world: World, link_id: str) -> Link:
-    link = world.links.get(link_id) or world.links.by_address(link_id)
+def _find_link(workspace: Workspace, link_id: str) -> Link:
+    link = workspace.links.get(link_id) or workspace.links.by_address(link_id)
     if link is None:
         raise UnknownError(f"There is no permanent link {link_id!r}.")
     return link
 
 
-def _change_key(world: World, service: Service, action: KeyAction, key: str) -> str:
+def _change_key(workspace: Workspace, service: Service, action: KeyAction, key: str) -> str:
     """Do what the dashboard does with a key; returns the key that it has then."""
-    active, inactive = world.keys[service], world.inactive_keys[service]
+    active, inactive = workspace.keys[service], workspace.inactive_keys[service]
     if key not in active + inactive:
         raise UnknownError(f"{service} has no key {key!r}.")
     of = active if key in active else inactive
     of.remove(key)
     if action == "regenerate":
         new = key[: key.rfind("_") + 1] + ids.token(24)
-        if key in world.vizdom_roles:
-            world.vizdom_roles[new] = world.vizdom_roles.pop(key)
+        if key in workspace.vizdom_roles:
+            workspace.vizdom_roles[new] = workspace.vizdom_roles.pop(key)
         of.append(new)
         return new
     (active if action == "activate" else inactive).append(key)
     return key
 
 
-def _find(world: World, id_or_code: str) -> PhotoRequest:
-    found = world.requests.find(id_or_code)
+def _find(workspace: Workspace, id_or_code: str) -> PhotoRequest:
+    found = workspace.requests.find(id_or_code)
     if found is None:
         raise UnknownError(f"There is no photo request {id_or_code!r}.")
     return found
 
 
-def _request_view(world: World, request: PhotoRequest) -> dict[str, Any]:
+def _request_view(workspace: Workspace, request: PhotoRequest) -> dict[str, Any]:
     return {
         "id": request.id,
         "unique_code": request.unique_code,
         "numeric_code": request.numeric_code,
         "status": request.status,
         "instructions": request.instructions,
-        "request_url": world.requests.url(request),
+        "request_url": workspace.requests.url(request),
         "recipient_email": request.recipient_email,
         "send_email": request.send_email,
         "require_gps": request.require_gps,

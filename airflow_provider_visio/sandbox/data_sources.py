@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import ids
-from .context import Ground
+from .context import Context
 
 DATABASES = ("postgresql", "mysql", "mariadb", "sqlserver")
 UNREACHABLE = "unreachable.example"
@@ -26,15 +26,17 @@ class DataSource:
 class DataSources:
     """All data sources of the workspace."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self.all: dict[str, DataSource] = {}
 
     def add(self, name: str, source_type: str, settings: dict[str, Any], moment: float) -> DataSource:
         """Connect one; names need not be unique."""
         source = DataSource(f"ds_{ids.token(10)}", name, source_type, settings, moment)
         self.all[source.id] = source
-        self._ground.journal.tell(moment, "data_source_created", source.id, f"{source.id}: {name!r} is there")
+        self._context.event_log.record(
+            moment, "data_source_created", source.id, f"{source.id}: {name!r} is there"
+        )
         return source
 
     def test(self, source: DataSource, moment: float) -> str:
@@ -49,4 +51,4 @@ class DataSources:
     def remove(self, source: DataSource, moment: float) -> None:
         """Delete one."""
         del self.all[source.id]
-        self._ground.journal.tell(moment, "data_source_deleted", source.id, f"{source.id} is deleted")
+        self._context.event_log.record(moment, "data_source_deleted", source.id, f"{source.id} is deleted")

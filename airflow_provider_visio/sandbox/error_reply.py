@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from starlette.responses import JSONResponse
 
 
-class Refusal(Exception):  # noqa: N818  it is a reply, not a fault of ours
+class ErrorReply(Exception):  # noqa: N818  it is a reply, not a fault of ours
     """A reply other than success, ready to be sent."""
 
     def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
@@ -25,7 +25,7 @@ class Refusal(Exception):  # noqa: N818  it is a reply, not a fault of ours
         return JSONResponse(body, self.status, headers=self.headers)
 
 
-class Vendor(Protocol):
+class Conventions(Protocol):
     """One service's manners."""
 
     name: str
@@ -33,26 +33,26 @@ class Vendor(Protocol):
     def key(self, headers: Mapping[str, str]) -> str | None:
         """Return the API key in a call's headers."""
 
-    def unauthenticated(self) -> Refusal:
+    def unauthenticated(self) -> ErrorReply:
         """401."""
 
-    def forbidden(self, text: str) -> Refusal:
+    def forbidden(self, text: str) -> ErrorReply:
         """403."""
 
-    def no_such_route(self, path: str) -> Refusal:
+    def no_such_route(self, path: str) -> ErrorReply:
         """404 for a path that the service does not have."""
 
-    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> Refusal:
+    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> ErrorReply:
         """405."""
 
-    def bad_request(self, text: str) -> Refusal:
+    def bad_request(self, text: str) -> ErrorReply:
         """400."""
 
-    def invalid(self, problems: Sequence[Any]) -> Refusal:
+    def invalid(self, problems: Sequence[Any]) -> ErrorReply:
         """400 or 422 for pydantic's error list."""
 
-    def too_many(self, headers: Mapping[str, str]) -> Refusal:
+    def too_many(self, headers: Mapping[str, str]) -> ErrorReply:
         """429."""
 
-    def broken(self, text: str | None) -> Refusal:
+    def broken(self, text: str | None) -> ErrorReply:
         """500, with a text when there is something useful to say."""

@@ -23,7 +23,7 @@ class Call:
     fault: int | None = None
 
 
-class Journal:
+class EventLog:
     """Numbered events and calls, and counters of calls by service, method and route."""
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class Journal:
         """Count from nought again; the log of calls is kept."""
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def tell(self, moment: float, kind: str, subject: str, text: str, **more: object) -> None:
+    def record(self, moment: float, kind: str, subject: str, text: str, **more: object) -> None:
         """Add a line to the story."""
         n = len(self._events) + 1
         self._events.append({"n": n, "at": moment, "kind": kind, "id": subject, "text": text, **more})
 
-    def arrived(
+    def record_call(
         self, service: str, method: str, path: str, route: str | None, moment: float, *, key_sent: bool
     ) -> Call:
         """Log and count a call before anything is done about it."""
@@ -50,7 +50,7 @@ class Journal:
         self._counts[service][f"{method} {route or '(unknown)'}"] += 1
         return call
 
-    def refused(self, service: str) -> None:
+    def count_refusal(self, service: str) -> None:
         """Count a call that the rate limit turned away."""
         self._counts["refused_429"][service] += 1
 

@@ -43,7 +43,7 @@ def known(
     return {"openapi_extra": extra, "status_code": status}
 
 
-def spoken(route: APIRoute, dialect: Dialect) -> bool:
+def in_dialect(route: APIRoute, dialect: Dialect) -> bool:
     """Whether a route of Visiono's is one that the dialect's sources name; both together have the assumed ones too."""
     extra = route.openapi_extra or {}
     levels = {extra.get("x-evidence"), extra.get("x-also")}

@@ -16,32 +16,38 @@ _PAGE = """<!DOCTYPE html>
 """
 _SLOW_STEPS = 20
 
-Refuse = Callable[[FaultSpec, Send], Awaitable[None]]
+SendRateLimitReply = Callable[[FaultSpec, Send], Awaitable[None]]
 
 
-async def misbehave(
-    fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, refuse: Refuse
+async def inject_fault(
+    fault: Fault,
+    app: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    send_rate_limit_reply: SendRateLimitReply,
 ) -> None:
-    """Answer the call as the fault says; `refuse` sends the service's own 429."""
+    """Answer the call as the fault says; `send_rate_limit_reply` sends the service's own 429."""
     spec = fault.spec
     if spec.kind in ("status", "html", "empty", "redirect", "body"):
-        await _canned(spec, send)
+        await _send_fixed_reply(spec, send)
     elif spec.kind == "rate_limit":
-        await refuse(spec, send)
+        await send_rate_limit_reply(spec, send)
     elif spec.kind == "drop_before":
-        await _hang_up(receive)
+        await _close_connection(receive)
     elif spec.kind == "drop_after":
-        await app(scope, receive, _nowhere)
-        await _hang_up(receive)
+        await app(scope, receive, _discard)
+        await _close_connection(receive)
     elif spec.kind == "delay":
         await _delay(spec, app, scope, receive, send)
     elif spec.kind == "hold":
         await _hold(fault, app, scope, receive, send)
     else:
-        await app(scope, receive, _BadSender(spec, receive, send))
+        await app(scope, receive, _DamagingSender(spec, receive, send))
 
 
-async def _canned(spec: FaultSpec, send: Send) -> None:
+async def _send_fixed_reply(spec: FaultSpec, send: Send) -> None:
     status = spec.status or {"redirect": 302, "status": 500}.get(spec.kind, 200)
     headers = dict(spec.headers)
     if spec.kind == "html":
@@ -57,10 +63,10 @@ async def _canned(spec: FaultSpec, send: Send) -> None:
         headers.setdefault("Content-Type", media_type)
     if spec.kind == "redirect":
         headers["Location"] = spec.location or "/"
-    await answer(send, status, content, headers)
+    await send_reply(send, status, content, headers)
 
 
-async def answer(send: Send, status: int, content: bytes, headers: dict[str, str]) -> None:
+async def send_reply(send: Send, status: int, content: bytes, headers: dict[str, str]) -> None:
     """Send a whole reply."""
     pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     pairs.append((b"content-length", str(len(content)).encode()))
@@ -73,28 +79,28 @@ async def _delay(spec: FaultSpec, app: ASGIApp, scope: Scope, receive: Receive, 
         await asyncio.sleep(spec.seconds)
         await app(scope, receive, send)
         return
-    reply = _Kept()
+    reply = _BufferedReply()
     await app(scope, receive, reply)
     await asyncio.sleep(spec.seconds)
-    await reply.pass_on(send)
+    await reply.send_to(send)
 
 
 async def _hold(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Keep a call, before its work or after it, until it is let go; the caller may be gone by then."""
-    reply = _Kept()
+    reply = _BufferedReply()
     # Read now: what a caller who has hung up had sent cannot be read any more.
-    asked = await _whole(receive)
+    asked = await _read_whole(receive)
     if fault.spec.after_work:
         await app(scope, asked, reply)
     if await fault.hold():
-        await _hang_up(receive)
+        await _close_connection(receive)
         return
     if not fault.spec.after_work:
         await app(scope, asked, reply)
-    await reply.pass_on(send)
+    await reply.send_to(send)
 
 
-async def _whole(receive: Receive) -> Receive:
+async def _read_whole(receive: Receive) -> Receive:
     body, more = b"", True
     while more:
         message = await receive()
@@ -117,7 +123,7 @@ def replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-class _Kept:
+class _BufferedReply:
     """A reply that is not sent yet."""
 
     def __init__(self) -> None:
@@ -126,12 +132,12 @@ class _Kept:
     async def __call__(self, message: Message) -> None:
         self._messages.append(message)
 
-    async def pass_on(self, send: Send) -> None:
+    async def send_to(self, send: Send) -> None:
         for message in self._messages:
             await send(message)
 
 
-async def _hang_up(receive: Receive) -> None:
+async def _close_connection(receive: Receive) -> None:
     """Close the connection without a byte; ASGI has no word for it, so uvicorn's transport is used."""
     cycle: Any = getattr(receive, "__self__", None)
     if cycle is None:
@@ -141,11 +147,11 @@ async def _hang_up(receive: Receive) -> None:
         pass
 
 
-async def _nowhere(_: Message) -> None:
+async def _discard(_: Message) -> None:
     """Swallow a reply."""
 
 
-class _BadSender:
+class _DamagingSender:
     """Passes a reply on cut, shortened or slowly."""
 
     def __init__(self, spec: FaultSpec, receive: Receive, send: Send) -> None:
@@ -194,7 +200,7 @@ class _BadSender:
         if not more:
             self._left = -1
             if self._kind == "truncate":
-                await _hang_up(self._receive)
+                await _close_connection(self._receive)
 
 
 def _phrase(status: int) -> str:

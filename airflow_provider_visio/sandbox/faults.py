@@ -70,10 +70,10 @@ class Fault:
         self.fired = 0
         self.held = 0
         self._to_skip = spec.skip
-        self._let_go = asyncio.Event()
+        self._released = asyncio.Event()
         self._drop = False
 
-    def wants(self, service: str, method: str, path: str, key: str | None) -> bool:
+    def matches(self, service: str, method: str, path: str, key: str | None) -> bool:
         """Whether the call is one of its kind and it is not used up."""
         spec = self.spec
         return (
@@ -82,11 +82,11 @@ class Fault:
             and (spec.method is None or spec.method.upper() == method)
             and (spec.path is None or re.search(spec.path, path) is not None)
             and (spec.key is None or spec.key == key)
-            and not self._let_go.is_set()
+            and not self._released.is_set()
         )
 
-    def strikes(self) -> bool:
-        """Count a call it wants; false while it still lets calls through."""
+    def fires(self) -> bool:
+        """Count a call it matches; false while it still lets calls through."""
         if self._to_skip > 0:
             self._to_skip -= 1
             return False
@@ -97,15 +97,15 @@ class Fault:
         """Keep a call until it is let go; returns whether it is to be dropped."""
         self.held += 1
         try:
-            await self._let_go.wait()
+            await self._released.wait()
         finally:
             self.held -= 1
         return self._drop
 
-    def let_go(self, *, drop: bool = False) -> None:
+    def release(self, *, drop: bool = False) -> None:
         """Let all go that is held; nothing is held any more."""
         self._drop = drop
-        self._let_go.set()
+        self._released.set()
 
     def view(self) -> dict[str, Any]:
         """As the control interface shows it."""
@@ -113,7 +113,7 @@ class Fault:
 
 
 class Faults:
-    """All faults; the first that strikes wins."""
+    """All faults; the first that fires wins."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -130,16 +130,16 @@ class Faults:
         return next((fault for fault in self._faults if fault.id == number), None)
 
     def pick(self, service: str, method: str, path: str, key: str | None = None) -> Fault | None:
-        """Return the fault that strikes this call, if any."""
+        """Return the fault that fires this call, if any."""
         for fault in self._faults:
-            if fault.wants(service, method, path, key) and fault.strikes():
+            if fault.matches(service, method, path, key) and fault.fires():
                 return fault
         return None
 
     def clear(self) -> None:
         """Take all orders back, and let go what they hold."""
         for fault in self._faults:
-            fault.let_go()
+            fault.release()
         self._faults.clear()
 
     def view(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 Dialect = Literal["both", "reference", "plugin"]
 
 # How each of Visiono's sources shows what the settings leave open, where it shows it.
-_HABITS: Mapping[Dialect, Mapping[str, Any]] = {
+_DIALECT_DEFAULTS: Mapping[Dialect, Mapping[str, Any]] = {
     "both": {},
     "reference": {
         "photos_in_request": True,
@@ -93,7 +93,7 @@ class Settings(Strict):
 
     @model_validator(mode="after")
     def _follow_the_dialect(self) -> Self:
-        habits = _HABITS[self.dialect].items()
+        habits = _DIALECT_DEFAULTS[self.dialect].items()
         # Not as if they had been given: another dialect must be able to set them differently.
         self.__dict__.update({name: value for name, value in habits if name not in self.model_fields_set})
         return self

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from .context import Ground
+from .context import Context
 from .visiono_replies import reply
 
 MAX_PER_PAGE = 100
@@ -19,21 +19,21 @@ _Part = tuple[slice, dict[str, Any], dict[str, Any]]
 
 
 def listing(
-    ground: Ground, request: Request, path: str, found: Sequence[T], view: Callable[[T], object]
+    context: Context, request: Request, path: str, found: Sequence[T], view: Callable[[T], object]
 ) -> JSONResponse:
     """Answer with the part of `found` (oldest first) that the query asks for."""
-    settings, query = ground.settings, dict(request.query_params)
+    settings, query = context.settings, dict(request.query_params)
     ordered = found if settings.list_order == "oldest" else found[::-1]
     if settings.pagination == "none":
-        return reply(ground, [view(one) for one in ordered])
+        return reply(context, [view(one) for one in ordered])
     size = min(_positive(query.get("per_page"), settings.page_size), MAX_PER_PAGE)
-    address = f"{ground.addresses.main}/visiono/v1{path}"
+    address = f"{context.addresses.main}/visiono/v1{path}"
     if settings.pagination == "cursor":
         part, links, meta = _by_cursor(query, len(ordered), size, address)
     else:
         part, links, meta = _by_number(query, len(ordered), size, address, total=settings.list_total)
     shown = meta if settings.meta else None
-    return reply(ground, [view(one) for one in ordered[part]], meta=shown, links=links)
+    return reply(context, [view(one) for one in ordered[part]], meta=shown, links=links)
 
 
 def _by_number(query: dict[str, str], count: int, size: int, address: str, *, total: bool) -> _Part:

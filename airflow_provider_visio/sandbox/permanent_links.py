@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from . import ids
-from .context import Ground
+from .context import Context
 from .photo_requests import Item
 from .photos import Photo
 from .workflow_mode import Origin, Workflow
@@ -59,8 +59,8 @@ class Link:
 class Links:
     """All permanent links of the workspace."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._live: dict[str, Link] = {}
         self._made = 0
         self.photos_taken = 0
@@ -76,7 +76,7 @@ class Links:
     def new_id(self) -> str:
         """Return the next id; only the plugin shows one."""
         self._made += 1
-        return f"sl_{self._made}" if self._ground.plugin_style else f"sl_{ids.token(10)}"
+        return f"sl_{self._made}" if self._context.plugin_style else f"sl_{ids.token(10)}"
 
     def get(self, link_id: str) -> Link | None:
         """Return a link by its id or code."""
@@ -101,7 +101,7 @@ class Links:
         """Take a new link in."""
         self._live[link.id] = link
         text = f"{link.id} was made: {self.url(link)}"
-        self._ground.journal.tell(link.created_at, "link_created", link.id, text)
+        self._context.event_log.record(link.created_at, "link_created", link.id, text)
 
     def rename(self, link: Link, slug: str | None) -> None:
         """Give the link another slug; the old one still leads here."""
@@ -111,20 +111,20 @@ class Links:
 
     def url(self, link: Link) -> str:
         """Return the address that people open."""
-        return f"{self._ground.addresses.main}/p/{link.custom_slug or link.unique_code.lower()}"
+        return f"{self._context.addresses.main}/p/{link.custom_slug or link.unique_code.lower()}"
 
     def submit(self, link: Link, submission: Submission, moment: float) -> str | None:
         """Take in what a visitor has left; returns where a link in workflow mode sends them."""
         link.submissions.append(submission)
         self.photos_taken += len(submission.photos)
         for photo in submission.photos:
-            photo.publish(self._ground.files)
+            photo.publish(self._context.files)
         count = len(submission.photos)
         text = f"{link.id}: submission {submission.id} with {count} photo(s)"
-        self._ground.journal.tell(
+        self._context.event_log.record(
             moment, "link_submitted", link.id, text, submission=submission.id, photos=count
         )
-        self._ground.announce(
+        self._context.notify(
             "photo_submission.created",
             moment,
             lambda: {
@@ -141,7 +141,7 @@ class Links:
         origin = Origin(
             submission.unique_field_value, submission.external_source, submission.external_reference
         )
-        return link.workflow.way_back(submission.id, origin, count, moment)
+        return link.workflow.return_address(submission.id, origin, count, moment)
 
     def archive(self, link: Link) -> None:
         """Switch the link off; it can still be read."""
@@ -152,5 +152,5 @@ class Links:
         self._live.pop(link.id, None)
         self._former = {slug: other for slug, other in self._former.items() if other is not link}
         for photo in link.photos:
-            photo.withdraw(self._ground.files)
-        self._ground.journal.tell(moment, "link_deleted", link.id, f"{link.id} was deleted")
+            photo.withdraw(self._context.files)
+        self._context.event_log.record(moment, "link_deleted", link.id, f"{link.id} was deleted")

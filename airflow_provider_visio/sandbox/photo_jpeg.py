@@ -32,7 +32,7 @@ def need(module: str, name: str) -> ToolMissingError:
 @lru_cache(maxsize=32)
 def photo(
     instructions: str,
-    context: str,
+    request_text: str,
     taken_at: int,
     gps: tuple[float, float] | None,
     *,
@@ -41,7 +41,7 @@ def photo(
 ) -> bytes:
     """Draw a JPEG of 1600 x 1200 that shows what was asked for; the same arguments give the same bytes.
 
-    What it shows is read from the item's instructions, else from the request's (`context`). Photos of one
+    What it shows is read from the item's instructions, else from the request's (`request_text`). Photos of one
     `subject` show the same thing; `seed` varies how it was taken.
     """
     try:
@@ -49,7 +49,7 @@ def photo(
     except ImportError as problem:
         raise need("PIL", "Pillow") from problem
     thing = random.Random(subject)
-    scene = scenes.choose((instructions, context), thing)(thing)
+    scene = scenes.choose((instructions, request_text), thing)(thing)
     picture = _as_taken(scene, instructions, random.Random(seed))
     _stamp(picture, instructions, taken_at, gps)
     out = io.BytesIO()

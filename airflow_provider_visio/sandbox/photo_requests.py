@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import ids
-from .context import Ground
+from .context import Context
 from .options import Person
 from .photos import Photo
 
@@ -57,7 +57,7 @@ class PhotoRequest:
         """Whether the recipient can still do something."""
         return self.status in OPEN
 
-    def lacking(self) -> list[Item]:
+    def missing_items(self) -> list[Item]:
         """Return required items without a picture."""
         have = {photo.item_id for photo in self.photos}
         return [item for item in self.items if item.is_required and item.id not in have]
@@ -73,8 +73,8 @@ class PhotoRequest:
 class PhotoRequests:
     """All photo requests of the workspace."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._live: dict[str, PhotoRequest] = {}
         self._codes: dict[str, PhotoRequest] = {}
         self._deleted: list[PhotoRequest] = []
@@ -97,34 +97,34 @@ class PhotoRequests:
     def new_id(self) -> str:
         """Return the next id, in the documentation's style or the plugin's."""
         self._made += 1
-        return f"pr_{self._made}" if self._ground.plugin_style else f"req_{ids.token(10)}"
+        return f"pr_{self._made}" if self._context.plugin_style else f"req_{ids.token(10)}"
 
     def add(self, request: PhotoRequest) -> None:
         """Take a new request in, send its e-mail and set its expiry."""
         self._live[request.id] = request
         self._codes[request.unique_code] = self._codes[request.numeric_code] = request
-        self._tell(
+        self._record(
             request, request.created_at, "request_created", f"{request.id} was made: {self.url(request)}"
         )
-        self._ground.announce(
+        self._context.notify(
             "photo_request.created",
             request.created_at,
             lambda: {
                 "photo_request": {
-                    **self._brief(request),
+                    **self._summary(request),
                     "recipient_email": request.recipient_email,
                     "request_url": self.url(request),
-                    "expires_at": self._ground.stamp(request.expires_at),
+                    "expires_at": self._context.format_time(request.expires_at),
                 }
             },
         )
         if request.send_email and request.recipient_email:
             self._send_email(request)
-        self._ground.agenda.at(request.expires_at, lambda moment: self._expire_if_open(request, moment))
+        self._context.scheduler.at(request.expires_at, lambda moment: self._expire_if_open(request, moment))
 
     def url(self, request: PhotoRequest) -> str:
         """Return the recipient's link."""
-        return f"{self._ground.addresses.main}/p/{request.unique_code.lower()}"
+        return f"{self._context.addresses.main}/p/{request.unique_code.lower()}"
 
     def open(self, request: PhotoRequest, moment: float) -> None:
         """Note that the recipient looks at the link."""
@@ -132,58 +132,61 @@ class PhotoRequests:
         if request.opened_at is not None or not request.is_open:
             return
         request.opened_at = moment
-        self._tell(request, moment, "link_opened", f"{request.id}: the recipient opened the link")
-        self._ground.announce(
-            "photo_request.first_viewed", moment, lambda: {"photo_request": self._brief(request)}
+        self._record(request, moment, "link_opened", f"{request.id}: the recipient opened the link")
+        self._context.notify(
+            "photo_request.first_viewed", moment, lambda: {"photo_request": self._summary(request)}
         )
 
     def upload(self, request: PhotoRequest, photo: Photo, moment: float, *, of: int | None = None) -> None:
         """Take a photo in; a second one for the same item replaces the first."""
         self._check_open(request)
-        if self._ground.settings.plan == "free" and self.photos_taken >= FREE_PLAN_PHOTOS:
+        if self._context.settings.plan == "free" and self.photos_taken >= FREE_PLAN_PHOTOS:
             raise NotPossibleError(f"The free plan's {FREE_PLAN_PHOTOS} photos are used up.")
         if photo.item_id is not None:
             for earlier in [p for p in request.photos if p.item_id == photo.item_id]:
-                self.take_back(request, earlier)
+                self.remove_photo(request, earlier)
         request.photos.append(photo)
         request.status = "in_progress"
         self.photos_taken += 1
-        photo.publish(self._ground.files)
+        photo.publish(self._context.files)
         number, total = len(request.photos), of or max(len(request.items), len(request.photos))
         text = f"{request.id}: photo {number} of {total} arrived"
-        self._tell(request, moment, "photo_uploaded", text, photo=number, of=total)
-        self._ground.announce(
+        self._record(request, moment, "photo_uploaded", text, photo=number, of=total)
+        self._context.notify(
             "photo_submission.created",
             moment,
-            lambda: {"photo_request": self._brief(request), "submission": photo.summary(self._ground.stamp)},
+            lambda: {
+                "photo_request": self._summary(request),
+                "submission": photo.summary(self._context.format_time),
+            },
         )
 
-    def take_back(self, request: PhotoRequest, photo: Photo) -> None:
+    def remove_photo(self, request: PhotoRequest, photo: Photo) -> None:
         """Remove a photo again, before it is submitted."""
         self._check_open(request)
         request.photos.remove(photo)
-        photo.withdraw(self._ground.files)
+        photo.withdraw(self._context.files)
 
     def submit(self, request: PhotoRequest, moment: float) -> None:
         """End the request well: the recipient is done."""
         self._check_open(request)
         request.status, request.submitted_at = "submitted", moment
         count = len(request.photos)
-        self._tell(
+        self._record(
             request,
             moment,
             "request_submitted",
             f"{request.id} was submitted with {count} photo(s)",
             photos=count,
         )
-        self._ground.announce(
+        self._context.notify(
             "photo_request.submitted",
             moment,
             lambda: {
                 "photo_request": {
-                    **self._brief(request),
+                    **self._summary(request),
                     "submissions_count": count,
-                    "submitted_at": self._ground.stamp(moment),
+                    "submitted_at": self._context.format_time(moment),
                 }
             },
         )
@@ -192,16 +195,16 @@ class PhotoRequests:
         """End the request: its deadline has passed."""
         self._check_open(request)
         request.status, request.expires_at = "expired", min(request.expires_at, moment)
-        self._tell(request, moment, "request_expired", f"{request.id} expired")
-        self._ground.announce(
-            "photo_request.expired", moment, lambda: {"photo_request": self._brief(request)}
+        self._record(request, moment, "request_expired", f"{request.id} expired")
+        self._context.notify(
+            "photo_request.expired", moment, lambda: {"photo_request": self._summary(request)}
         )
 
     def cancel(self, request: PhotoRequest, moment: float) -> None:
         """End the request; it stays visible as cancelled."""
         self._check_open(request)
         request.status = "cancelled"
-        self._tell(request, moment, "request_cancelled", f"{request.id} was cancelled")
+        self._record(request, moment, "request_cancelled", f"{request.id} was cancelled")
 
     def delete(self, request: PhotoRequest, moment: float) -> None:
         """Remove the request and its photos."""
@@ -210,10 +213,10 @@ class PhotoRequests:
         for code in (request.unique_code, request.numeric_code):
             self._codes.pop(code, None)
         for photo in request.photos:
-            photo.withdraw(self._ground.files)
+            photo.withdraw(self._context.files)
         request.status = "deleted"
         self._deleted.append(request)
-        self._tell(request, moment, "request_deleted", f"{request.id} was deleted")
+        self._record(request, moment, "request_deleted", f"{request.id} was deleted")
 
     def _expire_if_open(self, request: PhotoRequest, moment: float) -> None:
         if request.is_open:
@@ -231,9 +234,9 @@ class PhotoRequests:
             }
         )
         text = f"{request.id}: e-mail sent to {request.recipient_email}"
-        self._tell(request, request.created_at, "email_sent", text, to=request.recipient_email)
+        self._record(request, request.created_at, "email_sent", text, to=request.recipient_email)
 
-    def _brief(self, request: PhotoRequest) -> dict[str, Any]:
+    def _summary(self, request: PhotoRequest) -> dict[str, Any]:
         return {
             "id": request.id,
             "unique_code": request.unique_code,
@@ -245,5 +248,5 @@ class PhotoRequests:
         if not request.is_open:
             raise NotPossibleError(f"{request.id} is {request.status}.")
 
-    def _tell(self, request: PhotoRequest, moment: float, kind: str, text: str, **more: object) -> None:
-        self._ground.journal.tell(moment, kind, request.id, text, **more)
+    def _record(self, request: PhotoRequest, moment: float, kind: str, text: str, **more: object) -> None:
+        self._context.event_log.record(moment, kind, request.id, text, **more)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import ids, photo_jpeg
-from .stored_files import File, MadeFile, PaddedJpeg, kept
+from .stored_files import File, LazyFile, PaddedJpeg, file_of_bytes
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Photo:
         files.pop(self.path, None)
         files.pop(self.thumbnail_path, None)
 
-    def summary(self, stamp: Callable[[float], str]) -> dict[str, Any]:
+    def summary(self, format_time: Callable[[float], str]) -> dict[str, Any]:
         """Return the fields of a `submission` in the vendor's plugin, without links."""
         location = {"gps_latitude": self.gps[0], "gps_longitude": self.gps[1]} if self.gps else {}
         return {
@@ -52,38 +52,38 @@ class Photo:
             "mime_type": self.file.media_type,
             "has_gps_data": self.gps is not None,
             **location,
-            "submitted_at": stamp(self.taken_at),
+            "submitted_at": format_time(self.taken_at),
         }
 
 
-def drawn(
+def generated_photo(
     photo_id: str,
     item_id: str | None,
     instructions: str,
     taken_at: float,
     *,
     subject: str,
-    context: str = "",
+    request_text: str = "",
     gps: tuple[float, float] | None = None,
     size: int | None = None,
 ) -> Photo:
     """Make up a photo, drawn when someone looks at it; padded to `size` bytes when given.
 
-    Photos with the same `subject` show the same car, parcel or wall; `context` are the instructions of the
+    Photos with the same `subject` show the same car, parcel or wall; `request_text` are the instructions of the
     request as a whole.
     """
     seed = random.getrandbits(32)
 
     def picture() -> bytes:
         thing = zlib.crc32(subject.encode())
-        return photo_jpeg.photo(instructions, context, int(taken_at), gps, subject=thing, seed=seed)
+        return photo_jpeg.photo(instructions, request_text, int(taken_at), gps, subject=thing, seed=seed)
 
-    file: File = PaddedJpeg(picture, size) if size else MadeFile("image/jpeg", picture)
-    small = MadeFile("image/jpeg", lambda: photo_jpeg.thumbnail(picture()))
+    file: File = PaddedJpeg(picture, size) if size else LazyFile("image/jpeg", picture)
+    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(picture()))
     return Photo(photo_id, item_id, instructions, taken_at, gps, file, small)
 
 
-def received(
+def uploaded_photo(
     photo_id: str,
     item_id: str | None,
     instructions: str,
@@ -97,8 +97,10 @@ def received(
     if kind is None:
         return None
     media_type, suffix = kind
-    small = MadeFile("image/jpeg", lambda: photo_jpeg.thumbnail(content))
-    return Photo(photo_id, item_id, instructions, taken_at, gps, kept(media_type, content), small, suffix)
+    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(content))
+    return Photo(
+        photo_id, item_id, instructions, taken_at, gps, file_of_bytes(media_type, content), small, suffix
+    )
 
 
 def picture_type(content: bytes) -> tuple[str, str] | None:

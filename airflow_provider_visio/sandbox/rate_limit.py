@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RateDecision:
     """Whether a call may pass, and the window that the reply's headers describe."""
 
     allowed: bool
@@ -14,13 +14,13 @@ class Verdict:
     resets_at: float
 
 
-class Throttle:
+class RateLimiter:
     """The call counts of one caller."""
 
     def __init__(self) -> None:
         self._windows: dict[float, tuple[float, int]] = {}
 
-    def take(self, limits: Sequence[tuple[float, int]], now: float) -> Verdict:
+    def admit(self, limits: Sequence[tuple[float, int]], now: float) -> RateDecision:
         """Count one call against every `(seconds, limit)`, or refuse it.
 
         The reply describes the window that refused, else the first one.
@@ -31,9 +31,9 @@ class Throttle:
             if now >= ends:
                 ends, used = now + seconds, 0
             if used >= limit:
-                return Verdict(allowed=False, limit=limit, remaining=0, resets_at=ends)
+                return RateDecision(allowed=False, limit=limit, remaining=0, resets_at=ends)
             state.append((seconds, limit, ends, used + 1))
         for seconds, _, ends, used in state:
             self._windows[seconds] = (ends, used)
         _, limit, ends, used = state[0]
-        return Verdict(allowed=True, limit=limit, remaining=limit - used, resets_at=ends)
+        return RateDecision(allowed=True, limit=limit, remaining=limit - used, resets_at=ends)

@@ -11,9 +11,9 @@ from starlette.routing import Route
 from . import ids
 from .permanent_links import Draft, Link, Submission
 from .photo_requests import Item, NotPossibleError, PhotoRequest
-from .photos import Photo, new_photo_id, received
+from .photos import Photo, new_photo_id, uploaded_photo
 from .workflow_mode import Origin, Problem
-from .workspace import World
+from .workspace import Workspace
 
 _MOST_BYTES = 25 * 1024 * 1024
 _NO_PICTURE = "This file is not a picture that can be used (JPEG, PNG, WebP or HEIC)."
@@ -43,7 +43,7 @@ _UNSIGNED = {
 
 
 @dataclass
-class Sheet:
+class UploadForm:
     """What is asked for under a link, and the photos its visitor has sent so far."""
 
     source: PhotoRequest | Link
@@ -56,7 +56,7 @@ class Sheet:
         """The pictures asked for."""
         return self.source.items
 
-    def lacking(self, form: FormData) -> str | None:
+    def problem(self, form: FormData) -> str | None:
         """Say what still has to be done, if anything."""
         have = {photo.item_id for photo in self.photos}
         missing = [item.instructions for item in self.items if item.is_required and item.id not in have]
@@ -82,9 +82,9 @@ class Recipients:
     """The routes under `/p/`."""
 
     def __init__(
-        self, world: World, render: Callable[..., HTMLResponse], message: Callable[..., HTMLResponse]
+        self, workspace: Workspace, render: Callable[..., HTMLResponse], message: Callable[..., HTMLResponse]
     ) -> None:
-        self._world = world
+        self._workspace = workspace
         self._render = render
         self._message = message
 
@@ -100,150 +100,154 @@ class Recipients:
 
     async def show(self, request: Request) -> Response:
         """Show what is asked for, and count the visit."""
-        moment, code = self._world.catch_up(), request.path_params["code"]
-        sheet = self._sheet(code, "", request.query_params)
-        if isinstance(sheet, Sheet):
-            if isinstance(sheet.source, PhotoRequest):
-                self._world.requests.open(sheet.source, moment)
+        moment, code = self._workspace.catch_up(), request.path_params["code"]
+        upload_form = self._upload_form(code, "", request.query_params)
+        if isinstance(upload_form, UploadForm):
+            if isinstance(upload_form.source, PhotoRequest):
+                self._workspace.requests.open(upload_form.source, moment)
             if "thanks" not in request.query_params:
-                return self._page(sheet)
-            sheet = self._closed("submitted")
-        return sheet
+                return self._page(upload_form)
+            upload_form = self._closed("submitted")
+        return upload_form
 
     async def upload(self, request: Request) -> Response:
         """Take one photo in; the page's script sends them one by one."""
         async with request.form() as form:
-            sheet = self._sheet(request.path_params["code"], _text(form, "draft"))
-            if not isinstance(sheet, Sheet):
+            upload_form = self._upload_form(request.path_params["code"], _text(form, "draft"))
+            if not isinstance(upload_form, UploadForm):
                 return JSONResponse({"error": "This link is closed."}, 409)
             file = form.get("photo")
             if not isinstance(file, UploadFile):
                 return JSONResponse({"error": "No photo was sent."}, 422)
-            photo = await self._take(sheet, file, _text(form, "item") or None, _place(form))
+            photo = await self._take(upload_form, file, _text(form, "item") or None, _place(form))
         if isinstance(photo, str):
             return JSONResponse({"error": photo}, 422)
         return JSONResponse({"id": photo.id}, 201)
 
     async def preview(self, request: Request) -> Response:
         """Show a photo that was sent before, small."""
-        sheet = self._sheet(request.path_params["code"], request.query_params.get("draft", ""))
-        photo = self._photo(sheet, request.path_params["photo"])
+        upload_form = self._upload_form(request.path_params["code"], request.query_params.get("draft", ""))
+        photo = self._photo(upload_form, request.path_params["photo"])
         if photo is None:
             return Response(status_code=404)
         return Response(b"".join(photo.thumbnail.chunks()), media_type="image/jpeg")
 
     async def remove(self, request: Request) -> Response:
         """Take a photo back."""
-        self._world.catch_up()
-        sheet = self._sheet(request.path_params["code"], request.query_params.get("draft", ""))
-        photo = self._photo(sheet, request.path_params["photo"])
-        if photo is None or not isinstance(sheet, Sheet):
+        self._workspace.catch_up()
+        upload_form = self._upload_form(request.path_params["code"], request.query_params.get("draft", ""))
+        photo = self._photo(upload_form, request.path_params["photo"])
+        if photo is None or not isinstance(upload_form, UploadForm):
             return Response(status_code=404)
-        if isinstance(sheet.source, PhotoRequest):
-            self._world.requests.take_back(sheet.source, photo)
+        if isinstance(upload_form.source, PhotoRequest):
+            self._workspace.requests.remove_photo(upload_form.source, photo)
         else:
-            sheet.photos.remove(photo)
+            upload_form.photos.remove(photo)
         return Response(status_code=204)
 
     async def submit(self, request: Request) -> Response:
         """Finish; photos may come along when the page ran without its script."""
-        moment, code = self._world.catch_up(), request.path_params["code"]
+        moment, code = self._workspace.catch_up(), request.path_params["code"]
         async with request.form() as form:
-            sheet = self._sheet(code, _text(form, "draft"))
-            if not isinstance(sheet, Sheet):
-                return sheet
+            upload_form = self._upload_form(code, _text(form, "draft"))
+            if not isinstance(upload_form, UploadForm):
+                return upload_form
             for name, file in form.multi_items():
                 if isinstance(file, UploadFile) and file.filename:
                     item = name.removeprefix("photo-") if name.startswith("photo-") else None
-                    problem = await self._take(sheet, file, item, _place(form))
+                    problem = await self._take(upload_form, file, item, _place(form))
                     if isinstance(problem, str):
-                        return self._page(sheet, problem)
-            lacking = sheet.lacking(form)
-            if lacking:
-                return self._page(sheet, lacking)
+                        return self._page(upload_form, problem)
+            missing = upload_form.problem(form)
+            if missing:
+                return self._page(upload_form, missing)
             place = _place(form)
-            for photo in sheet.photos:
+            for photo in upload_form.photos:
                 photo.gps = photo.gps or place
-            way_back = self._finish(sheet, form, moment)
-        return RedirectResponse(way_back or f"/p/{code}?thanks", 303)
+            return_address = self._finish(upload_form, form, moment)
+        return RedirectResponse(return_address or f"/p/{code}?thanks", 303)
 
-    def _finish(self, sheet: Sheet, form: FormData, moment: float) -> str | None:
+    def _finish(self, upload_form: UploadForm, form: FormData, moment: float) -> str | None:
         """Take everything in; returns where the visitor is sent, if that is set."""
-        if isinstance(sheet.source, PhotoRequest):
-            sheet.source.notes = _text(form, "notes") or None
-            self._world.requests.submit(sheet.source, moment)
+        if isinstance(upload_form.source, PhotoRequest):
+            upload_form.source.notes = _text(form, "notes") or None
+            self._workspace.requests.submit(upload_form.source, moment)
             return None
-        origin = sheet.origin or Origin(_text(form, "unique_field_value") or None)
+        origin = upload_form.origin or Origin(_text(form, "unique_field_value") or None)
         submission = Submission(
             f"pls_{ids.token(10)}",
             moment,
-            list(sheet.photos),
+            list(upload_form.photos),
             origin.unique_value,
             _text(form, "full_name") or None,
             origin.source,
             origin.reference,
         )
-        self._world.links.drafts.pop((sheet.source.id, sheet.draft), None)
-        return self._world.links.submit(sheet.source, submission, moment)
+        self._workspace.links.drafts.pop((upload_form.source.id, upload_form.draft), None)
+        return self._workspace.links.submit(upload_form.source, submission, moment)
 
     async def _take(
-        self, sheet: Sheet, file: UploadFile, item_id: str | None, gps: tuple[float, float] | None
+        self, upload_form: UploadForm, file: UploadFile, item_id: str | None, gps: tuple[float, float] | None
     ) -> Photo | str:
-        """Add a photo to the sheet, or say what is wrong with it."""
+        """Add a photo to the upload_form, or say what is wrong with it."""
         content = await file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             return "This picture is larger than 25 MB."
-        item = next((item for item in sheet.items if item.id == item_id), None)
+        item = next((item for item in upload_form.items if item.id == item_id), None)
         if item_id is not None and item is None:
             return "This request does not ask for that picture."
-        photo = received(
-            new_photo_id(plugin_style=self._world.ground.plugin_style),
+        photo = uploaded_photo(
+            new_photo_id(plugin_style=self._workspace.context.plugin_style),
             item.id if item else None,
-            item.instructions if item else sheet.source.instructions,
-            self._world.now(),
+            item.instructions if item else upload_form.source.instructions,
+            self._workspace.now(),
             content,
             gps=gps,
         )
         if photo is None:
             return _NO_PICTURE
-        if isinstance(sheet.source, PhotoRequest):
+        if isinstance(upload_form.source, PhotoRequest):
             try:
-                self._world.requests.upload(sheet.source, photo, self._world.now())
+                self._workspace.requests.upload(upload_form.source, photo, self._workspace.now())
             except NotPossibleError as problem:
                 return str(problem)
         else:
-            sheet.photos[:] = [one for one in sheet.photos if item is None or one.item_id != item.id]
-            sheet.photos.append(photo)
+            upload_form.photos[:] = [
+                one for one in upload_form.photos if item is None or one.item_id != item.id
+            ]
+            upload_form.photos.append(photo)
         return photo
 
-    def _page(self, sheet: Sheet, problem: str = "") -> HTMLResponse:
-        source = sheet.source
+    def _page(self, upload_form: UploadForm, problem: str = "") -> HTMLResponse:
+        source = upload_form.source
         expires_in, notes_allowed, name_field = None, False, False
         if isinstance(source, PhotoRequest):
-            expires_in = source.expires_at - self._world.now()
+            expires_in = source.expires_at - self._workspace.now()
             notes_allowed = source.allow_submitter_notes
         else:
             name_field = source.show_full_name_field or source.full_name_required
         return self._render(
             "recipient.html",
             422 if problem else 200,
-            sheet=sheet,
+            upload_form=upload_form,
             source=source,
             problem=problem,
-            by_item={photo.item_id: photo for photo in sheet.photos},
-            loose=[photo for photo in sheet.photos if photo.item_id is None],
+            by_item={photo.item_id: photo for photo in upload_form.photos},
+            loose=[photo for photo in upload_form.photos if photo.item_id is None],
             expires_in=expires_in,
             notes_allowed=notes_allowed,
             name_field=name_field,
             address=f"/p/{source.unique_code.lower()}",
         )
 
-    def _sheet(self, code: str, draft: str, query: Mapping[str, str] | None = None) -> Sheet | HTMLResponse:
+    def _upload_form(
+        self, code: str, draft: str, query: Mapping[str, str] | None = None
+    ) -> UploadForm | HTMLResponse:
         """Find what the code leads to: something to fill in, or a page that says why not."""
-        request = self._world.requests.find(code)
+        request = self._workspace.requests.find(code)
         if request is not None:
-            return Sheet(request, request.photos) if request.is_open else self._closed(request.status)
-        link = self._world.links.by_address(code)
+            return UploadForm(request, request.photos) if request.is_open else self._closed(request.status)
+        link = self._workspace.links.by_address(code)
         if link is None:
             return self._message(
                 "Link not found", "Check that the whole link was copied, or ask the sender for it again.", 404
@@ -251,16 +255,16 @@ class Recipients:
         if not link.is_active:
             return self._message("This link is switched off", "Ask the sender for another one.", 410)
         draft = draft or ids.token(16)
-        kept = self._draft(link, draft, query or {})
-        if not isinstance(kept, Draft):
-            return self._message(*_UNSIGNED[kept], kind="late")
-        return Sheet(link, kept.photos, draft, kept.origin)
+        file_of_bytes = self._draft(link, draft, query or {})
+        if not isinstance(file_of_bytes, Draft):
+            return self._message(*_UNSIGNED[file_of_bytes], kind="late")
+        return UploadForm(link, file_of_bytes.photos, draft, file_of_bytes.origin)
 
     def _draft(self, link: Link, draft: str, query: Mapping[str, str]) -> Draft | Problem:
         """Return what was begun before, or begin; in workflow mode that takes a signed address."""
-        drafts, origin = self._world.links.drafts, None
+        drafts, origin = self._workspace.links.drafts, None
         if link.workflow is not None and (link.id, draft) not in drafts and "thanks" not in query:
-            problem = link.workflow.problem(query, self._world.now())
+            problem = link.workflow.problem(query, self._workspace.now())
             if problem is not None:
                 return problem
             origin = Origin(query["uv"], query["src"], query["ref"])
@@ -270,8 +274,8 @@ class Recipients:
         title, text, code, kind = _CLOSED[status]
         return self._message(title, text, code, kind=kind)
 
-    def _photo(self, sheet: Sheet | HTMLResponse, photo_id: str) -> Photo | None:
-        photos = sheet.photos if isinstance(sheet, Sheet) else []
+    def _photo(self, upload_form: UploadForm | HTMLResponse, photo_id: str) -> Photo | None:
+        photos = upload_form.photos if isinstance(upload_form, UploadForm) else []
         return next((photo for photo in photos if photo.id == photo_id), None)
 
 

@@ -24,13 +24,13 @@ from . import (
     vizdom_team_routes,
 )
 from .control import control_app
-from .middleware import ApiGate, Gate, Prefixes, speak_as
+from .middleware import ApiMiddleware, PrefixRouter, ServiceMiddleware, add_error_handlers
 from .options import Options
 from .storage import storage_app
 from .visiono_replies import Visiono
 from .vizdom_replies import Vizdom
 from .web_pages import pages_app
-from .workspace import World
+from .workspace import Workspace
 
 _TICK_SECONDS = 0.2
 
@@ -56,23 +56,23 @@ class _Server(uvicorn.Server):
         yield
 
 
-def visiono_app(world: World) -> FastAPI:
+def visiono_app(workspace: Workspace) -> FastAPI:
     """Build the Visiono API."""
     app = FastAPI(title="Visiono", openapi_url=None, redirect_slashes=False)
-    app.state.world = world
+    app.state.workspace = workspace
     for module in (visiono_routes, visiono_link_routes, visiono_webhook_routes):
         _add_routes(app, module.router)
-    speak_as(Visiono(), app)
+    add_error_handlers(Visiono(), app)
     return app
 
 
-def vizdom_app(world: World) -> FastAPI:
+def vizdom_app(workspace: Workspace) -> FastAPI:
     """Build the Vizdom API."""
     app = FastAPI(title="Vizdom", openapi_url=None, redirect_slashes=False)
-    app.state.world = world
+    app.state.workspace = workspace
     for module in (vizdom_routes, vizdom_source_routes, vizdom_team_routes):
         _add_routes(app, module.router)
-    speak_as(Vizdom(), app)
+    add_error_handlers(Vizdom(), app)
     return app
 
 
@@ -81,14 +81,14 @@ def _add_routes(app: FastAPI, router: APIRouter) -> None:
     app.router.routes.extend(router.routes)
 
 
-def main_origin(world: World) -> ASGIApp:
+def main_origin(workspace: Workspace) -> ASGIApp:
     """Everything but storage."""
     services: dict[str, ASGIApp] = {
-        "/visiono/v1": ApiGate(world, Visiono(), visiono_app(world)),
-        "/vizdom/v1": ApiGate(world, Vizdom(), vizdom_app(world)),
-        "/control": control_app(world),
+        "/visiono/v1": ApiMiddleware(workspace, Visiono(), visiono_app(workspace)),
+        "/vizdom/v1": ApiMiddleware(workspace, Vizdom(), vizdom_app(workspace)),
+        "/control": control_app(workspace),
     }
-    return Prefixes(services, pages_app(world))
+    return PrefixRouter(services, pages_app(workspace))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -110,9 +110,12 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve(options: Options, *, info_file: Path | None = None, as_json: bool = False) -> None:
     """Run until SIGINT or SIGTERM."""
     sockets = [bind(options.host, options.port), bind(options.host, options.storage_port)]
-    world = World(options)
-    world.addresses.main, world.addresses.storage = (_url(options.host, one) for one in sockets)
-    apps: list[ASGIApp] = [main_origin(world), Gate(world, "storage", storage_app(world))]
+    workspace = Workspace(options)
+    workspace.addresses.main, workspace.addresses.storage = (_url(options.host, one) for one in sockets)
+    apps: list[ASGIApp] = [
+        main_origin(workspace),
+        ServiceMiddleware(workspace, "storage", storage_app(workspace)),
+    ]
     servers = [_Server(_config(app)) for app in apps]
 
     def stop() -> None:
@@ -126,17 +129,17 @@ async def serve(options: Options, *, info_file: Path | None = None, as_json: boo
         for server, listener in zip(servers, sockets, strict=True)
     ]
     await asyncio.gather(*(server.ready.wait() for server in servers))
-    _announce(world, info_file, as_json=as_json)
-    ticking = asyncio.create_task(_tick(world))
+    _announce(workspace, info_file, as_json=as_json)
+    ticking = asyncio.create_task(_tick(workspace))
     await asyncio.gather(*running)
     ticking.cancel()
 
 
-async def _tick(world: World) -> None:
+async def _tick(workspace: Workspace) -> None:
     """Let due things happen, and their events appear, while nobody calls."""
     while True:
         await asyncio.sleep(_TICK_SECONDS)
-        world.catch_up()
+        workspace.catch_up()
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
@@ -160,8 +163,8 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://{reachable}:{listener.getsockname()[1]}"
 
 
-def _announce(world: World, info_file: Path | None, *, as_json: bool) -> None:
-    main, storage, options = world.addresses.main, world.addresses.storage, world.options
+def _announce(workspace: Workspace, info_file: Path | None, *, as_json: bool) -> None:
+    main, storage, options = workspace.addresses.main, workspace.addresses.storage, workspace.options
     info = {
         "pid": os.getpid(),
         "url": main,

@@ -2,10 +2,10 @@
 
 import random
 
-from .context import Ground
+from .context import Context
 from .options import Person
 from .photo_requests import NotPossibleError, PhotoRequest, PhotoRequests
-from .photos import Photo, drawn, new_photo_id
+from .photos import Photo, generated_photo, new_photo_id
 
 # People are somewhere around Trento; any two requests come from different doors.
 _AROUND = (46.0679, 11.1211)
@@ -14,43 +14,45 @@ _AROUND = (46.0679, 11.1211)
 class Visit:
     """A person on the way through a request; a later visit to the same request replaces it."""
 
-    def __init__(self, ground: Ground, book: PhotoRequests, request: PhotoRequest, person: Person) -> None:
-        self._ground = ground
-        self._book = book
+    def __init__(
+        self, context: Context, requests: PhotoRequests, request: PhotoRequest, person: Person
+    ) -> None:
+        self._context = context
+        self._requests = requests
         self._request = request
         self._person = person
-        self._place = place()
+        self._place = random_place()
         request.person, request.visit = person, self
 
     def begin(self, moment: float) -> None:
         """Plan the first step; the others follow from it."""
         if self._person.behaviour in ("submit", "partial", "expire"):
-            self._ground.agenda.at(moment + self._person.open_after, self._open)
+            self._context.scheduler.at(moment + self._person.open_after, self._open)
 
     def _open(self, moment: float) -> None:
         if not self._goes_on():
             return
         if self._person.behaviour == "expire":
-            self._book.expire(self._request, moment)
+            self._requests.expire(self._request, moment)
             return
-        self._book.open(self._request, moment)
+        self._requests.open(self._request, moment)
         self._next(moment)
 
     def _next(self, moment: float) -> None:
         if len(self._request.photos) < self._until():
-            self._ground.agenda.at(moment + self._person.photo_every, self._photograph)
+            self._context.scheduler.at(moment + self._person.photo_every, self._photograph)
         elif self._person.behaviour == "submit":
-            self._book.submit(self._request, moment)
+            self._requests.submit(self._request, moment)
 
     def _photograph(self, moment: float) -> None:
         if not self._goes_on():
             return
         gps = self._place if self._person.gps or self._request.require_gps else None
         try:
-            photo = next_photo(self._ground, self._request, moment, gps=gps)
-            self._book.upload(self._request, photo, moment, of=self._photos())
+            photo = next_photo(self._context, self._request, moment, gps=gps)
+            self._requests.upload(self._request, photo, moment, of=self._photos())
         except NotPossibleError as problem:
-            self._ground.journal.tell(moment, "upload_refused", self._request.id, str(problem))
+            self._context.event_log.record(moment, "upload_refused", self._request.id, str(problem))
             return
         self._next(moment)
 
@@ -70,7 +72,7 @@ def wanted_photos(request: PhotoRequest, person: Person) -> int:
 
 
 def next_photo(
-    ground: Ground,
+    context: Context,
     request: PhotoRequest,
     moment: float,
     *,
@@ -82,19 +84,19 @@ def next_photo(
     have = {photo.item_id for photo in request.photos}
     free = (item for item in request.items if item.id not in have)
     item = request.item(item_id) if item_id is not None else next(free, None)
-    return drawn(
-        new_photo_id(plugin_style=ground.plugin_style),
+    return generated_photo(
+        new_photo_id(plugin_style=context.plugin_style),
         item.id if item else None,
         item.instructions if item else request.instructions,
         moment,
         subject=request.id,
-        context=request.instructions,
+        request_text=request.instructions,
         gps=gps,
         size=size,
     )
 
 
-def place() -> tuple[float, float]:
+def random_place() -> tuple[float, float]:
     """Pick a spot somewhere in town."""
     latitude, longitude = _AROUND
     return (

@@ -22,7 +22,7 @@ class File(Protocol):
         """Return a value that changes with the content."""
 
 
-class MadeFile:
+class LazyFile:
     """A file whose bytes come from a function, which should cache what is dear to make."""
 
     def __init__(self, media_type: str, make: Callable[[], bytes]) -> None:
@@ -47,9 +47,9 @@ class MadeFile:
         return hashlib.md5(self._make(), usedforsecurity=False).hexdigest()
 
 
-def kept(media_type: str, content: bytes) -> MadeFile:
+def file_of_bytes(media_type: str, content: bytes) -> LazyFile:
     """Return a file that came from outside and is stored as it is."""
-    return MadeFile(media_type, lambda: content)
+    return LazyFile(media_type, lambda: content)
 
 
 class PaddedJpeg:

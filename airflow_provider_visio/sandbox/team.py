@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from . import ids
-from .context import Ground
+from .context import Context
 
 Role = Literal["admin", "editor", "viewer"]
 
@@ -48,12 +48,12 @@ SEEDED = (
 class Team:
     """Members and invites."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self.members = {member.id: member for member in SEEDED}
         self.invites: dict[str, Invite] = {}
 
-    def knows(self, email: str, moment: float) -> str | None:
+    def membership_problem(self, email: str, moment: float) -> str | None:
         """Say whether an address is a member's, or has an invite that is still good."""
         wanted = email.lower()
         if any(member.email.lower() == wanted for member in self.members.values()):
@@ -67,5 +67,5 @@ class Team:
         """Invite somebody; no mail is sent."""
         invite = Invite(f"inv_{ids.token(10)}", email, role, moment)
         self.invites[invite.id] = invite
-        self._ground.journal.tell(moment, "member_invited", invite.id, f"{invite.id}: invited as {role}")
+        self._context.event_log.record(moment, "member_invited", invite.id, f"{invite.id}: invited as {role}")
         return invite

@@ -6,8 +6,8 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from . import ids
-from .context import Ground
-from .error_reply import Refusal
+from .context import Context
+from .error_reply import ErrorReply
 
 _TEXTS = {
     "missing": "The {field} field is required.",
@@ -30,7 +30,7 @@ _TEXTS = {
 
 
 def reply(
-    ground: Ground,
+    context: Context,
     data: object,
     status: int = 200,
     *,
@@ -39,29 +39,29 @@ def reply(
 ) -> JSONResponse:
     """Reply `{"data": ..., "meta": {"request_id": ...}}`, with more in `meta` and beside it when given."""
     body: dict[str, Any] = {"data": data, **beside}
-    always = {"request_id": f"req_{ids.token(12)}"} if ground.settings.meta else {}
+    always = {"request_id": f"req_{ids.token(12)}"} if context.settings.meta else {}
     if meta or always:
         body["meta"] = {**(meta or {}), **always}
     return JSONResponse(body, status)
 
 
-def validation_error(details: Mapping[str, Sequence[str]]) -> Refusal:
+def validation_error(details: Mapping[str, Sequence[str]]) -> ErrorReply:
     """422 in the reference's "Error Format"."""
     error = {"code": "validation_error", "message": "The given data was invalid.", "details": details}
-    return Refusal(422, {"error": error})
+    return ErrorReply(422, {"error": error})
 
 
-def free_plan_error(fields: Sequence[str]) -> Refusal:
+def free_plan_error(fields: Sequence[str]) -> ErrorReply:
     """422 in the flat shape that the reference shows for the free plan."""
     texts = [f"The {_words(name)} field is prohibited." for name in fields]
     more = "" if len(texts) == 1 else f" (and {len(texts) - 1} more error)"
     upgrade = "E-mail sending is not available on the free plan. Please upgrade your plan."
-    return Refusal(422, {"message": texts[0] + more, "errors": {name: [upgrade] for name in fields}})
+    return ErrorReply(422, {"message": texts[0] + more, "errors": {name: [upgrade] for name in fields}})
 
 
-def not_found(what: str) -> Refusal:
+def not_found(what: str) -> ErrorReply:
     """404 for a record (body assumed: Laravel's shape)."""
-    return Refusal(404, {"message": f"{what} not found."})
+    return ErrorReply(404, {"message": f"{what} not found."})
 
 
 class Visiono:
@@ -73,31 +73,31 @@ class Visiono:
         """Read the key from X-API-Key."""
         return headers.get("x-api-key")
 
-    def unauthenticated(self) -> Refusal:
+    def unauthenticated(self) -> ErrorReply:
         """401 (body assumed: Laravel's)."""
-        return Refusal(401, {"message": "Unauthenticated."})
+        return ErrorReply(401, {"message": "Unauthenticated."})
 
-    def forbidden(self, text: str) -> Refusal:
+    def forbidden(self, text: str) -> ErrorReply:
         """403 (body assumed: Laravel's shape)."""
-        return Refusal(403, {"message": text})
+        return ErrorReply(403, {"message": text})
 
-    def no_such_route(self, path: str) -> Refusal:
+    def no_such_route(self, path: str) -> ErrorReply:
         """404 (body assumed: Laravel's)."""
-        return Refusal(404, {"message": f"The route {path.lstrip('/')} could not be found."})
+        return ErrorReply(404, {"message": f"The route {path.lstrip('/')} could not be found."})
 
-    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> Refusal:
+    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> ErrorReply:
         """405 (assumed: Laravel's; the reference does not list the status)."""
         names = ", ".join(allowed)
         text = (
             f"The {method} method is not supported for route {path.lstrip('/')}. Supported methods: {names}."
         )
-        return Refusal(405, {"message": text}, {"Allow": names})
+        return ErrorReply(405, {"message": text}, {"Allow": names})
 
-    def bad_request(self, text: str) -> Refusal:
+    def bad_request(self, text: str) -> ErrorReply:
         """400 in the reference's error format (code assumed)."""
-        return Refusal(400, {"error": {"code": "bad_request", "message": text}})
+        return ErrorReply(400, {"error": {"code": "bad_request", "message": text}})
 
-    def invalid(self, problems: Sequence[Any]) -> Refusal:
+    def invalid(self, problems: Sequence[Any]) -> ErrorReply:
         """422 with one list of sentences a field."""
         details: dict[str, list[str]] = {}
         for problem in problems:
@@ -105,13 +105,13 @@ class Visiono:
             details.setdefault(path, []).append(_sentence(problem, path))
         return validation_error(details)
 
-    def too_many(self, headers: Mapping[str, str]) -> Refusal:
+    def too_many(self, headers: Mapping[str, str]) -> ErrorReply:
         """429 (body assumed: Laravel's)."""
-        return Refusal(429, {"message": "Too Many Attempts."}, headers)
+        return ErrorReply(429, {"message": "Too Many Attempts."}, headers)
 
-    def broken(self, text: str | None) -> Refusal:
+    def broken(self, text: str | None) -> ErrorReply:
         """500 (body assumed: Laravel's)."""
-        return Refusal(500, {"message": text or "Server Error"})
+        return ErrorReply(500, {"message": text or "Server Error"})
 
 
 def _sentence(problem: Mapping[str, Any], path: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .context import Ground
+from .context import Context
 from .permanent_links import Link, Links, Submission
 from .photo_requests import Item, PhotoRequest, PhotoRequests
 from .photos import Photo
@@ -16,7 +16,7 @@ def items_view(items: list[Item]) -> list[dict[str, Any]]:
     ]
 
 
-def request_view(ground: Ground, book: PhotoRequests, request: PhotoRequest) -> dict[str, Any]:
+def request_view(context: Context, requests: PhotoRequests, request: PhotoRequest) -> dict[str, Any]:
     """Return a photo request: the plugin's example of a created one, in the documentation's style."""
     view = {
         "id": request.id,
@@ -25,52 +25,52 @@ def request_view(ground: Ground, book: PhotoRequests, request: PhotoRequest) -> 
         "status": request.status,
         "instructions": request.instructions,
         "recipient_email": request.recipient_email,
-        "request_url": book.url(request),
-        "code_entry_url": f"{ground.addresses.main}/code",
-        "expires_at": ground.stamp(request.expires_at),
-        "created_at": ground.stamp(request.created_at),
+        "request_url": requests.url(request),
+        "code_entry_url": f"{context.addresses.main}/code",
+        "expires_at": context.format_time(request.expires_at),
+        "created_at": context.format_time(request.created_at),
         "metadata": request.metadata,
         "items": items_view(request.items),
     }
-    if ground.settings.photos_in_request:
-        view["photos"] = [_webhook_photo(ground, photo) for photo in request.photos]
+    if context.settings.photos_in_request:
+        view["photos"] = [_webhook_photo(context, photo) for photo in request.photos]
     return view
 
 
-def _webhook_photo(ground: Ground, photo: Photo) -> dict[str, Any]:
+def _webhook_photo(context: Context, photo: Photo) -> dict[str, Any]:
     """Return a photo as the documentation shows it in a webhook."""
-    metadata: dict[str, Any] = {"captured_at": ground.stamp(photo.taken_at)}
+    metadata: dict[str, Any] = {"captured_at": context.format_time(photo.taken_at)}
     if photo.gps:
         metadata |= {"gps_lat": photo.gps[0], "gps_lng": photo.gps[1]}
     return {
         "id": photo.id,
-        "url": ground.link(photo.path, ground.settings.photo_link_seconds),
+        "url": context.link(photo.path, context.settings.photo_link_seconds),
         "slot_instructions": photo.instructions,
         "metadata": metadata,
     }
 
 
-def download_view(ground: Ground, photo: Photo) -> dict[str, Any]:
+def download_view(context: Context, photo: Photo) -> dict[str, Any]:
     """Return a photo with fresh signed links (plugin)."""
-    seconds = ground.settings.photo_link_seconds
-    summary = photo.summary(ground.stamp)
+    seconds = context.settings.photo_link_seconds
+    summary = photo.summary(context.format_time)
     return {
         "id": summary.pop("id"),
         "item_id": summary.pop("item_id"),
-        "download_url": ground.link(photo.path, seconds),
-        "thumbnail_url": ground.link(photo.thumbnail_path, seconds),
+        "download_url": context.link(photo.path, seconds),
+        "thumbnail_url": context.link(photo.thumbnail_path, seconds),
         **summary,
     }
 
 
-def download_meta(ground: Ground) -> dict[str, Any]:
+def download_meta(context: Context) -> dict[str, Any]:
     """How long signed links are good for (plugin)."""
-    seconds = ground.settings.photo_link_seconds
+    seconds = context.settings.photo_link_seconds
     readable = f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} seconds"
     return {"urls_valid_for": readable, "expires_in_seconds": int(seconds)}
 
 
-def link_view(ground: Ground, book: Links, link: Link) -> dict[str, Any]:
+def link_view(context: Context, links: Links, link: Link) -> dict[str, Any]:
     """Return a permanent link (plugin's smart link)."""
     return {
         "id": link.id,
@@ -83,13 +83,13 @@ def link_view(ground: Ground, book: Links, link: Link) -> dict[str, Any]:
         "require_gps": link.require_gps,
         "tags": link.tags,
         "is_active": link.is_active,
-        "request_url": book.url(link),
-        "created_at": ground.stamp(link.created_at),
+        "request_url": links.url(link),
+        "created_at": context.format_time(link.created_at),
         "items": items_view(link.items),
     }
 
 
-def link_submission_view(ground: Ground, submission: Submission) -> dict[str, Any]:
+def link_submission_view(context: Context, submission: Submission) -> dict[str, Any]:
     """Return a submission under a permanent link (shape assumed; the id and value names are the plugin's)."""
     return {
         "id": submission.id,
@@ -97,14 +97,14 @@ def link_submission_view(ground: Ground, submission: Submission) -> dict[str, An
         "external_source": submission.external_source,
         "external_reference": submission.external_reference,
         "full_name": submission.full_name,
-        "photos": [photo.summary(ground.stamp) for photo in submission.photos],
-        "submitted_at": ground.stamp(submission.submitted_at),
+        "photos": [photo.summary(context.format_time) for photo in submission.photos],
+        "submitted_at": context.format_time(submission.submitted_at),
     }
 
 
-def webhook_view(ground: Ground, hook: Webhook, *, secret: bool = False) -> dict[str, Any]:
+def webhook_view(context: Context, hook: Webhook, *, secret: bool = False) -> dict[str, Any]:
     """Return a webhook endpoint (plugin); the secret is shown once, on creation."""
     view = {"id": hook.id, "url": hook.url, "events": hook.events}
     if secret:
         view["secret"] = hook.secret
-    return {**view, "is_active": hook.is_active, "created_at": ground.stamp(hook.created_at)}
+    return {**view, "is_active": hook.is_active, "created_at": context.format_time(hook.created_at)}

@@ -11,9 +11,9 @@ from .dashboards import Dashboard, blank
 from .evidence import known
 from .exports import Export
 from .options import Strict
-from .visiono_routes import Here
+from .visiono_routes import CurrentWorkspace
 from .vizdom_replies import not_found, reply
-from .workspace import World
+from .workspace import Workspace
 
 SEED = "docs.flowstatehq.com/api-reference/introduction"
 PROPOSAL = "this project's proposal, after what comparable products do"
@@ -36,51 +36,53 @@ class CreateExport(Strict):
 
 
 @router.get("/dashboards", **known("seed", SEED))
-async def list_dashboards(world: Here) -> Response:
+async def list_dashboards(workspace: CurrentWorkspace) -> Response:
     """All dashboards of the workspace."""
-    found = [_dashboard_view(dashboard) for dashboard in world.dashboards.values()]
-    return reply(world.ground, found, total=len(found))
+    found = [_dashboard_view(dashboard) for dashboard in workspace.dashboards.values()]
+    return reply(workspace.context, found, total=len(found))
 
 
 @router.get(
     "/dashboards/{id}", **known("inferred", SEED, assumed="the path, from the reference's 404 example")
 )
-async def get_dashboard(world: Here, id: str) -> Response:  # noqa: A002  the reference's name
+async def get_dashboard(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
     """One dashboard."""
-    return reply(world.ground, _dashboard_view(_dashboard(world, id)))
+    return reply(workspace.context, _dashboard_view(_dashboard(workspace, id)))
 
 
 @router.post("/dashboards", **known("assumed", PROPOSAL, status=201, role="editor"))
-async def create_dashboard(world: Here, body: CreateDashboard) -> Response:
+async def create_dashboard(workspace: CurrentWorkspace, body: CreateDashboard) -> Response:
     """Make an empty dashboard; names need not be unique."""
-    moment = world.now()
+    moment = workspace.now()
     made = blank(f"dash_{ids.token(8)}", body.name, body.description, iso(moment))
-    world.dashboards[made.id] = made
-    world.ground.journal.tell(moment, "dashboard_created", made.id, f"{made.id}: {made.name!r} is made")
-    return reply(world.ground, _dashboard_view(made), 201)
+    workspace.dashboards[made.id] = made
+    workspace.context.event_log.record(
+        moment, "dashboard_created", made.id, f"{made.id}: {made.name!r} is made"
+    )
+    return reply(workspace.context, _dashboard_view(made), 201)
 
 
 @router.post("/exports", **known("assumed", PROPOSAL, status=201))
-async def create_export(world: Here, body: CreateExport) -> Response:
+async def create_export(workspace: CurrentWorkspace, body: CreateExport) -> Response:
     """Start an export."""
-    dashboard = _dashboard(world, body.dashboard_id)
-    export = world.exports.start(dashboard, body.format, world.now())
-    view = _export_view(world, export)
-    world.catch_up()
-    return reply(world.ground, view, 201)
+    dashboard = _dashboard(workspace, body.dashboard_id)
+    export = workspace.exports.start(dashboard, body.format, workspace.now())
+    view = _export_view(workspace, export)
+    workspace.catch_up()
+    return reply(workspace.context, view, 201)
 
 
 @router.get("/exports/{id}", **known("assumed", PROPOSAL))
-async def get_export(world: Here, id: str) -> Response:  # noqa: A002
+async def get_export(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """How an export is doing; once completed, with a fresh signed link."""
-    export = world.exports.all.get(id)
+    export = workspace.exports.all.get(id)
     if export is None:
         raise not_found("Export", id)
-    return reply(world.ground, _export_view(world, export))
+    return reply(workspace.context, _export_view(workspace, export))
 
 
-def _dashboard(world: World, dashboard_id: str) -> Dashboard:
-    dashboard = world.dashboards.get(dashboard_id)
+def _dashboard(workspace: Workspace, dashboard_id: str) -> Dashboard:
+    dashboard = workspace.dashboards.get(dashboard_id)
     if dashboard is None:
         raise not_found("Dashboard", dashboard_id)
     return dashboard
@@ -97,7 +99,7 @@ def _dashboard_view(dashboard: Dashboard) -> dict[str, Any]:
     }
 
 
-def _export_view(world: World, export: Export) -> dict[str, Any]:
+def _export_view(workspace: Workspace, export: Export) -> dict[str, Any]:
     view: dict[str, Any] = {
         "id": export.id,
         "dashboard_id": export.dashboard.id,
@@ -106,9 +108,9 @@ def _export_view(world: World, export: Export) -> dict[str, Any]:
         "created_at": iso(export.created_at),
     }
     if export.status == "completed":
-        seconds = world.ground.settings.export_link_seconds
-        view["download_url"] = world.ground.link(export.path, seconds)
-        view["expires_at"] = iso(world.now() + seconds)
+        seconds = workspace.context.settings.export_link_seconds
+        view["download_url"] = workspace.context.link(export.path, seconds)
+        view["expires_at"] = iso(workspace.now() + seconds)
     if export.error:
         view["error"] = {"code": export.error[0], "message": export.error[1]}
     return view

@@ -9,10 +9,10 @@ from .clock import iso
 from .data_sources import DATABASES, DataSource
 from .evidence import known
 from .options import Strict, WholeNumber
-from .visiono_routes import Here
+from .visiono_routes import CurrentWorkspace
 from .vizdom_replies import Vizdom, not_found, reply
 from .vizdom_routes import PROPOSAL
-from .workspace import World
+from .workspace import Workspace
 
 SOURCES = "docs.flowstatehq.com/features/data-sources"
 
@@ -43,40 +43,40 @@ class CreateDataSource(Strict):
 
 
 @router.get("/data-sources", **known("assumed", PROPOSAL))
-async def list_data_sources(world: Here) -> Response:
+async def list_data_sources(workspace: CurrentWorkspace) -> Response:
     """All data sources of the workspace."""
-    found = [_view(source) for source in world.data_sources.all.values()]
-    return reply(world.ground, found, total=len(found))
+    found = [_view(source) for source in workspace.data_sources.all.values()]
+    return reply(workspace.context, found, total=len(found))
 
 
 @router.post(
     "/data-sources",
     **known("assumed", f"{SOURCES} for what is asked of a database; {PROPOSAL}", status=201, role="editor"),
 )
-async def create_data_source(world: Here, body: CreateDataSource) -> Response:
+async def create_data_source(workspace: CurrentWorkspace, body: CreateDataSource) -> Response:
     """Connect a data source."""
     if body.type in DATABASES:
         _check(body.settings)
-    source = world.data_sources.add(body.name, body.type, body.settings, world.now())
-    return reply(world.ground, _view(source), 201)
+    source = workspace.data_sources.add(body.name, body.type, body.settings, workspace.now())
+    return reply(workspace.context, _view(source), 201)
 
 
 @router.post(
     "/data-sources/{id}/test",
     **known("assumed", f"{SOURCES} for success, or an error with details; {PROPOSAL}", role="editor"),
 )
-async def test_data_source(world: Here, id: str) -> Response:  # noqa: A002
+async def test_data_source(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Try to connect; a test that fails is a reply, not an error."""
-    source = _find(world, id)
-    words = world.data_sources.test(source, world.now())
+    source = _find(workspace, id)
+    words = workspace.data_sources.test(source, workspace.now())
     status = "error" if source.status == "error" else "success"
-    return reply(world.ground, {"id": source.id, "status": status, "message": words})
+    return reply(workspace.context, {"id": source.id, "status": status, "message": words})
 
 
 @router.delete("/data-sources/{id}", **known("assumed", PROPOSAL, status=204, role="editor"))
-async def delete_data_source(world: Here, id: str) -> Response:  # noqa: A002
+async def delete_data_source(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Delete a data source for good."""
-    world.data_sources.remove(_find(world, id), world.now())
+    workspace.data_sources.remove(_find(workspace, id), workspace.now())
     return Response(status_code=204)
 
 
@@ -88,8 +88,8 @@ def _check(settings: dict[str, Any]) -> None:
         raise Vizdom().invalid(found) from problem
 
 
-def _find(world: World, source_id: str) -> DataSource:
-    source = world.data_sources.all.get(source_id)
+def _find(workspace: Workspace, source_id: str) -> DataSource:
+    source = workspace.data_sources.all.get(source_id)
     if source is None:
         raise not_found("Data source", source_id)
     return source

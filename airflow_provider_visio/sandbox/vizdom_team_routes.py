@@ -10,7 +10,7 @@ from .clock import iso
 from .evidence import known
 from .options import Strict
 from .team import Invite, Member, Role
-from .visiono_routes import Here
+from .visiono_routes import CurrentWorkspace
 from .vizdom_replies import error, reply
 from .vizdom_routes import PROPOSAL
 
@@ -35,10 +35,10 @@ class InviteMember(Strict):
 
 
 @router.get("/members", **known("assumed", PROPOSAL))
-async def list_members(world: Here) -> Response:
+async def list_members(workspace: CurrentWorkspace) -> Response:
     """Everybody who has joined the workspace; invites are not among them."""
-    found = [_member_view(member) for member in world.team.members.values()]
-    return reply(world.ground, found, total=len(found))
+    found = [_member_view(member) for member in workspace.team.members.values()]
+    return reply(workspace.context, found, total=len(found))
 
 
 @router.post(
@@ -47,13 +47,13 @@ async def list_members(world: Here) -> Response:
         "assumed", f"{ACCESS} for roles, the seven days and who may; {PROPOSAL}", status=201, role="admin"
     ),
 )
-async def invite_member(world: Here, body: InviteMember) -> Response:
+async def invite_member(workspace: CurrentWorkspace, body: InviteMember) -> Response:
     """Invite somebody; 422 for one who is there already, as 409 is not in the reference's table."""
-    known_as = world.team.knows(body.email, world.now())
-    if known_as:
-        raise error(422, "validation_failed", f"Field 'email': {body.email} {known_as}.")
-    invite = world.team.invite(body.email, body.role, world.now())
-    return reply(world.ground, _invite_view(invite), 201)
+    problem = workspace.team.membership_problem(body.email, workspace.now())
+    if problem:
+        raise error(422, "validation_failed", f"Field 'email': {body.email} {problem}.")
+    invite = workspace.team.invite(body.email, body.role, workspace.now())
+    return reply(workspace.context, _invite_view(invite), 201)
 
 
 def _member_view(member: Member) -> dict[str, Any]:

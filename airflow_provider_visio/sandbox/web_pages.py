@@ -14,7 +14,7 @@ from starlette.routing import Route
 from . import charts, qr
 from .photo_jpeg import ToolMissingError
 from .recipient_page import Recipients
-from .workspace import World
+from .workspace import Workspace
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,39 +64,39 @@ def message(title: str, text: str, status: int, *, kind: str = "info") -> HTMLRe
     return render("message.html", status, title=title, text=text, kind=kind)
 
 
-def pages_app(world: World) -> Starlette:
+def pages_app(workspace: Workspace) -> Starlette:
     """Build the pages on the main origin."""
 
     async def home(_: Request) -> Response:
         return RedirectResponse("/recipients")
 
     async def overview(_: Request) -> Response:
-        return render("recipients.html", **_overview(world))
+        return render("recipients.html", **_overview(workspace))
 
     async def enter_code(request: Request) -> Response:
         code = request.query_params.get("code", "").strip()
         if not code:
             return render("code.html", code="", unknown=False)
-        found = world.requests.find(code)
+        found = workspace.requests.find(code)
         if found is None:
             return render("code.html", 404, code=code, unknown=True)
         return RedirectResponse(f"/p/{found.unique_code.lower()}", 303)
 
     async def qr_code(request: Request) -> Response:
-        address = _address(world, request.path_params["code"])
+        address = _address(workspace, request.path_params["code"])
         if address is None:
             return message("No such code", "This QR code does not lead anywhere.", 404)
         picture = await asyncio.to_thread(qr.png, address)
         return Response(picture, media_type="image/png")
 
     async def dashboard(request: Request) -> Response:
-        world.catch_up()
-        found = world.dashboards.get(request.path_params["id"])
+        workspace.catch_up()
+        found = workspace.dashboards.get(request.path_params["id"])
         if found is None:
             return message("No such dashboard", "Check the address, or look at the list of dashboards.", 404)
-        exports = [export for export in world.exports.all.values() if export.dashboard is found]
+        exports = [export for export in workspace.exports.all.values() if export.dashboard is found]
         links = {
-            export.id: world.ground.link(export.path, world.ground.settings.export_link_seconds)
+            export.id: workspace.context.link(export.path, workspace.context.settings.export_link_seconds)
             for export in exports
             if export.status == "completed"
         }
@@ -110,7 +110,7 @@ def pages_app(world: World) -> Starlette:
     async def cannot_draw(_: Request, problem: Exception) -> Response:
         return message("Cannot draw this", str(problem), 500)
 
-    recipients = Recipients(world, render, message)
+    recipients = Recipients(workspace, render, message)
     routes = [
         Route("/", home),
         Route("/recipients", overview),
@@ -122,24 +122,24 @@ def pages_app(world: World) -> Starlette:
     return Starlette(routes=routes, exception_handlers={404: not_found, ToolMissingError: cannot_draw})
 
 
-def _address(world: World, code: str) -> str | None:
-    request = world.requests.find(code)
+def _address(workspace: Workspace, code: str) -> str | None:
+    request = workspace.requests.find(code)
     if request is not None:
-        return world.requests.url(request)
-    link = world.links.get(code)
-    return None if link is None else world.links.url(link)
+        return workspace.requests.url(request)
+    link = workspace.links.get(code)
+    return None if link is None else workspace.links.url(link)
 
 
-def _overview(world: World) -> dict[str, Any]:
-    now = world.catch_up()
-    requests = sorted(world.requests, key=lambda one: (not one.is_open, -one.created_at))
+def _overview(workspace: Workspace) -> dict[str, Any]:
+    now = workspace.catch_up()
+    requests = sorted(workspace.requests, key=lambda one: (not one.is_open, -one.created_at))
     return {
         "now": now,
         "requests": requests[:200],
         "count": len(requests),
         "open": sum(one.is_open for one in requests),
-        "links": list(world.links),
-        "url": world.requests.url,
-        "link_url": world.links.url,
-        "events": world.ground.journal.events()[::-1][:_LATEST_EVENTS],
+        "links": list(workspace.links),
+        "url": workspace.requests.url,
+        "link_url": workspace.links.url,
+        "events": workspace.context.event_log.events()[::-1][:_LATEST_EVENTS],
     }

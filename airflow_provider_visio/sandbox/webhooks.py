@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ids
 from .clock import iso
-from .context import Ground
+from .context import Context
 
 EVENTS = (
     "photo_request.created",
@@ -39,17 +39,17 @@ class Webhook:
 class Webhooks:
     """The workspace's endpoints and what would have been sent to them."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._made = 0
         self.all: dict[str, Webhook] = {}
         self.deliveries: list[dict[str, Any]] = []
-        ground.listeners.append(self._on_event)
+        context.listeners.append(self._on_event)
 
     def add(self, url: str, events: list[str], moment: float) -> Webhook:
         """Register an endpoint."""
         self._made += 1
-        hook_id = f"wh_{self._made}" if self._ground.plugin_style else f"wh_{ids.token(10)}"
+        hook_id = f"wh_{self._made}" if self._context.plugin_style else f"wh_{ids.token(10)}"
         hook = Webhook(hook_id, url, events, f"whsec_{secrets.token_hex(24)}", moment)
         self.all[hook.id] = hook
         return hook

@@ -55,7 +55,7 @@ class Workflow:
             return "invalid"
         return "expired" if abs(now - int(query["ts"])) > self.valid_seconds else None
 
-    def way_back(self, submission_id: str, origin: Origin, photos: int, now: float) -> str | None:
+    def return_address(self, submission_id: str, origin: Origin, photos: int, now: float) -> str | None:
         """Return the signed address that the visitor is sent to, if one is set."""
         if self.return_url is None:
             return None

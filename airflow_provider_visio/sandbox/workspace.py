@@ -1,7 +1,7 @@
 """Everything the server knows, in memory, in one place."""
 
 from .clock import Clock
-from .context import Addresses, Ground
+from .context import Addresses, Context
 from .dashboards import SEEDED, Dashboard
 from .data_sources import DataSources
 from .exports import Exports
@@ -9,16 +9,16 @@ from .faults import Faults
 from .options import Options, Person
 from .permanent_links import Links
 from .photo_requests import PhotoRequest, PhotoRequests
-from .rate_limit import Throttle
+from .rate_limit import RateLimiter
 from .simulated_recipients import Visit
 from .team import Role, Team
 from .webhooks import Webhooks
 
 
-class World:
+class Workspace:
     """The state of both services; `catch_up` brings it to the clock's present."""
 
-    ground: Ground
+    context: Context
     requests: PhotoRequests
     links: Links
     webhooks: Webhooks
@@ -31,7 +31,7 @@ class World:
     inactive_keys: dict[str, list[str]]
     vizdom_roles: dict[str, Role]
     person: Person
-    throttles: dict[str, Throttle]
+    rate_limiters: dict[str, RateLimiter]
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -41,14 +41,14 @@ class World:
     def reset(self) -> None:
         """Forget everything and be as at start."""
         options = self.options
-        self.ground = Ground(self.addresses, options.settings, Clock(options.speed))
-        self.requests = PhotoRequests(self.ground)
-        self.links = Links(self.ground)
-        self.webhooks = Webhooks(self.ground)
-        self.exports = Exports(self.ground)
+        self.context = Context(self.addresses, options.settings, Clock(options.speed))
+        self.requests = PhotoRequests(self.context)
+        self.links = Links(self.context)
+        self.webhooks = Webhooks(self.context)
+        self.exports = Exports(self.context)
         self.dashboards = {dashboard.id: dashboard for dashboard in SEEDED}
-        self.data_sources = DataSources(self.ground)
-        self.team = Team(self.ground)
+        self.data_sources = DataSources(self.context)
+        self.team = Team(self.context)
         if hasattr(self, "faults"):
             self.faults.clear()
         self.faults = Faults()
@@ -56,36 +56,36 @@ class World:
         self.inactive_keys = {"visiono": [], "vizdom": []}
         self.vizdom_roles = {}
         self.person = options.person
-        self.throttles = {}
+        self.rate_limiters = {}
 
     def now(self) -> float:
         """Return the virtual time."""
-        return self.ground.clock.now()
+        return self.context.clock.now()
 
     def catch_up(self) -> float:
         """Let everything happen that is due by now; returns now."""
         now = self.now()
-        self.ground.agenda.catch_up(now)
+        self.context.scheduler.catch_up(now)
         return now
 
-    def ask(self, request: PhotoRequest) -> None:
+    def add_request(self, request: PhotoRequest) -> None:
         """Take in a new request; its recipient starts to behave."""
         self.requests.add(request)
-        self.send(request, self.person, request.created_at)
+        self.start_visit(request, self.person, request.created_at)
 
-    def send(self, request: PhotoRequest, person: Person, moment: float) -> None:
+    def start_visit(self, request: PhotoRequest, person: Person, moment: float) -> None:
         """Have a person visit a request's link, instead of whoever was to."""
-        Visit(self.ground, self.requests, request, person).begin(moment)
+        Visit(self.context, self.requests, request, person).begin(moment)
 
     def set_settings(self, **changes: object) -> None:
         """Replace settings; the result is checked as a whole."""
-        merged = {**self.ground.settings.model_dump(exclude_unset=True), **changes}
-        self.ground.settings = type(self.ground.settings).model_validate(merged)
+        merged = {**self.context.settings.model_dump(exclude_unset=True), **changes}
+        self.context.settings = type(self.context.settings).model_validate(merged)
 
     def vizdom_role(self, key: str) -> Role:
         """Return the role of the user who made a key."""
-        return self.vizdom_roles.get(key, self.ground.settings.vizdom_role)
+        return self.vizdom_roles.get(key, self.context.settings.vizdom_role)
 
-    def throttle(self, name: str) -> Throttle:
+    def rate_limiter(self, name: str) -> RateLimiter:
         """Return the call counts kept under a name."""
-        return self.throttles.setdefault(name, Throttle())
+        return self.rate_limiters.setdefault(name, RateLimiter())
