@@ -1,24 +1,40 @@
-"""Photos as a phone would take them: a scene, light, grain, the time stamped on it, EXIF and GPS."""
+"""JPEG files as a phone makes them: a sample picture with a caption, EXIF and GPS position."""
 
 import io
-import math
 import random
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .scenes import Scene
+Place = tuple[float, float]
 
 _SIZE = (1600, 1200)
+_FOLDER = Path(__file__).with_name("sample_photos")
+# Which sample shows what the instructions name; the first row with one of their words counts.
+_SAMPLES = tuple(
+    (name, frozenset(words.split()))
+    for name, words in (
+        (
+            "car",
+            "car cars dent dents vehicle van plate wheel wheels tyre tire bumper windscreen odometer scratch paint",
+        ),
+        ("meter", "meter meters reading readings gas dial electric electricity kwh"),
+        ("parcel", "parcel parcels package packages delivery door doorstep box label shipment"),
+        ("wall", "wall walls room damp leak crack ceiling roof house water floor mould stain kitchen window"),
+        ("car", "damage front rear side back left right"),
+    )
+)
 
 
 class ToolMissingError(RuntimeError):
-    """A drawing library is not installed; the text says what to do."""
+    """A drawing library is not installed. The text says what to install."""
 
 
 def need(module: str, name: str) -> ToolMissingError:
@@ -31,35 +47,37 @@ def need(module: str, name: str) -> ToolMissingError:
 
 @lru_cache(maxsize=32)
 def photo(
-    instructions: str,
-    request_text: str,
-    taken_at: int,
-    gps: tuple[float, float] | None,
-    *,
-    subject: int,
-    seed: int,
+    instructions: str, request_text: str, taken_at: int, gps: Place | None, *, subject: str, seed: int
 ) -> bytes:
-    """Draw a JPEG of 1600 x 1200 that shows what was asked for; the same arguments give the same bytes.
+    """Return a JPEG of 1600 x 1200 pixels; the same arguments give the same bytes.
 
-    What it shows is read from the item's instructions, else from the request's (`request_text`). Photos of one
-    `subject` show the same thing; `seed` varies how it was taken.
+    :param instructions: of the item; they choose the sample picture and are written on it.
+    :param request_text: instructions of the request; they choose the sample where the item's name nothing.
+    :param taken_at: Unix timestamp.
+    :param gps: latitude and longitude in degrees.
+    :param subject: id of the request or submission; written on the picture.
+    :param seed: varies the part of the sample that is shown, and the light.
     """
     try:
-        from . import scenes
+        from PIL import Image, ImageEnhance
     except ImportError as problem:
         raise need("PIL", "Pillow") from problem
-    thing = random.Random(subject)
-    scene = scenes.choose((instructions, request_text), thing)(thing)
-    picture = _as_taken(scene, instructions, random.Random(seed))
-    _stamp(picture, instructions, taken_at, gps)
+    source = random.Random(seed)
+    with Image.open(_FOLDER / f"{sample_for(instructions, request_text, subject)}.jpg") as sample:
+        zoom, (width, height) = source.uniform(1.05, 1.35), sample.size
+        x, y = source.random() * width * (1 - 1 / zoom), source.random() * height * (1 - 1 / zoom)
+        shown = (x, y, x + width / zoom, y + height / zoom)
+        picture = sample.resize(_SIZE, Image.Resampling.BICUBIC, box=shown)
+    picture = ImageEnhance.Brightness(picture).enhance(source.uniform(0.85, 1.1))
+    _write_caption(picture, instructions, _facts(taken_at, gps, subject))
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=84, exif=_exif(instructions, taken_at, gps))
+    picture.save(out, "JPEG", quality=90, exif=_exif(instructions, taken_at, gps))
     return out.getvalue()
 
 
 @lru_cache(maxsize=32)
 def thumbnail(content: bytes) -> bytes:
-    """Make a small JPEG of a picture; of one that Pillow cannot read, a grey card."""
+    """Return a small JPEG of a picture, or a grey card where Pillow cannot read it."""
     try:
         from PIL import Image, ImageOps
     except ImportError as problem:
@@ -74,81 +92,39 @@ def thumbnail(content: bytes) -> bytes:
     return out.getvalue()
 
 
-def _as_taken(scene: "Scene", instructions: str, source: random.Random) -> "Image.Image":
-    """Held a little askew, close to what the instructions name, lit unevenly, with the sensor's grain."""
-    from PIL import Image, ImageChops, ImageEnhance
-
-    picture = _framed(scene, instructions.lower(), source)
-    vignette = Image.radial_gradient("L").resize(_SIZE).point([max(0, v - 96) * 2 // 3 for v in range(256)])
-    picture.paste((8, 8, 12), mask=vignette)
-    picture = ImageEnhance.Brightness(picture).enhance(source.uniform(0.9, 1.1))
-    # Pillow's own noise cannot be seeded; the same picture must come out twice the same.
-    speckle = Image.frombytes("L", (400, 300), source.randbytes(120_000)).resize(_SIZE)
-    grain = speckle.point([118 + value * 20 // 255 for value in range(256)])
-    return ImageChops.overlay(picture, Image.merge("RGB", [grain] * 3))
+def sample_for(instructions: str, request_text: str, subject: str) -> str:
+    """Return the name of the sample that the texts name, else one that depends on the subject only."""
+    for text in (instructions, request_text):
+        words = {word.strip(".,:;!?()") for word in text.lower().replace("-", " ").split()}
+        for name, hints in _SAMPLES:
+            if words & hints:
+                return name
+    return random.Random(subject).choice(_SAMPLES)[0]
 
 
-def _framed(scene: "Scene", words: str, source: random.Random) -> "Image.Image":
-    from PIL import Image
-
-    wide, high = scene.picture.size
-    named = [place for name, place in scene.places.items() if name in words]
-    if named:
-        (x, y), zoom = named[0], source.uniform(1.45, 1.7)
-    else:
-        x, y, zoom = wide / 2 + source.uniform(-50, 50), high / 2, source.uniform(1.04, 1.12)
-    # Room for the tilt: what is cut out must lie inside the drawing.
-    reach_x, reach_y = wide / zoom / 2 + 40, high / zoom / 2 + 40
-    x = min(max(x, reach_x), wide - reach_x) if reach_x * 2 < wide else wide / 2
-    y = min(max(y, reach_y), high - reach_y) if reach_y * 2 < high else high / 2
-    angle, scale = math.radians(source.uniform(-1.8, 1.8)), wide / zoom / _SIZE[0]
-    a, b = scale * math.cos(angle), scale * math.sin(angle)
-    shift_x = x - a * _SIZE[0] / 2 + b * _SIZE[1] / 2
-    shift_y = y - b * _SIZE[0] / 2 - a * _SIZE[1] / 2
-    turn = (a, -b, shift_x, b, a, shift_y)
-    return scene.picture.transform(_SIZE, Image.Transform.AFFINE, turn, Image.Resampling.BILINEAR)
-
-
-def _stamp(picture: "Image.Image", instructions: str, taken_at: int, gps: tuple[float, float] | None) -> None:
-    from PIL import Image, ImageDraw, ImageFont
-
-    width, height = picture.size
-    big, small = ImageFont.load_default(42), ImageFont.load_default(30)
-    lines = _wrapped(" ".join(instructions.split()), big.getlength, width - 100, 2)
-    facts = datetime.fromtimestamp(taken_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _facts(taken_at: int, gps: Place | None, subject: str) -> str:
+    facts = [subject, datetime.fromtimestamp(taken_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")]
     if gps:
         north, east = ("N" if gps[0] >= 0 else "S"), ("E" if gps[1] >= 0 else "W")
-        facts += f"    {abs(gps[0]):.5f}\N{DEGREE SIGN} {north}  {abs(gps[1]):.5f}\N{DEGREE SIGN} {east}"
-    band = 66 + 54 * len(lines) + 30
-    shade = Image.linear_gradient("L").resize((width, band)).point([min(190, v) for v in range(256)])
-    picture.paste((0, 0, 0), (0, height - band), shade)
-    draw = ImageDraw.Draw(picture)
-    y = height - 56 - 54 * len(lines)
-    for line in lines:
-        draw.text((50, y), line, (255, 255, 255), big, anchor="lm")
-        y += 54
-    draw.text((50, height - 40), facts, (255, 214, 102), small, anchor="lm")
+        facts.append(f"{abs(gps[0]):.5f}\N{DEGREE SIGN} {north}  {abs(gps[1]):.5f}\N{DEGREE SIGN} {east}")
+    return "    ".join(facts)
 
 
-def _wrapped(text: str, measure: Callable[[str], float], room: float, most: int) -> list[str]:
-    """Break the text into lines that fit, at most so many; what is too much is left out."""
-    lines = [""]
-    # More than this fits on no photo, and measuring takes time.
-    for word in text[:400].split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if measure(longer) <= room or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    if len(lines) > most:
-        lines = [*lines[: most - 1], lines[most - 1] + " ..."]
-    for number, _ in enumerate(lines):
-        while measure(lines[number]) > room:
-            lines[number] = lines[number][:-5].rstrip(".") + " ..."
-    return lines
+def _write_caption(picture: "Image.Image", instructions: str, facts: str) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    lines = textwrap.wrap(instructions, 66, max_lines=2, placeholder=" ...")
+    draw, (width, height) = ImageDraw.Draw(picture), picture.size
+    top = height - 80 - 54 * len(lines)
+    draw.rectangle((0, top, width, height), (16, 18, 22))
+    for number, line in enumerate(lines):
+        draw.text(
+            (50, top + 40 + 54 * number), line, (255, 255, 255), ImageFont.load_default(42), anchor="lm"
+        )
+    draw.text((50, height - 40), facts, (255, 214, 102), ImageFont.load_default(30), anchor="lm")
 
 
-def _exif(instructions: str, taken_at: int, gps: tuple[float, float] | None) -> "Image.Exif":
+def _exif(instructions: str, taken_at: int, gps: Place | None) -> "Image.Exif":
     from PIL import ExifTags, Image
 
     tags, moment = ExifTags.Base, datetime.fromtimestamp(taken_at, UTC)
@@ -165,7 +141,7 @@ def _exif(instructions: str, taken_at: int, gps: tuple[float, float] | None) -> 
     return exif
 
 
-def _gps_tags(gps: tuple[float, float], moment: datetime) -> Mapping[int, object]:
+def _gps_tags(gps: Place, moment: datetime) -> Mapping[int, object]:
     from PIL import ExifTags
 
     latitude, longitude = gps

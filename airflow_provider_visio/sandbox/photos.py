@@ -1,7 +1,6 @@
 """Photos as the service keeps them: facts about each, and its files on the storage origin."""
 
 import random
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -67,16 +66,16 @@ def generated_photo(
     gps: tuple[float, float] | None = None,
     size: int | None = None,
 ) -> Photo:
-    """Make up a photo, drawn when someone looks at it; padded to `size` bytes when given.
+    """Return a generated photo; its file is drawn when somebody reads it.
 
-    Photos with the same `subject` show the same car, parcel or wall; `request_text` are the instructions of the
-    request as a whole.
+    :param subject: id of the request or submission that it belongs to.
+    :param request_text: instructions of the request as a whole.
+    :param size: length of the file in bytes; a shorter picture is padded to it.
     """
     seed = random.getrandbits(32)
 
     def picture() -> bytes:
-        thing = zlib.crc32(subject.encode())
-        return photo_jpeg.photo(instructions, request_text, int(taken_at), gps, subject=thing, seed=seed)
+        return photo_jpeg.photo(instructions, request_text, int(taken_at), gps, subject=subject, seed=seed)
 
     file: File = PaddedJpeg(picture, size) if size else LazyFile("image/jpeg", picture)
     small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(picture()))

@@ -1,6 +1,7 @@
 import io
 import sys
 from datetime import UTC, datetime
+from importlib import resources
 
 import pytest
 from PIL import ExifTags, Image
@@ -11,7 +12,7 @@ from airflow_provider_visio.sandbox.dashboards import SEEDED
 TAKEN = int(datetime(2026, 3, 22, 14, 30, 5, tzinfo=UTC).timestamp())
 
 
-def draw(text="Show the dent", context="", gps=(46.0679, -11.1211), subject=1, seed=1):
+def draw(text="Show the dent", context="", gps=(46.0679, -11.1211), subject="req_1", seed=1):
     return photo_jpeg.photo(text, context, TAKEN, gps, subject=subject, seed=seed)
 
 
@@ -37,12 +38,38 @@ def test_same_again_and_different_otherwise():
     first = draw()
     photo_jpeg.photo.cache_clear()
     assert draw() == first
-    assert len({first, draw(seed=2), draw(subject=2), draw("Read the meter")}) == 4
+    assert len({first, draw(seed=2), draw(subject="req_2"), draw("Read the meter")}) == 4
 
 
 @pytest.mark.parametrize("text", ["\u00e4\u00f6 \u4e2d\u6587 \U0001f697", "word " * 400, "x" * 3000])
 def test_any_instructions_can_be_shown(text):
     Image.open(io.BytesIO(draw(text))).load()
+
+
+@pytest.mark.parametrize(
+    ("instructions", "request_text", "sample"),
+    [
+        ("Show the dent", "", "car"),
+        ("The reading, please", "Your car", "meter"),
+        ("The label", "", "parcel"),
+        ("Close up", "The damp wall in the kitchen", "wall"),
+        ("Rear", "", "car"),
+    ],
+)
+def test_a_photo_shows_what_the_instructions_name(instructions, request_text, sample):
+    assert photo_jpeg.sample_for(instructions, request_text, "req_1") == sample
+
+
+def test_instructions_that_name_nothing_give_one_sample_a_request():
+    assert photo_jpeg.sample_for("x", "", "req_1") == photo_jpeg.sample_for("y", "", "req_1")
+    assert len({photo_jpeg.sample_for("x", "", f"req_{n}") for n in range(50)}) == 4
+
+
+def test_the_samples_are_package_data():
+    folder = resources.files("airflow_provider_visio.sandbox") / "sample_photos"
+    sizes = {file.name: len(file.read_bytes()) for file in folder.iterdir()}
+    assert set(sizes) == {"car.jpg", "meter.jpg", "parcel.jpg", "wall.jpg"}
+    assert max(sizes.values()) < 60 * 1024
 
 
 def test_thumbnail_of_what_cannot_be_read():
@@ -54,8 +81,6 @@ def test_missing_libraries_are_named(monkeypatch, module):
     for name in [name for name in sys.modules if name.split(".")[0] == module]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, "airflow_provider_visio.sandbox.scenes", raising=False)
-    monkeypatch.delattr("airflow_provider_visio.sandbox.scenes", raising=False)
     with pytest.raises(photo_jpeg.ToolMissingError, match=r"airflow-provider-visio\[sandbox\]"):
         draw("not cached") if module == "PIL" else export_files.render(SEEDED[1], "pdf", TAKEN)
     assert export_files.render(SEEDED[1], "csv", TAKEN)
