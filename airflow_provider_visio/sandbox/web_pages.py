@@ -1,6 +1,7 @@
 """What people see in a browser: the overview of requests, a dashboard, QR codes, and the front door."""
 
 import asyncio
+import io
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from . import charts, qr
-from .photo_jpeg import ToolMissingError
+from .export_files import draw
+from .photo_jpeg import ToolMissingError, need
 from .recipient_page import Recipients
 from .workspace import Workspace
 
@@ -82,27 +83,11 @@ def pages_app(workspace: Workspace) -> Starlette:
             return render("code.html", 404, code=code, unknown=True)
         return RedirectResponse(f"/p/{found.unique_code.lower()}", 303)
 
-    async def qr_code(request: Request) -> Response:
+    async def show_qr_code(request: Request) -> Response:
         address = _address(workspace, request.path_params["code"])
         if address is None:
             return message("No such code", "This QR code does not lead anywhere.", 404)
-        picture = await asyncio.to_thread(qr.png, address)
-        return Response(picture, media_type="image/png")
-
-    async def dashboard(request: Request) -> Response:
-        workspace.catch_up()
-        found = workspace.dashboards.get(request.path_params["id"])
-        if found is None:
-            return message("No such dashboard", "Check the address, or look at the list of dashboards.", 404)
-        exports = [export for export in workspace.exports.all.values() if export.dashboard is found]
-        links = {
-            export.id: workspace.context.link(export.path, workspace.context.settings.export_link_seconds)
-            for export in exports
-            if export.status == "completed"
-        }
-        drawing = charts.charts(found)
-        newest = exports[::-1][:10]
-        return render("dashboard.html", dashboard=found, charts=drawing, exports=newest, links=links)
+        return Response(qr_code(address), media_type="image/png")
 
     async def not_found(_: Request, __: Exception) -> Response:
         return message("Nothing here", "This page does not exist.", 404)
@@ -115,11 +100,50 @@ def pages_app(workspace: Workspace) -> Starlette:
         Route("/", home),
         Route("/recipients", overview),
         Route("/code", enter_code),
-        Route("/qr/{code}.png", qr_code),
-        Route("/app/dashboards/{id}", dashboard),
+        Route("/qr/{code}.png", show_qr_code),
+        *_dashboard_routes(workspace),
         *recipients.routes(),
     ]
     return Starlette(routes=routes, exception_handlers={404: not_found, ToolMissingError: cannot_draw})
+
+
+def _dashboard_routes(workspace: Workspace) -> list[Route]:
+    async def dashboard(request: Request) -> Response:
+        workspace.catch_up()
+        found = workspace.dashboards.get(request.path_params["id"])
+        if found is None:
+            return message("No such dashboard", "Check the address, or look at the list of dashboards.", 404)
+        exports = [export for export in workspace.exports.all.values() if export.dashboard is found]
+        links = {
+            export.id: workspace.context.link(export.path, workspace.context.settings.export_link_seconds)
+            for export in exports
+            if export.status == "completed"
+        }
+        newest = exports[::-1][:10]
+        return render("dashboard.html", dashboard=found, exports=newest, links=links)
+
+    async def dashboard_picture(request: Request) -> Response:
+        found = workspace.dashboards.get(request.path_params["id"])
+        if found is None:
+            return Response(status_code=404)
+        picture = await asyncio.to_thread(draw, found, f"{found.id}, updated {found.updated_at}.")
+        return Response(picture, media_type="image/png")
+
+    return [
+        Route("/app/dashboards/{id}.png", dashboard_picture),
+        Route("/app/dashboards/{id}", dashboard),
+    ]
+
+
+def qr_code(text: str) -> bytes:
+    """Return a QR code as a PNG."""
+    try:
+        import segno
+    except ImportError as problem:
+        raise need("segno", "segno") from problem
+    out = io.BytesIO()
+    segno.make_qr(text, error="m").save(out, kind="png", scale=10)
+    return out.getvalue()
 
 
 def _address(workspace: Workspace, code: str) -> str | None:

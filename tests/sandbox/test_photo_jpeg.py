@@ -6,7 +6,7 @@ from importlib import resources
 import pytest
 from PIL import ExifTags, Image
 
-from airflow_provider_visio.sandbox import export_files, photo_jpeg
+from airflow_provider_visio.sandbox import export_files, photo_jpeg, web_pages
 from airflow_provider_visio.sandbox.dashboards import SEEDED
 
 TAKEN = int(datetime(2026, 3, 22, 14, 30, 5, tzinfo=UTC).timestamp())
@@ -76,11 +76,18 @@ def test_thumbnail_of_what_cannot_be_read():
     assert Image.open(io.BytesIO(photo_jpeg.thumbnail(b"\xff\xd8\xff nonsense"))).size == (320, 240)
 
 
-@pytest.mark.parametrize("module", ["PIL", "reportlab"])
+MAKE = {
+    "PIL": lambda: draw("not cached"),
+    "reportlab": lambda: export_files.render(SEEDED[1], "pdf", TAKEN),
+    "segno": lambda: web_pages.qr_code("https://example.com"),
+}
+
+
+@pytest.mark.parametrize("module", ["PIL", "reportlab", "segno"])
 def test_missing_libraries_are_named(monkeypatch, module):
     for name in [name for name in sys.modules if name.split(".")[0] == module]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(photo_jpeg.ToolMissingError, match=r"airflow-provider-visio\[sandbox\]"):
-        draw("not cached") if module == "PIL" else export_files.render(SEEDED[1], "pdf", TAKEN)
+        MAKE[module]()
     assert export_files.render(SEEDED[1], "csv", TAKEN)

@@ -184,7 +184,9 @@ def test_dashboard_page(sandbox):
     text = sandbox.page("GET", "/app/dashboards/dash_abc123").text
     assert "Q4 Revenue Overview" in text
     assert "2,410,820" in text
-    assert text.count("<svg") >= 2
+    picture = re.search(r'<img [^>]*src="(/app/[^"]+)"', text)[1]
+    assert Image.open(io.BytesIO(sandbox.page("GET", picture).content)).size == (1400, 900)
     link = re.search(f'href="({sandbox.info["storage_url"]}/exports/.+?)"', text)[1]
     assert sandbox.session.get(link.replace("&amp;", "&")).status_code == 200
     assert sandbox.page("GET", "/app/dashboards/dash_none").status_code == 404
+    assert sandbox.page("GET", "/app/dashboards/dash_none.png").status_code == 404
