@@ -27,7 +27,7 @@ from . import ids
 from .bulk_requests import BulkBody, make_many
 from .event_log import EventLog
 from .exports import Export
-from .faults import FaultSpec
+from .fault_injection import FaultSpec
 from .options import Person, Strict
 from .permanent_links import Link, Submission
 from .photo_requests import NotPossibleError, PhotoRequest

@@ -1,7 +1,7 @@
-"""What the two services have in common for the gate: how they take keys and how they say no."""
+"""A reply that is an error, raised by whatever refuses a call."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import JSONResponse
 
@@ -23,36 +23,3 @@ class ErrorReply(Exception):  # noqa: N818  it is a reply, not a fault of ours
                 {"errors": error["details"]} if "details" in error else {}
             )
         return JSONResponse(body, self.status, headers=self.headers)
-
-
-class Conventions(Protocol):
-    """One service's manners."""
-
-    name: str
-
-    def key(self, headers: Mapping[str, str]) -> str | None:
-        """Return the API key in a call's headers."""
-
-    def unauthenticated(self) -> ErrorReply:
-        """401."""
-
-    def forbidden(self, text: str) -> ErrorReply:
-        """403."""
-
-    def no_such_route(self, path: str) -> ErrorReply:
-        """404 for a path that the service does not have."""
-
-    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> ErrorReply:
-        """405."""
-
-    def bad_request(self, text: str) -> ErrorReply:
-        """400."""
-
-    def invalid(self, problems: Sequence[Any]) -> ErrorReply:
-        """400 or 422 for pydantic's error list."""
-
-    def too_many(self, headers: Mapping[str, str]) -> ErrorReply:
-        """429."""
-
-    def broken(self, text: str | None) -> ErrorReply:
-        """500, with a text when there is something useful to say."""

@@ -15,14 +15,17 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .error_reply import Conventions, ErrorReply
+from .error_reply import ErrorReply
 from .evidence import in_dialect
-from .fault_injection import inject_fault, replay, send_reply
-from .faults import FaultSpec
+from .fault_injection import FaultSpec, inject_fault, replay, send_reply
 from .options import Settings
 from .photo_jpeg import ToolMissingError
 from .rate_limit import RateDecision
+from .visiono_replies import VisionoConventions
+from .vizdom_replies import VizdomConventions
 from .workspace import Workspace
+
+Conventions = VisionoConventions | VizdomConventions
 
 
 class ServiceMiddleware:

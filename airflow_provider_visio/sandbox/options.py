@@ -1,5 +1,6 @@
 """What can be set: on the command line, and later through the control interface."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
@@ -26,6 +27,14 @@ _DIALECT_DEFAULTS: Mapping[Dialect, Mapping[str, Any]] = {
         "deleted_requests": "cancelled",
     },
 }
+
+
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+
+
+def is_email(text: str) -> bool:
+    """Whether a text looks like an e-mail address; what the services accept is assumed."""
+    return _EMAIL.fullmatch(text) is not None
 
 
 class Strict(BaseModel):

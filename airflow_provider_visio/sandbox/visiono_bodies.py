@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from .options import Strict, WholeNumber
+from .options import Strict, WholeNumber, is_email
 from .webhooks import EVENTS
 
-_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _INK = re.compile(r"[^\s\ufeff]")
 _URL = re.compile(r"https://([A-Za-z0-9.-]+)(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?(?:[/?#][!-~]*)?")
 _PUBLIC_NAME = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
@@ -24,7 +23,7 @@ def _filled(value: str) -> str:
 
 
 def _email(value: str) -> str:
-    if not _EMAIL.fullmatch(value):
+    if not is_email(value):
         raise ValueError("The {field} field must be a valid email address.")
     return value
 

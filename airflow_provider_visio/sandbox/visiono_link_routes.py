@@ -9,9 +9,9 @@ from .pagination import listing
 from .permanent_links import Link
 from .visiono_bodies import CreateLink, UpdateLink
 from .visiono_replies import not_found, reply, validation_error
-from .visiono_routes import PLUGIN, SEED, CurrentWorkspace, items_of, render_photos
+from .visiono_routes import PLUGIN, SEED, items_of, render_photos
 from .visiono_serializers import download_meta, download_view, link_submission_view, link_view
-from .workspace import Workspace
+from .workspace import CurrentWorkspace, Workspace
 
 _NAMES = "field names (the plugin's smart links)"
 

@@ -64,8 +64,8 @@ def not_found(what: str) -> ErrorReply:
     return ErrorReply(404, {"message": f"{what} not found."})
 
 
-class Visiono:
-    """Visiono's manners."""
+class VisionoConventions:
+    """How Visiono reads keys, and its error replies."""
 
     name = "visiono"
 

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from . import ids
 from .error_reply import ErrorReply
@@ -16,7 +16,7 @@ from .photos import Photo
 from .visiono_bodies import CreatePhotoRequest, CreatePhotoRequests, ItemBody
 from .visiono_replies import free_plan_error, not_found, reply, validation_error
 from .visiono_serializers import download_meta, download_view, request_view
-from .workspace import Workspace
+from .workspace import CurrentWorkspace, Workspace
 
 SEED = "visiono.io/docs/developers/api-reference"
 PLUGIN = "github visiono-io/visiono-claude-plugin, plugin/skills/visiono-api/SKILL.md"
@@ -24,15 +24,6 @@ _FREE_PLAN_ITEMS = 5
 _STATUSES = ("pending", "in_progress", "submitted", "expired", "cancelled")
 
 router = APIRouter()
-
-
-async def _workspace(request: Request) -> Workspace:
-    workspace = request.app.state.workspace
-    assert isinstance(workspace, Workspace)  # noqa: S101  for mypy
-    return workspace
-
-
-CurrentWorkspace = Annotated[Workspace, Depends(_workspace)]
 
 
 @router.get("/status", **known("seed", SEED, assumed="the body"))

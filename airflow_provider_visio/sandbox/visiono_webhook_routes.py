@@ -6,10 +6,10 @@ from .evidence import known
 from .pagination import listing
 from .visiono_bodies import CreateWebhook, UpdateWebhook
 from .visiono_replies import not_found, reply
-from .visiono_routes import PLUGIN, CurrentWorkspace
+from .visiono_routes import PLUGIN
 from .visiono_serializers import webhook_view
 from .webhooks import EVENTS, Webhook
-from .workspace import Workspace
+from .workspace import CurrentWorkspace, Workspace
 
 router = APIRouter()
 

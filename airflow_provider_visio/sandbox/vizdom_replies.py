@@ -22,8 +22,8 @@ def not_found(kind: str, wanted: str) -> ErrorReply:
     return error(404, "not_found", f"{kind} with ID '{wanted}' does not exist.")
 
 
-class Vizdom:
-    """Vizdom's manners; only the code `not_found` is documented, the others are assumed."""
+class VizdomConventions:
+    """How Vizdom reads keys, and its error replies. Only the code `not_found` is documented, the others are assumed."""
 
     name = "vizdom"
 

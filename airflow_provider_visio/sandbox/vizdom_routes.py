@@ -1,30 +1,41 @@
-"""Vizdom's dashboards and exports. Only the list of dashboards is documented by the vendor."""
+"""Vizdom's calls: dashboards, exports, data sources and team.
 
-from typing import Annotated, Any, Literal
+Only `GET /dashboards` is documented. The help pages show the rest in the app; that there are calls for it is assumed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Response
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from . import ids
 from .clock import iso
 from .dashboards import Dashboard, blank
+from .data_sources import DATABASES, DataSource
 from .evidence import known
 from .exports import Export
-from .options import Strict
-from .visiono_routes import CurrentWorkspace
-from .vizdom_replies import not_found, reply
-from .workspace import Workspace
+from .options import Strict, WholeNumber, is_email
+from .team import Invite, Role
+from .vizdom_replies import VizdomConventions, error, not_found, reply
+from .workspace import CurrentWorkspace, Workspace
 
 SEED = "docs.flowstatehq.com/api-reference/introduction"
+SOURCES = "docs.flowstatehq.com/features/data-sources"
+ACCESS = "docs.flowstatehq.com/configuration/access-control"
 PROPOSAL = "this project's proposal, after what comparable products do"
 
 router = APIRouter()
+T = TypeVar("T")
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
 
 
 class CreateDashboard(Strict):
     """POST /dashboards; of the fields of the documented list, those that a caller can know."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
+    name: Word
     description: Annotated[str, Field(max_length=5000)] = ""
 
 
@@ -33,6 +44,40 @@ class CreateExport(Strict):
 
     dashboard_id: Annotated[str, Field(min_length=1)]
     format: Literal["pdf", "png", "csv"]
+
+
+class DatabaseSettings(Strict):
+    """The fields of a database in the app; their names in the API are assumed."""
+
+    host: Word
+    port: Annotated[WholeNumber, Field(ge=1, le=65_535)] = 5432
+    database: Word
+    username: Word
+    password: Annotated[str, Field(max_length=1000)]
+    ssl_mode: Literal["disable", "require", "verify-ca", "verify-full"] = "require"
+
+
+class CreateDataSource(Strict):
+    """POST /data-sources; warehouses, files and REST APIs take any settings."""
+
+    name: Word
+    type: Literal[
+        "postgresql", "mysql", "mariadb", "sqlserver", "bigquery", "snowflake", "redshift", "csv", "rest_api"
+    ]
+    settings: dict[str, Any]
+
+
+def _email(value: str) -> str:
+    if not is_email(value):
+        raise ValueError("must be an e-mail address")
+    return value
+
+
+class InviteMember(Strict):
+    """POST /invites."""
+
+    email: Annotated[str, Field(max_length=255), AfterValidator(_email)]
+    role: Role
 
 
 @router.get("/dashboards", **known("seed", SEED))
@@ -47,7 +92,7 @@ async def list_dashboards(workspace: CurrentWorkspace) -> Response:
 )
 async def get_dashboard(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
     """One dashboard."""
-    return reply(workspace.context, _dashboard_view(_dashboard(workspace, id)))
+    return reply(workspace.context, _dashboard_view(_find(workspace.dashboards, "Dashboard", id)))
 
 
 @router.post("/dashboards", **known("assumed", PROPOSAL, status=201, role="editor"))
@@ -65,7 +110,7 @@ async def create_dashboard(workspace: CurrentWorkspace, body: CreateDashboard) -
 @router.post("/exports", **known("assumed", PROPOSAL, status=201))
 async def create_export(workspace: CurrentWorkspace, body: CreateExport) -> Response:
     """Start an export."""
-    dashboard = _dashboard(workspace, body.dashboard_id)
+    dashboard = _find(workspace.dashboards, "Dashboard", body.dashboard_id)
     export = workspace.exports.start(dashboard, body.format, workspace.now())
     view = _export_view(workspace, export)
     workspace.catch_up()
@@ -75,17 +120,74 @@ async def create_export(workspace: CurrentWorkspace, body: CreateExport) -> Resp
 @router.get("/exports/{id}", **known("assumed", PROPOSAL))
 async def get_export(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """How an export is doing; once completed, with a fresh signed link."""
-    export = workspace.exports.all.get(id)
-    if export is None:
-        raise not_found("Export", id)
-    return reply(workspace.context, _export_view(workspace, export))
+    return reply(workspace.context, _export_view(workspace, _find(workspace.exports.all, "Export", id)))
 
 
-def _dashboard(workspace: Workspace, dashboard_id: str) -> Dashboard:
-    dashboard = workspace.dashboards.get(dashboard_id)
-    if dashboard is None:
-        raise not_found("Dashboard", dashboard_id)
-    return dashboard
+@router.get("/data-sources", **known("assumed", PROPOSAL))
+async def list_data_sources(workspace: CurrentWorkspace) -> Response:
+    """All data sources of the workspace."""
+    found = [_source_view(source) for source in workspace.data_sources.all.values()]
+    return reply(workspace.context, found, total=len(found))
+
+
+@router.post(
+    "/data-sources",
+    **known("assumed", f"{SOURCES} for what is asked of a database; {PROPOSAL}", status=201, role="editor"),
+)
+async def create_data_source(workspace: CurrentWorkspace, body: CreateDataSource) -> Response:
+    """Connect a data source."""
+    if body.type in DATABASES:
+        _check(body.settings)
+    source = workspace.data_sources.add(body.name, body.type, body.settings, workspace.now())
+    return reply(workspace.context, _source_view(source), 201)
+
+
+@router.post(
+    "/data-sources/{id}/test",
+    **known("assumed", f"{SOURCES} for success, or an error with details; {PROPOSAL}", role="editor"),
+)
+async def test_data_source(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+    """Try to connect; a test that fails is a reply, not an error."""
+    source = _find(workspace.data_sources.all, "Data source", id)
+    words = workspace.data_sources.test(source, workspace.now())
+    status = "error" if source.status == "error" else "success"
+    return reply(workspace.context, {"id": source.id, "status": status, "message": words})
+
+
+@router.delete("/data-sources/{id}", **known("assumed", PROPOSAL, status=204, role="editor"))
+async def delete_data_source(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+    """Delete a data source for good."""
+    workspace.data_sources.remove(_find(workspace.data_sources.all, "Data source", id), workspace.now())
+    return Response(status_code=204)
+
+
+@router.get("/members", **known("assumed", PROPOSAL))
+async def list_members(workspace: CurrentWorkspace) -> Response:
+    """Everybody who has joined the workspace; invites are not among them."""
+    found = [asdict(member) for member in workspace.team.members.values()]
+    return reply(workspace.context, found, total=len(found))
+
+
+@router.post(
+    "/invites",
+    **known(
+        "assumed", f"{ACCESS} for roles, the seven days and who may; {PROPOSAL}", status=201, role="admin"
+    ),
+)
+async def invite_member(workspace: CurrentWorkspace, body: InviteMember) -> Response:
+    """Invite somebody; 422 for one who is there already, as 409 is not in the reference's table."""
+    problem = workspace.team.membership_problem(body.email, workspace.now())
+    if problem:
+        raise error(422, "validation_failed", f"Field 'email': {body.email} {problem}.")
+    invite = workspace.team.invite(body.email, body.role, workspace.now())
+    return reply(workspace.context, _invite_view(invite), 201)
+
+
+def _find(resources: Mapping[str, T], kind: str, wanted: str) -> T:
+    found = resources.get(wanted)
+    if found is None:
+        raise not_found(kind, wanted)
+    return found
 
 
 def _dashboard_view(dashboard: Dashboard) -> dict[str, Any]:
@@ -114,3 +216,33 @@ def _export_view(workspace: Workspace, export: Export) -> dict[str, Any]:
     if export.error:
         view["error"] = {"code": export.error[0], "message": export.error[1]}
     return view
+
+
+def _check(settings: dict[str, Any]) -> None:
+    try:
+        DatabaseSettings.model_validate(settings)
+    except ValidationError as problem:
+        found = [{**one, "loc": ("body", "settings", *one["loc"])} for one in problem.errors()]
+        raise VizdomConventions().invalid(found) from problem
+
+
+def _source_view(source: DataSource) -> dict[str, Any]:
+    return {
+        "id": source.id,
+        "name": source.name,
+        "type": source.type,
+        "status": source.status,
+        "created_at": iso(source.created_at),
+        "last_tested_at": None if source.tested_at is None else iso(source.tested_at),
+    }
+
+
+def _invite_view(invite: Invite) -> dict[str, Any]:
+    return {
+        "id": invite.id,
+        "email": invite.email,
+        "role": invite.role,
+        "status": "pending",
+        "created_at": iso(invite.created_at),
+        "expires_at": iso(invite.expires_at),
+    }

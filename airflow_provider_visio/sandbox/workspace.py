@@ -1,11 +1,15 @@
 """Everything the server knows, in memory, in one place."""
 
+from typing import Annotated
+
+from fastapi import Depends, Request
+
 from .clock import Clock
 from .context import Addresses, Context
 from .dashboards import SEEDED, Dashboard
 from .data_sources import DataSources
 from .exports import Exports
-from .faults import Faults
+from .fault_injection import Faults
 from .options import Options, Person
 from .permanent_links import Links
 from .photo_requests import PhotoRequest, PhotoRequests
@@ -89,3 +93,13 @@ class Workspace:
     def rate_limiter(self, name: str) -> RateLimiter:
         """Return the call counts kept under a name."""
         return self.rate_limiters.setdefault(name, RateLimiter())
+
+
+async def _workspace(request: Request) -> Workspace:
+    workspace = request.app.state.workspace
+    assert isinstance(workspace, Workspace)  # noqa: S101  for mypy
+    return workspace
+
+
+# The parameter of a route that needs the workspace.
+CurrentWorkspace = Annotated[Workspace, Depends(_workspace)]
