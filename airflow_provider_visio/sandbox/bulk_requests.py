@@ -6,12 +6,12 @@ from typing import Annotated
 from pydantic import Field
 
 from . import ids
-from .options import Strict
+from .options import ControlBody
 from .photo_requests import PhotoRequest
 from .workspace import Workspace
 
 
-class BulkBody(Strict):
+class BulkBody(ControlBody):
     """POST /control/photo-requests; seconds are virtual, from now."""
 
     count: Annotated[int, Field(ge=0, le=100_000)]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .options import Strict
+from .options import ControlBody
 
 Kind = Literal[
     "status",
@@ -33,7 +33,7 @@ Kind = Literal[
 ]
 
 
-class FaultSpec(Strict):
+class FaultSpec(ControlBody):
     """One fault as it is ordered through the control interface.
 
     A `hold` keeps a call, before its work or after it, until `POST /control/faults/{id}/let-go`, also when the caller

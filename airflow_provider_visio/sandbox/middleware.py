@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .error_reply import ErrorReply
 from .evidence import in_dialect
 from .fault_injection import FaultSpec, inject_fault, replay, send_reply
 from .options import Settings
 from .photo_jpeg import ToolMissingError
 from .rate_limit import RateDecision
+from .replies import ErrorReply
 from .visiono_replies import VisionoConventions
 from .vizdom_replies import VizdomConventions
 from .workspace import Workspace
@@ -287,6 +287,7 @@ class PrefixRouter:
         """Pass one call on."""
         for prefix, app in self._services.items():
             if scope["path"] == prefix or scope["path"].startswith(prefix + "/"):
-                await app({**scope, "root_path": prefix}, receive, send)
+                path = prefix + "/" if scope["path"] == prefix else scope["path"]
+                await app({**scope, "path": path, "root_path": prefix}, receive, send)
                 return
         await self._rest(scope, receive, send)

@@ -42,6 +42,8 @@ class Visit:
         if len(self._request.photos) < self._until():
             self._context.scheduler.at(moment + self._person.photo_every, self._photograph)
         elif self._person.behaviour == "submit":
+            if self._request.allow_submitter_notes:
+                self._request.notes = self._person.notes
             self._requests.submit(self._request, moment)
 
     def _photograph(self, moment: float) -> None:

@@ -97,12 +97,9 @@ class CreatePhotoRequests(Strict):
     photo_requests: Annotated[list[CreatePhotoRequest], Field(min_length=1, max_length=10)]
 
 
-class CreateLink(Strict):
-    """POST /smart-links (plugin); POST /permanent-links is inferred to take the same."""
+class LinkFields(Strict):
+    """What creating and changing a permanent link have in common."""
 
-    instructions: Instructions
-    custom_slug: Slug = ""
-    unique_field_label: Label = ""
     show_full_name_field: bool = False
     full_name_required: bool = False
     require_gps: bool = False
@@ -110,17 +107,20 @@ class CreateLink(Strict):
     items: Items = Field(default_factory=list)
 
 
-class UpdateLink(Strict):
+class CreateLink(LinkFields):
+    """POST /smart-links (plugin); that POST /permanent-links takes the same is inferred."""
+
+    instructions: Instructions
+    custom_slug: Slug = ""
+    unique_field_label: Label = ""
+
+
+class UpdateLink(LinkFields):
     """PUT /smart-links/{id}, PATCH /permanent-links/{id}: any of the fields; `is_active` is assumed."""
 
     instructions: Instructions = ""
     custom_slug: Slug | None = None
     unique_field_label: Label | None = None
-    show_full_name_field: bool = False
-    full_name_required: bool = False
-    require_gps: bool = False
-    tags: Tags = Field(default_factory=list)
-    items: Items = Field(default_factory=list)
     is_active: bool = True
 
 

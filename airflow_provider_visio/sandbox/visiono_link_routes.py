@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from . import ids
-from .error_reply import ErrorReply
 from .evidence import known
 from .pagination import listing
 from .permanent_links import Link
+from .replies import ErrorReply
 from .visiono_bodies import CreateLink, UpdateLink
 from .visiono_replies import not_found, reply, validation_error
 from .visiono_routes import PLUGIN, SEED, items_of, render_photos

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from . import ids
 from .context import Context
-from .error_reply import ErrorReply
+from .replies import ErrorReply
 
 _TEXTS = {
     "missing": "The {field} field is required.",

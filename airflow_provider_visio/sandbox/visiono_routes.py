@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from . import ids
-from .error_reply import ErrorReply
 from .evidence import known
 from .pagination import listing
 from .photo_requests import FREE_PLAN_PHOTOS, Item, PhotoRequest
 from .photos import Photo
+from .replies import ErrorReply
 from .visiono_bodies import CreatePhotoRequest, CreatePhotoRequests, ItemBody
 from .visiono_replies import free_plan_error, not_found, reply, validation_error
 from .visiono_serializers import download_meta, download_view, request_view

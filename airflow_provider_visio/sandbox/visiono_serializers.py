@@ -6,25 +6,24 @@ from .context import Context
 from .permanent_links import Link, Links, Submission
 from .photo_requests import Item, PhotoRequest, PhotoRequests
 from .photos import Photo
+from .replies import fields_of
 from .webhooks import Webhook
+
+_LINK_FIELDS = (
+    "id unique_code instructions custom_slug unique_field_label show_full_name_field full_name_required require_gps "
+    "tags is_active"
+)
 
 
 def items_view(items: list[Item]) -> list[dict[str, Any]]:
     """Return the pictures asked for (plugin)."""
-    return [
-        {"id": item.id, "instructions": item.instructions, "is_required": item.is_required} for item in items
-    ]
+    return [fields_of(item, "id instructions is_required") for item in items]
 
 
 def request_view(context: Context, requests: PhotoRequests, request: PhotoRequest) -> dict[str, Any]:
     """Return a photo request: the plugin's example of a created one, in the documentation's style."""
     view = {
-        "id": request.id,
-        "unique_code": request.unique_code,
-        "numeric_code": request.numeric_code,
-        "status": request.status,
-        "instructions": request.instructions,
-        "recipient_email": request.recipient_email,
+        **fields_of(request, "id unique_code numeric_code status instructions recipient_email"),
         "request_url": requests.url(request),
         "code_entry_url": f"{context.addresses.main}/code",
         "expires_at": context.format_time(request.expires_at),
@@ -73,16 +72,7 @@ def download_meta(context: Context) -> dict[str, Any]:
 def link_view(context: Context, links: Links, link: Link) -> dict[str, Any]:
     """Return a permanent link (plugin's smart link)."""
     return {
-        "id": link.id,
-        "unique_code": link.unique_code,
-        "instructions": link.instructions,
-        "custom_slug": link.custom_slug,
-        "unique_field_label": link.unique_field_label,
-        "show_full_name_field": link.show_full_name_field,
-        "full_name_required": link.full_name_required,
-        "require_gps": link.require_gps,
-        "tags": link.tags,
-        "is_active": link.is_active,
+        **fields_of(link, _LINK_FIELDS),
         "request_url": links.url(link),
         "created_at": context.format_time(link.created_at),
         "items": items_view(link.items),
@@ -92,11 +82,7 @@ def link_view(context: Context, links: Links, link: Link) -> dict[str, Any]:
 def link_submission_view(context: Context, submission: Submission) -> dict[str, Any]:
     """Return a submission under a permanent link (shape assumed; the id and value names are the plugin's)."""
     return {
-        "id": submission.id,
-        "unique_field_value": submission.unique_field_value,
-        "external_source": submission.external_source,
-        "external_reference": submission.external_reference,
-        "full_name": submission.full_name,
+        **fields_of(submission, "id unique_field_value external_source external_reference full_name"),
         "photos": [photo.summary(context.format_time) for photo in submission.photos],
         "submitted_at": context.format_time(submission.submitted_at),
     }
@@ -104,7 +90,5 @@ def link_submission_view(context: Context, submission: Submission) -> dict[str, 
 
 def webhook_view(context: Context, hook: Webhook, *, secret: bool = False) -> dict[str, Any]:
     """Return a webhook endpoint (plugin); the secret is shown once, on creation."""
-    view = {"id": hook.id, "url": hook.url, "events": hook.events}
-    if secret:
-        view["secret"] = hook.secret
+    view = fields_of(hook, "id url events secret" if secret else "id url events")
     return {**view, "is_active": hook.is_active, "created_at": context.format_time(hook.created_at)}

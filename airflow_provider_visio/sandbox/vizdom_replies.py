@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from .context import Context
-from .error_reply import ErrorReply
+from .replies import ErrorReply
 
 
 def reply(context: Context, data: object, status: int = 200, **meta: object) -> JSONResponse:

@@ -17,6 +17,7 @@ from .data_sources import DATABASES, DataSource
 from .evidence import known
 from .exports import Export
 from .options import Strict, WholeNumber, is_email
+from .replies import fields_of
 from .team import Invite, Role
 from .vizdom_replies import VizdomConventions, error, not_found, reply
 from .workspace import CurrentWorkspace, Workspace
@@ -191,22 +192,13 @@ def _find(resources: Mapping[str, T], kind: str, wanted: str) -> T:
 
 
 def _dashboard_view(dashboard: Dashboard) -> dict[str, Any]:
-    return {
-        "id": dashboard.id,
-        "name": dashboard.name,
-        "description": dashboard.description,
-        "created_at": dashboard.created_at,
-        "updated_at": dashboard.updated_at,
-        "visualization_count": dashboard.visualization_count,
-    }
+    return fields_of(dashboard, "id name description created_at updated_at visualization_count")
 
 
 def _export_view(workspace: Workspace, export: Export) -> dict[str, Any]:
     view: dict[str, Any] = {
-        "id": export.id,
+        **fields_of(export, "id format status"),
         "dashboard_id": export.dashboard.id,
-        "format": export.format,
-        "status": export.status,
         "created_at": iso(export.created_at),
     }
     if export.status == "completed":
@@ -228,10 +220,7 @@ def _check(settings: dict[str, Any]) -> None:
 
 def _source_view(source: DataSource) -> dict[str, Any]:
     return {
-        "id": source.id,
-        "name": source.name,
-        "type": source.type,
-        "status": source.status,
+        **fields_of(source, "id name type status"),
         "created_at": iso(source.created_at),
         "last_tested_at": None if source.tested_at is None else iso(source.tested_at),
     }
@@ -239,9 +228,7 @@ def _source_view(source: DataSource) -> dict[str, Any]:
 
 def _invite_view(invite: Invite) -> dict[str, Any]:
     return {
-        "id": invite.id,
-        "email": invite.email,
-        "role": invite.role,
+        **fields_of(invite, "id email role"),
         "status": "pending",
         "created_at": iso(invite.created_at),
         "expires_at": iso(invite.expires_at),

@@ -87,6 +87,14 @@ def test_person_without_gps(sandbox):
     assert places[1] is not None
 
 
+def test_person_with_notes(sandbox):
+    body = {"behaviour": "submit", "open_after": 0, "photo_every": 0, "notes": "At the back door"}
+    sandbox.control("PUT", "/person", body)
+    made, other = sandbox.ask(allow_submitter_notes=True), sandbox.ask()
+    notes = [sandbox.control("GET", f"/photo-requests/{one['id']}")["notes"] for one in (made, other)]
+    assert notes == ["At the back door", None]
+
+
 def test_actions_by_hand(sandbox):
     made = sandbox.ask(items=ITEMS)
     assert sandbox.act(made, "open")["visits"] == 1

@@ -1,4 +1,4 @@
-"""A reply that is an error, raised by whatever refuses a call."""
+"""What the replies of both services have in common."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,3 +23,8 @@ class ErrorReply(Exception):  # noqa: N818  it is a reply, not a fault of ours
                 {"errors": error["details"]} if "details" in error else {}
             )
         return JSONResponse(body, self.status, headers=self.headers)
+
+
+def fields_of(record: object, names: str) -> dict[str, Any]:
+    """Return attributes of a record under their own names, given as one text with blanks between them."""
+    return {name: getattr(record, name) for name in names.split()}
