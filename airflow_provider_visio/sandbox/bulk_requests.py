@@ -1,4 +1,4 @@
-"""Many photo requests at once, for measurements: outside the rate limit and the counters."""
+"""Many photo requests at once, outside rate limit and counters, for measurements."""
 
 import random
 from typing import Annotated
@@ -12,7 +12,7 @@ from .workspace import Workspace
 
 
 class BulkBody(ControlBody):
-    """POST /control/photo-requests; seconds are virtual, from now."""
+    """POST /control/photo-requests; times are virtual seconds from now."""
 
     count: Annotated[int, Field(ge=0, le=100_000)]
     share: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -21,11 +21,8 @@ class BulkBody(ControlBody):
     expires_in_hours: Annotated[int, Field(ge=1, le=8760)] = 72
 
 
-def make_many(workspace: Workspace, body: BulkBody) -> list[str]:
-    """Make requests; unless `submit_within` is null, a share of them will be submitted at random moments.
-
-    No picture belongs to them: they are submitted empty.
-    """
+def create_in_bulk(workspace: Workspace, body: BulkBody) -> list[str]:
+    """Create requests; with `submit_within` a share is submitted without photos at random times. Return their ids."""
     now = workspace.catch_up()
     made = [_request(workspace, now, body.expires_in_hours) for _ in range(body.count)]
     for request in made:

@@ -1,4 +1,4 @@
-"""What every part of the sandbox stands on: clock, agenda, journal, settings, files and addresses."""
+"""What all parts of the sandbox share: clock, scheduler, event log, settings, files and addresses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,15 +7,14 @@ from typing import Any
 from .clock import Clock, Scheduler, iso
 from .event_log import EventLog
 from .options import Settings
-from .signed_urls import Signer
-from .stored_files import File
+from .stored_files import File, Signer
 
 Listener = Callable[[str, float, Callable[[], dict[str, Any]]], None]
 
 
 @dataclass
 class Addresses:
-    """Where the two listeners are reached."""
+    """Base URLs of the two listeners."""
 
     main: str = ""
     storage: str = ""
@@ -23,7 +22,7 @@ class Addresses:
 
 @dataclass
 class Context:
-    """Shared state; replaced as a whole by a reset, except for the addresses."""
+    """Shared state; a reset replaces all of it except the addresses."""
 
     addresses: Addresses
     settings: Settings
@@ -44,14 +43,14 @@ class Context:
         return iso(moment, offset=self.plugin_style)
 
     def in_caller_time(self, moment: float) -> float:
-        """When a virtual moment comes on the clock that the caller goes by."""
+        """Convert a virtual time to the clock that the caller uses."""
         return moment if self.settings.caller_clock == "virtual" else self.clock.in_caller_time(moment)
 
     def link(self, path: str, seconds: float) -> str:
-        """Return a signed storage link valid for so many seconds from now."""
+        """Return a signed URL of a stored file, valid for the given seconds."""
         return f"{self.addresses.storage}{path}?{self.signer.query(path, self.clock.now() + seconds)}"
 
     def notify(self, event: str, moment: float, data: Callable[[], dict[str, Any]]) -> None:
-        """Tell the webhooks of an event; its data is worked out only when one of them wants it."""
+        """Send an event to the webhooks; `data` is called only where one subscribes to it."""
         for listener in self.listeners:
             listener(event, moment, data)

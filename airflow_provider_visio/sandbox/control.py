@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from . import control_actions as actions
-from .bulk_requests import BulkBody, make_many
+from .bulk_requests import BulkBody, create_in_bulk
 from .exports import Export
 from .fault_injection import FaultSpec
 from .options import ControlBody, Person, Seconds, explain
@@ -271,7 +271,7 @@ async def get_requests(workspace: CurrentWorkspace) -> Answer:
 @router.post("/photo-requests")
 async def create_requests(workspace: CurrentWorkspace, body: BulkBody) -> Answer:
     """Create many photo requests, outside rate limit and counters, and return their ids."""
-    return Answer(make_many(workspace, body))
+    return Answer(create_in_bulk(workspace, body))
 
 
 @router.get("/photo-requests/{id}")

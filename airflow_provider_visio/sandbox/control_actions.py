@@ -37,7 +37,7 @@ class LinkSubmissionBody(ControlBody):
 
 
 class UnknownError(Exception):
-    """The object that the call names does not exist."""
+    """The object in the path or body does not exist."""
 
 
 def act_on_request(
@@ -78,7 +78,7 @@ def _upload_missing_photos(workspace: Workspace, found: PhotoRequest, moment: fl
 
 
 def submit_link(workspace: Workspace, link_id: str, body: LinkSubmissionBody) -> dict[str, Any]:
-    """Submit generated photos through a permanent link: as many as the body says, else one an item, else one."""
+    """Submit generated photos through a permanent link: as many as the body says, else one for each item, else one."""
     moment = workspace.catch_up()
     link = find_link(workspace, link_id)
     if not link.is_active:

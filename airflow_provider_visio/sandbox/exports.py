@@ -1,4 +1,4 @@
-"""Dashboard exports: pending, processing, then completed or failed, by the virtual clock."""
+"""Export jobs: pending, processing, then completed or failed, on the virtual clock."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Export:
 
     @property
     def path(self) -> str:
-        """Where the storage origin has the file."""
+        """Path of the file on the storage origin."""
         return f"/exports/{self.id}.{self.format}"
 
     @property
@@ -42,7 +42,7 @@ class Exports:
         self.all: dict[str, Export] = {}
 
     def start(self, dashboard: Dashboard, export_format: str, moment: float) -> Export:
-        """Begin an export; a third of its time it waits in the queue."""
+        """Start an export; it is pending for the first third of its time."""
         export = Export(f"exp_{ids.token(10)}", dashboard, export_format, moment)
         self.all[export.id] = export
         text = f"{export.id}: {export_format} export of {dashboard.name!r} started"
@@ -54,7 +54,7 @@ class Exports:
         return export
 
     def complete(self, export: Export, moment: float) -> None:
-        """End well, unless it has ended."""
+        """Complete a running export."""
         if not export.is_running:
             return
         export.status, export.finished_at = "completed", moment
@@ -66,7 +66,7 @@ class Exports:
         self._context.event_log.record(moment, "export_ready", export.id, text, dashboard=export.dashboard.id)
 
     def fail(self, export: Export, moment: float) -> None:
-        """End badly, unless it has ended."""
+        """Fail a running export."""
         if not export.is_running:
             return
         export.status, export.finished_at, export.error = "failed", moment, _FAILURE

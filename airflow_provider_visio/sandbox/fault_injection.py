@@ -34,10 +34,10 @@ Kind = Literal[
 
 
 class FaultSpec(ControlBody):
-    """One fault as it is ordered through the control interface.
+    """POST /control/faults.
 
-    A `hold` keeps a call, before its work or after it, until `POST /control/faults/{id}/let-go`, also when the caller
-    has hung up meanwhile; with `drop` the call is lost then. `held` in its view is how many it keeps.
+    A `hold` fault keeps calls until `POST /control/faults/{number}/let-go`, also where the caller disconnects. With
+    `after_work` the service does its work first.
     """
 
     service: Literal["visiono", "vizdom", "storage"]
@@ -64,12 +64,12 @@ class FaultSpec(ControlBody):
             try:
                 re.compile(value)
             except re.error as problem:
-                raise ValueError(f"no valid regular expression: {problem}") from problem
+                raise ValueError(f"not a valid regular expression: {problem}") from problem
         return value
 
 
 class Fault:
-    """An ordered fault and what has come of it."""
+    """An ordered fault, and the calls that it has hit."""
 
     def __init__(self, number: int, spec: FaultSpec) -> None:
         self.id = number
@@ -81,7 +81,7 @@ class Fault:
         self._drop = False
 
     def matches(self, service: str, method: str, path: str, key: str | None) -> bool:
-        """Whether the call is one of its kind and it is not used up."""
+        """Whether the fault applies to the call and is not used up."""
         spec = self.spec
         return (
             spec.service == service
@@ -93,7 +93,7 @@ class Fault:
         )
 
     def fires(self) -> bool:
-        """Count a call it matches; false while it still lets calls through."""
+        """Count a matching call; false while calls are skipped."""
         if self._to_skip > 0:
             self._to_skip -= 1
             return False
@@ -101,7 +101,7 @@ class Fault:
         return True
 
     async def hold(self) -> bool:
-        """Keep a call until it is let go; returns whether it is to be dropped."""
+        """Keep a call until it is released, and return whether to drop it."""
         self.held += 1
         try:
             await self._released.wait()
@@ -110,47 +110,47 @@ class Fault:
         return self._drop
 
     def release(self, *, drop: bool = False) -> None:
-        """Let all go that is held; nothing is held any more."""
+        """Release all held calls, and hold no more."""
         self._drop = drop
         self._released.set()
 
     def view(self) -> dict[str, Any]:
-        """As the control interface shows it."""
+        """Return it as the control interface shows it."""
         return {"id": self.id, "fired": self.fired, "held": self.held, **self.spec.model_dump()}
 
 
 class Faults:
-    """All faults; the first that fires wins."""
+    """All faults; the first that fires is used."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._numbers = itertools.count(1)
 
     def add(self, spec: FaultSpec) -> Fault:
-        """Order one."""
+        """Add a fault."""
         fault = Fault(next(self._numbers), spec)
         self._faults.append(fault)
         return fault
 
     def find(self, number: int) -> Fault | None:
-        """Return the one with this number."""
+        """Return the fault with this number."""
         return next((fault for fault in self._faults if fault.id == number), None)
 
     def pick(self, service: str, method: str, path: str, key: str | None = None) -> Fault | None:
-        """Return the fault that fires this call, if any."""
+        """Return the fault that fires on this call, if any."""
         for fault in self._faults:
             if fault.matches(service, method, path, key) and fault.fires():
                 return fault
         return None
 
     def clear(self) -> None:
-        """Take all orders back, and let go what they hold."""
+        """Remove all faults, and release what they hold."""
         for fault in self._faults:
             fault.release()
         self._faults.clear()
 
     def view(self) -> list[dict[str, Any]]:
-        """All of them, with how often each struck."""
+        """Return all faults as the control interface shows them."""
         return [fault.view() for fault in self._faults]
 
 
@@ -172,7 +172,7 @@ async def inject_fault(
     *,
     send_rate_limit_reply: SendRateLimitReply,
 ) -> None:
-    """Answer the call as the fault says; `send_rate_limit_reply` sends the service's own 429."""
+    """Answer the call as the fault orders; `send_rate_limit_reply` sends the service's 429."""
     spec = fault.spec
     if spec.kind in ("status", "html", "empty", "redirect", "body"):
         await _send_fixed_reply(spec, send)
@@ -230,9 +230,9 @@ async def _delay(spec: FaultSpec, app: ASGIApp, scope: Scope, receive: Receive, 
 
 
 async def _hold(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Keep a call, before its work or after it, until it is let go; the caller may be gone by then."""
+    """Keep a call, before its work or after it, until it is released."""
     reply = _BufferedReply()
-    # Read now: what a caller who has hung up had sent cannot be read any more.
+    # Read first: the body cannot be read any more once the caller has disconnected.
     asked = await _read_whole(receive)
     if fault.spec.after_work:
         await app(scope, asked, reply)
@@ -254,7 +254,7 @@ async def _read_whole(receive: Receive) -> Receive:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """Give a body that was read already, and then what else comes."""
+    """Return a receive channel that starts with a body that was read already."""
     sent = False
 
     async def replayed() -> Message:
@@ -268,7 +268,7 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 
 class _BufferedReply:
-    """A reply that is not sent yet."""
+    """Keeps a reply until it is sent."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
@@ -282,7 +282,7 @@ class _BufferedReply:
 
 
 async def _close_connection(receive: Receive) -> None:
-    """Close the connection without a byte; ASGI has no word for it, so uvicorn's transport is used."""
+    """Close the connection without a reply, by uvicorn's transport: ASGI has no call for it."""
     cycle: Any = getattr(receive, "__self__", None)
     if cycle is None:
         raise RuntimeError("dropping a connection needs uvicorn's own receive channel")
@@ -292,11 +292,11 @@ async def _close_connection(receive: Receive) -> None:
 
 
 async def _discard(_: Message) -> None:
-    """Swallow a reply."""
+    """Discard a reply."""
 
 
 class _DamagingSender:
-    """Passes a reply on cut, shortened or slowly."""
+    """Sends a reply truncated, shortened or slowly."""
 
     def __init__(self, spec: FaultSpec, receive: Receive, send: Send) -> None:
         self._kind = spec.kind

@@ -1,4 +1,4 @@
-"""The gate in front of a service: log the call, play a fault, check key, rate and body, then let it in."""
+"""ASGI middleware of the services: logs calls, injects faults, checks key, rate limit and body."""
 
 import json
 import math
@@ -29,7 +29,7 @@ Conventions = VisionoConventions | VizdomConventions
 
 
 class ServiceMiddleware:
-    """Logs every call to a service and plays the faults ordered for it."""
+    """Logs every call to a service and injects the faults ordered for it."""
 
     def __init__(self, workspace: Workspace, service: str, app: Starlette) -> None:
         self.workspace = workspace
@@ -76,37 +76,37 @@ class ServiceMiddleware:
         return None
 
     def key(self, headers: Mapping[str, str]) -> str | None:  # noqa: ARG002
-        """Return the key in a call's headers; storage knows none."""
+        """Return the API key in a call's headers; storage has none."""
         return None
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer for real."""
+        """Answer without a fault."""
         await self.app(scope, receive, send)
 
     async def send_rate_limit_reply(self, spec: FaultSpec, send: Send) -> None:
-        """Send the 429 of a `rate_limit` fault; for storage, what S3 says."""
+        """Answer as a `rate_limit` fault orders; storage answers as S3 does."""
         headers = {} if spec.retry_after is None else {"Retry-After": _number(spec.retry_after)}
         await send_reply(send, 503, b"<Error><Code>SlowDown</Code></Error>", headers)
 
 
 class ApiMiddleware(ServiceMiddleware):
-    """The gate of an API: keys, scopes, rate limits and JSON bodies too."""
+    """Middleware of an API: also checks keys, scopes, rate limits and JSON bodies."""
 
     def __init__(self, workspace: Workspace, conventions: Conventions, app: FastAPI) -> None:
         super().__init__(workspace, conventions.name, app)
         self.conventions = conventions
 
     def key(self, headers: Mapping[str, str]) -> str | None:
-        """Return the key in a call's headers."""
+        """Return the API key in a call's headers."""
         return self.conventions.key(headers)
 
     def route(self, scope: Scope) -> Route | APIRoute | None:
-        """Return the route that answers, if the dialect has it."""
+        """Return the route that answers the call, where the dialect has it."""
         route = super().route(scope)
         return route if self._in_dialect(route) else None
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer for real; paths that do not exist are 404 before any key is looked at."""
+        """Answer without a fault; an unknown path is 404 before the key is checked."""
         route = self.route(scope)
         if not isinstance(route, APIRoute):
             await self._response(self._unroutable(scope))(scope, receive, send)
@@ -126,7 +126,7 @@ class ApiMiddleware(ServiceMiddleware):
 
         if not decision.allowed:
             self.workspace.context.event_log.count_refusal(self.service)
-            await self._response(self.conventions.too_many(headers))(scope, receive, send)
+            await self._response(self.conventions.error(429, headers=headers))(scope, receive, send)
             return
         try:
             body = await self._checked_body(route, Request(scope, receive))
@@ -136,7 +136,7 @@ class ApiMiddleware(ServiceMiddleware):
         await self.app(scope, replay(body, receive), with_headers)
 
     async def send_rate_limit_reply(self, spec: FaultSpec, send: Send) -> None:
-        """Send the service's own 429, with headers as ordered."""
+        """Answer with the service's 429 and the headers that the fault orders."""
         headers: dict[str, str] = {}
         settings, clock = self.workspace.context.settings, self.workspace.context.clock
         if self.service == "visiono" and settings.rate_headers:
@@ -146,7 +146,7 @@ class ApiMiddleware(ServiceMiddleware):
             headers = _rate_headers(settings, settings.visiono_per_minute, 0, reset)
         if spec.retry_after is not None:
             headers["Retry-After"] = _number(spec.retry_after)
-        refusal = self.conventions.too_many({**headers, **spec.headers})
+        refusal = self.conventions.error(429, headers={**headers, **spec.headers})
         content = json.dumps(refusal.body).encode()
         await send_reply(send, 429, content, {"Content-Type": "application/json", **refusal.headers})
 
@@ -158,14 +158,14 @@ class ApiMiddleware(ServiceMiddleware):
     def _unroutable(self, scope: Scope) -> ErrorReply:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         routes = [route for route in self.app.router.routes if route.matches(scope)[0] is not Match.NONE]
-        unspoken = any(route.matches(scope)[0] is Match.FULL for route in routes)
+        in_other_dialect = any(route.matches(scope)[0] is Match.FULL for route in routes)
         allowed = {
             method
             for route in routes
             if isinstance(route, APIRoute) and self._in_dialect(route)
             for method in route.methods
         }
-        if unspoken or not allowed:
+        if in_other_dialect or not allowed:
             return self.conventions.no_such_route(path)
         return self.conventions.wrong_method(scope["method"], path, sorted(allowed))
 
@@ -175,21 +175,21 @@ class ApiMiddleware(ServiceMiddleware):
     def _check_key(self, headers: Mapping[str, str], route: APIRoute) -> str:
         key = self.conventions.key(headers)
         if key is None or key not in self.workspace.keys[self.service]:
-            raise self.conventions.unauthenticated()
+            raise self.conventions.error(401)
         settings = self.workspace.context.settings
         if self.service == "vizdom":
             self._check_role(self.workspace.vizdom_role(key), route)
             return key
         wanted = (route.openapi_extra or {}).get("x-scope")
         if wanted and settings.visiono_scopes is not None and wanted not in settings.visiono_scopes:
-            raise self.conventions.forbidden(f"This API key lacks the scope {wanted}.")
+            raise self.conventions.error(403, f"This API key lacks the scope {wanted}.")
         return key
 
     def _check_role(self, role: str, route: APIRoute) -> None:
         if role == "viewer":
-            raise self.conventions.forbidden("Viewers have no API access.")
+            raise self.conventions.error(403, "Viewers have no API access.")
         if role != "admin" and (route.openapi_extra or {}).get("x-role") == "admin":
-            raise self.conventions.forbidden("Only Admins may do this.")
+            raise self.conventions.error(403, "Only Admins can do this.")
 
     def _admit(self, key: str) -> RateDecision:
         settings, now = self.workspace.context.settings, self.workspace.now()
@@ -219,22 +219,22 @@ class ApiMiddleware(ServiceMiddleware):
             return b"{}"
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
-            raise self.conventions.bad_request(
-                "The Content-Type of a request with a body must be application/json."
+            raise self.conventions.error(
+                400, "The Content-Type of a request with a body must be application/json."
             )
         try:
             parsed = json.loads(content)
-            # NaN, infinities and lone surrogates pass Python's parser and could not be sent back.
+            # Python's parser accepts NaN, infinities and unpaired surrogates, which a reply cannot contain.
             json.dumps(parsed, allow_nan=False, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
-            raise self.conventions.bad_request("The request body is not valid JSON.") from None
+            raise self.conventions.error(400, "The request body is not valid JSON.") from None
         if not isinstance(parsed, dict):
-            raise self.conventions.bad_request("The request body must be a JSON object.")
+            raise self.conventions.error(400, "The request body must be a JSON object.")
         return content
 
 
 def add_error_handlers(conventions: Conventions, app: FastAPI) -> None:
-    """Have every error of the app come out in the vendor's shape."""
+    """Give every error of the app the shape of its service."""
 
     async def refused(_: Request, problem: Exception) -> Response:
         assert isinstance(problem, ErrorReply)  # noqa: S101  for mypy
@@ -246,10 +246,12 @@ def add_error_handlers(conventions: Conventions, app: FastAPI) -> None:
 
     async def unreadable(_: Request, problem: Exception) -> Response:
         assert isinstance(problem, HTTPException)  # noqa: S101  for mypy
-        return _response(app.state.workspace, conventions, conventions.bad_request(str(problem.detail)))
+        return _response(app.state.workspace, conventions, conventions.error(400, str(problem.detail)))
 
     async def broken(_: Request, problem: Exception) -> Response:
-        return conventions.broken(str(problem) if isinstance(problem, ToolMissingError) else None).response()
+        return conventions.error(
+            500, str(problem) if isinstance(problem, ToolMissingError) else ""
+        ).response()
 
     app.add_exception_handler(ErrorReply, refused)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -277,14 +279,14 @@ def _number(value: float | str) -> str:
 
 
 class PrefixRouter:
-    """The main origin: each service under its own prefix, pages for the rest."""
+    """Passes a call to the app with its path's prefix, or to the web pages."""
 
     def __init__(self, services: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
         self._services = services
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one call on."""
+        """Pass one call to its app."""
         for prefix, app in self._services.items():
             if scope["path"] == prefix or scope["path"].startswith(prefix + "/"):
                 path = prefix + "/" if scope["path"] == prefix else scope["path"]

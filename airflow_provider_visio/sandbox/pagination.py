@@ -1,4 +1,4 @@
-"""Lists in pages. No Visiono page tells how its lists are paged: the shapes are Laravel's, so assumed."""
+"""Pagination of lists. It is assumed to be Laravel's: no page of Visiono describes it."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ _Part = tuple[slice, dict[str, Any], dict[str, Any]]
 def listing(
     context: Context, request: Request, path: str, found: Sequence[T], view: Callable[[T], object]
 ) -> JSONResponse:
-    """Answer with the part of `found` (oldest first) that the query asks for."""
+    """Return the page of `found` (oldest first) that the query selects."""
     settings, query = context.settings, dict(request.query_params)
     ordered = found if settings.list_order == "oldest" else found[::-1]
     if settings.pagination == "none":
@@ -37,7 +37,7 @@ def listing(
 
 
 def _by_number(query: dict[str, str], count: int, size: int, address: str, *, total: bool) -> _Part:
-    """Laravel's `paginate()`, or `simplePaginate()` when totals are not shown."""
+    """Paginate as Laravel's `paginate()`, or `simplePaginate()` without totals."""
     page = _positive(query.get("page"), 1)
     last = max(1, -(-count // size))
     start = (page - 1) * size
@@ -65,7 +65,7 @@ def _by_number(query: dict[str, str], count: int, size: int, address: str, *, to
 
 
 def _by_cursor(query: dict[str, str], count: int, size: int, address: str) -> _Part:
-    """Laravel's `cursorPaginate()`; the cursor here is a position in disguise."""
+    """Paginate as Laravel's `cursorPaginate()`; the cursor is an encoded position."""
     start = _position(query.get("cursor"))
     after, before = start + size, max(0, start - size)
     following = _cursor(after) if after < count else None
@@ -80,7 +80,7 @@ def _by_cursor(query: dict[str, str], count: int, size: int, address: str) -> _P
 
 
 def _positive(text: str | None, default: int) -> int:
-    """Laravel ignores a page number that is none, or none for PHP: there it has 19 digits at most."""
+    """Return a positive integer, or the default as Laravel does; PHP's integers have at most 19 digits."""
     number = int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else 0
     return number if 0 < number < 2**63 else default
 

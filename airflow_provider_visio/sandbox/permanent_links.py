@@ -1,4 +1,4 @@
-"""Permanent links (the plugin calls them smart links): one link, any number of submissions."""
+"""Permanent links (smart links in the plugin): each takes any number of submissions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from .workflow_mode import Origin, Workflow
 
 @dataclass
 class Submission:
-    """What one visitor left under a link."""
+    """What one visitor submitted through a link."""
 
     id: str
     submitted_at: float
@@ -25,7 +25,7 @@ class Submission:
 
 @dataclass
 class Draft:
-    """What somebody has sent under a link so far, and where a signed address says they come from."""
+    """Photos uploaded through a link and not submitted yet, with the origin that a signed address names."""
 
     photos: list[Photo] = field(default_factory=list)
     origin: Origin | None = None
@@ -64,9 +64,9 @@ class Links:
         self._live: dict[str, Link] = {}
         self._made = 0
         self.photos_taken = 0
-        # By link and the token of the page that they are sent from.
+        # By link id and the token of the visitor's page.
         self.drafts: dict[tuple[str, str], Draft] = {}
-        # Old slugs keep leading to their link, as the help page says.
+        # A former slug still opens its link (docs: the help page).
         self._former: dict[str, Link] = {}
 
     def __iter__(self) -> Iterator[Link]:
@@ -74,7 +74,7 @@ class Links:
         return iter(self._live.values())
 
     def new_id(self) -> str:
-        """Return the next id; only the plugin shows one."""
+        """Return the next id, in the plugin's style; the documentation shows none."""
         self._made += 1
         return f"sl_{self._made}" if self._context.plugin_style else f"sl_{ids.token(10)}"
 
@@ -98,23 +98,23 @@ class Links:
         return any(link.custom_slug == slug for link in self if link is not by_other_than)
 
     def add(self, link: Link) -> None:
-        """Take a new link in."""
+        """Add a link."""
         self._live[link.id] = link
-        text = f"{link.id} was made: {self.url(link)}"
+        text = f"{link.id} was created: {self.url(link)}"
         self._context.event_log.record(link.created_at, "link_created", link.id, text)
 
     def rename(self, link: Link, slug: str | None) -> None:
-        """Give the link another slug; the old one still leads here."""
+        """Change the slug; the former one still opens the link."""
         if link.custom_slug:
             self._former[link.custom_slug] = link
         link.custom_slug = slug
 
     def url(self, link: Link) -> str:
-        """Return the address that people open."""
+        """Return the URL of the link's page."""
         return f"{self._context.addresses.main}/p/{link.custom_slug or link.unique_code.lower()}"
 
     def submit(self, link: Link, submission: Submission, moment: float) -> str | None:
-        """Take in what a visitor has left; returns where a link in workflow mode sends them."""
+        """Add a submission, and return the URL that workflow mode sends the visitor to, if any."""
         link.submissions.append(submission)
         self.photos_taken += len(submission.photos)
         for photo in submission.photos:
@@ -144,7 +144,7 @@ class Links:
         return link.workflow.return_address(submission.id, origin, count, moment)
 
     def archive(self, link: Link) -> None:
-        """Switch the link off; it can still be read."""
+        """Deactivate the link; it can still be read."""
         link.is_active = False
 
     def delete(self, link: Link, moment: float) -> None:

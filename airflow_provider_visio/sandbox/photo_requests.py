@@ -1,4 +1,4 @@
-"""Photo requests: their life, from asked to submitted, expired, cancelled or deleted."""
+"""Photo requests, from created to submitted, expired, cancelled or deleted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ FREE_PLAN_PHOTOS = 100
 
 
 class NotPossibleError(Exception):
-    """The request's present state does not allow what was asked; the text says why."""
+    """The state of an object does not allow the action. The text says why."""
 
 
 @dataclass
 class Item:
-    """One picture asked for."""
+    """One item: a picture that is requested."""
 
     id: str
     instructions: str
@@ -28,7 +28,7 @@ class Item:
 
 @dataclass
 class PhotoRequest:
-    """One request and everything that happened to it."""
+    """One request and its state."""
 
     id: str
     unique_code: str
@@ -54,16 +54,16 @@ class PhotoRequest:
 
     @property
     def is_open(self) -> bool:
-        """Whether the recipient can still do something."""
+        """Whether the recipient can still upload or submit."""
         return self.status in OPEN
 
     def missing_items(self) -> list[Item]:
-        """Return required items without a picture."""
+        """Return the required items without a photo."""
         have = {photo.item_id for photo in self.photos}
         return [item for item in self.items if item.is_required and item.id not in have]
 
     def item(self, which: object) -> Item | None:
-        """Return an item by its id or by its position, counted from 0."""
+        """Return an item by its id or its zero-based position."""
         for position, item in enumerate(self.items):
             if which in (item.id, position):
                 return item
@@ -100,11 +100,11 @@ class PhotoRequests:
         return f"pr_{self._made}" if self._context.plugin_style else f"req_{ids.token(10)}"
 
     def add(self, request: PhotoRequest) -> None:
-        """Take a new request in, send its e-mail and set its expiry."""
+        """Add a request, record its e-mail and schedule its expiry."""
         self._live[request.id] = request
         self._codes[request.unique_code] = self._codes[request.numeric_code] = request
         self._record(
-            request, request.created_at, "request_created", f"{request.id} was made: {self.url(request)}"
+            request, request.created_at, "request_created", f"{request.id} was created: {self.url(request)}"
         )
         self._context.notify(
             "photo_request.created",
@@ -123,11 +123,11 @@ class PhotoRequests:
         self._context.scheduler.at(request.expires_at, lambda moment: self._expire_if_open(request, moment))
 
     def url(self, request: PhotoRequest) -> str:
-        """Return the recipient's link."""
+        """Return the URL of the recipient's page."""
         return f"{self._context.addresses.main}/p/{request.unique_code.lower()}"
 
     def open(self, request: PhotoRequest, moment: float) -> None:
-        """Note that the recipient looks at the link."""
+        """Record that the recipient opens the link."""
         request.visits += 1
         if request.opened_at is not None or not request.is_open:
             return
@@ -138,7 +138,7 @@ class PhotoRequests:
         )
 
     def upload(self, request: PhotoRequest, photo: Photo, moment: float, *, of: int | None = None) -> None:
-        """Take a photo in; a second one for the same item replaces the first."""
+        """Add a photo; it replaces an earlier photo of the same item."""
         self._check_open(request)
         if self._context.settings.plan == "free" and self.photos_taken >= FREE_PLAN_PHOTOS:
             raise NotPossibleError(f"The free plan's {FREE_PLAN_PHOTOS} photos are used up.")
@@ -162,13 +162,13 @@ class PhotoRequests:
         )
 
     def remove_photo(self, request: PhotoRequest, photo: Photo) -> None:
-        """Remove a photo again, before it is submitted."""
+        """Remove a photo before the request is submitted."""
         self._check_open(request)
         request.photos.remove(photo)
         photo.withdraw(self._context.files)
 
     def submit(self, request: PhotoRequest, moment: float) -> None:
-        """End the request well: the recipient is done."""
+        """Submit the request."""
         self._check_open(request)
         request.status, request.submitted_at = "submitted", moment
         count = len(request.photos)
@@ -192,7 +192,7 @@ class PhotoRequests:
         )
 
     def expire(self, request: PhotoRequest, moment: float) -> None:
-        """End the request: its deadline has passed."""
+        """Expire the request."""
         self._check_open(request)
         request.status, request.expires_at = "expired", min(request.expires_at, moment)
         self._record(request, moment, "request_expired", f"{request.id} expired")
@@ -201,7 +201,7 @@ class PhotoRequests:
         )
 
     def cancel(self, request: PhotoRequest, moment: float) -> None:
-        """End the request; it stays visible as cancelled."""
+        """Cancel the request; it can still be read."""
         self._check_open(request)
         request.status = "cancelled"
         self._record(request, moment, "request_cancelled", f"{request.id} was cancelled")
@@ -209,7 +209,7 @@ class PhotoRequests:
     def delete(self, request: PhotoRequest, moment: float) -> None:
         """Remove the request and its photos."""
         if self._live.pop(request.id, None) is None:
-            raise NotPossibleError(f"{request.id} is deleted already.")
+            raise NotPossibleError(f"{request.id} is already deleted.")
         for code in (request.unique_code, request.numeric_code):
             self._codes.pop(code, None)
         for photo in request.photos:
@@ -227,7 +227,7 @@ class PhotoRequests:
             {
                 "at": request.created_at,
                 "to": request.recipient_email,
-                "subject": "You were asked for photos",
+                "subject": "Photo request",
                 "request_id": request.id,
                 "request_url": self.url(request),
                 "text": f"{request.instructions}\n\n{self.url(request)}",

@@ -1,4 +1,4 @@
-"""Photos as the service keeps them: facts about each, and its files on the storage origin."""
+"""Records of photos, with their files on the storage origin."""
 
 import random
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from .stored_files import File, LazyFile, PaddedJpeg, file_of_bytes
 
 @dataclass
 class Photo:
-    """One picture that a recipient sent."""
+    """One photo of a submission."""
 
     id: str
     item_id: str | None
@@ -24,20 +24,20 @@ class Photo:
 
     @property
     def path(self) -> str:
-        """Where the storage origin has it."""
+        """Path on the storage origin."""
         return f"/photos/{self.id}.{self.suffix}"
 
     @property
     def thumbnail_path(self) -> str:
-        """Where the storage origin has its small copy."""
+        """Path of the thumbnail on the storage origin."""
         return f"/thumbnails/{self.id}.jpg"
 
     def publish(self, files: dict[str, File]) -> None:
-        """Put it on the storage origin."""
+        """Add its files to the storage origin."""
         files[self.path], files[self.thumbnail_path] = self.file, self.thumbnail
 
     def withdraw(self, files: dict[str, File]) -> None:
-        """Take it off the storage origin."""
+        """Remove its files from the storage origin."""
         files.pop(self.path, None)
         files.pop(self.thumbnail_path, None)
 
@@ -91,7 +91,7 @@ def uploaded_photo(
     *,
     gps: tuple[float, float] | None = None,
 ) -> Photo | None:
-    """Return a photo that a person sent, kept as it is; None when it is no picture."""
+    """Return an uploaded photo with its bytes unchanged, or None where they are not a picture."""
     kind = picture_type(content)
     if kind is None:
         return None
@@ -103,7 +103,7 @@ def uploaded_photo(
 
 
 def picture_type(content: bytes) -> tuple[str, str] | None:
-    """Media type and file suffix by the first bytes; the sender's word is not trusted."""
+    """Return media type and file suffix by the first bytes, whatever the sender declares."""
     if content.startswith(b"\xff\xd8\xff"):
         return "image/jpeg", "jpg"
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -116,5 +116,5 @@ def picture_type(content: bytes) -> tuple[str, str] | None:
 
 
 def new_photo_id(*, plugin_style: bool) -> str:
-    """`photo_xyz789` in the vendor's documentation, `ps_...` in its plugin."""
+    """Return an id: `photo_xyz789` in the vendor's documentation, `ps_...` in its plugin."""
     return ("ps_" if plugin_style else "photo_") + ids.token(10)

@@ -1,4 +1,4 @@
-"""Rate limits as Laravel keeps them: fixed windows that start with the first call; refusals are not counted."""
+"""Rate limits as in Laravel: fixed windows that start with the first call; refused calls are not counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

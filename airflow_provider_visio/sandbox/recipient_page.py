@@ -1,4 +1,4 @@
-"""The page behind a recipient's link: look, photograph, submit. Works without scripts too."""
+"""The web page of a recipient's link: upload photos and submit them. It works without JavaScript too."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from .photos import Photo, new_photo_id, uploaded_photo
 from .workflow_mode import Origin, Problem
 from .workspace import Workspace
 
-_MOST_BYTES = 25 * 1024 * 1024
-_NO_PICTURE = "This file is not a picture that can be used (JPEG, PNG, WebP or HEIC)."
+_MAX_BYTES = 25 * 1024 * 1024
+_NOT_A_PICTURE = "This file is not a picture (JPEG, PNG, WebP or HEIC)."
 
 _CLOSED = {
     "submitted": ("Thank you", "Your photos have arrived. You can close this page.", 200, "done"),
     "expired": (
         "This link has expired",
-        "The time to send photos is over. Ask the sender for a new link.",
+        "Ask the sender for a new link.",
         410,
         "late",
     ),
     "cancelled": (
         "This request was withdrawn",
-        "The photos are no longer needed. Nothing is left to do.",
+        "The photos are no longer needed.",
         410,
         "late",
     ),
 }
 
-# The plugin tells which of these pages there are; their words and statuses are assumed.
+# The plugin names these pages; their texts and statuses are assumed.
 _UNSIGNED = {
     "missing": ("Missing parameters", "This link only works from within the application it belongs to.", 400),
     "invalid": ("Invalid signature", "This link was changed on its way. Go back and open it again.", 403),
@@ -44,7 +44,7 @@ _UNSIGNED = {
 
 @dataclass
 class UploadForm:
-    """What is asked for under a link, and the photos its visitor has sent so far."""
+    """What a link requests, and the photos that its visitor has uploaded."""
 
     source: PhotoRequest | Link
     photos: list[Photo]
@@ -53,11 +53,11 @@ class UploadForm:
 
     @property
     def items(self) -> list[Item]:
-        """The pictures asked for."""
+        """The requested items."""
         return self.source.items
 
     def problem(self, form: FormData) -> str | None:
-        """Say what still has to be done, if anything."""
+        """Return why the form cannot be submitted yet, if so."""
         have = {photo.item_id for photo in self.photos}
         missing = [item.instructions for item in self.items if item.is_required and item.id not in have]
         if missing:
@@ -89,7 +89,7 @@ class Recipients:
         self._message = message
 
     def routes(self) -> list[Route]:
-        """Return the routes."""
+        """Return the Starlette routes."""
         return [
             Route("/p/{code}", self.show),
             Route("/p/{code}/photos", self.upload, methods=["POST"]),
@@ -99,7 +99,7 @@ class Recipients:
         ]
 
     async def show(self, request: Request) -> Response:
-        """Show what is asked for, and count the visit."""
+        """Show the page, and count the visit."""
         moment, code = self._workspace.catch_up(), request.path_params["code"]
         upload_form = self._upload_form(code, "", request.query_params)
         if isinstance(upload_form, UploadForm):
@@ -111,7 +111,7 @@ class Recipients:
         return upload_form
 
     async def upload(self, request: Request) -> Response:
-        """Take one photo in; the page's script sends them one by one."""
+        """Add one photo; the page's script uploads them one by one."""
         async with request.form() as form:
             upload_form = self._upload_form(request.path_params["code"], _text(form, "draft"))
             if not isinstance(upload_form, UploadForm):
@@ -119,13 +119,13 @@ class Recipients:
             file = form.get("photo")
             if not isinstance(file, UploadFile):
                 return JSONResponse({"error": "No photo was sent."}, 422)
-            photo = await self._take(upload_form, file, _text(form, "item") or None, _place(form))
+            photo = await self._add_photo(upload_form, file, _text(form, "item") or None, _place(form))
         if isinstance(photo, str):
             return JSONResponse({"error": photo}, 422)
         return JSONResponse({"id": photo.id}, 201)
 
     async def preview(self, request: Request) -> Response:
-        """Show a photo that was sent before, small."""
+        """Return the thumbnail of an uploaded photo."""
         upload_form = self._upload_form(request.path_params["code"], request.query_params.get("draft", ""))
         photo = self._photo(upload_form, request.path_params["photo"])
         if photo is None:
@@ -133,7 +133,7 @@ class Recipients:
         return Response(b"".join(photo.thumbnail.chunks()), media_type="image/jpeg")
 
     async def remove(self, request: Request) -> Response:
-        """Take a photo back."""
+        """Remove an uploaded photo."""
         self._workspace.catch_up()
         upload_form = self._upload_form(request.path_params["code"], request.query_params.get("draft", ""))
         photo = self._photo(upload_form, request.path_params["photo"])
@@ -146,7 +146,7 @@ class Recipients:
         return Response(status_code=204)
 
     async def submit(self, request: Request) -> Response:
-        """Finish; photos may come along when the page ran without its script."""
+        """Submit; without the page's script, the form contains the photos."""
         moment, code = self._workspace.catch_up(), request.path_params["code"]
         async with request.form() as form:
             upload_form = self._upload_form(code, _text(form, "draft"))
@@ -155,7 +155,7 @@ class Recipients:
             for name, file in form.multi_items():
                 if isinstance(file, UploadFile) and file.filename:
                     item = name.removeprefix("photo-") if name.startswith("photo-") else None
-                    problem = await self._take(upload_form, file, item, _place(form))
+                    problem = await self._add_photo(upload_form, file, item, _place(form))
                     if isinstance(problem, str):
                         return self._page(upload_form, problem)
             missing = upload_form.problem(form)
@@ -168,7 +168,7 @@ class Recipients:
         return RedirectResponse(return_address or f"/p/{code}?thanks", 303)
 
     def _finish(self, upload_form: UploadForm, form: FormData, moment: float) -> str | None:
-        """Take everything in; returns where the visitor is sent, if that is set."""
+        """Submit the photos, and return the URL that the visitor is sent to, if set."""
         if isinstance(upload_form.source, PhotoRequest):
             upload_form.source.notes = _text(form, "notes") or None
             self._workspace.requests.submit(upload_form.source, moment)
@@ -186,12 +186,12 @@ class Recipients:
         self._workspace.links.drafts.pop((upload_form.source.id, upload_form.draft), None)
         return self._workspace.links.submit(upload_form.source, submission, moment)
 
-    async def _take(
+    async def _add_photo(
         self, upload_form: UploadForm, file: UploadFile, item_id: str | None, gps: tuple[float, float] | None
     ) -> Photo | str:
-        """Add a photo to the upload_form, or say what is wrong with it."""
-        content = await file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
+        """Add a photo, or return what is wrong with it."""
+        content = await file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
             return "This picture is larger than 25 MB."
         item = next((item for item in upload_form.items if item.id == item_id), None)
         if item_id is not None and item is None:
@@ -205,7 +205,7 @@ class Recipients:
             gps=gps,
         )
         if photo is None:
-            return _NO_PICTURE
+            return _NOT_A_PICTURE
         if isinstance(upload_form.source, PhotoRequest):
             try:
                 self._workspace.requests.upload(upload_form.source, photo, self._workspace.now())
@@ -243,7 +243,7 @@ class Recipients:
     def _upload_form(
         self, code: str, draft: str, query: Mapping[str, str] | None = None
     ) -> UploadForm | HTMLResponse:
-        """Find what the code leads to: something to fill in, or a page that says why not."""
+        """Return the form of a link, or a page that says why there is none."""
         request = self._workspace.requests.find(code)
         if request is not None:
             return UploadForm(request, request.photos) if request.is_open else self._closed(request.status)
@@ -253,7 +253,7 @@ class Recipients:
                 "Link not found", "Check that the whole link was copied, or ask the sender for it again.", 404
             )
         if not link.is_active:
-            return self._message("This link is switched off", "Ask the sender for another one.", 410)
+            return self._message("This link is not active", "Ask the sender for another one.", 410)
         draft = draft or ids.token(16)
         file_of_bytes = self._draft(link, draft, query or {})
         if not isinstance(file_of_bytes, Draft):
@@ -261,7 +261,7 @@ class Recipients:
         return UploadForm(link, file_of_bytes.photos, draft, file_of_bytes.origin)
 
     def _draft(self, link: Link, draft: str, query: Mapping[str, str]) -> Draft | Problem:
-        """Return what was begun before, or begin; in workflow mode that takes a signed address."""
+        """Return the visitor's draft or a new one; in workflow mode a new one needs a signed address."""
         drafts, origin = self._workspace.links.drafts, None
         if link.workflow is not None and (link.id, draft) not in drafts and "thanks" not in query:
             problem = link.workflow.problem(query, self._workspace.now())

@@ -6,8 +6,8 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 
-class ErrorReply(Exception):  # noqa: N818  it is a reply, not a fault of ours
-    """A reply other than success, ready to be sent."""
+class ErrorReply(Exception):  # noqa: N818  a reply of the service, not an error of the sandbox
+    """A reply with an error status. Code that refuses a call raises it."""
 
     def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status)
@@ -16,7 +16,7 @@ class ErrorReply(Exception):  # noqa: N818  it is a reply, not a fault of ours
         self.headers = dict(headers or {})
 
     def response(self, *, flat: bool = False) -> JSONResponse:
-        """As a response; flat: `{message, errors}` instead of `{"error": {code, message, details}}`."""
+        """Return the response; flat: `{message, errors}` instead of `{"error": {code, message, details}}`."""
         body, error = self.body, self.body.get("error")
         if flat and error is not None:
             body = {"message": error["message"]} | (
@@ -26,5 +26,5 @@ class ErrorReply(Exception):  # noqa: N818  it is a reply, not a fault of ours
 
 
 def fields_of(record: object, names: str) -> dict[str, Any]:
-    """Return attributes of a record under their own names, given as one text with blanks between them."""
+    """Return attributes of a record by their names, which are separated by blanks."""
     return {name: getattr(record, name) for name in names.split()}

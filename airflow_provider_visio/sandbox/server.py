@@ -34,18 +34,18 @@ _TICK_SECONDS = 0.2
 
 
 class PortBusyError(Exception):
-    """The port that was asked for is taken."""
+    """The port is in use."""
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs both, and tells when it listens."""
+    """A uvicorn server without signal handlers of its own; `ready` is set once it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen."""
+        """Start to listen."""
         await super().startup(sockets)
         self.ready.set()
 
@@ -76,7 +76,7 @@ def _api(title: str, conventions: Conventions, workspace: Workspace, *routers: A
 
 
 def main_origin(workspace: Workspace) -> ASGIApp:
-    """Everything but storage."""
+    """Build the main origin: both APIs, control interface and web pages."""
     services: dict[str, ASGIApp] = {
         "/visiono/v1": ApiMiddleware(workspace, VisionoConventions(), visiono_app(workspace)),
         "/vizdom/v1": ApiMiddleware(workspace, VizdomConventions(), vizdom_app(workspace)),
@@ -86,7 +86,7 @@ def main_origin(workspace: Workspace) -> ASGIApp:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take a port now, so that it is ours before anyone is told of it."""
+    """Open a listening socket; raises PortBusyError where the port is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio switches Nagle's algorithm off; without it every reply takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -130,7 +130,7 @@ async def serve(options: Options, *, info_file: Path | None = None, as_json: boo
 
 
 async def _tick(workspace: Workspace) -> None:
-    """Let due things happen, and their events appear, while nobody calls."""
+    """Run scheduled actions on time, also while no call arrives."""
     while True:
         await asyncio.sleep(_TICK_SECONDS)
         workspace.catch_up()
@@ -139,7 +139,7 @@ async def _tick(workspace: Workspace) -> None:
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        # Both are known to hand out their transport, which dropping a connection needs.
+        # Dropping a connection needs the transport, which both of these expose.
         http="httptools" if importlib.util.find_spec("httptools") else "h11",
         ws="none",
         lifespan="off",

@@ -1,4 +1,4 @@
-"""Simulated recipients: one visit each to a request's link, on the virtual clock."""
+"""Simulated recipients: each visits the link of one request, on the virtual clock."""
 
 import random
 
@@ -7,12 +7,12 @@ from .options import Person
 from .photo_requests import NotPossibleError, PhotoRequest, PhotoRequests
 from .photos import Photo, generated_photo, new_photo_id
 
-# People are somewhere around Trento; any two requests come from different doors.
+# Latitude and longitude of Trento; recipients are within a few kilometres.
 _AROUND = (46.0679, 11.1211)
 
 
 class Visit:
-    """A person on the way through a request; a later visit to the same request replaces it."""
+    """A person's visit to a request; a later visit to the same request replaces it."""
 
     def __init__(
         self, context: Context, requests: PhotoRequests, request: PhotoRequest, person: Person
@@ -25,12 +25,12 @@ class Visit:
         request.person, request.visit = person, self
 
     def begin(self, moment: float) -> None:
-        """Plan the first step; the others follow from it."""
+        """Schedule the first step; each step schedules the next."""
         if self._person.behaviour in ("submit", "partial", "expire"):
             self._context.scheduler.at(moment + self._person.open_after, self._open)
 
     def _open(self, moment: float) -> None:
-        if not self._goes_on():
+        if not self._is_current():
             return
         if self._person.behaviour == "expire":
             self._requests.expire(self._request, moment)
@@ -47,7 +47,7 @@ class Visit:
             self._requests.submit(self._request, moment)
 
     def _photograph(self, moment: float) -> None:
-        if not self._goes_on():
+        if not self._is_current():
             return
         gps = self._place if self._person.gps or self._request.require_gps else None
         try:
@@ -58,7 +58,7 @@ class Visit:
             return
         self._next(moment)
 
-    def _goes_on(self) -> bool:
+    def _is_current(self) -> bool:
         return self._request.visit is self and self._request.is_open
 
     def _photos(self) -> int:
@@ -69,7 +69,7 @@ class Visit:
 
 
 def wanted_photos(request: PhotoRequest, person: Person) -> int:
-    """How many photos a person sends: as told, else one an item, else three."""
+    """Return the number of photos that a person sends: as set, else one for each item, else three."""
     return person.photos if person.photos is not None else len(request.items) or 3
 
 
@@ -82,7 +82,7 @@ def next_photo(
     item_id: str | None = None,
     size: int | None = None,
 ) -> Photo:
-    """Make up a photo for the item named, else the first without one, else for the request as a whole."""
+    """Return a generated photo for the given item, else the first without one, else for the whole request."""
     have = {photo.item_id for photo in request.photos}
     free = (item for item in request.items if item.id not in have)
     item = request.item(item_id) if item_id is not None else next(free, None)
@@ -99,7 +99,7 @@ def next_photo(
 
 
 def random_place() -> tuple[float, float]:
-    """Pick a spot somewhere in town."""
+    """Return a random latitude and longitude."""
     latitude, longitude = _AROUND
     return (
         round(latitude + random.uniform(-0.03, 0.03), 6),

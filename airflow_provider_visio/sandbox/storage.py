@@ -1,4 +1,4 @@
-"""The storage origin: files behind signed links, with S3's manners. It takes no key and wants none."""
+"""The storage origin: serves files by signed URL, with the errors of S3. It needs no API key."""
 
 import asyncio
 from email.utils import formatdate

@@ -1,19 +1,48 @@
-"""Files on the storage origin; drawn ones are made when first asked for, and made again the same."""
+"""Files on the storage origin, and the signatures of their URLs."""
 
 import hashlib
+import hmac
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 CHUNK = 64 * 1024
 
 
+class Signer:
+    """Makes and checks the signatures in storage links."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+        self._given_out: dict[str, None] = {}
+
+    @property
+    def given_out(self) -> list[str]:
+        """All signatures that links were given out with."""
+        return list(self._given_out)
+
+    def query(self, path: str, expires: float) -> str:
+        """Return the query string that opens `path` until `expires`."""
+        moment = str(int(expires))
+        signature = self._sign(path, moment)
+        self._given_out[signature] = None
+        return f"expires={moment}&signature={signature}"
+
+    def matches(self, path: str, expires: str, signature: str) -> bool:
+        """Whether the signature is ours for this path and expiry."""
+        return hmac.compare_digest(self._sign(path, expires).encode(), signature.encode())
+
+    def _sign(self, path: str, expires: str) -> str:
+        return hmac.new(self._secret, f"{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
+
+
 class File(Protocol):
-    """Something the storage origin can serve."""
+    """A file that the storage origin can serve."""
 
     media_type: str
 
     def size(self) -> int:
-        """Length in bytes."""
+        """Return the length in bytes."""
 
     def chunks(self) -> Iterator[bytes]:
         """Return the content, piece by piece."""
@@ -23,7 +52,7 @@ class File(Protocol):
 
 
 class LazyFile:
-    """A file whose bytes come from a function, which should cache what is dear to make."""
+    """A file whose bytes come from a function, which caches them where they are expensive."""
 
     def __init__(self, media_type: str, make: Callable[[], bytes]) -> None:
         self.media_type = media_type
@@ -31,7 +60,7 @@ class LazyFile:
         self._size: int | None = None
 
     def size(self) -> int:
-        """Length in bytes."""
+        """Return the length in bytes."""
         if self._size is None:
             self._size = len(self._make())
         return self._size
@@ -48,12 +77,12 @@ class LazyFile:
 
 
 def file_of_bytes(media_type: str, content: bytes) -> LazyFile:
-    """Return a file that came from outside and is stored as it is."""
+    """Return an uploaded file, stored unchanged."""
     return LazyFile(media_type, lambda: content)
 
 
 class PaddedJpeg:
-    """A JPEG grown to a wanted size with comment segments, never held in memory as a whole."""
+    """A JPEG padded to a size with comment segments; the padding is never in memory as a whole."""
 
     _PAYLOAD = 65_533
 
@@ -63,24 +92,24 @@ class PaddedJpeg:
         self._wanted = size
 
     def size(self) -> int:
-        """Return the wanted length, or the picture's own when that is more."""
+        """Return the wanted length, or the picture's own where it is larger."""
         return len(self._make()) + sum(4 + length for length in self._padding())
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the picture's head with its EXIF, the padding, the rest of the picture."""
+        """Yield the head of the picture with its EXIF, the padding, and the rest of the picture."""
         picture = self._make()
         head = _end_of_head(picture)
         yield picture[:head]
         for number, length in enumerate(self._padding()):
             mark = number.to_bytes(4, "big")
-            # Differs from segment to segment, so that lost or swapped pieces change the checksum.
+            # Each segment differs, so that lost or swapped pieces change a checksum.
             body = (mark * (length // 4 + 1))[:length]
             yield b"\xff\xfe" + (length + 2).to_bytes(2, "big") + body
         for start in range(head, len(picture), CHUNK):
             yield picture[start : start + CHUNK]
 
     def etag(self) -> str:
-        """From the length only: the content follows from it."""
+        """Return a value made from the length, which determines the content."""
         return hashlib.md5(f"padded {self.size()}".encode(), usedforsecurity=False).hexdigest() + "-2"
 
     def _padding(self) -> Iterator[int]:
@@ -92,7 +121,7 @@ class PaddedJpeg:
 
 
 def _end_of_head(jpeg: bytes) -> int:
-    """Find where the application segments end: readers want EXIF before anything else."""
+    """Return where the application segments end; readers expect EXIF before other segments."""
     position = 2
     while jpeg[position] == 0xFF and 0xE0 <= jpeg[position + 1] <= 0xEF:
         position += 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")

@@ -1,4 +1,4 @@
-"""Visiono's permanent links, under the reference's name and under the plugin's."""
+"""Visiono's permanent links, by the names of the reference and of the plugin."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -23,7 +23,7 @@ router = APIRouter()
 async def list_links(
     workspace: CurrentWorkspace, request: Request, is_active: str | None = None, tags: str | None = None
 ) -> Response:
-    """Permanent links, in pages; the filters are the plugin's, their formats assumed."""
+    """Return permanent links, in pages; the filters are the plugin's, their formats are assumed."""
     found = list(workspace.links)
     if workspace.context.settings.list_filters:
         if is_active is not None:
@@ -40,7 +40,7 @@ async def list_links(
 @router.post("/permanent-links", **known("seed", SEED, scope="smart_links:write", status=201, assumed=_NAMES))
 @router.post("/smart-links", **known("plugin", PLUGIN, scope="smart_links:write", status=201))
 async def create_link(workspace: CurrentWorkspace, body: CreateLink) -> Response:
-    """Make a permanent link; what a plan without any answers is assumed."""
+    """Create a permanent link; the answer of a plan without links is assumed."""
     if workspace.context.settings.plan == "free":
         text = "Permanent links are not available on the free plan. Please upgrade your plan."
         raise ErrorReply(403, {"message": text})
@@ -62,7 +62,7 @@ async def create_link(workspace: CurrentWorkspace, body: CreateLink) -> Response
 @router.get("/permanent-links/{id}", **known("seed", SEED, scope="smart_links:read", assumed=_NAMES))
 @router.get("/smart-links/{id}", **known("plugin", PLUGIN, scope="smart_links:read"))
 async def get_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
-    """One permanent link."""
+    """Return one permanent link."""
     return reply(workspace.context, _view(workspace, _find(workspace, id)))
 
 
@@ -71,7 +71,7 @@ async def get_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A
     "/smart-links/{id}", **known("plugin", PLUGIN, scope="smart_links:write", assumed="takes a part too")
 )
 async def update_link(workspace: CurrentWorkspace, id: str, body: UpdateLink) -> Response:  # noqa: A002
-    """Change the fields given."""
+    """Change the given fields."""
     link = _find(workspace, id)
     changes = body.model_dump(include=body.model_fields_set - {"items", "custom_slug"})
     if "custom_slug" in body.model_fields_set:
@@ -117,7 +117,7 @@ async def archive_link(workspace: CurrentWorkspace, id: str) -> Response:  # noq
     **known("plugin", PLUGIN, scope="submissions:read", assumed="the shape"),
 )
 async def list_submissions(workspace: CurrentWorkspace, request: Request, id: str) -> Response:  # noqa: A002
-    """Submissions under the link, in pages."""
+    """Return the submissions of a link, in pages."""
     link = _find(workspace, id)
     await render_photos(link.photos)
     path = request.url.path.removeprefix("/visiono/v1")
@@ -136,7 +136,7 @@ async def list_submissions(workspace: CurrentWorkspace, request: Request, id: st
     ),
 )
 async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """All photos under the link with fresh signed links."""
+    """Return all photos of a link with fresh signed links."""
     link = _find(workspace, id)
     await render_photos(link.photos)
     photos = [

@@ -28,13 +28,13 @@ router = APIRouter()
 
 @router.get("/status", **known("seed", SEED, assumed="the body"))
 async def status(workspace: CurrentWorkspace) -> Response:
-    """Health check."""
+    """Answer that the service is up."""
     return reply(workspace.context, {"status": "ok"})
 
 
 @router.get("/stats", **known("seed", SEED, assumed="plan.name, usage.photos_used and usage.photos_limit"))
 async def stats(workspace: CurrentWorkspace) -> Response:
-    """Usage and plan."""
+    """Return usage and plan."""
     free = workspace.context.settings.plan == "free"
     today = datetime.fromtimestamp(workspace.now(), UTC).replace(day=1, hour=0, minute=0, second=0)
     following = today.replace(year=today.year + today.month // 12, month=today.month % 12 + 1)
@@ -69,7 +69,7 @@ async def list_requests(
     created_after: str | None = None,
     created_before: str | None = None,
 ) -> Response:
-    """Photo requests, in pages."""
+    """Return photo requests, in pages."""
     found = list(workspace.requests)
     if workspace.context.settings.list_filters:
         for keep in _filters(status, created_after, created_before):
@@ -95,7 +95,7 @@ async def list_requests(
     ),
 )
 async def create_request(workspace: CurrentWorkspace, body: CreatePhotoRequest) -> Response:
-    """Make a photo request."""
+    """Create a photo request."""
     made = _new_request(workspace, body)
     workspace.add_request(made)
     workspace.catch_up()
@@ -109,7 +109,7 @@ async def create_request(workspace: CurrentWorkspace, body: CreatePhotoRequest) 
     ),
 )
 async def create_batch(workspace: CurrentWorkspace, body: CreatePhotoRequests) -> Response:
-    """Make up to ten photo requests; when one is refused, none is made."""
+    """Create up to ten photo requests; where one is refused, none is created."""
     made = [_new_request(workspace, one) for one in body.photo_requests]
     for one in made:
         workspace.add_request(one)
@@ -130,7 +130,7 @@ async def create_batch(workspace: CurrentWorkspace, body: CreatePhotoRequests) -
     ),
 )
 async def get_request(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
-    """One photo request, by id or code (the code by the plugin)."""
+    """Return one photo request, by id or code (the code by the plugin)."""
     return reply(workspace.context, request_view(workspace.context, workspace.requests, _find(workspace, id)))
 
 
@@ -146,7 +146,7 @@ async def get_request(workspace: CurrentWorkspace, id: str) -> Response:  # noqa
     ),
 )
 async def delete_request(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """Delete a photo request; the plugin says cancel, and what is cancelled can still be read."""
+    """Delete a photo request. In the plugin this cancels it, and it can still be read."""
     found = _find(workspace, id)
     if workspace.context.settings.deleted_requests == "gone":
         workspace.requests.delete(found, workspace.now())
@@ -164,7 +164,7 @@ async def delete_request(workspace: CurrentWorkspace, id: str) -> Response:  # n
     ),
 )
 async def list_submissions(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """Return what the recipient has sent so far, without links."""
+    """Return the photos that the recipient has uploaded, without links."""
     found = _find(workspace, id)
     await render_photos(found.photos)
     return reply(workspace.context, [photo.summary(workspace.context.format_time) for photo in found.photos])
@@ -196,13 +196,13 @@ async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A00
 
 
 async def render_photos(photos: list[Photo]) -> None:
-    """Make pictures that were not looked at before, off the event loop: replies tell their size."""
+    """Draw the files of photos in a thread: replies contain their size."""
     for photo in photos:
         await asyncio.to_thread(photo.file.size)
 
 
 def items_of(bodies: list[ItemBody]) -> list[Item]:
-    """Items with ids, from a request body."""
+    """Return items with ids, from a request body."""
     return [Item(f"pri_{ids.token(8)}", body.instructions, body.is_required) for body in bodies]
 
 
@@ -228,7 +228,7 @@ def _new_request(workspace: Workspace, body: CreatePhotoRequest) -> PhotoRequest
             text = f"The {name.replace('_', ' ')} field must not have more than {_FREE_PLAN_ITEMS} items."
             raise validation_error({name: [text]})
         if workspace.requests.photos_taken >= FREE_PLAN_PHOTOS:
-            # What the service does with its quota used up is not known.
+            # Assumed: what the service answers once its quota is used up is not known.
             raise ErrorReply(403, {"message": f"The {FREE_PLAN_PHOTOS} photos of the free plan are used up."})
     hours = body.expires_in_hours or settings.default_expires_in_hours
     return PhotoRequest(
@@ -249,7 +249,7 @@ def _new_request(workspace: Workspace, body: CreatePhotoRequest) -> PhotoRequest
 
 
 def _items_in(body: CreatePhotoRequest, known_as: str) -> list[ItemBody]:
-    """Return the pictures asked for: `items` in the plugin, `photo_slots` in the documentation."""
+    """Return the items: `items` in the plugin, `photo_slots` in the documentation."""
     given = body.model_fields_set & {"items", "photo_slots"}
     if known_as != "either" and (other := given - {known_as}):
         raise validation_error(
@@ -263,7 +263,7 @@ def _items_in(body: CreatePhotoRequest, known_as: str) -> list[ItemBody]:
 def _filters(
     status: str | None, after: str | None, before: str | None
 ) -> list[Callable[[PhotoRequest], Any]]:
-    # Times are compared as they are shown, in whole seconds.
+    # Replies show whole seconds, so whole seconds are compared.
     keep: list[Callable[[PhotoRequest], Any]] = []
     if status is not None:
         if status not in _STATUSES:
@@ -279,9 +279,9 @@ def _filters(
 
 
 def _moment(name: str, text: str) -> float:
-    """Return a date or time as Unix seconds; without an offset it is UTC."""
+    """Return a date or time as a Unix timestamp; without an offset it is UTC."""
     try:
-        # In a query an unescaped "+" of "+00:00" arrives as a blank.
+        # In a query an unescaped "+" of "+00:00" arrives as a space.
         moment = datetime.fromisoformat(text.replace(" 00:00", "+00:00"))
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):

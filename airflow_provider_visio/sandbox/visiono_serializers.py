@@ -1,4 +1,4 @@
-"""How Visiono's records look in its replies."""
+"""Visiono's records as JSON, as its replies contain them."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _LINK_FIELDS = (
 
 
 def items_view(items: list[Item]) -> list[dict[str, Any]]:
-    """Return the pictures asked for (plugin)."""
+    """Return items (plugin)."""
     return [fields_of(item, "id instructions is_required") for item in items]
 
 
@@ -63,7 +63,7 @@ def download_view(context: Context, photo: Photo) -> dict[str, Any]:
 
 
 def download_meta(context: Context) -> dict[str, Any]:
-    """How long signed links are good for (plugin)."""
+    """Return how long signed links are valid (plugin)."""
     seconds = context.settings.photo_link_seconds
     readable = f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} seconds"
     return {"urls_valid_for": readable, "expires_in_seconds": int(seconds)}

@@ -1,4 +1,4 @@
-"""Visiono's webhook endpoints; only the vendor's plugin knows these calls."""
+"""Visiono's webhook endpoints; only the vendor's plugin names these calls."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -16,7 +16,7 @@ router = APIRouter()
 
 @router.get("/webhooks", **known("plugin", PLUGIN, scope="webhooks:read"))
 async def list_webhooks(workspace: CurrentWorkspace, request: Request) -> Response:
-    """Webhook endpoints, in pages."""
+    """Return webhook endpoints, in pages."""
     found = list(workspace.webhooks.all.values())
     return listing(
         workspace.context, request, "/webhooks", found, lambda hook: webhook_view(workspace.context, hook)
@@ -40,13 +40,13 @@ async def list_events(workspace: CurrentWorkspace) -> Response:
 
 @router.get("/webhooks/{id}", **known("plugin", PLUGIN, scope="webhooks:read"))
 async def get_webhook(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
-    """One endpoint."""
+    """Return one endpoint."""
     return reply(workspace.context, webhook_view(workspace.context, _find(workspace, id)))
 
 
 @router.patch("/webhooks/{id}", **known("plugin", PLUGIN, scope="webhooks:write", assumed="is_active"))
 async def update_webhook(workspace: CurrentWorkspace, id: str, body: UpdateWebhook) -> Response:  # noqa: A002
-    """Change the fields given."""
+    """Change the given fields."""
     hook = _find(workspace, id)
     for name in body.model_fields_set:
         setattr(hook, name, getattr(body, name))
@@ -70,7 +70,7 @@ async def delete_webhook(workspace: CurrentWorkspace, id: str) -> Response:  # n
     "/webhooks/{id}/test", **known("plugin", PLUGIN, scope="webhooks:write", assumed="reply and payload")
 )
 async def test_webhook(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """Deliver a test; it is recorded at /control/deliveries, not sent."""
+    """Record a test delivery, which /control/deliveries shows."""
     hook = _find(workspace, id)
     delivery = workspace.webhooks.deliver(
         hook, "webhook.test", workspace.now(), {"message": "This is a test."}

@@ -34,7 +34,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whit
 
 
 class CreateDashboard(Strict):
-    """POST /dashboards; of the fields of the documented list, those that a caller can know."""
+    """POST /dashboards; the fields of the documented list that a caller can set."""
 
     name: Word
     description: Annotated[str, Field(max_length=5000)] = ""
@@ -83,7 +83,7 @@ class InviteMember(Strict):
 
 @router.get("/dashboards", **known("seed", SEED))
 async def list_dashboards(workspace: CurrentWorkspace) -> Response:
-    """All dashboards of the workspace."""
+    """Return all dashboards."""
     found = [_dashboard_view(dashboard) for dashboard in workspace.dashboards.values()]
     return reply(workspace.context, found, total=len(found))
 
@@ -92,18 +92,18 @@ async def list_dashboards(workspace: CurrentWorkspace) -> Response:
     "/dashboards/{id}", **known("inferred", SEED, assumed="the path, from the reference's 404 example")
 )
 async def get_dashboard(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
-    """One dashboard."""
+    """Return one dashboard."""
     return reply(workspace.context, _dashboard_view(_find(workspace.dashboards, "Dashboard", id)))
 
 
 @router.post("/dashboards", **known("assumed", PROPOSAL, status=201, role="editor"))
 async def create_dashboard(workspace: CurrentWorkspace, body: CreateDashboard) -> Response:
-    """Make an empty dashboard; names need not be unique."""
+    """Create an empty dashboard; names need not be unique."""
     moment = workspace.now()
     made = blank(f"dash_{ids.token(8)}", body.name, body.description, iso(moment))
     workspace.dashboards[made.id] = made
     workspace.context.event_log.record(
-        moment, "dashboard_created", made.id, f"{made.id}: {made.name!r} is made"
+        moment, "dashboard_created", made.id, f"{made.id}: {made.name!r} was created"
     )
     return reply(workspace.context, _dashboard_view(made), 201)
 
@@ -120,13 +120,13 @@ async def create_export(workspace: CurrentWorkspace, body: CreateExport) -> Resp
 
 @router.get("/exports/{id}", **known("assumed", PROPOSAL))
 async def get_export(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """How an export is doing; once completed, with a fresh signed link."""
+    """Return an export; once completed, with a fresh signed link."""
     return reply(workspace.context, _export_view(workspace, _find(workspace.exports.all, "Export", id)))
 
 
 @router.get("/data-sources", **known("assumed", PROPOSAL))
 async def list_data_sources(workspace: CurrentWorkspace) -> Response:
-    """All data sources of the workspace."""
+    """Return all data sources."""
     found = [_source_view(source) for source in workspace.data_sources.all.values()]
     return reply(workspace.context, found, total=len(found))
 
@@ -136,7 +136,7 @@ async def list_data_sources(workspace: CurrentWorkspace) -> Response:
     **known("assumed", f"{SOURCES} for what is asked of a database; {PROPOSAL}", status=201, role="editor"),
 )
 async def create_data_source(workspace: CurrentWorkspace, body: CreateDataSource) -> Response:
-    """Connect a data source."""
+    """Create a data source."""
     if body.type in DATABASES:
         _check(body.settings)
     source = workspace.data_sources.add(body.name, body.type, body.settings, workspace.now())
@@ -148,7 +148,7 @@ async def create_data_source(workspace: CurrentWorkspace, body: CreateDataSource
     **known("assumed", f"{SOURCES} for success, or an error with details; {PROPOSAL}", role="editor"),
 )
 async def test_data_source(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """Try to connect; a test that fails is a reply, not an error."""
+    """Test the connection; a failed test is a reply with status 200."""
     source = _find(workspace.data_sources.all, "Data source", id)
     words = workspace.data_sources.test(source, workspace.now())
     status = "error" if source.status == "error" else "success"
@@ -157,14 +157,14 @@ async def test_data_source(workspace: CurrentWorkspace, id: str) -> Response:  #
 
 @router.delete("/data-sources/{id}", **known("assumed", PROPOSAL, status=204, role="editor"))
 async def delete_data_source(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """Delete a data source for good."""
+    """Delete a data source."""
     workspace.data_sources.remove(_find(workspace.data_sources.all, "Data source", id), workspace.now())
     return Response(status_code=204)
 
 
 @router.get("/members", **known("assumed", PROPOSAL))
 async def list_members(workspace: CurrentWorkspace) -> Response:
-    """Everybody who has joined the workspace; invites are not among them."""
+    """Return all members, without invites."""
     found = [asdict(member) for member in workspace.team.members.values()]
     return reply(workspace.context, found, total=len(found))
 
@@ -176,7 +176,7 @@ async def list_members(workspace: CurrentWorkspace) -> Response:
     ),
 )
 async def invite_member(workspace: CurrentWorkspace, body: InviteMember) -> Response:
-    """Invite somebody; 422 for one who is there already, as 409 is not in the reference's table."""
+    """Invite a member; 422 for a member or a valid invite, as the reference does not list 409."""
     problem = workspace.team.membership_problem(body.email, workspace.now())
     if problem:
         raise error(422, "validation_failed", f"Field 'email': {body.email} {problem}.")

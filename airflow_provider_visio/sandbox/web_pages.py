@@ -1,4 +1,4 @@
-"""What people see in a browser: the overview of requests, a dashboard, QR codes, and the front door."""
+"""Web pages: overview of requests, code entry, QR codes and dashboards."""
 
 import asyncio
 import io
@@ -25,7 +25,7 @@ _LATEST_EVENTS = 12
 
 @cache
 def _templates() -> "Environment":
-    """Load the templates on first use: importing Jinja takes a while."""
+    """Load the templates on first use; importing Jinja is slow."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -41,13 +41,13 @@ def _templates() -> "Environment":
 
 
 def render(template: str, status: int = 200, **values: object) -> HTMLResponse:
-    """Fill in a template."""
+    """Return a rendered template."""
     text = _templates().get_template(template).render(**values)
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 
 def span(seconds: float) -> str:
-    """Put a length of time in words: `3 minutes`."""
+    """Return a duration as text, such as `3 minutes`."""
     for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= length * 1.5 or (seconds >= length and unit == "minute"):
             count = round(seconds / length)
@@ -56,12 +56,12 @@ def span(seconds: float) -> str:
 
 
 def clock_time(moment: float) -> str:
-    """Put a moment in words: `22 Nov 2026, 06:50 UTC`."""
+    """Return a Unix timestamp as text, such as `22 Nov 2026, 06:50 UTC`."""
     return datetime.fromtimestamp(moment, UTC).strftime("%-d %b %Y, %H:%M UTC")
 
 
 def message(title: str, text: str, status: int, *, kind: str = "info") -> HTMLResponse:
-    """Say one thing on a page of its own."""
+    """Return a page with one message."""
     return render("message.html", status, title=title, text=text, kind=kind)
 
 
@@ -86,14 +86,14 @@ def pages_app(workspace: Workspace) -> Starlette:
     async def show_qr_code(request: Request) -> Response:
         address = _address(workspace, request.path_params["code"])
         if address is None:
-            return message("No such code", "This QR code does not lead anywhere.", 404)
+            return message("Code not found", "No request and no link has this code.", 404)
         return Response(qr_code(address), media_type="image/png")
 
     async def not_found(_: Request, __: Exception) -> Response:
-        return message("Nothing here", "This page does not exist.", 404)
+        return message("Page not found", "This page does not exist.", 404)
 
     async def cannot_draw(_: Request, problem: Exception) -> Response:
-        return message("Cannot draw this", str(problem), 500)
+        return message("A library is missing", str(problem), 500)
 
     recipients = Recipients(workspace, render, message)
     routes = [
@@ -112,7 +112,7 @@ def _dashboard_routes(workspace: Workspace) -> list[Route]:
         workspace.catch_up()
         found = workspace.dashboards.get(request.path_params["id"])
         if found is None:
-            return message("No such dashboard", "Check the address, or look at the list of dashboards.", 404)
+            return message("Dashboard not found", "GET /dashboards lists the dashboards.", 404)
         exports = [export for export in workspace.exports.all.values() if export.dashboard is found]
         links = {
             export.id: workspace.context.link(export.path, workspace.context.settings.export_link_seconds)

@@ -20,13 +20,13 @@ EVENTS = (
     "photo_submission.created",
     "photo_submission.dropbox_synced",
 )
-# The plugin names the header that carries it, and shows no value.
+# The plugin names the header, and shows no value.
 _TENANT = "tenant_sandbox"
 
 
 @dataclass
 class Webhook:
-    """One endpoint that wants to be told of events."""
+    """One endpoint that subscribes to events."""
 
     id: str
     url: str
@@ -37,7 +37,7 @@ class Webhook:
 
 
 class Webhooks:
-    """The workspace's endpoints and what would have been sent to them."""
+    """Endpoints, and the deliveries that would have been sent to them."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -55,7 +55,7 @@ class Webhooks:
         return hook
 
     def deliver(self, hook: Webhook, event: str, moment: float, data: dict[str, Any]) -> dict[str, Any]:
-        """Record one delivery, with the headers of the documentation and of the plugin."""
+        """Record a delivery, with the headers of the documentation and of the plugin."""
         stamp = iso(moment)
         body = json.dumps({"event": event, "timestamp": stamp, "data": data})
         signature = "sha256=" + hmac.new(hook.secret.encode(), body.encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Workflow mode of permanent links: only signed addresses open them, and their visitors are sent back signed.
+"""Workflow mode of permanent links: a signed address opens the link, and a signed address is returned to.
 
 Names and signatures are those of the vendor's plugin; placeholders in the return address are the documentation's.
 """
@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 Problem = Literal["missing", "invalid", "expired"]
 
 _INBOUND = ("uv", "src", "ref", "ts", "sig")
-# The plugin's fixed names of what the documentation's template has placeholders for.
+# The placeholders of the documentation's template, and the plugin's parameter of the same value.
 _PLACEHOLDERS = {
     "submission_id": "sub",
     "unique_value": "uv",
@@ -29,7 +29,7 @@ _PLACEHOLDER = re.compile("{(" + "|".join(_PLACEHOLDERS) + ")}")
 
 @dataclass(frozen=True)
 class Origin:
-    """What a signed address tells of where its visitor comes from."""
+    """What a signed address says about its visitor."""
 
     unique_value: str | None = None
     source: str | None = None
@@ -38,14 +38,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Workflow:
-    """One link's workflow mode; its secret has 64 characters."""
+    """Workflow mode of one link; a generated secret has 64 characters."""
 
     secret: str = field(default_factory=lambda: secrets.token_hex(32))
     return_url: str | None = None
     valid_seconds: float = 3600.0
 
     def problem(self, query: Mapping[str, str], now: float) -> Problem | None:
-        """Say what is wrong with an address; one from the future is taken for expired, which is assumed."""
+        """Return what is wrong with an address. That one from the future counts as expired is assumed."""
         if not all(query.get(name) for name in _INBOUND):
             return "missing"
         signed = [query[name] for name in ("uv", "src", "ref", "ts")]
@@ -56,7 +56,7 @@ class Workflow:
         return "expired" if abs(now - int(query["ts"])) > self.valid_seconds else None
 
     def return_address(self, submission_id: str, origin: Origin, photos: int, now: float) -> str | None:
-        """Return the signed address that the visitor is sent to, if one is set."""
+        """Return the signed address that the visitor is sent to, if set."""
         if self.return_url is None:
             return None
         values = {

@@ -1,4 +1,4 @@
-"""Everything the server knows, in memory, in one place."""
+"""The state of both services, in memory."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from fastapi import Depends, Request
 
 from .clock import Clock
 from .context import Addresses, Context
-from .dashboards import SEEDED, Dashboard
+from .dashboards import SEEDED
 from .data_sources import DataSources
 from .exports import Exports
 from .fault_injection import Faults
@@ -20,30 +20,16 @@ from .webhooks import Webhooks
 
 
 class Workspace:
-    """The state of both services; `catch_up` brings it to the clock's present."""
-
-    context: Context
-    requests: PhotoRequests
-    links: Links
-    webhooks: Webhooks
-    exports: Exports
-    dashboards: dict[str, Dashboard]
-    data_sources: DataSources
-    team: Team
-    faults: Faults
-    keys: dict[str, list[str]]
-    inactive_keys: dict[str, list[str]]
-    vizdom_roles: dict[str, Role]
-    person: Person
-    rate_limiters: dict[str, RateLimiter]
+    """The state of both services; `catch_up` runs what the clock has made due."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.addresses = Addresses()
+        self.faults = Faults()
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything and be as at start."""
+        """Return to the state at the start."""
         options = self.options
         self.context = Context(self.addresses, options.settings, Clock(options.speed))
         self.requests = PhotoRequests(self.context)
@@ -53,36 +39,35 @@ class Workspace:
         self.dashboards = {dashboard.id: dashboard for dashboard in SEEDED}
         self.data_sources = DataSources(self.context)
         self.team = Team(self.context)
-        if hasattr(self, "faults"):
-            self.faults.clear()
+        self.faults.clear()
         self.faults = Faults()
         self.keys = {"visiono": [options.visiono_key], "vizdom": [options.vizdom_key]}
-        self.inactive_keys = {"visiono": [], "vizdom": []}
-        self.vizdom_roles = {}
+        self.inactive_keys: dict[str, list[str]] = {"visiono": [], "vizdom": []}
+        self.vizdom_roles: dict[str, Role] = {}
         self.person = options.person
-        self.rate_limiters = {}
+        self.rate_limiters: dict[str, RateLimiter] = {}
 
     def now(self) -> float:
         """Return the virtual time."""
         return self.context.clock.now()
 
     def catch_up(self) -> float:
-        """Let everything happen that is due by now; returns now."""
+        """Run every scheduled action that is due, and return the virtual time."""
         now = self.now()
         self.context.scheduler.catch_up(now)
         return now
 
     def add_request(self, request: PhotoRequest) -> None:
-        """Take in a new request; its recipient starts to behave."""
+        """Add a request and start the visit of its recipient."""
         self.requests.add(request)
         self.start_visit(request, self.person, request.created_at)
 
     def start_visit(self, request: PhotoRequest, person: Person, moment: float) -> None:
-        """Have a person visit a request's link, instead of whoever was to."""
+        """Start the visit of a person to a request's link; it replaces an earlier visit."""
         Visit(self.context, self.requests, request, person).begin(moment)
 
     def set_settings(self, **changes: object) -> None:
-        """Replace settings; the result is checked as a whole."""
+        """Change settings; the result is validated as a whole."""
         merged = {**self.context.settings.model_dump(exclude_unset=True), **changes}
         self.context.settings = type(self.context.settings).model_validate(merged)
 
@@ -91,7 +76,7 @@ class Workspace:
         return self.vizdom_roles.get(key, self.context.settings.vizdom_role)
 
     def rate_limiter(self, name: str) -> RateLimiter:
-        """Return the call counts kept under a name."""
+        """Return the rate limiter of a caller."""
         return self.rate_limiters.setdefault(name, RateLimiter())
 
 
@@ -101,5 +86,5 @@ async def _workspace(request: Request) -> Workspace:
     return workspace
 
 
-# The parameter of a route that needs the workspace.
+# Type of a route's parameter that receives the workspace.
 CurrentWorkspace = Annotated[Workspace, Depends(_workspace)]

@@ -168,7 +168,7 @@ def test_code_entry(sandbox):
 
 
 def test_overview(sandbox):
-    assert "Nobody was asked" in sandbox.page("GET", "/recipients").text
+    assert "There are no requests yet" in sandbox.page("GET", "/recipients").text
     made, done = sandbox.ask(instructions="First <one>"), sandbox.ask(instructions="Second")
     sandbox.act(done, "submit")
     text = sandbox.page("GET", "/recipients").text
