@@ -8,7 +8,7 @@ from . import ids
 from .options import ControlBody
 from .permanent_links import Link, Submission
 from .photo_requests import NotPossibleError, PhotoRequest
-from .photos import generated_photo, new_photo_id
+from .photos import generated_photo
 from .simulated_recipients import next_photo, random_place, wanted_photos
 from .workspace import Workspace
 
@@ -85,17 +85,9 @@ def submit_link(workspace: Workspace, link_id: str, body: LinkSubmissionBody) ->
         raise NotPossibleError(f"{link.id} is not active.")
     count = body.photos if body.photos is not None else len(link.items) or 1
     wanted = [link.items[n % len(link.items)] if link.items else None for n in range(count)]
-    spot, submission_id = random_place(), f"pls_{ids.token(10)}"
+    place, submission_id = random_place(), f"pls_{ids.token(10)}"
     photos = [
-        generated_photo(
-            new_photo_id(plugin_style=workspace.context.plugin_style),
-            item.id if item else None,
-            item.instructions if item else link.instructions,
-            moment,
-            subject=submission_id,
-            request_text=link.instructions,
-            gps=spot,
-        )
+        generated_photo(workspace.context, item, link.instructions, moment, subject=submission_id, gps=place)
         for item in wanted
     ]
     values = body.model_dump(exclude={"photos"})

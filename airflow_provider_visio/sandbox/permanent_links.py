@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from . import ids
 from .context import Context
-from .photo_requests import Item
-from .photos import Photo
+from .photos import Item, Photo
 from .workflow_mode import Origin, Workflow
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from . import ids
 from .context import Context
 from .options import Person
-from .photos import Photo
+from .photos import Item, Photo
 
 OPEN = ("pending", "in_progress")
 FREE_PLAN_PHOTOS = 100
@@ -15,15 +15,6 @@ FREE_PLAN_PHOTOS = 100
 
 class NotPossibleError(Exception):
     """The state of an object does not allow the action. The text says why."""
-
-
-@dataclass
-class Item:
-    """One item: a picture that is requested."""
-
-    id: str
-    instructions: str
-    is_required: bool = True
 
 
 @dataclass

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import ids, photo_jpeg
-from .stored_files import File, LazyFile, PaddedJpeg, file_of_bytes
+from .context import Context
+from .stored_files import File, LazyFile, PaddedJpeg
+
+
+@dataclass
+class Item:
+    """One item: a picture that is requested."""
+
+    id: str
+    instructions: str
+    is_required: bool = True
 
 
 @dataclass
@@ -56,50 +66,43 @@ class Photo:
 
 
 def generated_photo(
-    photo_id: str,
-    item_id: str | None,
-    instructions: str,
+    context: Context,
+    item: Item | None,
+    request_text: str,
     taken_at: float,
     *,
     subject: str,
-    request_text: str = "",
-    gps: tuple[float, float] | None = None,
+    gps: tuple[float, float] | None,
     size: int | None = None,
 ) -> Photo:
     """Return a generated photo; its file is drawn when somebody reads it.
 
-    :param subject: id of the request or submission that it belongs to.
     :param request_text: instructions of the request as a whole.
+    :param subject: id of the request or submission that it belongs to.
     :param size: length of the file in bytes; a shorter picture is padded to it.
     """
-    seed = random.getrandbits(32)
+    seed, instructions = random.getrandbits(32), item.instructions if item else request_text
 
     def picture() -> bytes:
         return photo_jpeg.photo(instructions, request_text, int(taken_at), gps, subject=subject, seed=seed)
 
     file: File = PaddedJpeg(picture, size) if size else LazyFile("image/jpeg", picture)
     small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(picture()))
-    return Photo(photo_id, item_id, instructions, taken_at, gps, file, small)
+    return Photo(_new_id(context), item.id if item else None, instructions, taken_at, gps, file, small)
 
 
 def uploaded_photo(
-    photo_id: str,
-    item_id: str | None,
-    instructions: str,
-    taken_at: float,
-    content: bytes,
-    *,
-    gps: tuple[float, float] | None = None,
+    context: Context, item: Item | None, request_text: str, content: bytes, gps: tuple[float, float] | None
 ) -> Photo | None:
     """Return an uploaded photo with its bytes unchanged, or None where they are not a picture."""
     kind = picture_type(content)
     if kind is None:
         return None
     media_type, suffix = kind
+    file = LazyFile(media_type, lambda: content)
     small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(content))
-    return Photo(
-        photo_id, item_id, instructions, taken_at, gps, file_of_bytes(media_type, content), small, suffix
-    )
+    item_id, instructions = (item.id, item.instructions) if item else (None, request_text)
+    return Photo(_new_id(context), item_id, instructions, context.clock.now(), gps, file, small, suffix)
 
 
 def picture_type(content: bytes) -> tuple[str, str] | None:
@@ -115,6 +118,6 @@ def picture_type(content: bytes) -> tuple[str, str] | None:
     return None
 
 
-def new_photo_id(*, plugin_style: bool) -> str:
-    """Return an id: `photo_xyz789` in the vendor's documentation, `ps_...` in its plugin."""
-    return ("ps_" if plugin_style else "photo_") + ids.token(10)
+def _new_id(context: Context) -> str:
+    # `photo_xyz789` in the vendor's documentation, `ps_...` in its plugin.
+    return ("ps_" if context.plugin_style else "photo_") + ids.token(10)

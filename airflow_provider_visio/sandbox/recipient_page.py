@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from . import ids
 from .permanent_links import Draft, Link, Submission
-from .photo_requests import Item, NotPossibleError, PhotoRequest
-from .photos import Photo, new_photo_id, uploaded_photo
+from .photo_requests import NotPossibleError, PhotoRequest
+from .photos import Item, Photo, uploaded_photo
 from .workflow_mode import Origin, Problem
 from .workspace import Workspace
 
@@ -196,14 +196,8 @@ class Recipients:
         item = next((item for item in upload_form.items if item.id == item_id), None)
         if item_id is not None and item is None:
             return "This request does not ask for that picture."
-        photo = uploaded_photo(
-            new_photo_id(plugin_style=self._workspace.context.plugin_style),
-            item.id if item else None,
-            item.instructions if item else upload_form.source.instructions,
-            self._workspace.now(),
-            content,
-            gps=gps,
-        )
+        text = upload_form.source.instructions
+        photo = uploaded_photo(self._workspace.context, item, text, content, gps)
         if photo is None:
             return _NOT_A_PICTURE
         if isinstance(upload_form.source, PhotoRequest):

@@ -5,10 +5,7 @@ import random
 from .context import Context
 from .options import Person
 from .photo_requests import NotPossibleError, PhotoRequest, PhotoRequests
-from .photos import Photo, generated_photo, new_photo_id
-
-# Latitude and longitude of Trento; recipients are within a few kilometres.
-_AROUND = (46.0679, 11.1211)
+from .photos import Photo, generated_photo
 
 
 class Visit:
@@ -39,7 +36,7 @@ class Visit:
         self._next(moment)
 
     def _next(self, moment: float) -> None:
-        if len(self._request.photos) < self._until():
+        if len(self._request.photos) < self._photos() - (self._person.behaviour == "partial"):
             self._context.scheduler.at(moment + self._person.photo_every, self._photograph)
         elif self._person.behaviour == "submit":
             if self._request.allow_submitter_notes:
@@ -64,9 +61,6 @@ class Visit:
     def _photos(self) -> int:
         return wanted_photos(self._request, self._person)
 
-    def _until(self) -> int:
-        return self._photos() - (1 if self._person.behaviour == "partial" else 0)
-
 
 def wanted_photos(request: PhotoRequest, person: Person) -> int:
     """Return the number of photos that a person sends: as set, else one for each item, else three."""
@@ -86,22 +80,10 @@ def next_photo(
     have = {photo.item_id for photo in request.photos}
     free = (item for item in request.items if item.id not in have)
     item = request.item(item_id) if item_id is not None else next(free, None)
-    return generated_photo(
-        new_photo_id(plugin_style=context.plugin_style),
-        item.id if item else None,
-        item.instructions if item else request.instructions,
-        moment,
-        subject=request.id,
-        request_text=request.instructions,
-        gps=gps,
-        size=size,
-    )
+    text, subject = request.instructions, request.id
+    return generated_photo(context, item, text, moment, subject=subject, gps=gps, size=size)
 
 
 def random_place() -> tuple[float, float]:
-    """Return a random latitude and longitude."""
-    latitude, longitude = _AROUND
-    return (
-        round(latitude + random.uniform(-0.03, 0.03), 6),
-        round(longitude + random.uniform(-0.04, 0.04), 6),
-    )
+    """Return a random latitude and longitude near Trento."""
+    return round(46.0679 + random.uniform(-0.03, 0.03), 6), round(11.1211 + random.uniform(-0.04, 0.04), 6)

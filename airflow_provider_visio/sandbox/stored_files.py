@@ -76,11 +76,6 @@ class LazyFile:
         return hashlib.md5(self._make(), usedforsecurity=False).hexdigest()
 
 
-def file_of_bytes(media_type: str, content: bytes) -> LazyFile:
-    """Return an uploaded file, stored unchanged."""
-    return LazyFile(media_type, lambda: content)
-
-
 class PaddedJpeg:
     """A JPEG padded to a size with comment segments; the padding is never in memory as a whole."""
 

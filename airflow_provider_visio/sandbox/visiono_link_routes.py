@@ -8,7 +8,7 @@ from .pagination import listing
 from .permanent_links import Link
 from .replies import ErrorReply
 from .visiono_bodies import CreateLink, UpdateLink
-from .visiono_replies import not_found, reply, validation_error
+from .visiono_replies import deleted, not_found, qr_code_address, reply, validation_error
 from .visiono_routes import PLUGIN, SEED, items_of, render_photos
 from .visiono_serializers import download_meta, download_view, link_submission_view, link_view
 from .workspace import CurrentWorkspace, Workspace
@@ -92,7 +92,7 @@ async def delete_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa
     """Delete a permanent link and its photos."""
     link = _find(workspace, id)
     workspace.links.delete(link, workspace.now())
-    return _gone(workspace, link)
+    return deleted(workspace.context, link.id)
 
 
 @router.delete(
@@ -105,7 +105,7 @@ async def archive_link(workspace: CurrentWorkspace, id: str) -> Response:  # noq
     """Archive a smart link."""
     link = _find(workspace, id)
     workspace.links.archive(link)
-    return _gone(workspace, link)
+    return deleted(workspace.context, link.id)
 
 
 @router.get(
@@ -155,8 +155,7 @@ async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # no
 @router.get("/smart-links/{id}/qrcode", **known("plugin", PLUGIN, scope="smart_links:read"))
 async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Return the address of a QR code of the link."""
-    code = _find(workspace, id).unique_code
-    return reply(workspace.context, {"qrcode_url": f"{workspace.context.addresses.main}/qr/{code}.png"})
+    return qr_code_address(workspace.context, _find(workspace, id).unique_code)
 
 
 def _find(workspace: Workspace, link_id: str) -> Link:
@@ -168,12 +167,6 @@ def _find(workspace: Workspace, link_id: str) -> Link:
 
 def _view(workspace: Workspace, link: Link) -> dict[str, object]:
     return link_view(workspace.context, workspace.links, link)
-
-
-def _gone(workspace: Workspace, link: Link) -> Response:
-    if workspace.context.settings.delete_reply == "body":
-        return reply(workspace.context, {"id": link.id, "deleted": True})
-    return Response(status_code=204)
 
 
 def _check_slug(workspace: Workspace, slug: str | None, link: Link | None) -> None:

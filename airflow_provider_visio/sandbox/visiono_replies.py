@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from . import ids
 from .context import Context
@@ -44,6 +44,18 @@ def reply(
     if meta or always:
         body["meta"] = {**(meta or {}), **always}
     return JSONResponse(body, status)
+
+
+def deleted(context: Context, resource_id: str) -> Response:
+    """Return the reply to a DELETE: 204 without a body, or as the settings say (assumed)."""
+    if context.settings.delete_reply == "body":
+        return reply(context, {"id": resource_id, "deleted": True})
+    return Response(status_code=204)
+
+
+def qr_code_address(context: Context, unique_code: str) -> JSONResponse:
+    """Return the address of a link's QR code (plugin)."""
+    return reply(context, {"qrcode_url": f"{context.addresses.main}/qr/{unique_code}.png"})
 
 
 def validation_error(details: Mapping[str, Sequence[str]]) -> ErrorReply:

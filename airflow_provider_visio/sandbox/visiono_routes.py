@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 from . import ids
 from .evidence import known
 from .pagination import listing
-from .photo_requests import FREE_PLAN_PHOTOS, Item, PhotoRequest
-from .photos import Photo
+from .photo_requests import FREE_PLAN_PHOTOS, PhotoRequest
+from .photos import Item, Photo
 from .replies import ErrorReply
 from .visiono_bodies import CreatePhotoRequest, CreatePhotoRequests, ItemBody
-from .visiono_replies import free_plan_error, not_found, reply, validation_error
+from .visiono_replies import deleted, free_plan_error, not_found, qr_code_address, reply, validation_error
 from .visiono_serializers import download_meta, download_view, request_view
 from .workspace import CurrentWorkspace, Workspace
 
@@ -152,9 +152,7 @@ async def delete_request(workspace: CurrentWorkspace, id: str) -> Response:  # n
         workspace.requests.delete(found, workspace.now())
     elif found.is_open:
         workspace.requests.cancel(found, workspace.now())
-    if workspace.context.settings.delete_reply == "body":
-        return reply(workspace.context, {"id": found.id, "deleted": True})
-    return Response(status_code=204)
+    return deleted(workspace.context, found.id)
 
 
 @router.get(
@@ -191,8 +189,7 @@ async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # no
 @router.get("/photo-requests/{id}/qrcode", **known("plugin", PLUGIN, scope="photo_requests:read"))
 async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Return the address of a QR code of the recipient's link."""
-    code = _find(workspace, id).unique_code
-    return reply(workspace.context, {"qrcode_url": f"{workspace.context.addresses.main}/qr/{code}.png"})
+    return qr_code_address(workspace.context, _find(workspace, id).unique_code)
 
 
 async def render_photos(photos: list[Photo]) -> None:

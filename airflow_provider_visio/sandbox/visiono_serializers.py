@@ -4,8 +4,8 @@ from typing import Any
 
 from .context import Context
 from .permanent_links import Link, Links, Submission
-from .photo_requests import Item, PhotoRequest, PhotoRequests
-from .photos import Photo
+from .photo_requests import PhotoRequest, PhotoRequests
+from .photos import Item, Photo
 from .replies import fields_of
 from .webhooks import Webhook
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from .evidence import known
 from .pagination import listing
 from .visiono_bodies import CreateWebhook, UpdateWebhook
-from .visiono_replies import not_found, reply
+from .visiono_replies import deleted, not_found, reply
 from .visiono_routes import PLUGIN
 from .visiono_serializers import webhook_view
 from .webhooks import EVENTS, Webhook
@@ -61,9 +61,7 @@ async def delete_webhook(workspace: CurrentWorkspace, id: str) -> Response:  # n
     """Remove an endpoint."""
     hook = _find(workspace, id)
     del workspace.webhooks.all[hook.id]
-    if workspace.context.settings.delete_reply == "body":
-        return reply(workspace.context, {"id": hook.id, "deleted": True})
-    return Response(status_code=204)
+    return deleted(workspace.context, hook.id)
 
 
 @router.post(
