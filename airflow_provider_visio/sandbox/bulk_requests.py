@@ -24,15 +24,15 @@ class BulkBody(ControlBody):
 def create_in_bulk(workspace: Workspace, body: BulkBody) -> list[str]:
     """Create requests; with `submit_within` a share is submitted without photos at random times. Return their ids."""
     now = workspace.catch_up()
-    made = [_request(workspace, now, body.expires_in_hours) for _ in range(body.count)]
-    for request in made:
+    created = [_request(workspace, now, body.expires_in_hours) for _ in range(body.count)]
+    for request in created:
         workspace.add_request(request)
     if body.submit_within is not None:
         start = now + body.submit_after
-        for request in random.sample(made, round(body.count * body.share)):
+        for request in random.sample(created, round(body.count * body.share)):
             _submit_at(workspace, request, start + random.random() * body.submit_within)
     workspace.catch_up()
-    return [request.id for request in made]
+    return [request.id for request in created]
 
 
 def _request(workspace: Workspace, now: float, hours: int) -> PhotoRequest:

@@ -61,7 +61,7 @@ class Links:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._live: dict[str, Link] = {}
-        self._made = 0
+        self._created = 0
         self.photos_taken = 0
         # By link id and the token of the visitor's page.
         self.drafts: dict[tuple[str, str], Draft] = {}
@@ -74,8 +74,8 @@ class Links:
 
     def new_id(self) -> str:
         """Return the next id, in the plugin's style; the documentation shows none."""
-        self._made += 1
-        return f"sl_{self._made}" if self._context.plugin_style else f"sl_{ids.token(10)}"
+        self._created += 1
+        return f"sl_{self._created}" if self._context.plugin_style else f"sl_{ids.token(10)}"
 
     def get(self, link_id: str) -> Link | None:
         """Return a link by its id or code."""

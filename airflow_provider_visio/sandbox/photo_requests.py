@@ -69,7 +69,7 @@ class PhotoRequests:
         self._live: dict[str, PhotoRequest] = {}
         self._codes: dict[str, PhotoRequest] = {}
         self._deleted: list[PhotoRequest] = []
-        self._made = 0
+        self._created = 0
         self.photos_taken = 0
         self.emails: list[dict[str, Any]] = []
 
@@ -87,8 +87,8 @@ class PhotoRequests:
 
     def new_id(self) -> str:
         """Return the next id, in the documentation's style or the plugin's."""
-        self._made += 1
-        return f"pr_{self._made}" if self._context.plugin_style else f"req_{ids.token(10)}"
+        self._created += 1
+        return f"pr_{self._created}" if self._context.plugin_style else f"req_{ids.token(10)}"
 
     def add(self, request: PhotoRequest) -> None:
         """Add a request, record its e-mail and schedule its expiry."""

@@ -96,10 +96,10 @@ async def list_requests(
 )
 async def create_request(workspace: CurrentWorkspace, body: CreatePhotoRequest) -> Response:
     """Create a photo request."""
-    made = _new_request(workspace, body)
-    workspace.add_request(made)
+    created = _new_request(workspace, body)
+    workspace.add_request(created)
     workspace.catch_up()
-    return reply(workspace.context, request_view(workspace.context, workspace.requests, made), 201)
+    return reply(workspace.context, request_view(workspace.context, workspace.requests, created), 201)
 
 
 @router.post(
@@ -110,12 +110,12 @@ async def create_request(workspace: CurrentWorkspace, body: CreatePhotoRequest) 
 )
 async def create_batch(workspace: CurrentWorkspace, body: CreatePhotoRequests) -> Response:
     """Create up to ten photo requests; where one is refused, none is created."""
-    made = [_new_request(workspace, one) for one in body.photo_requests]
-    for one in made:
+    created = [_new_request(workspace, one) for one in body.photo_requests]
+    for one in created:
         workspace.add_request(one)
     workspace.catch_up()
     return reply(
-        workspace.context, [request_view(workspace.context, workspace.requests, one) for one in made], 201
+        workspace.context, [request_view(workspace.context, workspace.requests, one) for one in created], 201
     )
 
 

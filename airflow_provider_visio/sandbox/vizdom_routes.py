@@ -100,12 +100,12 @@ async def get_dashboard(workspace: CurrentWorkspace, id: str) -> Response:  # no
 async def create_dashboard(workspace: CurrentWorkspace, body: CreateDashboard) -> Response:
     """Create an empty dashboard; names need not be unique."""
     moment = workspace.now()
-    made = blank(f"dash_{ids.token(8)}", body.name, body.description, iso(moment))
-    workspace.dashboards[made.id] = made
+    created = blank(f"dash_{ids.token(8)}", body.name, body.description, iso(moment))
+    workspace.dashboards[created.id] = created
     workspace.context.event_log.record(
-        moment, "dashboard_created", made.id, f"{made.id}: {made.name!r} was created"
+        moment, "dashboard_created", created.id, f"{created.id}: {created.name!r} was created"
     )
-    return reply(workspace.context, _dashboard_view(made), 201)
+    return reply(workspace.context, _dashboard_view(created), 201)
 
 
 @router.post("/exports", **known("assumed", PROPOSAL, status=201))

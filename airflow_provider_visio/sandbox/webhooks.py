@@ -41,15 +41,15 @@ class Webhooks:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._made = 0
+        self._created = 0
         self.all: dict[str, Webhook] = {}
         self.deliveries: list[dict[str, Any]] = []
         context.listeners.append(self._on_event)
 
     def add(self, url: str, events: list[str], moment: float) -> Webhook:
         """Register an endpoint."""
-        self._made += 1
-        hook_id = f"wh_{self._made}" if self._context.plugin_style else f"wh_{ids.token(10)}"
+        self._created += 1
+        hook_id = f"wh_{self._created}" if self._context.plugin_style else f"wh_{ids.token(10)}"
         hook = Webhook(hook_id, url, events, f"whsec_{secrets.token_hex(24)}", moment)
         self.all[hook.id] = hook
         return hook

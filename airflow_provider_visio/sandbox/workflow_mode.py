@@ -45,7 +45,7 @@ class Workflow:
     valid_seconds: float = 3600.0
 
     def problem(self, query: Mapping[str, str], now: float) -> Problem | None:
-        """Return what is wrong with an address. That one from the future counts as expired is assumed."""
+        """Return what is wrong with an address; that a future one counts as expired is assumed."""
         if not all(query.get(name) for name in _INBOUND):
             return "missing"
         signed = [query[name] for name in ("uv", "src", "ref", "ts")]

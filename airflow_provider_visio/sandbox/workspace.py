@@ -20,7 +20,7 @@ from .webhooks import Webhooks
 
 
 class Workspace:
-    """The state of both services; `catch_up` runs what the clock has made due."""
+    """The state of both services; `catch_up` runs the actions that are due."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -72,7 +72,7 @@ class Workspace:
         self.context.settings = type(self.context.settings).model_validate(merged)
 
     def vizdom_role(self, key: str) -> Role:
-        """Return the role of the user who made a key."""
+        """Return the role of a key's creator."""
         return self.vizdom_roles.get(key, self.context.settings.vizdom_role)
 
     def rate_limiter(self, name: str) -> RateLimiter:

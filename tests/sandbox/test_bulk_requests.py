@@ -7,7 +7,7 @@ def statuses(sandbox) -> list[str]:
     return [one["status"] for one in sandbox.control("GET", "/photo-requests")]
 
 
-def test_made_at_once_and_not_counted(sandbox):
+def test_bulk_requests_are_not_counted(sandbox):
     made = sandbox.control("POST", "/photo-requests", {"count": 200})
     assert [one["id"] for one in sandbox.control("GET", "/photo-requests")] == made
     assert sandbox.control("GET", "/counters")["visiono"] == {}

@@ -111,7 +111,7 @@ def test_a_key_is_switched_off_and_on_again(sandbox):
 
 
 @pytest.mark.parametrize(("service", "key"), [("visiono", "vsk_live_test"), ("vizdom", "vzd_test")])
-def test_a_key_is_made_anew_and_the_old_one_is_dead_at_once(sandbox, service, key):
+def test_a_regenerated_key_replaces_the_old_one_at_once(sandbox, service, key):
     new = sandbox.control("POST", f"/keys/{service}/regenerate", {"key": key})["key"]
     assert new != key
     assert new.startswith(key.removesuffix("test"))
@@ -119,7 +119,7 @@ def test_a_key_is_made_anew_and_the_old_one_is_dead_at_once(sandbox, service, ke
     assert (call("GET", path, key=key).status_code, call("GET", path, key=new).status_code) == (401, 200)
 
 
-def test_an_inactive_key_stays_so_when_it_is_made_anew(sandbox):
+def test_a_regenerated_inactive_key_is_inactive(sandbox):
     sandbox.control("POST", "/keys/visiono/deactivate", {"key": "vsk_live_test"})
     new = sandbox.control("POST", "/keys/visiono/regenerate", {"key": "vsk_live_test"})["key"]
     assert sandbox.visiono("GET", "/status", key=new).status_code == 401
@@ -127,7 +127,7 @@ def test_an_inactive_key_stays_so_when_it_is_made_anew(sandbox):
     assert sandbox.visiono("GET", "/status", key=new).status_code == 200
 
 
-def test_a_key_that_is_none(sandbox):
+def test_an_unknown_key(sandbox):
     reply = sandbox.call("control_url", "POST", "/keys/visiono/activate", json={"key": "other"})
     assert reply.status_code == 404
 

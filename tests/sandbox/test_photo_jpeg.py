@@ -16,7 +16,7 @@ def draw(text="Show the dent", context="", gps=(46.0679, -11.1211), subject="req
     return photo_jpeg.photo(text, context, TAKEN, gps, subject=subject, seed=seed)
 
 
-def test_photo_is_what_a_phone_makes():
+def test_photo_has_size_and_exif_of_a_phone():
     content = draw()
     assert 100_000 < len(content) < 500_000
     picture = Image.open(io.BytesIO(content))
@@ -72,7 +72,7 @@ def test_the_samples_are_package_data():
     assert max(sizes.values()) < 60 * 1024
 
 
-def test_thumbnail_of_what_cannot_be_read():
+def test_thumbnail_of_an_unreadable_picture():
     assert Image.open(io.BytesIO(photo_jpeg.thumbnail(b"\xff\xd8\xff nonsense"))).size == (320, 240)
 
 

@@ -35,7 +35,7 @@ def test_hour_window_does_not_count_refusals(sandbox):
     assert sandbox.visiono("GET", "/status").status_code == 200
 
 
-def test_reset_is_told_in_the_callers_time(sandbox):
+def test_reset_header_is_in_real_time(sandbox):
     sandbox.settings(visiono_per_minute=1, retry_after_header=True)
     sandbox.advance(1_000_000)
     sandbox.visiono("GET", "/status")
@@ -47,7 +47,7 @@ def test_reset_is_told_in_the_callers_time(sandbox):
     assert int(reset) - time.time() <= 2
 
 
-def test_reset_can_be_told_in_virtual_time(sandbox):
+def test_reset_header_can_be_in_virtual_time(sandbox):
     sandbox.settings(visiono_per_minute=1, retry_after_header=True, caller_clock="virtual")
     sandbox.advance(1_000_000)
     sandbox.control("POST", "/time", {"speed": 60})
@@ -71,7 +71,7 @@ def test_wrong_keys_cost_nothing(sandbox):
     assert sandbox.visiono("GET", "/status").headers["x-ratelimit-remaining"] == "59"
 
 
-def test_vizdom_counts_per_key_and_tells_nothing(sandbox):
+def test_vizdom_limits_each_key_and_sends_no_headers(sandbox):
     sandbox.settings(vizdom_per_minute=2)
     sandbox.control("PUT", "/keys", {"vizdom": ["one", "two"]})
     replies = [sandbox.vizdom("GET", "/dashboards", key="one") for _ in range(3)]

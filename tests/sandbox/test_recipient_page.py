@@ -26,7 +26,7 @@ def submit(sandbox, made, **fields):
     return sandbox.page("POST", f"{path(made)}/submit", data=fields)
 
 
-def test_page_shows_what_is_asked(sandbox):
+def test_page_shows_the_items(sandbox):
     made = sandbox.ask(instructions="Your parcel, please", items=ITEMS, allow_submitter_notes=True)
     page = sandbox.page("GET", path(made))
     assert page.status_code == 200

@@ -49,7 +49,7 @@ def test_person_who_never_opens(sandbox):
     assert (sandbox.status(made), sandbox.kinds()) == ("pending", ["request_created"])
 
 
-def test_person_for_whom_it_expires(sandbox):
+def test_person_who_lets_it_expire(sandbox):
     sandbox.control("PUT", "/person", {"behaviour": "expire", "open_after": 30})
     made = sandbox.ask()
     sandbox.advance(30)
