@@ -1,4 +1,4 @@
-"""Faults in replies: which calls they hit, how often, and how they are carried out on the connection.
+"""Fault injection: which calls a fault hits, how often, and how it is carried out on the connection.
 
 A fault is ordered through the control interface. The first fault that matches a call and is not used up fires.
 """

@@ -69,7 +69,7 @@ class Links:
         self._former: dict[str, Link] = {}
 
     def __iter__(self) -> Iterator[Link]:
-        """Live links, oldest first."""
+        """Iterate over the live links, oldest first."""
         return iter(self._live.values())
 
     def new_id(self) -> str:

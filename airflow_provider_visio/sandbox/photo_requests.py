@@ -74,11 +74,11 @@ class PhotoRequests:
         self.emails: list[dict[str, Any]] = []
 
     def __iter__(self) -> Iterator[PhotoRequest]:
-        """Live requests, oldest first."""
+        """Iterate over the live requests, oldest first."""
         return iter(self._live.values())
 
     def everything(self) -> list[PhotoRequest]:
-        """Live and deleted requests, oldest first."""
+        """Return live and deleted requests, oldest first."""
         return sorted([*self._live.values(), *self._deleted], key=lambda request: request.created_at)
 
     def find(self, id_or_code: str) -> PhotoRequest | None:

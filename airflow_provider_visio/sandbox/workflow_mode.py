@@ -1,4 +1,4 @@
-"""Workflow mode of permanent links: a signed address opens the link, and a signed address is returned to.
+"""Workflow mode of permanent links: signed addresses open the link, and visitors return to a signed address.
 
 Names and signatures are those of the vendor's plugin; placeholders in the return address are the documentation's.
 """
