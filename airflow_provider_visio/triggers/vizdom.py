@@ -1,4 +1,4 @@
-"""Trigger that waits for dashhub exports."""
+"""Trigger that waits for dashboard exports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 class VizdomExportTrigger(WaitTrigger, BaseTrigger):
     """
-    Wait until dashhub exports are ready, or have failed.
+    Wait until dashboard exports are ready, or have failed.
 
     Fires once, with the same event as
     :class:`~airflow_provider_visio.triggers.visiono.VisionoPhotoRequestTrigger`. An export takes minutes and no list of
