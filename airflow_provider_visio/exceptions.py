@@ -130,7 +130,13 @@ class RateLimitedError(VisioProviderError):
 
 
 class ServiceError(VisioProviderError):
-    """The service had a fault of its own (5xx), or cannot reach a data source that it was to test."""
+    """
+    The service had a fault of its own (5xx), or cannot reach a data source that it was to test.
+
+    ``retry_after`` has the seconds that its ``Retry-After`` asks to wait; 0 where it asks for nothing.
+    """
+
+    retry_after: float = 0.0
 
 
 class ConnectionFailedError(VisioProviderError):

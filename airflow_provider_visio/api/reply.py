@@ -120,8 +120,8 @@ def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
             f"answered {status}, a redirect{target}, which is not followed with an API key",
             reply,
         )
-    if status in {404, 410} and _is_page(reply):
-        # Not the service's word that there is no such thing: a proxy answers so for everything, or for a while.
+    if status < 500 and status not in {408, 425, 429} and _is_page(reply):
+        # The API answers in JSON, so a gateway sent this page: it says nothing of the key, the right or the id.
         return unexpected_reply(call, config, f"answered {status} with {_describe(reply, config)}", reply)
     words, fields = _problem(reply, config)
     fields = {redact(n, config): [redact(p, config) for p in ps] for n, ps in fields.items()}
@@ -157,9 +157,12 @@ def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
             request_id=request_id,
             conn_id=config.conn_id,
         )
-    return _error_class(status)(
+    error = _error_class(status)(
         text, status=status, request_id=request_id, conn_id=config.conn_id, ambiguous=ambiguous
     )
+    if isinstance(error, ServiceError):
+        error.retry_after = _retry_after_header(reply.headers, now=now) or 0.0
+    return error
 
 
 def is_plan_quota(call: Call, reply: Reply, config: ServiceConfig) -> bool:
@@ -190,20 +193,24 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     ``Retry-After`` (seconds or a date, RFC 9110) comes first, then ``X-RateLimit-Reset`` (Unix seconds: the
     Visiono reference). Nonsense, such as a reset in the past or days away, is as good as nothing.
     """
-    value = headers.get("retry-after", "").strip()
-    if value:
-        seconds = _number(value)
-        if seconds is None:
-            # A date that no calendar has overflows.
-            with contextlib.suppress(ValueError, OverflowError):
-                moment = parsedate_to_datetime(value)
-                seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-        if seconds is not None and seconds >= 0:
-            return seconds
+    seconds = _retry_after_header(headers, now=now)
+    if seconds is not None:
+        return seconds
     reset = _number(headers.get("x-ratelimit-reset", "").strip())
     if reset is not None and 0 < reset - now <= MAX_RESET:
         return reset - now
     return None
+
+
+def _retry_after_header(headers: Mapping[str, str], *, now: float) -> float | None:
+    value = headers.get("retry-after", "").strip()
+    seconds = _number(value)
+    if value and seconds is None:
+        # A date that no calendar has overflows.
+        with contextlib.suppress(ValueError, OverflowError):
+            moment = parsedate_to_datetime(value)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+    return seconds if seconds is not None and seconds >= 0 else None
 
 
 def request_id_of(reply: Reply | None, config: ServiceConfig) -> str | None:
@@ -326,7 +333,9 @@ def _describe(reply: Reply, config: ServiceConfig) -> str:
 
 
 def _is_page(reply: Reply) -> bool:
-    return reply.body.lstrip().startswith(b"<")
+    body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
+    is_html = "html" in reply.headers.get("content-type", "").lower()
+    return body.startswith(b"<") or (is_html and body != b"" and not body.startswith((b"{", b"[")))
 
 
 def _json(reply: Reply, config: ServiceConfig) -> Any:
