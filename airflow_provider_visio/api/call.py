@@ -143,6 +143,11 @@ def call(
     )
 
 
+def text_of_id(value: object) -> str | None:
+    """Return an id of a reply as text, or None where there is none; a service may send it as an integer."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
+
+
 def _as_query(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"

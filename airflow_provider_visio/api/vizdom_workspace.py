@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow_provider_visio.api.call import Call, call
+from airflow_provider_visio.api.call import Call, call, text_of_id
 from airflow_provider_visio.api.reply import redact
 from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -231,9 +231,8 @@ def read_invite(data: Mapping[str, Any], contract: VizdomContract) -> Invite:
         "status": contract.invite_status_field,
     }
     found = _renamed(data, renamed)
-    identity = found.pop("id", None)
-    if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != "":
-        found["id"] = str(identity)
+    if invite_id := text_of_id(found.pop("id", None)):
+        found["id"] = invite_id
     return found  # type: ignore[return-value]
 
 
