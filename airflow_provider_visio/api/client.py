@@ -35,8 +35,7 @@ from airflow_provider_visio.api.config import http_url
 from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
 from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, DOUBT_HINT
 from airflow_provider_visio.api.pages import Pages, is_list
-from airflow_provider_visio.api.rate_limit import STARVED
-from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
+from airflow_provider_visio.api.rate_limit import STARVED, SharedRateLimit
 from airflow_provider_visio.api.reply import (
     host_in,
     is_plan_quota,

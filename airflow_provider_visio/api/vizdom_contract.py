@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, fields, replace
 from string import Formatter
 from typing import Any, Literal, NamedTuple
 
+from airflow_provider_visio.api.call import path_fault
 from airflow_provider_visio.api.export_format import FORMATS
-from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 Evidence = Literal["docs", "inferred", "assumed"]

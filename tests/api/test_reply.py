@@ -160,7 +160,9 @@ def test_a_page_is_never_the_service_s_word(status, answer):
     assert (type(error), error.status) == (UnexpectedReplyError, status)
     assert "no proxy answers in its place" in str(error)
     resent = [
-        decide(failure(one, replace(answer, status=status)), one, History(), max_attempts=5, rate_limit_wait=9)
+        decide(
+            failure(one, replace(answer, status=status)), one, History(), max_attempts=5, rate_limit_wait=9
+        )
         for one in (GET, DELETE, POST)
     ]
     assert [one is not None and not one.reload for one in resent] == [True, True, False]
