@@ -237,9 +237,10 @@ def read_invite(data: Mapping[str, Any], contract: VizdomContract) -> Invite:
 
 
 def is_there_already(error: InvalidRequestError, contract: VizdomContract) -> bool:
-    """Return whether a refused invite is refused because the address is a member's, or invited."""
-    said_so = any(word in str(error).lower() for word in contract.invited_words)
-    return error.status == 409 or (error.status in {400, 422} and said_so)
+    """Return whether an invite is refused because the address is a member's, or is invited already."""
+    texts = [error.service_message, *(text for problems in error.fields.values() for text in problems)]
+    named = any(word in text.lower() for word in contract.invited_words for text in texts)
+    return error.status == 409 or (error.status in {400, 422} and named)
 
 
 def _passed(status: object, contract: VizdomContract) -> bool | None:

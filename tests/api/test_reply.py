@@ -348,3 +348,24 @@ def test_a_redirect_names_its_target_but_not_its_path():
 def test_each_service_is_called_by_its_name():
     vizdom = ServiceConfig(VIZDOM, "my_vizdom", "https://api.vizdom.ai/v1", "k")
     assert str(failure(GET, reply(500), vizdom)).startswith("Vizdom answered 500")
+
+
+@pytest.mark.parametrize(
+    ("words", "unknown"),
+    [
+        ("The route v1/photo-requests/batch could not be found.", True),
+        ("The DELETE method is not supported for route v1/photo-requests/req_1.", True),
+        ("Photo request not found.", False),
+        ("", False),
+    ],
+)
+def test_a_404_says_whether_the_service_has_no_such_call(words, unknown):
+    error = failure(GET, reply(404, {"message": words}))
+    assert isinstance(error, NotFoundError)
+    assert error.unknown_route is unknown
+
+
+def test_an_error_carries_the_service_s_message_without_secrets():
+    error = failure(POST, reply(422, {"message": "No vsk_live_secret_1 here"}))
+    assert error.service_message == "No *** here"
+    assert failure(GET, reply(500)).service_message == ""
