@@ -354,7 +354,6 @@ def test_each_service_is_called_by_its_name():
     ("words", "unknown"),
     [
         ("The route v1/photo-requests/batch could not be found.", True),
-        ("The DELETE method is not supported for route v1/photo-requests/req_1.", True),
         ("Photo request not found.", False),
         ("", False),
     ],
