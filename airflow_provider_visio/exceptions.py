@@ -45,7 +45,11 @@ class VisioProviderError(AirflowException):
     :param request_id: the service's own id of the call, if it gave one.
     :param conn_id: id of the Airflow connection used.
     :param ambiguous: whether the service may have acted although no good reply came.
+
+    ``service_message`` has the message of the service's reply; empty where there is none.
     """
+
+    service_message: str = ""
 
     def __init__(
         self,
@@ -79,7 +83,13 @@ class PermissionDeniedError(VisioProviderError):
 
 
 class NotFoundError(VisioProviderError):
-    """The service does not know the thing asked for."""
+    """
+    The service does not know the object of the call.
+
+    ``unknown_route`` is True where it says that it has no such call at all.
+    """
+
+    unknown_route: bool = False
 
 
 class InvalidRequestError(VisioProviderError, ValueError):
@@ -130,7 +140,13 @@ class RateLimitedError(VisioProviderError):
 
 
 class ServiceError(VisioProviderError):
-    """The service had a fault of its own (5xx), or cannot reach a data source that it was to test."""
+    """
+    The service had a fault of its own (5xx), or cannot reach a data source that it was to test.
+
+    ``retry_after`` has the seconds that its ``Retry-After`` asks to wait; 0 where it asks for nothing.
+    """
+
+    retry_after: float = 0.0
 
 
 class ConnectionFailedError(VisioProviderError):

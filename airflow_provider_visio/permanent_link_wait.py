@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.api.status_queries import read_submissions
 from airflow_provider_visio.exceptions import RateLimitedError
 from airflow_provider_visio.submissions import (
     decide_link,
     error_of_link,
     new_submissions,
-    read_submissions,
     untimed,
 )
 from airflow_provider_visio.task_wait import LONGEST_HOLD, TaskWait

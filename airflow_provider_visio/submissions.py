@@ -7,24 +7,12 @@ No page shows the list of a link's submissions. Read are ``id``, ``submitted_at`
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from airflow_provider_visio.api.list_behavior import LIST_PAGE
-from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.status_queries import next_page
-from airflow_provider_visio.api.visiono_permanent_links import list_permanent_link_submissions
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError, WaitTimeoutError
 from airflow_provider_visio.waiting import Verdict, epoch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from airflow_provider_visio.api.call import Call, Dialect
-
-log = logging.getLogger(__name__)
 
 Submission = dict[str, Any]
 State = dict[str, Any]
@@ -35,53 +23,6 @@ GONE: State = {"gone": True}
 # A submission may be listed so many seconds after a later one, and the service's clock may be so far behind; a watcher
 # remembers the ids of so long.
 OVERLAP = 600.0
-
-
-def read_submissions(
-    link_id: str, dialect: Dialect, learn: Callable[[str, State], None]
-) -> Generator[Call, dict[str, Any], None]:
-    """
-    Read all submissions of a link; a sweep, see :mod:`airflow_provider_visio.api.status_queries`.
-
-    :param link_id: id of the link.
-    :param dialect: whose name for links to write.
-    :param learn: told the link's id and ``{"submissions": [...], "pages": how many pages they took, "whole": whether
-        the list was read to its end}``.
-    :raises NotFoundError: there is no such link, or no such call.
-    """
-    pages = Pages(list_permanent_link_submissions(link_id, dialect=dialect).with_params(per_page=LIST_PAGE))
-    found: list[Submission] = []
-    while pages.next is not None:
-        try:
-            found += map(small, pages.take((yield from next_page(pages))))
-        except NotFoundError:
-            learn(link_id, GONE)
-            raise
-    if not pages.whole:
-        log.warning(
-            "The list of what came through %s could not be read to its end; what it lacks is looked for again.",
-            link_id,
-        )
-    learn(link_id, {"submissions": found, "pages": pages.asked, "whole": pages.whole})
-
-
-def small(entry: Mapping[str, Any]) -> Submission:
-    """Return what is kept of a submission: no name, no links."""
-    photos = entry.get("photos")
-    inner = [photo for photo in photos if isinstance(photo, Mapping)] if isinstance(photos, list) else []
-    # Where the submission itself has no time, its last photo's has to do.
-    times = [
-        entry.get("submitted_at"),
-        entry.get("created_at"),
-        *(photo.get("submitted_at") for photo in inner[::-1]),
-    ]
-    value = entry.get("unique_field_value")
-    return {
-        "id": str(entry.get("id")),
-        "submitted_at": next((time for time in times if epoch(time) is not None), None),
-        "unique_value": None if value is None else str(value),
-        "photos": len(inner),
-    }
 
 
 def new_submissions(

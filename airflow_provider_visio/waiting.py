@@ -233,7 +233,7 @@ def photo_request_phase(state: Mapping[str, Any], *, now: float) -> Phase | None
     """Return what a photo request's state means, or None for a status word that we do not know."""
     word = normalize_status(state.get("status"))
     phase = PHOTO_REQUEST_PHASES.get(word) if word else "open"
-    if phase in {None, "open"}:
+    if phase == "open":
         expiry = epoch(state.get("expires_at"))
         if expiry is not None and now > expiry + EXPIRY_GRACE:
             return "expired"
@@ -251,7 +251,9 @@ def is_surely_open(reply: object, request_id: str, *, now: float) -> bool:
 
 
 def ends_by_itself(state: Mapping[str, Any]) -> float | None:
-    """Return when a photo request counts as expired though nobody says so, in seconds since 1970; None for never."""
+    """Return the Unix timestamp from which an open photo request counts as expired, or None for never."""
+    if photo_request_phase({**state, "expires_at": None}, now=0.0) is None:
+        return None  # a word that we do not know keeps waiting
     expiry = epoch(state.get("expires_at"))
     # A second more, for one that is looked at on the very moment has not expired yet.
     return None if expiry is None else expiry + EXPIRY_GRACE + 1.0

@@ -230,7 +230,7 @@ class FakeClock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Nothing in the provider waits for real; ``clock.pauses`` has what it would have waited, in seconds."""
     from airflow_provider_visio import clock as real
-    from airflow_provider_visio.api import rate_limit_file as ledger
+    from airflow_provider_visio.api import rate_limit as ledger
 
     fake = FakeClock()
     for name in ("now", "sleep", "asleep", "wait"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from airflow_provider_visio.api.ids import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # The vendor describes its API twice, and the two differ.
 Dialect = Literal["reference", "plugin"]
 KnownTo = Literal["both", "reference", "plugin"]
+
+# What both services use for ids and codes; anything else would end up as another path.
+_ID = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,39 @@ def call(
         secrets,
         needs_data,
     )
+
+
+def check_id(value: object, name: str = "id") -> str:
+    """
+    Return an id or code unchanged.
+
+    :raises InvalidRequestError: it is empty, not text, or has characters that no id has.
+    """
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise InvalidRequestError.of(
+        name, f"{value!r} is not an id; give the id that the service returned, such as 'req_abc123'"
+    )
+
+
+def text_of_id(value: object) -> str | None:
+    """Return an id of a reply as text, or None where there is none; a service may send it as an integer."""
+    return (
+        str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
+    )
+
+
+def path_fault(path: str) -> str:
+    """Return why a path, which may have a query, cannot be asked for; empty where it can."""
+    if "#" in path:
+        return "it has a '#', which no service is sent; write %23 for one in a name"
+    bare = path.partition("?")[0]
+    if "://" in bare or bare.startswith("//"):
+        return "it is a whole URL; give the part after the connection's base URL, such as '/photo-requests?page=2'"
+    # As the HTTP library reads it: that takes %2e for a dot.
+    if {".", ".."} & set(unquote(bare).split("/")):
+        return "it has a '.' or '..' between slashes, which leads out of the base URL"
+    return ""
 
 
 def _as_query(value: Any) -> str:

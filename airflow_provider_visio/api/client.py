@@ -33,8 +33,7 @@ from airflow_provider_visio.api.download import CHUNK_BYTES, open_download
 from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, DOUBT_HINT
 from airflow_provider_visio.api.http_session import SLOWEST_REPLY, USER_AGENT, HeaderAuth, Session, lower_case
 from airflow_provider_visio.api.pages import Pages, is_list
-from airflow_provider_visio.api.rate_limit import STARVED
-from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
+from airflow_provider_visio.api.rate_limit import STARVED, SharedRateLimit
 from airflow_provider_visio.api.reply import is_plan_quota, limit_used_up, read_reply, unexpected_reply
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.exceptions import (

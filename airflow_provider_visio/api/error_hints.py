@@ -28,15 +28,18 @@ NO_MAIL_HINT = (
     "of the result yourself (by SMS, chat or your own mail)."
 )
 _NO_MAIL = re.compile(r"upgrade|\bfree plan\b|\bprohibited\b(?! (when|unless)\b)", re.IGNORECASE)
-# What the service says once a quota is used up is not known (facts: unknown), so its words are looked at.
+# What the service says once a quota is used up is not known (facts: unknown), so its words are looked at. A limit may
+# be that of a field: only one of the plan is a quota.
 _QUOTA = re.compile(
-    r"\b(quotas?|used up|exceeded|exhausted|limit (was |is |has been )?reached)\b", re.IGNORECASE
+    r"\bquotas?\b|\bused up\b|"
+    r"(?=.*\b(plan|months?|monthly|lifetime|billing)\b).*\blimit\b.*\b(reached|exceeded|exhausted)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 # On a 429, what speaks of more than the rate of calls.
 _OF_PLAN = re.compile(
     r"(?!.*\b(rate|too many|seconds?|minutes?|hours?)\b)"
     r".*\b(months?|monthly|lifetime|billing|photos?(?![ -]requests?\b))\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _PLAN = re.compile(r"\b(upgrade|your (current )?plan|free plan)\b", re.IGNORECASE)
 _PLAN_ADVICE = "The plan does not have this: upgrade it in the service's dashboard, or do without it."

@@ -73,14 +73,14 @@ def decide(
     :param call: the call; one that is not repeatable is sent again only when it cannot have arrived.
     :param history: what happened before this error.
     :param max_attempts: how often a call is sent at most, refusals with 429 not counted.
-    :param rate_limit_wait: seconds that a call may spend waiting on 429s.
+    :param rate_limit_wait: seconds that a call may wait in all because the service asked for it.
     :return: how to go on, or None to give up.
     """
+    left = rate_limit_wait - history.limit_waited
     if isinstance(error, RateLimitedError):
         backoff = min(LIMIT_BACKOFF_CAP, LIMIT_BACKOFF_START * 2 ** min(history.refusals, 10))
         # A second at least, for a reset that has just passed would have us ask in a tight loop.
         wait, spread = (max(1.0, error.retry_after), 0.0) if error.retry_after else (backoff / 2, backoff / 2)
-        left = rate_limit_wait - history.limit_waited
         if wait > left:
             return None
         # What was asked for is kept to, with a little more so that many tasks do not come back as one.
@@ -100,6 +100,13 @@ def decide(
     if failures >= max_attempts:
         return None
     backoff = min(BACKOFF_CAP, BACKOFF_START * 2 ** min(failures - 1, 10))
+    asked = error.retry_after if isinstance(error, ServiceError) else 0.0
+    if asked > backoff / 2:
+        if asked > left:
+            return None  # every earlier try would meet the same fault
+        spread = min(max(1.0, asked / 10), left - asked)
+        waited = history.limit_waited + asked + spread
+        return Again(asked, spread, replace(history, failures=failures, limit_waited=waited))
     return Again(backoff / 2, backoff / 2, replace(history, failures=failures))
 
 

@@ -9,24 +9,34 @@ and remembers, has cheaper ways: :mod:`.lookout`.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.list_behavior import FEW, LIST_PAGE
 from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import get_photo_request, list_photo_requests
+from airflow_provider_visio.api.visiono_permanent_links import list_permanent_link_submissions
 from airflow_provider_visio.api.vizdom import get_export, read_export
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
-from airflow_provider_visio.waiting import WITHHELD
+from airflow_provider_visio.submissions import GONE as LINK_GONE
+from airflow_provider_visio.waiting import WITHHELD, epoch
 
 if TYPE_CHECKING:
+    from airflow_provider_visio.api.call import Dialect
     from airflow_provider_visio.api.vizdom_contract import VizdomContract
+    from airflow_provider_visio.submissions import Submission
 
 State = dict[str, Any]
 Envelope = dict[str, Any]
 StatusQuery = Generator[Call, Envelope, None]
 Learn = Callable[[str, State], None]
+
+log = logging.getLogger(__name__)
+
+# Up to so many ids are asked for one by one; more are looked for in the list first.
+FEW = 3
+LIST_PAGE = 100
 
 # Our own words, for an id that the service does not know (any more), and for one that it will not tell of.
 GONE: State = {"status": "deleted"}
@@ -90,6 +100,51 @@ def query_exports(export_ids: Sequence[str], contract: VizdomContract, learn: Le
         learn(
             export_id, (yield from _single(get_export(export_id, contract), contract, several=len(ids) > 1))
         )
+
+
+def read_submissions(link_id: str, dialect: Dialect, learn: Learn) -> Generator[Call, dict[str, Any], None]:
+    """
+    Read all submissions of a link; a sweep, as the others here.
+
+    :param link_id: id of the link.
+    :param dialect: whose name for links to write.
+    :param learn: told the link's id and ``{"submissions": [...], "pages": how many pages they took, "whole": whether
+        the list was read to its end}``.
+    :raises NotFoundError: there is no such link, or no such call.
+    """
+    pages = Pages(list_permanent_link_submissions(link_id, dialect=dialect).with_params(per_page=LIST_PAGE))
+    found: list[Submission] = []
+    while pages.next is not None:
+        try:
+            found += map(small, pages.take((yield from next_page(pages))))
+        except NotFoundError:
+            learn(link_id, LINK_GONE)
+            raise
+    if not pages.whole:
+        log.warning(
+            "The list of what came through %s could not be read to its end; what it lacks is looked for again.",
+            link_id,
+        )
+    learn(link_id, {"submissions": found, "pages": pages.asked, "whole": pages.whole})
+
+
+def small(entry: Mapping[str, Any]) -> Submission:
+    """Return what is kept of a submission: no name, no links."""
+    photos = entry.get("photos")
+    inner = [photo for photo in photos if isinstance(photo, Mapping)] if isinstance(photos, list) else []
+    # Where the submission itself has no time, its last photo's has to do.
+    times = [
+        entry.get("submitted_at"),
+        entry.get("created_at"),
+        *(photo.get("submitted_at") for photo in inner[::-1]),
+    ]
+    value = entry.get("unique_field_value")
+    return {
+        "id": str(entry.get("id")),
+        "submitted_at": next((time for time in times if epoch(time) is not None), None),
+        "unique_value": None if value is None else str(value),
+        "photos": len(inner),
+    }
 
 
 def _single(

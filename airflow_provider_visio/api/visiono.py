@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, cast
 
-from airflow_provider_visio.api.call import Call, Dialect, call
+from airflow_provider_visio.api.call import Call, Dialect, call, text_of_id
 from airflow_provider_visio.api.config import Service
 from airflow_provider_visio.api.photo_request_fields import (
     MOST_IN_BATCH,
@@ -282,12 +282,16 @@ def photos_in(request: Mapping[str, Any], links: Mapping[str, Any] | None = None
     for source in (links or {}, request):
         found = found or source.get("submissions") or source.get("photos")
     words = instructions_by_item(request)
-    return [photo_from(entry, words) for entry in _dicts(found) if entry.get("id") is not None]
+    return [photo_from(entry, words) for entry in _dicts(found) if text_of_id(entry.get("id"))]
 
 
 def instructions_by_item(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the items of a request or link ask for, by their ids."""
-    return {str(item.get("id")): item.get("instructions") for item in _dicts(with_items(asked).get("items"))}
+    return {
+        item_id: item.get("instructions")
+        for item in _dicts(with_items(asked).get("items"))
+        if (item_id := text_of_id(item.get("id")))
+    }
 
 
 def photo_from(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
@@ -298,7 +302,7 @@ def photo_from(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
     """
     meta = entry.get("metadata") if isinstance(entry.get("metadata"), Mapping) else {}
     meta = cast("Mapping[str, Any]", meta)
-    item_id = _text(entry.get("item_id"))
+    item_id = text_of_id(entry.get("item_id"))
     return {
         "id": str(entry["id"]),
         "url": _text(entry.get("download_url") or entry.get("url")),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from airflow_provider_visio.api.call import Call, Dialect, KnownTo, call
+from airflow_provider_visio.api.call import Call, Dialect, KnownTo, call, text_of_id
 from airflow_provider_visio.api.permanent_link_fields import link_changes, link_fields, tags_filter
 from airflow_provider_visio.api.photo_request_fields import check_instructions
 from airflow_provider_visio.api.visiono import (
@@ -133,11 +133,11 @@ def photos_of_link(links: Mapping[str, Any], link: Mapping[str, Any] | None = No
     for entry in _entries(links):
         # A submission that holds its photos, which may be none, or a photo by itself.
         holds = isinstance(entry.get("photos"), list)
-        owner = _id(entry) if holds else _owner(entry)
+        owner = text_of_id(entry.get("id")) if holds else _owner(entry)
         found.extend(
             {**photo_from(photo, words), "submission_id": owner}
             for photo in (_photos_in(entry) if holds else [entry])
-            if photo.get("id") is not None
+            if text_of_id(photo.get("id"))
         )
     return found
 
@@ -152,9 +152,9 @@ def submission_by_photo(submissions: Iterable[Mapping[str, Any]]) -> dict[str, s
     return {
         str(photo["id"]): owner
         for submission in submissions
-        if (owner := _id(submission))
+        if (owner := text_of_id(submission.get("id")))
         for photo in _photos_in(submission)
-        if photo.get("id") is not None
+        if text_of_id(photo.get("id"))
     }
 
 
@@ -169,12 +169,7 @@ def _photos_in(submission: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _owner(photo: Mapping[str, Any]) -> str | None:
-    found = photo.get("permanent_link_submission_id", photo.get("submission_id"))
-    return str(found) if isinstance(found, str | int) and found else None
-
-
-def _id(entry: Mapping[str, Any]) -> str | None:
-    return None if entry.get("id") is None else str(entry["id"])
+    return text_of_id(photo.get("permanent_link_submission_id", photo.get("submission_id")))
 
 
 def _call(method: str, rest: str, dialect: Dialect, **more: Any) -> Call:

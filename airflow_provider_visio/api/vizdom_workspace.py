@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow_provider_visio.api.call import Call, call
+from airflow_provider_visio.api.call import Call, call, text_of_id
 from airflow_provider_visio.api.reply import redact
 from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -231,16 +231,16 @@ def read_invite(data: Mapping[str, Any], contract: VizdomContract) -> Invite:
         "status": contract.invite_status_field,
     }
     found = _renamed(data, renamed)
-    identity = found.pop("id", None)
-    if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != "":
-        found["id"] = str(identity)
+    if invite_id := text_of_id(found.pop("id", None)):
+        found["id"] = invite_id
     return found  # type: ignore[return-value]
 
 
 def is_there_already(error: InvalidRequestError, contract: VizdomContract) -> bool:
-    """Return whether a refused invite is refused because the address is a member's, or invited."""
-    said_so = any(word in str(error).lower() for word in contract.invited_words)
-    return error.status == 409 or (error.status in {400, 422} and said_so)
+    """Return whether an invite is refused because the address is a member's, or is invited already."""
+    texts = [error.service_message, *(text for problems in error.fields.values() for text in problems)]
+    named = any(word in text.lower() for word in contract.invited_words for text in texts)
+    return error.status == 409 or (error.status in {400, 422} and named)
 
 
 def _passed(status: object, contract: VizdomContract) -> bool | None:

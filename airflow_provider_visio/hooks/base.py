@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
-from airflow_provider_visio.api.call import call
+from airflow_provider_visio.api.call import call, path_fault
 from airflow_provider_visio.api.config import Service, ServiceConfig, base_url_from
-from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM, Form, read_extras
 from airflow_provider_visio.exceptions import (

@@ -12,9 +12,8 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.collect_partial import collect_partial
 from airflow_provider_visio.api.error_hints import DOUBT_HINT
-from airflow_provider_visio.api.list_behavior import LIST_PAGE
 from airflow_provider_visio.api.reply import unexpected_reply
-from airflow_provider_visio.api.status_queries import query_photo_requests
+from airflow_provider_visio.api.status_queries import LIST_PAGE, query_photo_requests
 from airflow_provider_visio.exceptions import (
     NotFoundError,
     PermissionDeniedError,

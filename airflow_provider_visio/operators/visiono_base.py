@@ -6,7 +6,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.error_hints import says_unknown_route
 from airflow_provider_visio.arguments import ids_of, is_many
 from airflow_provider_visio.exceptions import NotFoundError, RateLimitedError, VisioProviderError
 from airflow_provider_visio.extra_links import VisionoRequestLink
@@ -105,7 +104,7 @@ class VisionoDeleteOperator(VisionoOperator):
             # First of all, for what follows may break off, and this was no work of ours.
             if not error.ambiguous:
                 store.set(DELETING, begun)
-            missing = isinstance(error, NotFoundError) and not says_unknown_route(str(error))
+            missing = isinstance(error, NotFoundError) and not error.unknown_route
             if not missing or not (found in begun or self.ignore_missing):
                 raise
             _believe(error, found, has_ended, ask_list)

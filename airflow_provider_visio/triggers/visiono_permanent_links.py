@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.api.status_queries import read_submissions
 from airflow_provider_visio.arguments import link_id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.record import fingerprint
-from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, read_submissions
+from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions
 from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, WaitTrigger
 from airflow_provider_visio.triggers.cursor_store import CursorStore
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside

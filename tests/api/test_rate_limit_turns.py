@@ -14,7 +14,7 @@ from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.client import CONCURRENCY, Client, TriggerClient
-from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
+from airflow_provider_visio.api.rate_limit import SharedRateLimit
 
 GET = api.get_status()
 

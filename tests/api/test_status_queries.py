@@ -9,11 +9,15 @@ import pytest
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import Client, TriggerClient
-from airflow_provider_visio.api.status_queries import FEW, query_exports, query_photo_requests
+from airflow_provider_visio.api.status_queries import (
+    FEW,
+    query_exports,
+    query_photo_requests,
+    read_submissions,
+)
 from airflow_provider_visio.api.vizdom import create_export
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import PermissionDeniedError, ServiceError
-from airflow_provider_visio.submissions import read_submissions
 from airflow_provider_visio.waiting import WITHHELD
 
 LIST, ONE = "GET /photo-requests", "GET /photo-requests/{id}"

@@ -57,7 +57,13 @@ def test_a_used_up_quota_says_that_a_retry_will_not_help(sandbox, visiono):
         ("Monthly photo quota exceeded.", True),
         ("Your plan limit has been reached.", True),
         ("All photos are used up", True),
+        ("The limit of your plan has been reached.", True),
+        ("The monthly limit is exceeded.", True),
         ("The instructions field is required.", False),
+        ("The instructions length exceeded 500 characters.", False),
+        ("The limit of 20 items was exceeded.", False),
+        ("Items limit reached.", False),
+        ("Your patience is exhausted.", False),
         ("Forbidden", False),
     ],
 )
