@@ -27,7 +27,7 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
-from airflow_provider_visio.operators.aside import run_in_thread
+from airflow_provider_visio.operators.base import run_in_thread
 from airflow_provider_visio.operators.visiono_base import (
     STILL_THERE,
     VisionoDeleteOperator,
