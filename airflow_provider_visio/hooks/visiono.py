@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.status_queries import State
     from airflow_provider_visio.api.visiono import Photo, PhotoRequest, QrCode, Stats
-    from airflow_provider_visio.storage.transfer import Manifest
+    from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.waiting import States, Verdict
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.call import Dialect
     from airflow_provider_visio.api.config import Service
     from airflow_provider_visio.api.visiono import Photo
-    from airflow_provider_visio.storage.transfer import RemoteFile
+    from airflow_provider_visio.storage.remote_file import RemoteFile
 
 
 class VisionoBaseHook(VisioBaseHook):
@@ -50,7 +50,7 @@ def remote_file(photo: Photo, **about: Any) -> RemoteFile:
 
     :param about: what else the manifest shall say of it.
     """
-    from airflow_provider_visio.storage.transfer import RemoteFile
+    from airflow_provider_visio.storage.remote_file import RemoteFile
 
     known: Mapping[str, Any] = photo
     named = {name: known[name] for name in ("item", "item_id", "gps", "taken_at", "submitted_at")}

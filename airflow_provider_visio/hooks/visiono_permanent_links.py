@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.visiono import QrCode
     from airflow_provider_visio.api.visiono_permanent_links import LinkPhoto, PermanentLink
-    from airflow_provider_visio.storage.transfer import Manifest
+    from airflow_provider_visio.storage.manifest import Manifest
 
 _SHORT = "says that there are more photos than it sends, so some would be missing"
 

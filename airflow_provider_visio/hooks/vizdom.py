@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.config import ServiceConfig
     from airflow_provider_visio.api.status_queries import State
     from airflow_provider_visio.api.vizdom import Dashboard, Export
-    from airflow_provider_visio.storage.transfer import Manifest
+    from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.waiting import States, Verdict
 
 
@@ -109,7 +109,8 @@ class VizdomHook(VizdomWorkspace):
         :raises ExportFailedError: the export has no file (yet).
         :raises TransferError: the file could not be fetched, verified or stored.
         """
-        from airflow_provider_visio.storage.transfer import RemoteFile, store
+        from airflow_provider_visio.storage.remote_file import RemoteFile
+        from airflow_provider_visio.storage.transfer import store
 
         folder = folder_at(destination, export_id)
         export = self.get_export(export_id)

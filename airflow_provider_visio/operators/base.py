@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -30,6 +31,9 @@ Step = Literal["execute", "execute_complete"]
 # Seconds a task defers at least, for that has its cost; and for how long it goes on to do so.
 SHORTEST_DEFERRAL = 15.0
 LONGEST_DEFERRAL = 24 * 3600.0
+
+# Seconds that a signal handler waits for its thread: Airflow ends a process 5 s after it has told it to end.
+SIGNAL_WAIT = 2.5
 
 
 class VisioOperator(BaseOperator):
@@ -154,3 +158,15 @@ def _error_from(kept: dict[str, Any]) -> VisioProviderError:
     error: VisioProviderError = getattr(exceptions, kept["type"], TransferError)(kept["text"])
     error.status = kept["status"]
     return error
+
+
+def run_in_thread(work: Callable[[], None]) -> None:
+    """
+    Do some work in a thread of its own, and wait for it a little.
+
+    What a signal has interrupted may hold a lock, such as the one on Airflow's messages. The handler itself would wait
+    for that for ever; the thread gets it once the handler is done, and the task goes on.
+    """
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(SIGNAL_WAIT)

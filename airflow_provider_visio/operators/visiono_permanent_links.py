@@ -347,7 +347,7 @@ class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Fetch, verify and store the photos."""
-        from airflow_provider_visio.storage.transfer import summary
+        from airflow_provider_visio.storage.manifest import summary
 
         require_resolved(self.submission_ids, "submission_ids", given=self._chooses)
         wanted = None if self.submission_ids is None else _submissions(self.submission_ids)

@@ -27,7 +27,7 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
-from airflow_provider_visio.operators.aside import run_in_thread
+from airflow_provider_visio.operators.base import run_in_thread
 from airflow_provider_visio.operators.visiono_base import (
     STILL_THERE,
     VisionoDeleteOperator,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
-    from airflow_provider_visio.storage.transfer import Manifest
+    from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.waiting import Phase
 
@@ -347,7 +347,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             ) from error
 
     def _finish(self, context: Context, request_id: str) -> dict[str, Any]:
-        from airflow_provider_visio.storage.transfer import summary
+        from airflow_provider_visio.storage.manifest import summary
 
         self._open = None
         hook, once = self.hook, self._once(context)
@@ -403,7 +403,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch, verify and store the photos."""
-        from airflow_provider_visio.storage.transfer import summary
+        from airflow_provider_visio.storage.manifest import summary
 
         manifests = self._each(ids_of(self.request_id, "request_id"), "photo requests", self._stored)
         remember_link(context, manifests[0]["about"].get("request_url"))
@@ -412,7 +412,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
         return stored[0] if self.multiple_outputs else stored
 
     def _stored(self, request_id: str) -> Manifest:
-        from airflow_provider_visio.storage.transfer import manifest_in
+        from airflow_provider_visio.storage.manifest import manifest_in
 
         # What was done before the task deferred for the rate limit costs no calls again.
         folder = folder_at(self.destination, request_id)

@@ -190,7 +190,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         return ExportWait(self.vizdom_conn_id, self.poke_interval, starts=True)
 
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
-        from airflow_provider_visio.storage.transfer import summary
+        from airflow_provider_visio.storage.manifest import summary
 
         require_resolved(self.destination, "destination", given=self._stores)
         hook = self.hook
@@ -238,7 +238,7 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
 
     def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch, verify and store the files."""
-        from airflow_provider_visio.storage.transfer import summary
+        from airflow_provider_visio.storage.manifest import summary
 
         hook = self.hook
         manifests = self._each(

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many, seconds
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
@@ -23,7 +24,8 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
     WaitTimeoutError,
 )
-from airflow_provider_visio.sensors.wait_start import wait_started_at
+from airflow_provider_visio.idempotency.record import clear_count
+from airflow_provider_visio.idempotency.state_store import StateStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +34,29 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.task_wait import TaskWait
     from airflow_provider_visio.waiting import States, Verdict
+
+
+STORE_KEY = "visio_wait"
+
+
+def wait_started_at(context: Context) -> float:
+    """
+    Return when the wait began, in seconds since 1970: now, or in an earlier try. A cleared task begins anew.
+
+    Before Airflow 3.3 each try begins anew.
+    """
+    store, now, run = StateStore(context), clock.now(), clear_count(context)
+    if not store:
+        # Each look in reschedule mode is a process of its own; Airflow's database knows of the try's first.
+        first = context["ti"].get_first_reschedule_date(context)
+        return min(now, first.timestamp()) if first else now
+    kept = store.get(STORE_KEY)
+    if isinstance(kept, dict) and kept.get("run") == run:
+        at = kept.get("at")
+        if isinstance(at, int | float) and not isinstance(at, bool) and 0 < at <= now:
+            return float(at)
+    store.set(STORE_KEY, {"at": now, "run": run})
+    return now
 
 
 class SensorWaitTimeoutError(WaitTimeoutError, AirflowSensorTimeout):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import is_literal, known_link, link_id_of, moment_of, require_resolved
 from airflow_provider_visio.exceptions import InvalidRequestError
-from airflow_provider_visio.sensors.base import VisioSensor
-from airflow_provider_visio.sensors.wait_start import wait_started_at
+from airflow_provider_visio.sensors.base import VisioSensor, wait_started_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from tasks.streams import ask
 
 from airflow_provider_visio.exceptions import PhotoRequestFailedError, VisioProviderError
 from airflow_provider_visio.hooks.visiono import VisionoHook
-from airflow_provider_visio.operators import aside
+from airflow_provider_visio.operators import base as operators_base
 from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
 from airflow_provider_visio.task_wait import TaskWait
 from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
@@ -380,7 +380,7 @@ def test_a_signal_while_airflow_holds_its_lock_takes_the_request_back(sandbox, r
     task.store = task.context["task_state_store"] = Guarded()
     with monkeypatch.context() as patch:
         patch.setattr(VisionoHook, "get_connection", staticmethod(get_connection))
-        patch.setattr(aside, "PATIENCE", 0.5)
+        patch.setattr(operators_base, "SIGNAL_WAIT", 0.5)
         first = defer(task)
         assert written.wait(10)
     assert sandbox.count("visiono", DELETE) == 1

@@ -12,7 +12,7 @@ from airflow_provider_visio.api.config import ServiceConfig
 from airflow_provider_visio.api.rate_limit import RateLimit, SharedRateLimit
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.idempotency.record import Intent, Record
-from airflow_provider_visio.sensors.wait_start import wait_started_at
+from airflow_provider_visio.sensors.base import wait_started_at
 from properties.cases import cases
 from properties.values import NUMBERS, json_value, leaf, text
 

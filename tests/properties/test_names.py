@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_visio.exceptions import InvalidRequestError, TransferError
 from airflow_provider_visio.storage.destination import destination_problem, folder_at, safe_name
-from airflow_provider_visio.storage.transfer import RemoteFile, _name
+from airflow_provider_visio.storage.remote_file import RemoteFile, final_name
 from properties.cases import cases
 from properties.values import text
 
@@ -43,7 +43,7 @@ def test_any_text_becomes_a_part_of_a_file_name(text, limit):
 
 @cases(800, keys=st.lists(keys, min_size=2, max_size=4, unique=True), title=titles, kind=types)
 def test_no_two_photos_of_a_request_meet_under_one_title(keys, title, kind):
-    found = [_name(RemoteFile(key, title), kind) for key in keys]
+    found = [final_name(RemoteFile(key, title), kind) for key in keys]
     assert len(set(found)) == len(found)
     for each in found:
         check_name(each, 140)
@@ -63,7 +63,7 @@ def check_titles(found: list[str]) -> None:
     kind=types,
 )
 def test_no_two_photos_of_a_request_meet_under_any_titles(photos, kind):
-    found = [_name(RemoteFile(key, title), kind) for key, title in photos.items()]
+    found = [final_name(RemoteFile(key, title), kind) for key, title in photos.items()]
     check_titles(found)
 
 

@@ -38,7 +38,9 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from airflow_provider_visio.storage.destination import destination_problem, folder_at, safe_name
-from airflow_provider_visio.storage.transfer import MANIFEST, RemoteFile, store, summary
+from airflow_provider_visio.storage.manifest import MANIFEST, summary
+from airflow_provider_visio.storage.remote_file import RemoteFile
+from airflow_provider_visio.storage.transfer import store
 
 FETCH = "GET /photos/{name}"
 SIGNATURE = secrets.token_hex(16)
