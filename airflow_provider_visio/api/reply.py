@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_visio.api.config import http_url
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, hint_for, says_quota_used_up
+from airflow_provider_visio.api.error_hints import (
+    AMBIGUOUS_HINT,
+    hint_for,
+    says_quota_used_up,
+    says_unknown_route,
+)
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -87,26 +92,22 @@ def read_reply(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
 
 
 def unexpected_reply(
-    call: Call, config: ServiceConfig, what: str, reply: Reply | None = None, *, advice: str = ""
+    call: Call, config: ServiceConfig, what: str, reply: Reply | None = None
 ) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
     # Most redirects say where to ask instead, and a refusal refuses: nothing was done. These two may show a result.
     refused = reply is not None and 300 <= reply.status < 500 and reply.status not in {302, 303}
     ambiguous = call.changes and not refused
-    usual = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT
-    return UnexpectedReplyError(
-        _sentence(
-            call,
-            config,
-            what,
-            request_id=request_id_of(reply, config),
-            advice=advice or usual,
-        ),
+    hint = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT
+    error = UnexpectedReplyError(
+        _sentence(call, config, what, request_id=request_id_of(reply, config), advice=hint),
         status=reply.status if reply else None,
         request_id=request_id_of(reply, config),
         conn_id=config.conn_id,
         ambiguous=ambiguous,
     )
+    error.hint = hint
+    return error
 
 
 def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -> VisioProviderError:
@@ -144,7 +145,9 @@ def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
         return PermissionDeniedError(text, status=status, request_id=request_id, conn_id=config.conn_id)
     if status == 405 and call.known_to != "both":
         # Laravel's word for a path that it has for other methods: /photo-requests/batch looks like an id.
-        return NotFoundError(text, status=status, request_id=request_id, conn_id=config.conn_id)
+        missing = NotFoundError(text, status=status, request_id=request_id, conn_id=config.conn_id)
+        missing.unknown_route = says_unknown_route(words)
+        return missing
     if status in {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}:
         return InvalidRequestError(
             text, fields=fields, status=status, request_id=request_id, conn_id=config.conn_id
@@ -157,9 +160,13 @@ def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
             request_id=request_id,
             conn_id=config.conn_id,
         )
-    return _error_class(status)(
+    error = _error_class(status)(
         text, status=status, request_id=request_id, conn_id=config.conn_id, ambiguous=ambiguous
     )
+    error.hint = hint
+    if isinstance(error, NotFoundError):
+        error.unknown_route = says_unknown_route(words)
+    return error
 
 
 def is_plan_quota(call: Call, reply: Reply, config: ServiceConfig) -> bool:
