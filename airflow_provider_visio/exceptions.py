@@ -50,6 +50,8 @@ class VisioProviderError(AirflowException):
     """
 
     service_message: str = ""
+    # The part of the text that says what to do, for a caller that knows better.
+    hint: str = ""
 
     def __init__(
         self,
@@ -66,10 +68,10 @@ class VisioProviderError(AirflowException):
         self.conn_id = conn_id
         self.ambiguous = ambiguous
 
-    def saying(self, more: str, *, instead_of: str = "") -> Self:
-        """Return the same error with more to say, instead of a part of what it said."""
+    def saying(self, more: str, *, instead_of_hint: bool = False) -> Self:
+        """Return a copy of the error with more text, which replaces its hint where that is asked for."""
         error = copy.copy(self)
-        before = str(self).replace(f" {instead_of}", "") if instead_of else str(self)
+        before = str(self).replace(f" {self.hint}", "") if instead_of_hint and self.hint else str(self)
         error.args = (f"{before} {more}",)
         return error
 

@@ -30,7 +30,7 @@ from urllib3.exceptions import (
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.download import CHUNK_BYTES, open_download
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, DOUBT_HINT
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT
 from airflow_provider_visio.api.http_session import SLOWEST_REPLY, USER_AGENT, HeaderAuth, Session, lower_case
 from airflow_provider_visio.api.pages import Pages, is_list
 from airflow_provider_visio.api.rate_limit import STARVED, SharedRateLimit
@@ -220,43 +220,15 @@ class Client(_CallSteps):
         """
         return _carry_out(self._steps(call), self._step)
 
-    def pages(
-        self, call: Call, *, limit: int | None = None, again: Call | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def pages(self, call: Call, *, limit: int | None = None, whole: bool = False) -> Iterator[dict[str, Any]]:
         """
-        Yield the items of a list, page by page as they are asked for; at most ``limit``.
+        Yield the items of a list, page by page as they are asked for.
 
-        :param again: where what is not in the list must not be there: how it is read a second time, if the service
-            counts more than it has shown, for the list may have changed meanwhile.
-        :raises UnexpectedReplyError: it is no list, or not the whole; with ``again``, also where that may be so.
+        :param limit: the most items to yield; None for all.
+        :param whole: whether a reply without a list is an error too, rather than an empty list.
+        :raises UnexpectedReplyError: a reply is no list, or the list cannot be followed to its end.
         """
         pages = Pages(call, limit)
-        yield from self._walk(pages, call)
-        if again is None or not pages.doubt:
-            return
-        log.info("%s %s; it is read once more.", self.config.service.name, pages.doubt)
-        pages, before, left = Pages(again), pages, pages.left
-        for item in self._walk(pages, again):
-            if not before.has(item):
-                yield item
-                left = None if left is None else left - 1
-                if left == 0:
-                    return
-        if pages.doubt:
-            what = f"{pages.doubt}, so what is missing may be there all the same"
-            raise unexpected_reply(again, self.config, what, advice=DOUBT_HINT if pages.counted else "")
-
-    def check_list(self, call: Call) -> None:
-        """
-        Ask for a list without reading it.
-
-        :raises UnexpectedReplyError: there is none in the reply; an empty one is a list, whatever it counts.
-        """
-        data = self.send(call)["data"]
-        if data is None or not is_list(data):
-            raise unexpected_reply(call, self.config, _NO_LIST)
-
-    def _walk(self, pages: Pages, call: Call) -> Iterator[dict[str, Any]]:
         while pages.next is not None:
             guessed = pages.guessing
             try:
@@ -265,7 +237,7 @@ class Client(_CallSteps):
                 if guessed:
                     return  # the service takes no page numbers: what it gave was all
                 raise
-            if not is_list(envelope["data"]):
+            if not is_list(envelope["data"]) or (whole and not guessed and envelope["data"] is None):
                 raise unexpected_reply(call, self.config, _NO_LIST)
             yield from pages.take(envelope)
         if pages.cut:
@@ -445,9 +417,11 @@ def _no_reply(call: Call, config: ServiceConfig, error: BaseException) -> VisioP
         advice = AMBIGUOUS_HINT
     else:
         advice = "The reply was lost on the way; try again later, or raise the connection's timeout."
-    return ConnectionFailedError(
+    failed = ConnectionFailedError(
         f"{config.service.name} gave no reply ({type(error).__name__}). {advice} "
         f"[{call.method} {call.path}, connection {config.conn_id}]",
         conn_id=config.conn_id,
         ambiguous=reached and call.changes,
     )
+    failed.hint = advice
+    return failed

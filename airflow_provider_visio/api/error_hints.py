@@ -22,7 +22,6 @@ AMBIGUOUS_HINT = (
     "The service may or may not have done it. Look in its dashboard before you run the task again, "
     "or it may be done twice."
 )
-DOUBT_HINT = "Where it stays so, look in its dashboard for what is missing."
 NO_MAIL_HINT = (
     "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url "
     "of the result yourself (by SMS, chat or your own mail)."

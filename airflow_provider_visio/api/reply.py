@@ -92,20 +92,22 @@ def read_reply(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
 
 
 def unexpected_reply(
-    call: Call, config: ServiceConfig, what: str, reply: Reply | None = None, *, advice: str = ""
+    call: Call, config: ServiceConfig, what: str, reply: Reply | None = None
 ) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
     # A redirect or a refusal means that nothing was done, except these two, which may lead to a result.
     refused = reply is not None and 300 <= reply.status < 500 and reply.status not in {302, 303}
     request_id = request_id_of(reply, config)
-    default_advice = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT
-    return UnexpectedReplyError(
-        _sentence(call, config, what, request_id=request_id, advice=advice or default_advice),
+    hint = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT
+    error = UnexpectedReplyError(
+        _sentence(call, config, what, request_id=request_id, advice=hint),
         status=reply.status if reply else None,
         request_id=request_id,
         conn_id=config.conn_id,
         ambiguous=call.changes and not refused,
     )
+    error.hint = hint
+    return error
 
 
 def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -> VisioProviderError:
@@ -142,6 +144,7 @@ def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
         conn_id=config.conn_id,
         ambiguous=call.changes and (status >= 500 or status == 408),
     )
+    error.hint = hint
     error.service_message = redact(words, config)
     if isinstance(error, NotFoundError):
         error.unknown_route = says_unknown_route(words)

@@ -49,13 +49,13 @@ class VisionoLinksMixin(VisionoBaseHook):
         :param is_active: only those that are switched on, or off, where the service filters.
         :param tags: only those that have these tags, where the service filters.
         :param limit: stop after so many.
-        :param whole: fail rather than leave out what the service may have, as far as it tells.
-        :raises UnexpectedReplyError: as the items are taken: one has no id, or the list is not whole.
+        :param whole: fail where the service answers without a list, rather than yield nothing.
+        :raises UnexpectedReplyError: as the items are taken: one has no id, or the list cannot be followed to its end.
         """
         request = api.list_permanent_links(is_active=is_active, tags=tags, dialect=self.dialect)
         return (
             cast("PermanentLink", with_items(self._with_field(found, request, "id")))
-            for found in self.get_conn().pages(request, limit=limit, again=request if whole else None)
+            for found in self.get_conn().pages(request, limit=limit, whole=whole)
         )
 
     def create_permanent_link(self, instructions: str, **fields: Any) -> PermanentLink:

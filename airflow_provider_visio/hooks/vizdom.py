@@ -57,10 +57,10 @@ class VizdomHook(VizdomWorkspace):
         """
         Iterate over the dashboards that the key can see, through all pages (source: seed).
 
-        :param whole: fail rather than leave out what the service may have, as far as it tells.
+        :param whole: fail where the service answers without a list, rather than yield nothing.
         """
         request = api.list_dashboards()
-        pages = self.get_conn().pages(request, again=request if whole else None)
+        pages = self.get_conn().pages(request, whole=whole)
         return cast("Iterator[Dashboard]", pages)
 
     def get_dashboard(self, dashboard_id: str) -> Dashboard:

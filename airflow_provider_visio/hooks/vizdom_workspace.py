@@ -50,11 +50,11 @@ class VizdomWorkspace(VisioBaseHook):
         """
         Iterate over the workspace's data sources, through all pages; no secrets are in them (source: assumed).
 
-        :param whole: fail rather than leave out what the service may have, as far as it tells.
+        :param whole: fail where the service answers without a list, rather than yield nothing.
         """
         contract = self.contract
         request = workspace.list_data_sources(contract)
-        for found in self.get_conn().pages(request, again=request if whole else None):
+        for found in self.get_conn().pages(request, whole=whole):
             yield workspace.read_data_source(found, contract)
 
     def create_data_source(

@@ -69,8 +69,7 @@ class Record:
     :param sent: whether it may have been asked; False once the service has said no.
     :param id: id of what was made, or None while that is not known.
     :param over: whether the task has got what it wanted.
-    :param ended: whether the task was told how it ended.
-    :param taken_back: whether the task has taken it back, for it was killed.
+    :param taken_back: whether the task, when it was killed, has deleted it.
     """
 
     intent: Intent
@@ -81,7 +80,6 @@ class Record:
     sent: bool = True
     id: str | None = None
     over: bool = False
-    ended: bool = False
     taken_back: bool = False
 
     @property
@@ -117,7 +115,6 @@ class Record:
             sent=value.get("sent") is not False,
             id=found if isinstance(found, str) and found else None,
             over=value.get("over") is True,
-            ended=value.get("ended") is True,
             taken_back=value.get("taken_back") is True,
         )
 
@@ -155,16 +152,19 @@ def best_match(made: Sequence[Made], phase_of: Callable[[Made], Phase | None]) -
     return min(made, key=lambda one: ranks.get(phase_of(one), 2))
 
 
-def first_step(record: Record | None, *, tried_before: bool) -> Literal["ask", "look up", "look at"]:
+def first_step(
+    record: Record | None, *, tried_before: bool, has_store: bool
+) -> Literal["ask", "look up", "look at"]:
     """
-    Decide what a task that is about to ask does first.
+    Decide what a task does first.
 
-    :param record: what an earlier try of it has written down.
+    :param record: what an earlier try has written down.
     :param tried_before: whether there was an earlier try.
-    :return: ask; or look up in the service's list whether an earlier try has asked; or look at what it has made.
+    :param has_store: whether that try would have written down what it asked for.
+    :return: ask; look up in the service's list whether an earlier try has asked; or look at what that try has created.
     """
     if record is None:
-        return "look up" if tried_before else "ask"
+        return "look up" if tried_before and not has_store else "ask"
     if record.id:
         return "look at"
     return "look up" if record.sent else "ask"
@@ -178,36 +178,36 @@ def existing_step(
     over: bool,
     final: Collection[Phase],
     foreign: bool = False,
-    undone: bool = False,
+    taken_back: bool = False,
 ) -> Literal["reuse", "replace", "fail", "ask"]:
     """
-    Decide what becomes of what an earlier try has made.
+    Decide what to do with what an earlier try has created.
 
-    :param phase: how it is doing; None for a status word that we do not know, which counts as open.
-    :param on_existing: what a user who clears the task wants to become of one that is open.
+    :param phase: its phase; None for an unknown status word, which counts as open.
+    :param on_existing: what a user who clears the task wants to happen to one that is open.
     :param cleared: whether the task was cleared since; otherwise this is a retry.
     :param over: whether that try got what it wanted.
-    :param final: the ends that a retry has to live with.
-    :param foreign: whether it may have been asked of somebody else: the index of a mapped task stands for another entry
-        once the list that it is mapped over has changed. Who stands there now may have been asked under another index.
-    :param undone: whether its end is that task's own work, which was killed: a retry asks anew.
+    :param final: the ends that a retry must not ask again after.
+    :param foreign: whether it may belong to somebody else: when the list of a mapped task changes, its index stands for
+        another entry, which may have been asked under another index.
+    :param taken_back: whether the task itself ended it when it was killed, so that a retry asks again.
     """
     is_open = phase in {None, "open"}
     counts = is_open or phase == "arrived"
     if not cleared:
-        if phase in final and not undone:
+        if phase in final and not taken_back:
             return "reuse"
         if foreign and (counts or phase in final):
             return "fail"
         return "reuse" if counts else "ask"
     if over and not is_open:
         return "ask"
-    # What is asked for now may be open under another index, also where what this one has made has ended.
+    # The new input may be open under another index, even where what this index has created has ended.
     if foreign and on_existing != "replace" and (counts or phase in final):
         return "fail"
     if is_open:
         return on_existing
-    # What has arrived and was not fetched yet would be lost, were it asked for again.
+    # Photos that have arrived and are not stored yet would be lost.
     return "reuse" if counts and not foreign else "ask"
 
 

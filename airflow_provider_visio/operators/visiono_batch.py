@@ -45,9 +45,8 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     Where the service takes ten requests in one call (the plugin's ``/photo-requests/batch``), ten are sent at a time,
     otherwise one by one; either way within the rate limit, and the worker is given back between the limit's windows.
 
-    What is wrong with one request keeps no other from being made. One at which the service breaks (5xx) is tried again
-    after the others; two in a row end the try, for the service may be down, and the next try leaves both for the end
-    (Airflow 3.3).
+    A refused request keeps no other from being created. One to which the service answers 5xx is tried again after the
+    others. Two of these in a row end the try, because the service may be down.
 
     A retry makes what is missing and nothing else: each request is known by its content, so the list may come in
     another order, and longer. A list in which requests that were made are missing *and* others are new is refused, for

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT
 from airflow_provider_visio.api.permanent_link_fields import (
     CREATE_FIELDS,
     UPDATE_FIELDS,
@@ -23,15 +22,11 @@ from airflow_provider_visio.arguments import (
     require,
     require_resolved,
 )
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
+from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag, provider_tags
 from airflow_provider_visio.idempotency.record import ASK_KEY, check_on_existing
-from airflow_provider_visio.operators.visiono_base import (
-    STILL_THERE,
-    VisionoDeleteOperator,
-    VisionoOperator,
-)
+from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.storage.destination import check_destination
 from airflow_provider_visio.waiting import permanent_link_phase
 
@@ -155,36 +150,20 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 untagged=None if asked_as is None else asked_as in untagged,
             )
 
-        def look_at(link_id: str, since: float | None) -> Mapping[str, Any]:  # noqa: ARG001
-            try:
-                return hook.get_permanent_link(link_id)
-            except NotFoundError:
-                # A proxy can send a 404, too: the list must work, and not have it.
-                gone = {"id": link_id, "status": "deleted"}
-                links = hook.list_permanent_links(whole=True)
-                return next((link for link in links if link["id"] == link_id), gone)
-
         def change(link: Mapping[str, Any]) -> Mapping[str, Any]:
             changes = dict(whole)
             if "tags" in asked and once.record is not None and once.record.ask not in untagged:
                 changes["tags"] = [*_tags(asked), link_tag(once.record.mark)]
             return hook.update_permanent_link(link["id"], **changes)
 
-        def discard(link_id: str) -> None:
-            try:
-                hook.delete_permanent_link(link_id)
-            except NotFoundError as error:
-                if permanent_link_phase(look_at(link_id, None)) == "open":
-                    raise error.saying(STILL_THERE) from error
-
         return once.get(
             ResourceAdapter(
                 ask=ask,
-                look_at=look_at,
+                look_at=hook.get_permanent_link,
                 look_up=look_up,
                 phase_of=permanent_link_phase,
-                discard=discard,
-                patience=LookupWindow.of(hook.get_conn().config),
+                discard=lambda link_id, _: hook.delete_permanent_link(link_id),
+                window=LookupWindow.of(hook.get_conn().config),
                 change=change,
             )
         )
@@ -237,7 +216,7 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
                 raise
             raise error.saying(
                 "The link may be changed all the same: a retry sets the same values once more, which does no harm.",
-                instead_of=AMBIGUOUS_HINT,
+                instead_of_hint=True,
             ) from error
         remember_link(context, link.get("request_url"))
         return _link_output(link)
@@ -257,9 +236,7 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
     The output is ``{"id", "deleted"}``; for several links a list of these.
 
     :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
-    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``; believed
-        where it cannot be read either, and the service lists links at all, under the name that the connection's
-        ``dialect`` writes.
+    :param ignore_missing: count a link that does not exist (any more) as deleted, and return ``"deleted": False``.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link, unless ``ignore_missing``.
@@ -283,20 +260,7 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the links."""
-        from airflow_provider_visio.api.visiono_permanent_links import list_permanent_links
-
-        hook = self.hook
-
-        def ask_list() -> None:
-            # A service that has links under the other dialect's name only answers 404 for each.
-            hook.get_conn().check_list(list_permanent_links(dialect=hook.dialect))
-
-        def has_ended(link_id: str) -> bool:
-            return permanent_link_phase(hook.get_permanent_link(link_id)) != "open"
-
-        return self._delete_all(
-            context, self.link_id, "link_id", hook.delete_permanent_link, has_ended, ask_list
-        )
+        return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
 
 
 class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):

@@ -28,12 +28,7 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.base import run_in_thread
-from airflow_provider_visio.operators.visiono_base import (
-    STILL_THERE,
-    VisionoDeleteOperator,
-    VisionoOperator,
-    check_replaceable,
-)
+from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.storage.destination import check_destination, check_reachable, folder_at
 
 if TYPE_CHECKING:
@@ -284,34 +279,20 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         def phase_of(request: Mapping[str, Any]) -> Phase | None:
             return photo_request_phase(request, now=clock.now())
 
-        def discard(request_id: str) -> None:
-            state = hook.get_or_gone(request_id)
-            if phase_of(state) in ENDED:
-                return
-            check_replaceable(state, request_id, hook.conn_id)
-            try:
-                hook.delete_photo_request(request_id)
-            except NotFoundError as error:
-                # A proxy can send a 404, too.
-                if phase_of(hook.get_or_gone(request_id)) not in ENDED:
-                    raise error.saying(STILL_THERE) from error
+        def discard(request_id: str, request: Mapping[str, Any]) -> None:
+            hook.check_open(request, request_id)
+            hook.delete_photo_request(request_id)
 
-        # One that ended in silence may be the work of our on_kill, which could not write it down.
-        undone: set[Phase] = set()
-        if self.cancel_on_kill and not (once.record and once.record.ended):
-            # The plugin calls it cancelling.
-            undone = {"deleted"} if once.record else {"deleted", "cancelled"}
         found = once.get(
             ResourceAdapter(
                 ask=ask,
-                look_at=lambda request_id, since: hook.get_or_gone(request_id, since=since),
+                look_at=hook.get_photo_request,
                 look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
                 phase_of=phase_of,
                 discard=discard,
                 # No person is asked again because Airflow retries.
                 final=ENDED,
-                undone=undone,
-                patience=LookupWindow.of(hook.get_conn().config),
+                window=LookupWindow.of(hook.get_conn().config),
             )
         )
         self._open = hook, once, str(found["id"])
@@ -324,24 +305,22 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     @contextlib.contextmanager
     def _told(self, once: CreateOnce) -> Iterator[None]:
-        """Write down that the task was told of its request's end, and say so where a retry asks anew after that."""
+        """Say of a request's end whether a retry asks again."""
         try:
             yield
         except PhotoRequestFailedError as error:
-            once.told_of_end()
-            # What the list does not have, or may be the work of our on_kill, is lost without a record.
-            lost = {"deleted", "cancelled"} if self.cancel_on_kill else {"deleted"}
-            anew = "a retry asks anew"
             if once.record is not None and once.taken_back:
-                what = f"{once.record.id} is deleted, for its task was killed, as cancel_on_kill says"
-            elif not once.remembers and (ended := lost.intersection(error.ended.values())):
-                what = f"{', '.join(error.ended)} was {ended.pop()} at Visiono, and Airflow before 3.3 keeps no record"
-                # One that the list has is found by its tag, and a retry has to live with its end.
-                anew += "" if self.cancel_on_kill else ", unless Visiono still lists it"
+                what = f"{once.record.id} is deleted: its task was killed, as cancel_on_kill says; a retry asks anew"
+            elif not once.remembers and "deleted" in error.ended.values():
+                # One that the list still has is found by its tag, and its end stands.
+                what = (
+                    f"{', '.join(error.ended)} was deleted at Visiono, and Airflow before 3.3 keeps no record; a retry "
+                    "asks anew, unless Visiono still lists it"
+                )
             else:
                 raise
             raise PhotoRequestFailedError(
-                f"Photo request {what}; {anew}. [connection {error.conn_id}]",
+                f"Photo request {what}. [connection {error.conn_id}]",
                 ended=error.ended,
                 conn_id=error.conn_id,
             ) from error
@@ -351,8 +330,6 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
         self._open = None
         hook, once = self.hook, self._once(context)
-        # Before anything can fail: that it is gone from now on is no work of our on_kill.
-        once.told_of_end()
         require_resolved(self.destination, "destination", given=self._stores)
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
@@ -433,8 +410,7 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
     The output is ``{"id", "deleted"}``; for several requests a list of these.
 
     :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
-    :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``;
-        believed where it cannot be read either, and the service's list can.
+    :param ignore_missing: count a request that does not exist (any more) as deleted, and return ``"deleted": False``.
     :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such request, unless ``ignore_missing``.
@@ -458,21 +434,7 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
-        from airflow_provider_visio.api.visiono import list_photo_requests
-        from airflow_provider_visio.waiting import photo_request_phase
-
-        hook = self.hook
-
-        def ask_list() -> None:
-            # A wrong base URL answers 404 for each, and so can a proxy. It need not be whole: the request is asked for.
-            hook.get_conn().check_list(list_photo_requests())
-
-        def has_ended(request_id: str) -> bool:
-            return photo_request_phase(hook.get_photo_request(request_id), now=clock.now()) in ENDED
-
-        return self._delete_all(
-            context, self.request_id, "request_id", hook.delete_photo_request, has_ended, ask_list
-        )
+        return self._delete_all(context, self.request_id, "request_id", self.hook.delete_photo_request)
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.hooks.vizdom import VizdomHook
-from airflow_provider_visio.idempotency.find_by_name import CreateByName
+from airflow_provider_visio.idempotency.find_by_name import BEFORE_KEY
+from airflow_provider_visio.idempotency.state_store import StateStore
 from airflow_provider_visio.operators.vizdom import (
     VizdomCreateDashboardOperator,
     VizdomCreateDataSourceOperator,
@@ -285,13 +286,17 @@ def test_one_that_was_to_be_replaced_is_not_taken_for_the_other(sandbox, run_tas
     before = task.run()["id"]
     again = run_task(make(on_existing="replace"), task, cleared=True)
 
-    def die(*_: Any) -> None:
-        raise KeyboardInterrupt
+    write = StateStore.set
+
+    def die(self: Any, key: str, value: Any) -> None:
+        if key == BEFORE_KEY:
+            raise KeyboardInterrupt
+        write(self, key, value)
 
     with monkeypatch.context() as patch:
         # After it has written down that it asks anew, and before it did.
         patch.setattr(VizdomHook, "delete_data_source", lambda *_: None)
-        patch.setattr(CreateByName, "_called", die)
+        patch.setattr(StateStore, "set", die)
         with pytest.raises(KeyboardInterrupt):
             again.run()
     assert run_task(make(on_existing="replace"), again).run()["id"] != before
