@@ -235,7 +235,10 @@ def test_settings_may_stand_beside_the_name(talk):
         ({"start_pth": "/x"}, "did you mean 'start_path'"),
         ({"qqqqqq": "/x"}, "They are create_dashboard_path, .*, username_field"),
         ({"invite_verb": "GET"}, "invite_verb: Input should be 'POST', 'PUT' or 'PATCH'"),
-        ({"create_dashboard_verb": "DELETE"}, "create_dashboard_verb: Input should be 'POST', 'PUT' or 'PATCH'"),
+        (
+            {"create_dashboard_verb": "DELETE"},
+            "create_dashboard_verb: Input should be 'POST', 'PUT' or 'PATCH'",
+        ),
         ({"data_sources_verb": "DELETE"}, "data_sources_verb: Input should be 'GET' or 'POST'"),
         (
             {"invite_path": "/invites/{email}"},
