@@ -360,7 +360,7 @@ class RequestPoller:
         total, before = _total_of(envelope), self._whole_total
         self._whole_total = total
         if total is not None and before is not None and total < before:
-            self._walk = None  # something was deleted: this is no time for one page
+            self._walk = None  # something was deleted: look at all at once
             yield from self._all(self._waiting, at_once=True)
             return
         unmet = [i for i in self._unmet if i in self._waiting]
