@@ -208,7 +208,7 @@ def join_errors(failed: Mapping[str, VisioProviderError], total: int, what: str)
 
     :param failed: the errors, by the id of what each is about; at least one.
     :param total: how many were tried.
-    :param what: what they are, for the text, such as ``"files"``.
+    :param what: their kind in the text, such as ``"files"``.
     :return: an error that names up to ten ids with their reasons. It has the type and the status that all errors share;
         where their types differ it is a :class:`TransferError`.
     """

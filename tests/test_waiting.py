@@ -302,7 +302,7 @@ def test_an_event_that_is_not_ours_never_passes_as_done(event):
     ("phase", "happened", "todo"),
     [
         ("expired", "expired before the photos were submitted", "more expires_in_hours"),
-        ("cancelled", "was cancelled at Visiono", "clear the task that made it"),
+        ("cancelled", "was cancelled at Visiono", "clear the task that created it"),
         ("deleted", "was deleted at Visiono", "check the id"),
         ("refused", "may not be read with this connection's key", "check the key's scopes"),
     ],

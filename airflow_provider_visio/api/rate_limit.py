@@ -37,25 +37,19 @@ log = logging.getLogger(__name__)
 
 # Seconds by which the clocks of processes may seem to differ, because they look at different moments.
 TOLERANCE = 5.0
-
 # Seconds after which one poll that others leave no room may take a turn in spite of the reserve.
 STARVED = 300.0
-
 # Seconds added to a window, because one call may be on its way for longer than the one that follows it.
 MARGIN = 0.5
-
 # Seconds by which a reset may be rounded up.
 _ROUNDING = 1.0
-
 # Seconds to try for the lock of the file. Work under it takes about a millisecond, but a process may be stopped in
 # the middle of it, and an event loop must not stand still for that.
 LONGEST_LOCK = 2.0
 LONGEST_LOCK_IN_LOOP = 0.02
 SHORTEST_LOCK = 0.02
-
 # Seconds after which a file that could not be used is tried again.
 GIVEN_UP_FOR = 300.0
-
 # Far more bytes than the calls of an hour take; a larger file is not ours.
 LARGEST_FILE = 2**20
 
@@ -156,7 +150,8 @@ class RateLimit:
         if limit is not None and not refused:
             window.limit = limit
         fits = resets_in is not None and resets_in <= window.seconds + _ROUNDING
-        opens = now + resets_in if fits and resets_in else self._oldest(window, now) + window.seconds
+        oldest = next((call for call in self._calls if now - window.seconds < call <= now), now)
+        opens = now + resets_in if fits and resets_in else oldest + window.seconds
         # Calls sent after this one may not be counted in its reply yet.
         later = len(self._calls) - bisect_right(self._calls, sent)
         window.left, window.opens = max(0, left - later), opens
@@ -188,13 +183,9 @@ class RateLimit:
 
     def as_state(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return {
-            "calls": self._calls,
-            "relieved": self._relieved,
-            "latest": self._latest,
-            "closed_until": self._closed_until,
-            "windows": [[w.seconds, w.limit, w.left, w.opens] for w in self.windows],
-        }
+        moments = {"relieved": self._relieved, "latest": self._latest, "closed_until": self._closed_until}
+        windows = [[w.seconds, w.limit, w.left, w.opens] for w in self.windows]
+        return {"calls": self._calls, **moments, "windows": windows}
 
     def restore(self, state: object) -> None:
         """Take over a state of :meth:`as_state`; parts that cannot be are ignored."""
@@ -241,10 +232,6 @@ class RateLimit:
         exact = (w for w in (fitting if refused else self.windows) if w.limit == limit)
         known = limit is None or resets_in is not None
         return next(exact, (fitting or self.windows)[0] if known else None)
-
-    def _oldest(self, window: Window, now: float) -> float:
-        first = bisect_right(self._calls, now - window.seconds)
-        return min(self._calls[first], now) if first < len(self._calls) else now
 
 
 class SharedRateLimit:

@@ -218,9 +218,9 @@ def request_id_of(reply: Reply | None, config: ServiceConfig) -> str | None:
         return None
     body = _json(reply, config)
     meta = body.get("meta") if isinstance(body, dict) else None
-    found = meta.get("request_id") if isinstance(meta, dict) else None
-    found = found or reply.headers.get("x-request-id")
-    return _quiet(str(found), config)[:100] if found else None
+    request_id = meta.get("request_id") if isinstance(meta, dict) else None
+    request_id = request_id or reply.headers.get("x-request-id")
+    return _quiet(str(request_id), config)[:100] if request_id else None
 
 
 def host_in(url: str) -> str:
@@ -284,15 +284,15 @@ def _problem(reply: Reply, config: ServiceConfig) -> tuple[str, dict[str, list[s
     return _text(message), _fields(fields)
 
 
-def _fields(found: Any) -> dict[str, list[str]]:
-    if not isinstance(found, dict):
+def _fields(errors: Any) -> dict[str, list[str]]:
+    if not isinstance(errors, dict):
         return {}
     return {
         str(name)[:MAX_WORDS]: [
             _text(problem)
             for problem in (problems if isinstance(problems, list) else [problems])[:MAX_FIELDS]
         ]
-        for name, problems in list(found.items())[: 10 * MAX_FIELDS]
+        for name, problems in list(errors.items())[: 10 * MAX_FIELDS]
     }
 
 

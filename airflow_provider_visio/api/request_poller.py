@@ -11,7 +11,6 @@ No page says how the list is filtered, counted or ordered (facts: unknown), so e
 
 from __future__ import annotations
 
-import itertools
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -158,6 +157,7 @@ class RequestPoller:
         self._walk: Pages | None = None
         self._walked_at: float | None = None
         self._unmet: dict[str, None] = {}
+        self._whole_total: int | None = None
         # Ids that the list does not show, for the next sweeps to ask for.
         self._queue: dict[str, None] = {}
 
@@ -192,8 +192,8 @@ class RequestPoller:
             self._queue = dict.fromkeys(queue[MOST_SINGLY:])
             yield from self._singly(queue[:MOST_SINGLY])
 
-    def _all(self, wanted: Collection[str]) -> StatusQuery:
-        """Look at each of some ids, those first that were seen longest ago."""
+    def _all(self, wanted: Collection[str], *, at_once: bool = False) -> StatusQuery:
+        """Look at each of some ids, those first that were seen longest ago; ``at_once`` even if not long ago."""
         missing = dict.fromkeys(sorted(wanted, key=lambda i: self._seen.get(i, 0.0)))
         if choose_strategy(len(missing), self.lists) == "singly":
             yield from self._singly(missing)
@@ -212,7 +212,7 @@ class RequestPoller:
         shown = len(wanted) > len(missing)
         if pages.next is None and pages.whole:
             # The list does not have them: they are asked for seldom, a few in each sweep.
-            due = [i for i in missing if not 0 <= self._now - self._seen.get(i, self._now + 1) < SINGLY_EVERY]
+            due = [i for i in missing if at_once or self._is_due(i)]
             missing = dict.fromkeys(due[:MOST_SINGLY])
             self._queue.update(dict.fromkeys(due[MOST_SINGLY:]))
         yield from self._singly(missing)
@@ -223,6 +223,10 @@ class RequestPoller:
         for request_id in ids:
             several = len(self._waiting.keys() | self._states.keys()) > 1
             self._learn(request_id, (yield from query_one(request_id, several=several)))
+
+    def _is_due(self, request_id: str) -> bool:
+        seen = self._seen.get(request_id)
+        return seen is None or not 0 <= self._now - seen < SINGLY_EVERY
 
     def _doubt(self, asked: Collection[str], wanted: Collection[str]) -> None:
         """Give up on a list that shows no request that exists."""
@@ -280,7 +284,7 @@ class RequestPoller:
             return (yield from self._arrivals())
         if self._turn:
             self._take(items)
-        elif not (yield from self._read_on(pages, items, total, since)):
+        elif not (yield from self._read_on(pages, items, total)):
             return False
         # While nothing moves, each page is looked at in turn: a deletion and an arrival leave the total as it is.
         many = -(-(self._total or 0) // self._page_size) if quiet and pages.numbered else 0
@@ -295,7 +299,7 @@ class RequestPoller:
         return False
 
     def _read_on(
-        self, pages: Pages, items: list[dict[str, Any]], total: int | None, since: float | None
+        self, pages: Pages, items: list[dict[str, Any]], total: int | None
     ) -> Generator[Call, Envelope, bool]:
         """Read the filtered list on from its first page until all news is found; False where it does not filter."""
         if pages.next is not None and items:
@@ -308,16 +312,12 @@ class RequestPoller:
         if self.lists.totals and total is not None and self._total is not None and total >= self._total:
             new = total - self._total
         self._total = None  # until all was read: a sweep that breaks off has not found everything
-        count, fresh, past = len(items), self._take(items), False
+        count, fresh = len(items), self._take(items)
         while (
             pages.next is not None
             and pages.asked < max(1, len(self._waiting))
             and (new is None or fresh < new)
         ):
-            # Newest first, so everything that follows is older than the waiting requests.
-            past = since is not None and _past(items, since)
-            if past:
-                break
             items = pages.take((yield from next_page(pages)))
             if not self._is_filtered(items):
                 return False
@@ -327,7 +327,7 @@ class RequestPoller:
             self.lists.totals = False  # a larger difference than what may have come and gone meanwhile
         if new is None or fresh < new:
             self.lists.filtered_pages = pages.asked
-            if not past and not to_the_end:
+            if not to_the_end:
                 # The rest of the list would cost more than asking for the requests that it may show.
                 yield from self._singly([i for i in self._waiting if self._seen.get(i) != self._now])
         self._total = total
@@ -357,6 +357,12 @@ class RequestPoller:
             return
         for request_id in self._learn_page(walk.take(envelope)):
             self._unmet.pop(request_id, None)
+        total, before = _total_of(envelope), self._whole_total
+        self._whole_total = total
+        if total is not None and before is not None and total < before:
+            self._walk = None  # something was deleted: look at all at once
+            yield from self._all(self._waiting, at_once=True)
+            return
         unmet = [i for i in self._unmet if i in self._waiting]
         if walk.next is not None and walk.asked <= len(unmet):
             return
@@ -388,11 +394,3 @@ def _iso(moment: float | None) -> str | None:
 def _total_of(envelope: Envelope) -> int | None:
     total = envelope["meta"].get("total")
     return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
-
-
-def _past(items: list[dict[str, Any]], since: float) -> bool:
-    """Return whether a page of a list, newest first, lies before a time."""
-    created = [epoch(item.get("created_at")) for item in items]
-    known = [moment for moment in created if moment is not None]
-    falling = all(newer >= older for newer, older in itertools.pairwise(known))
-    return len(known) == len(created) > 1 and falling and known[0] > known[-1] and known[0] < since

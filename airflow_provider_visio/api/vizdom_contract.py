@@ -1,10 +1,11 @@
 """
-The calls of Vizdom that no public page documents, as one table: what each is taken to be, how surely, and why.
+The calls of Vizdom that no public page documents, as one table: the assumed value, how surely it is known, and why.
 
 A connection replaces any row in its extra ``contract``, by name and without code: ``{"contract": {"start_path":
 "/dashboards/{dashboard_id}/export", "done_words": ["success"]}}``. ``*_path`` is below the base URL and may have a
-query, ``*_verb`` the HTTP method, ``*_field`` the name of a JSON field, ``*_words`` what the service may say (case does
-not matter). ``formats`` is a list of those that it makes, in its own case, or has its own words: ``{"xlsx": "Excel"}``.
+query, ``*_verb`` is the HTTP method, ``*_field`` the name of a JSON field, ``*_words`` the words that the service may
+send (case does not matter). ``formats`` is a list of the formats that it offers, or a dict of its own words for them:
+``{"xlsx": "Excel"}``.
 """
 
 from __future__ import annotations
@@ -163,17 +164,15 @@ class VizdomContract:
     create_dashboard_path: Path = _row("/dashboards", "assumed", "the path of the documented list")
     dashboard_name_field: Name = _row("name", "assumed", "a field of GET /dashboards")
     dashboard_description_field: Name = _row("description", "assumed", "a field of GET /dashboards")
-    dashboard_id_field: Name = _row("id", "assumed", "of a dashboard just made; a field of GET /dashboards")
+    dashboard_id_field: Name = _row("id", "assumed", "the id of a new dashboard; a field of GET /dashboards")
 
     start_verb: WriteVerb = _row("POST", "assumed", f"{_PEERS}; 201 is in the reference's status table")
     start_path: StartPath = _row("/exports", "assumed", _PEERS)
     dashboard_field: OptionalName = _row(
-        "dashboard_id",
-        "assumed",
-        f"{_STYLE}; empty for none, where start_path holds {{dashboard_id}}",
+        "dashboard_id", "assumed", f"{_STYLE}; empty for none, where start_path holds {{dashboard_id}}"
     )
     format_field: Name = _row("format", "assumed", _PEERS)
-    # What a DAG asks for, and the word that the service is sent.
+    # The name in a DAG, and the word that is sent.
     formats: Formats = _row(
         {"pdf": "pdf", "png": "png", "csv": "csv"}, "assumed", "what comparable products share"
     )
@@ -186,7 +185,7 @@ class VizdomContract:
     error_field: OptionalName = _row("error", "assumed", "why an export failed, in the shape of errors")
     done_words: Words = _row(("completed",), "assumed", f"the file is ready; {_PEERS}")
     failed_words: OptionalWords = _row(("failed",), "assumed", f"there will be no file; {_PEERS}")
-    open_words: OptionalWords = _row(("pending", "processing"), "assumed", f"it is being made; {_PEERS}")
+    open_words: OptionalWords = _row(("pending", "processing"), "assumed", f"it is not finished; {_PEERS}")
 
     data_sources_verb: ReadVerb = _row("GET", "assumed", _REST)
     data_sources_path: Path = _row("/data-sources", "assumed", "the app's words (Settings > Data Sources)")
@@ -202,7 +201,7 @@ class VizdomContract:
     source_name_field: Name = _row("name", "assumed", _STYLE)
     source_type_field: Name = _row("type", "assumed", _PEERS)
     source_settings_field: OptionalName = _row(
-        "settings", "assumed", f"{_PEERS}; empty where they stand beside the name"
+        "settings", "assumed", f"{_PEERS}; empty where the settings are beside the name"
     )
     source_status_field: OptionalName = _row("status", "assumed", _PEERS)
     source_created_field: OptionalName = _row("created_at", "assumed", _STYLE)
@@ -214,10 +213,10 @@ class VizdomContract:
     test_status_field: Name = _row("status", "assumed", "a word, or true and false")
     test_message_field: OptionalName = _row("message", "assumed", "the app shows an error with details")
     test_passed_words: OptionalWords = _row(
-        ("success", "passed", "connected", "ok"), "assumed", 'the app tells "success"'
+        ("success", "passed", "connected", "ok"), "assumed", 'the app shows "success"'
     )
     test_failed_words: OptionalWords = _row(
-        ("error", "failed", "failure"), "assumed", "the app tells an error"
+        ("error", "failed", "failure"), "assumed", "the app shows an error"
     )
 
     members_verb: ReadVerb = _row("GET", "assumed", _REST)
@@ -225,7 +224,7 @@ class VizdomContract:
     member_id_field: Name = _row("id", "assumed", _STYLE)
     invite_verb: WriteVerb = _row("POST", "assumed", _REST)
     invite_path: Path = _row("/invites", "assumed", 'the app has a list "Pending invites"')
-    invite_id_field: OptionalName = _row("id", "assumed", f"{_STYLE}; an invite without one will do")
+    invite_id_field: OptionalName = _row("id", "assumed", f"{_STYLE}; an invite may have none")
     invite_status_field: OptionalName = _row("status", "assumed", _PEERS)
     email_field: Name = _row("email", "assumed", "one is invited by e-mail with a role (access-control)")
     role_field: Name = _row("role", "assumed", "one is invited by e-mail with a role (access-control)")
@@ -243,14 +242,14 @@ class VizdomContract:
             "already been taken",
         ),
         "assumed",
-        "by one of these a 400 or 422 is told to be of an address that is there; a 409 always is",
+        "a 400 or 422 with one of these means that the address is there already, as a 409 does",
     )
 
     @model_validator(mode="after")
     def _fit_together(self) -> VizdomContract:
         if not self.dashboard_field and not _placeholders(self.start_path):
             raise ValueError(
-                "start_path must hold {dashboard_id} where dashboard_field is empty: an export is of one dashboard"
+                "start_path must hold {dashboard_id} where dashboard_field is empty: an export needs one"
             )
         beside = () if self.source_settings_field else ((*_SOURCE, *_SETTINGS),)
         for names in (*_BODIES, *beside):

@@ -88,7 +88,7 @@ def test_a_qr_code_s_address_is_given(visiono, link):
     ],
 )
 def test_a_link_that_is_not_there_may_be_a_call_that_is_not_there(visiono, call):
-    with pytest.raises(NotFoundError, match=r"Check the id.*plugin has .*`dialect` to `plugin`"):
+    with pytest.raises(NotFoundError, match=r"Check the id.*plugin and not in .*`dialect` to `plugin`"):
         call(visiono)
 
 

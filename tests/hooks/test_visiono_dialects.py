@@ -62,9 +62,7 @@ def test_items_of_a_request_have_the_dialect_s_name(sandbox, monkeypatch, writte
     assert [[item["instructions"] for item in one["items"]] for one in made] == [["Front"]] * 4
 
 
-ITEMS_ADVICE = (
-    "items are sent as photo_slots, in `plugin` as items: the connection's extra `dialect` says which"
-)
+ITEMS_ADVICE = "Items are sent as photo_slots in the dialect `reference` and as items in `plugin`"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +155,7 @@ def test_a_service_without_the_plugin_s_calls_is_told(other, call):
         call(other)
     for part in (
         "This service does not have the call",
-        "which the vendor's plugin has and its API reference has not",
+        "which is in the vendor's plugin and not in its API reference",
         "set the connection's extra `dialect` to `plugin`",
         "connection visiono_default",
     ):
@@ -173,7 +171,7 @@ def test_a_service_without_the_reference_s_calls_is_told(other, call):
     with pytest.raises(NotFoundError) as caught:
         call(other)
     for part in (
-        "This service does not have the call, which the vendor's API reference has and its plugin has not",
+        "This service does not have the call, which is in the vendor's API reference and not in its plugin",
         "set the connection's extra `dialect` to `reference`",
     ):
         assert part in str(caught.value)

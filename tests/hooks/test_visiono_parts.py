@@ -73,7 +73,7 @@ def test_a_reply_without_the_qr_code_is_told(serve, connection):
 def test_a_request_that_is_not_there_may_be_a_call_that_is_not_there(visiono, call):
     with pytest.raises(NotFoundError) as caught:
         call(visiono)
-    for part in ("Check the id", "plugin has and its API reference has not", "`dialect` to `plugin`"):
+    for part in ("Check the id", "plugin and not in its API reference", "`dialect` to `plugin`"):
         assert part in str(caught.value)
 
 

@@ -120,7 +120,7 @@ def test_a_plan_without_e_mail_says_so_for_one_and_for_several(serve, connection
 
 def test_the_free_plan_has_no_permanent_links(sandbox, visiono):
     sandbox.settings(plan="free")
-    with pytest.raises(PermissionDeniedError, match="The plan does not have this: upgrade it") as caught:
+    with pytest.raises(PermissionDeniedError, match="The plan does not include this: upgrade it") as caught:
         visiono.create_permanent_link("Each damage")
     assert "scope" not in str(caught.value)
 

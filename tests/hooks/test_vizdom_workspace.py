@@ -348,7 +348,7 @@ def test_a_role_that_may_not_is_told_whose_key_it_takes(sandbox, vizdom, role, m
         for part in (
             "answered 403",
             "Put the key of an Admin",
-            "an Editor all but inviting",
+            "Editors everything except invite",
             "connection vizdom_default",
         ):
             assert part in str(caught.value)
@@ -365,7 +365,7 @@ def test_an_editor_may_all_but_invite(sandbox, vizdom):
 def test_a_key_whose_maker_is_demoted_stops_in_the_middle(sandbox, vizdom):
     source = vizdom.create_data_source("Shop", "postgresql", DATABASE)
     sandbox.settings(vizdom_role="viewer")
-    with pytest.raises(PermissionDeniedError, match="have that user's role given back"):
+    with pytest.raises(PermissionDeniedError, match="restore the user's role"):
         vizdom.test_data_source(source["id"])
 
 
