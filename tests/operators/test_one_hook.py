@@ -46,7 +46,7 @@ def test_a_connection_that_is_rendered_later_is_the_one_that_is_used(sandbox, co
     assert operator.hook.visiono_conn_id == "other"
 
 
-@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])  # noqa: S301
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
 def test_an_operator_that_has_called_the_service_can_be_copied(sandbox, again):
     operator = VisionoUpdatePermanentLinkOperator(task_id="u", link_id="l", changes={"is_active": False})
     operator.hook.get_conn()
