@@ -122,7 +122,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         metadata: Mapping[str, Any] | None = None,
     ) -> PhotoRequest:
         """
-        Make a photo request (source: seed and plugin).
+        Create a photo request (source: seed and plugin).
 
         :param instructions: what the recipient reads.
         :param recipient_email: address of the recipient; paid plans only.
@@ -137,8 +137,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :param metadata: JSON data that the service keeps with the request and gives back.
         :return: the request, with ``id``, ``status`` and ``request_url``, the link to give to the recipient.
         :raises InvalidRequestError: the input is refused, by us or by the service.
-        :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the request may have been made all the same.
+        :raises PermissionDeniedError: the plan's quota is used up, or the key may not create requests.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the request may exist.
         """
         request = api.create_photo_request(
             instructions,
@@ -158,7 +158,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         Make up to ten photo requests in one call (source: plugin; body and reply are assumed).
 
-        What the service does where it accepts a part of them only is not known; the sandbox makes all or none.
+        Whether the service can accept only a part of them is not known; the sandbox creates all or none.
 
         :param requests: 1 to 10 mappings, each with the parameters of :meth:`create_photo_request` by their names.
         :return: the requests, in the same order.
@@ -166,8 +166,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             from 0) or by the service.
         :raises PermissionDeniedError: as of :meth:`create_photo_request`.
         :raises NotFoundError: this service does not have the call: the vendor's reference does not know it.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, they may have been made all the same.
-        :raises UnexpectedReplyError: the reply does not have a request for each; some, or all, may have been made.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, they may exist.
+        :raises UnexpectedReplyError: the reply does not have a request for each; some, or all, may exist.
         """
         batch = api.create_photo_requests(requests, dialect=self.dialect)
         data = self._data(batch)
@@ -257,7 +257,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
 
     def list_submissions(self, request_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """
-        Iterate over what was submitted for a request so far, without links (source: plugin; the shape is assumed).
+        Iterate over the submissions of a request so far, without links (source: plugin; the shape is assumed).
 
         :param limit: stop after so many.
         :raises NotFoundError: as the first is taken: there is no such request, or this service does not have the call:
@@ -269,8 +269,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         Return signed links to a request's photos as the service gives them (source: plugin).
 
-        They lapse after 24 hours, and whoever has one can fetch the photo: do not log or keep them. :meth:`list_photos`
-        reads the same in one shape, and :meth:`download_photos` stores the files.
+        They lapse after 24 hours, and anybody who has one can fetch the photo: do not log or keep them.
+        :meth:`list_photos` reads the same in one shape, and :meth:`download_photos` stores the files.
 
         :return: ``{"photo_request_id", "submissions": [{"id", "item_id", "download_url", ...}]}``.
         :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
@@ -343,9 +343,9 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         Ask how some photo requests are doing, and decide whether a wait for them is over.
 
         :param request_ids: ids of the requests.
-        :param deadline: when the wait gives up, in seconds since 1970, or None for never.
-        :param goal: when the wait is good.
-        :return: the verdict, and what the service said by id.
+        :param deadline: Unix timestamp at which the wait gives up; None for never.
+        :param goal: what the wait needs to succeed.
+        :return: the verdict, and the service's answers by id.
         """
         states: dict[str, State] = {}
         self.get_conn().query(query_photo_requests(request_ids, states.__setitem__))
@@ -359,7 +359,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         try:
             links = self._object(api.get_download_urls(request_id), needs=None)
         except NotFoundError as error:
-            # The reference has no such call, so a service may not have it: then the request carries all there is.
+            # The reference has no such call, so a service may not have it. Then the request has all photos.
             if photos:
                 raise PermissionDeniedError(
                     f"Visiono lists {len(photos)} photos for {request_id} but gives no links to them: this service "
@@ -389,11 +389,11 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         return self._checked_items(self._object(request), asked)
 
     def _checked_items(self, data: Mapping[str, Any], asked: object) -> PhotoRequest:
-        """Return a request with its items, and warn where the service seems not to have understood those asked for."""
+        """Return a request with its items, and warn where the service seems to have ignored the items."""
         request = api.with_items(data)
         if asked and request.get("items") == []:
             log.warning(
-                "Photo request %s was made without its items: this service may not know them as `%s`, their name in "
+                "Photo request %s was created without its items: this service may not know them as `%s`, their name in "
                 "the dialect `%s`. Say in the instructions what to photograph, or set the connection's extra `dialect` "
                 "to `%s`, with a Host that has it. [connection %s]",
                 request["id"],

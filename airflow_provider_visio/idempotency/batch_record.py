@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic.dataclasses import dataclass
+
 from airflow_provider_visio import clock
+from airflow_provider_visio.idempotency.record import Moment, Word, read_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,33 +39,13 @@ class BatchHeader:
     :param pages: how many pages of requests there are.
     """
 
-    began: float
-    asked_at: float
+    began: Moment
+    asked_at: Moment
     run: int | None
-    ask: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    ask: Word = field(default_factory=lambda: uuid.uuid4().hex[:16])
     pending: tuple[str, ...] = ()
     over: bool = False
     pages: int = 0
-
-    @classmethod
-    def from_json(cls, value: object) -> BatchHeader | None:
-        """Return a header that was written as JSON, or None for anything else."""
-        if not isinstance(value, Mapping):
-            return None
-        times, run, ask = (value.get("began"), value.get("asked_at")), value.get("run"), value.get("ask")
-        pages, pending = value.get("pages"), value.get("pending")
-        whole = all(isinstance(at, int | float) and not isinstance(at, bool) for at in times)
-        if not (whole and isinstance(ask, str) and isinstance(pages, int) and isinstance(pending, list)):
-            return None
-        return cls(
-            began=float(times[0]),  # type: ignore[arg-type]
-            asked_at=float(times[1]),  # type: ignore[arg-type]
-            run=run if isinstance(run, int) else None,
-            ask=ask,
-            pending=tuple(map(str, pending)),
-            over=value.get("over") is True,
-            pages=pages,
-        )
 
 
 class BatchRecord:
@@ -74,7 +57,7 @@ class BatchRecord:
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
-        self.head = BatchHeader.from_json(store.get(HEAD))
+        self.head = read_as(BatchHeader, store.get(HEAD))
         # By key: id and link of a request that is created, or None.
         self.entries: dict[str, tuple[str, str | None] | None] = {}
         # Keys whose entry is not in the store yet. Until it is, their request stays pending.

@@ -57,7 +57,7 @@ log = logging.getLogger(__name__)
 # Statuses that may be about the content of one request; another status refuses the call, whatever its content.
 _OF_ONE = {400, 409, 413, 422}
 
-# Seconds after which the list has what a call has created that the service has answered.
+# Seconds until the list has what an answered call has created.
 LISTED_AFTER = 5.0
 
 
@@ -119,8 +119,8 @@ class CreateBatch(Creator):
                 self._send([item])
         except VisioProviderError as error:
             raise error.saying(
-                f"{len(self._record.made)} of {len(self._items)} photo requests are made. What is made is kept: the "
-                "next try makes what is missing, and nothing else.",
+                f"{len(self._record.made)} of {len(self._items)} photo requests are created and kept. "
+                "The next try creates only the missing ones.",
                 instead_of_hint=error.ambiguous,
             ) from error
         log.info("%d of %d photo requests are created.", len(self._record.made), len(self._items))
@@ -132,7 +132,7 @@ class CreateBatch(Creator):
 
     @property
     def advice(self) -> str:
-        """What to do about the requests that were refused, where more is known than the reasons say."""
+        """What to do about the refused requests, beside their reasons; may be empty."""
         return NO_MAIL_HINT if self._done.get("no_mail") else ""
 
     def _left(self) -> list[Item]:
@@ -241,12 +241,12 @@ class CreateBatch(Creator):
                     self._send([item])
             return
         raise error.saying(
-            "It is not in the service's list, so it was not done.", instead_of_hint=True
+            "It is not in the service's list, so it was not created.", instead_of_hint=True
         ) from error
 
     def _unmade(self, error: VisioProviderError, window: LookupWindow) -> set[str]:
         """Return the keys of the pending requests that are not in the service's list, so were not created."""
-        unknown = f"{len(self._record.pending)} photo request(s) were made; the next try looks"
+        unknown = f"{len(self._record.pending)} photo request(s) were created; the next try looks"
         self._look_for_lost(error, window, self._look, unknown)
         missing = set(self._record.pending)
         self._record.rest()
@@ -256,7 +256,7 @@ class CreateBatch(Creator):
         """Decide whether to go on without a request at which the service fails, or whether the service is down."""
         again = item.key in self._put_off
         if again and self._works:
-            self._refused[item.key] = f"the service broke at it ({error.status}), twice"
+            self._refused[item.key] = f"the service failed at it ({error.status}), twice"
             return True
         self._put_off.add(item.key)
         first, self._failed_before = not self._failed_before, True
@@ -325,9 +325,9 @@ class CreateBatch(Creator):
         still_open = [key for key, step in steps.items() if step == "fail"]
         if still_open:
             raise VisioProviderError(
-                f"{len(still_open)} photo request(s) that this task made before it was cleared are still open, such as "
-                f"{record.made[still_open[0]][0]}, and on_existing is 'fail'. Let them end, or use on_existing='reuse' "
-                f"or 'replace'. [connection {self._hook.conn_id}]",
+                f"{len(still_open)} photo request(s) that this task created before it was cleared are still open, such "
+                f"as {record.made[still_open[0]][0]}, and on_existing is 'fail'. Let them end, or use "
+                f"on_existing='reuse' or 'replace'. [connection {self._hook.conn_id}]",
                 conn_id=self._hook.conn_id,
             )
         for key, step in steps.items():
@@ -350,21 +350,21 @@ class CreateBatch(Creator):
         return state
 
     def _check_list(self) -> None:
-        """Refuse a list of which nobody can tell who on it was asked already."""
+        """Refuse a list where a new request may be an old one with another text."""
         made = self._record.made
         gone, new = dropped(self._items, self._record.entries, made)
         if gone and new:
             raise VisioProviderError(
-                f"The list has changed since an earlier try: {len(gone)} photo request(s) that are made are not in it, "
-                f"such as {made[min(gone)][0]}, and {len(new)} are new. A new one may be one of those, put "
-                "differently, so nobody is asked. Give the task the list that it had, or delete those requests and "
-                "clear the task; and keep what changes from try to try, such as the time, out of the requests. "
+                f"The list has changed since an earlier try: {len(gone)} photo request(s) that exist are not in it, "
+                f"such as {made[min(gone)][0]}, and {len(new)} are new. A new one may be an old one with another text, "
+                "so nobody is asked. Give the task the list that it had, without values that change with each try, or "
+                "delete those requests and clear the task. "
                 f"[connection {self._hook.conn_id}]",
                 conn_id=self._hook.conn_id,
             )
         if gone:
             log.warning(
-                "%d photo request(s) that an earlier try made are not in the list; they stay.", len(gone)
+                "%d photo request(s) that an earlier try created are not in the list; they stay.", len(gone)
             )
 
     @staticmethod

@@ -137,11 +137,11 @@ class Creator:
 
         :param error: the lost reply.
         :param look: as of :meth:`_look_until`; None where the service has no list.
-        :param what: what is not known where nobody can look, for the error.
+        :param what: completes "it is not known whether", for the error of a failed look-up.
         """
         if look is None:
             raise error.saying(
-                "It may have been done anyway: a retry does it again, for nobody can look it up.",
+                "It may have been done anyway: a retry does it again, because nobody can look it up.",
                 instead_of_hint=True,
             ) from error
         log.warning("%s Looking now whether it was done.", error)
@@ -158,8 +158,8 @@ class Creator:
             yield
         except VisioProviderError as error:
             raise error.saying(
-                "So it is not known whether an earlier try of this task has asked already, and nothing was made; run "
-                "the task again once the service can be asked."
+                "So it is not known whether an earlier try of this task has asked, and nothing was created. Run the "
+                "task again when the service answers."
             ) from error
 
     @staticmethod
@@ -373,7 +373,7 @@ class CreateOnce(Creator):
         if not self._look_for_lost(error, calls.window, look if calls.look_up else None, unknown):
             self._write(replace(record, sent=False), at_all_costs=False)
             raise error.saying(
-                "It is not in the service's list, so it was not made; the next try asks again.",
+                "It is not in the service's list, so it was not created; the next try creates it.",
                 instead_of_hint=True,
             ) from error
         log.warning("It was created: %s.", found[0]["id"])
@@ -397,11 +397,11 @@ class CreateOnce(Creator):
 def _why_not(found: str, *, foreign: bool) -> str:
     if foreign:
         return (
-            f"{found}, which an earlier try of this mapped task made, was asked for with other words or of "
-            "somebody else: the list that it is mapped over may have changed. So it is neither taken up nor asked for "
-            "again. Clear the task with on_existing='replace' to ask anew, or give it the input that it had."
+            f"{found}, which an earlier try of this mapped task created, has another text or was asked of somebody "
+            "else: the mapped list may have changed. So it is neither used nor created again. Clear the task with "
+            "on_existing='replace' to ask again, or give it the input that it had."
         )
     return (
-        f"{found}, which this task made before it was cleared, is still open, and on_existing is 'fail', so nothing is "
-        "asked for. Let it end, or use on_existing='reuse' or 'replace'."
+        f"{found}, which this task created before it was cleared, is still open, and on_existing is 'fail'. Let it "
+        "end, or use on_existing='reuse' or 'replace'."
     )

@@ -74,10 +74,10 @@ def find_link(
     why = (
         f"has a permanent link with these instructions and without the provider's tag ({alike[0].get('id')})"
         if has_tags
-        else "does not tell the tags of its permanent links"
+        else "does not return the tags of its permanent links"
     )
     raise UnexpectedReplyError(
-        f"Visiono {why}, so it cannot be known whether this one was made before. Look in its dashboard. To create "
+        f"Visiono {why}, so it is not known whether this one was created before. Look in its dashboard. To create "
         "another anyway, start another run of the DAG, or give the link a custom_slug, by which it can be found. "
         f"[connection {conn_id}]",
         conn_id=conn_id,

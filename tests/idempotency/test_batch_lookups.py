@@ -73,7 +73,7 @@ def test_a_refused_call_after_which_nobody_can_look_is_not_made_again(sandbox, r
     makes_some(monkeypatch, 5, InvalidRequestError("Refused.", status=422, fields={}))
     sandbox.fault("visiono", "status", status=500, method="GET", path="^/photo-requests$")
     task = run_task(ask(people(10), batch=True))
-    with pytest.raises(VisioProviderError, match=r"not known whether 10 photo request\(s\) were made"):
+    with pytest.raises(VisioProviderError, match=r"not known whether 10 photo request\(s\) were created"):
         task.run()
     sandbox.clear_faults()
     run_task(ask(people(10), batch=True), task).run()
@@ -146,7 +146,7 @@ def test_an_id_that_cannot_be_looked_at_is_not_gone(sandbox, run_task):
     sandbox.act(ids[0], "delete")
     sandbox.fault("visiono", "status", status=500, method="GET", path=f"/{ids[0]}$")
     again = run_task(ask(people(2)), task, cleared=True)
-    with pytest.raises(VisioProviderError, match=r"not known whether an earlier try .* nothing was made"):
+    with pytest.raises(VisioProviderError, match=r"not known whether an earlier try .* nothing was created"):
         again.run()
     assert made(sandbox) == words(people(2)[1:])
 

@@ -158,7 +158,7 @@ def test_what_is_refused_keeps_no_other_from_being_made(sandbox, run_task, batch
 def test_one_at_which_the_service_breaks_keeps_no_other_from_being_made(sandbox, run_task):
     sandbox.fault("visiono", "status", status=500, method="POST", path="^/photo-requests$", skip=2, times=1)
     sandbox.fault("visiono", "status", status=500, method="POST", path="^/photo-requests$", skip=4, times=1)
-    with pytest.raises(InvalidRequestError, match=r"1 of 5 .*\[2\] the service broke at it \(500\), twice"):
+    with pytest.raises(InvalidRequestError, match=r"1 of 5 .*\[2\] the service failed at it \(500\), twice"):
         run_task(ask(people(5))).run()
     assert made(sandbox) == words([one for n, one in enumerate(people(5)) if n != 2])
 
@@ -188,7 +188,7 @@ def test_several_at_which_the_service_breaks_keep_no_other_from_being_made(sandb
 
 def test_a_service_that_is_down_is_not_asked_for_each_of_them(sandbox, run_task):
     sandbox.fault("visiono", "status", status=503, method="POST", times=100)
-    with pytest.raises(ServiceError, match="0 of 40 photo requests are made"):
+    with pytest.raises(ServiceError, match="0 of 40 photo requests are created"):
         run_task(ask(people(40))).run()
     assert sandbox.count("visiono", ONE) == 2
 
@@ -240,7 +240,7 @@ def test_a_reply_that_was_lost_costs_nobody_a_second_request(sandbox, first, bat
 def test_a_call_that_never_arrived_is_made_by_the_next_try(sandbox, first, run_task, batch):
     sandbox.fault("visiono", "drop_before", method="POST", times=1, skip=1)
     task = first(ask(batch=batch))
-    with pytest.raises(ConnectionFailedError, match=r"of 12 photo requests are made. What is made is kept"):
+    with pytest.raises(ConnectionFailedError, match=r"of 12 photo requests are created and kept"):
         task.run()
     run_task(ask(batch=batch), task).run()
     assert made(sandbox) == words(people(12))
@@ -329,7 +329,7 @@ def test_a_shorter_list_leaves_the_others_alone(sandbox, run_task, caplog):
     task = run_task(ask())
     task.run()
     assert len(run_task(ask(people(10)), task).run()["ids"]) == 10
-    assert "2 photo request(s) that an earlier try made are not in the list" in caplog.text
+    assert "2 photo request(s) that an earlier try created are not in the list" in caplog.text
     assert made(sandbox) == words(people(12))
 
 
@@ -442,7 +442,7 @@ def test_a_thousand_stay_small_in_the_store_and_the_output(sandbox, run_task, co
 
 def test_what_the_key_may_not_do_ends_the_task_at_once(sandbox, run_task, batch):
     sandbox.fault("visiono", "status", status=403, method="POST", skip=1)
-    with pytest.raises(PermissionDeniedError, match=r"of 12 photo requests are made"):
+    with pytest.raises(PermissionDeniedError, match=r"of 12 photo requests are created"):
         run_task(ask(batch=batch)).run()
     assert sandbox.count("visiono", TEN if batch else ONE) == 2
 
@@ -474,7 +474,7 @@ def test_a_used_up_quota_ends_the_task_at_once_and_costs_nothing_that_is_made(
     for part in (
         "Monthly photo quota exceeded.",
         "a retry will not help: get_stats() tells",
-        f"{10 if batch else 1} of 25 photo requests are made. What is made is kept",
+        f"{10 if batch else 1} of 25 photo requests are created and kept",
     ):
         assert part in str(caught.value)
     assert posts(sandbox) == len(sandbox.calls()) == 2
@@ -517,7 +517,7 @@ def test_a_key_without_the_scope_ends_the_task_at_once(sandbox, run_task, batch,
     with pytest.raises(PermissionDeniedError) as caught:
         run_task(ask(batch=batch, on_item_error=on_item_error)).run()
     assert "The call needs the scope photo_requests:write: see API Keys" in str(caught.value)
-    assert "0 of 12 photo requests are made" in str(caught.value)
+    assert "0 of 12 photo requests are created" in str(caught.value)
     assert len(sandbox.calls()) == 1
 
 
@@ -527,7 +527,7 @@ def test_a_call_that_is_refused_whatever_it_asks_for_ends_the_task_at_once(
 ):
     refuse(sandbox, status, "No.", skip=1, path="/photo-requests$")
     refuse(sandbox, status, "No.", skip=1, path="/batch$")
-    with pytest.raises(InvalidRequestError, match=r"of 25 photo requests are made") as caught:
+    with pytest.raises(InvalidRequestError, match=r"of 25 photo requests are created") as caught:
         run_task(ask(people(25), batch=batch, on_item_error=on_item_error)).run()
     assert ("Host is the API's base URL" in str(caught.value)) is (status == 405)
     # Where the call for several is not there, one that makes one by itself may be.

@@ -215,7 +215,7 @@ def test_without_a_store_a_task_says_whether_its_retry_asks_anew(
     how = {"cancel_on_kill": cancel_on_kill, "deferrable": deferrable}
     task = run_task(ask(**how), store=None)
     later(90, lambda: sandbox.act(made(sandbox)[0], end))
-    says = "a retry asks anew" if anew else "retry does not ask again"
+    says = "a retry asks again" if anew else "retry does not ask again"
     with pytest.raises(PhotoRequestFailedError, match=says) as ended:
         task.run()
     (request_id,) = made(sandbox)
@@ -243,7 +243,7 @@ def test_without_a_store_a_request_that_is_deleted_and_listed_is_not_asked_for_a
         sandbox.fault("visiono", "body", method="GET", path="^/photo-requests$", status=200, body=body)
 
     later(90, delete)
-    says = "; a retry asks anew, unless Visiono still lists it"
+    says = "; a retry asks again, unless Visiono still lists it"
     with pytest.raises(PhotoRequestFailedError, match=says):
         task.run()
     again = run_task(ask(cancel_on_kill=cancel_on_kill), task)
@@ -663,7 +663,7 @@ def test_an_export_whose_reply_was_lost_may_be_started_twice(sandbox, run_task):
     with pytest.raises(ConnectionFailedError) as caught:
         task.operator.execute(task.context)
     assert caught.value.ambiguous
-    assert "a retry does it again, for nobody can look it up" in str(caught.value)
+    assert "a retry does it again, because nobody can look it up" in str(caught.value)
     assert "may or may not" not in str(caught.value)
     defer(run_task(VizdomExportDashboardOperator(task_id="e", dashboard_id="dash_abc123"), task))
     assert sandbox.count("vizdom", "POST /exports") == 2

@@ -57,7 +57,9 @@ def shows(monkeypatch: pytest.MonkeyPatch, listed: Any, single: Any = lambda one
 )
 def test_what_is_no_whole_list_does_not_say_that_it_was_not_made(sandbox, lost, run_task, kind, reply):
     sandbox.fault("visiono", kind, method="GET", path="^/photo-requests$", **{"status": 200, **reply})
-    with pytest.raises(UnexpectedReplyError, match=r"not known whether an earlier try .* nothing was made"):
+    with pytest.raises(
+        UnexpectedReplyError, match=r"not known whether an earlier try .* nothing was created"
+    ):
         defer(run_task(ask(), lost))
     sandbox.clear_faults()
     assert [defer(run_task(ask(), lost))] == made(sandbox)

@@ -80,7 +80,7 @@ def test_of_a_task_whose_request_is_not_known_any_request_is_meant():
 
 
 def test_where_nobody_can_tell_it_says_so():
-    with pytest.raises(UnexpectedReplyError, match=r"does not tell the tags.*custom_slug.*connection c"):
+    with pytest.raises(UnexpectedReplyError, match=r"does not return the tags.*custom_slug.*connection c"):
         find_link([{"id": "1", "instructions": "The van"}], MARK, {"instructions": "The van"}, None, "c")
 
 

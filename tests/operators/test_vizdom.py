@@ -210,7 +210,7 @@ def test_a_lost_reply_costs_no_second_one(sandbox, first, make, kind):
 def test_a_call_that_never_arrived_is_made_by_the_next_try(sandbox, first, run_task, make):
     sandbox.fault("vizdom", "drop_before", method="POST", times=1)
     task = first(make())
-    with pytest.raises(ConnectionFailedError, match="so it was not made; the next try asks again"):
+    with pytest.raises(ConnectionFailedError, match="so it was not created; the next try creates it"):
         task.run()
     assert claims(make) == []
     assert [run_task(make(), task).run()["id"]] == claims(make)
