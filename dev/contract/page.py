@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_visio.api.vizdom_contract import rows
 from dev.checkout import ROOT
-from dev.contract import words
+from dev.contract import prose
 from dev.contract.documents import load, operations
 
 if TYPE_CHECKING:
@@ -22,20 +22,20 @@ CALLS = ("call", "hook method", "operator, sensor or trigger", "tests", "evidenc
 def text() -> str:
     """Return the whole page."""
     parts = [
-        words.INTRO,
+        prose.INTRO,
         "## Visiono\n",
-        words.VISIONO,
+        prose.VISIONO,
         table((*CALLS, "dialect"), (_cells(one, dialect=True) for one in _all("visiono"))),
         _count("visiono"),
         _sources("visiono"),
         "## Vizdom\n",
-        words.VIZDOM,
+        prose.VIZDOM,
         table(CALLS, (_cells(one) for one in _all("vizdom"))),
         _count("vizdom"),
         _sources("vizdom"),
-        words.ASSUMPTIONS,
+        prose.ASSUMPTIONS,
         table(("name", "taken to be", "evidence", "why"), _assumptions()),
-        words.DIFFERS,
+        prose.DIFFERS,
     ]
     return "\n".join(parts)
 
