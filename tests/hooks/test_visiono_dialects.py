@@ -31,7 +31,7 @@ def other(request, sandbox, monkeypatch):
     return VisionoHook()
 
 
-def test_a_request_lives_in_either(sandbox, dialect):
+def test_a_request_in_both_dialects(sandbox, dialect):
     hook = VisionoHook()
     made = hook.create_photo_request("The car", items=["Front", "Back"], metadata={"n": 1})
     assert [item["instructions"] for item in made["items"]] == ["Front", "Back"]
@@ -100,7 +100,7 @@ def test_files_come_in_either(sandbox, dialect, tmp_path):
     assert [file["item"] for file in manifest["files"]] == ["Front"]
 
 
-def test_a_link_lives_in_either(sandbox, dialect):
+def test_a_permanent_link_in_both_dialects(sandbox, dialect):
     hook, (path, verb) = VisionoHook(), LINK_NAMES[dialect]
     made = hook.create_permanent_link("Each damage", custom_slug="fleet", items=["Front"])
     assert hook.get_permanent_link(made["id"]) == made
@@ -116,7 +116,7 @@ def test_a_link_lives_in_either(sandbox, dialect):
     ]
 
 
-def test_what_comes_through_a_link_is_asked_for_under_its_name(sandbox, monkeypatch, tmp_path):
+def test_calls_for_submissions_use_the_dialect_s_path(sandbox, monkeypatch, tmp_path):
     for written, (path, _) in LINK_NAMES.items():
         connect(monkeypatch, "visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect=written)
         hook = VisionoHook()

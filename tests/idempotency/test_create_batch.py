@@ -81,7 +81,7 @@ def dies(task: Any, monkeypatch: pytest.MonkeyPatch, calls: int, *, before: bool
             task.run()
 
 
-def test_all_are_made_and_told_in_order(sandbox, run_task, batch):
+def test_all_are_created_and_returned_in_order(sandbox, run_task, batch):
     result = run_task(ask(people(23), batch=batch)).run()
     listed = {one["id"]: one for one in sandbox.control("GET", "/photo-requests")}
     assert [listed[i]["metadata"]["n"] for i in result["ids"]] == list(range(23))

@@ -200,7 +200,7 @@ def test_a_call_that_was_on_its_way_after_a_slow_list_is_waited_for(
 
 @MAKES
 @pytest.mark.parametrize("kind", ["drop_after", "truncate"])
-def test_a_lost_reply_costs_no_second_one(sandbox, first, make, kind):
+def test_a_lost_reply_creates_no_second_one(sandbox, first, make, kind):
     sandbox.fault("vizdom", kind, method="POST", times=1)
     assert [first(make()).run()["id"]] == claims(make)
     assert sandbox.count("vizdom", "POST /dashboards" if make is board else "POST /data-sources") == 1

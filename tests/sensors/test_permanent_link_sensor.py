@@ -170,7 +170,7 @@ def between(monkeypatch, run_task):
 
 
 @modes
-def test_it_ends_with_what_is_submitted_while_it_waits(sandbox, run_task, between, link, mode, clock):
+def test_it_ends_with_the_submissions_of_its_wait(sandbox, run_task, between, link, mode, clock):
     submit(sandbox, link)
     clock.sleep(60)
     task, found = run_task(wait(link, **mode)), []

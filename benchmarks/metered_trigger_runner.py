@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 
+from benchmarks.message_files import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, leave
 from benchmarks.meter import Meter, resident
-from benchmarks.notes import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, leave
 
 if TYPE_CHECKING:
     from pathlib import Path

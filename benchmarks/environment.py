@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.fast_clock import FastClock
-from benchmarks.notes import Json, find, leave
+from benchmarks.message_files import Json, find, leave
 from dev.checkout import ROOT
+from dev.polling import wait_for
 from dev.processes import Child, DevError
 from dev.sandbox import Sandbox
 from dev.settings import environment, fernet_key
-from dev.waits import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """
 Mapped tasks that create photo requests, one process each, in a number of slots, as an executor runs them.
 
-    python -m benchmarks.creates FOLDER
+    python -m benchmarks.create_tasks FOLDER
 
 It finds the note `setup` in the folder, leaves `ready`, waits for `order`, leaves `finished` when as many requests as
 ordered are made, and `report` when it is told to stop.
@@ -22,12 +22,12 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
 from benchmarks.fast_clock import FastClock
-from benchmarks.forked import forked
-from benchmarks.notes import appears, find, leave
+from benchmarks.fork import forked
+from benchmarks.message_files import appears, find, leave
 from benchmarks.slots import Slots
 
 if TYPE_CHECKING:
-    from benchmarks.notes import Json
+    from benchmarks.message_files import Json
 
 
 class TaskInstance:

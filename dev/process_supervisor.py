@@ -1,6 +1,6 @@
 """Run one command in a box, and leave nothing of it behind.
 
-    python guard.py GRACE command [argument ...]
+    python process_supervisor.py GRACE command [argument ...]
 
 The box ends when the command ends, when the starter says so, or when the starter is gone, however
 it went: the starter holds the other end of our standard input. Everything the command ever started

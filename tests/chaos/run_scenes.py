@@ -8,12 +8,12 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chaos.at_random import storms
-from chaos.judge import Outcome, judge
+from chaos.outcome import Outcome, judge
+from chaos.random_faults import storms
 from dev.processes import DevError
 
 if TYPE_CHECKING:
-    from chaos.field import Field
+    from chaos.environment import Field
     from chaos.scenes import Scene
 
 TIMEOUT = 600

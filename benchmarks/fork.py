@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.notes import Json
+    from benchmarks.message_files import Json
 
 
 async def forked(work: Callable[[], Json]) -> Json:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_visio.sandbox.clock import iso
 from benchmarks.contestants import INTERVAL, Contestant, Wanted
-from benchmarks.notes import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, Json
-from benchmarks.stage import Stage
+from benchmarks.environment import Stage
+from benchmarks.message_files import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, Json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.stage import Process
+    from benchmarks.environment import Process
     from dev.sandbox import Sandbox
 
 HOUR = 3600.0

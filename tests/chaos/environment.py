@@ -21,12 +21,12 @@ import psycopg2
 import requests
 
 from dev.airflow_api import AirflowApi
+from dev.polling import wait_for
 from dev.postgres import Postgres
 from dev.processes import stop_all
-from dev.relay import Relay
 from dev.sandbox import Sandbox
 from dev.stack import Stack
-from dev.waits import wait_for
+from dev.tcp_proxy import Relay
 
 if TYPE_CHECKING:
     from chaos.scenes import Scene

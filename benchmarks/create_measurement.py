@@ -6,16 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import waits
+from benchmarks import wait_measurement
 from benchmarks.contestants import PROVIDER
-from benchmarks.stage import Stage
-from benchmarks.waits import orders, triggerer
+from benchmarks.environment import Stage
+from benchmarks.wait_measurement import orders, triggerer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.notes import Json
-    from benchmarks.waits import WarmUp
+    from benchmarks.message_files import Json
+    from benchmarks.wait_measurement import WarmUp
 
 PER_MINUTE, PER_HOUR = 60, 1000
 
@@ -36,7 +36,7 @@ class Plan:
     count: int
     hours: float
     speed: float = 60.0
-    beside: waits.Plan | None = None
+    beside: wait_measurement.Plan | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Made:
     """Carry out a plan."""
     with Stage(folder, plan.speed, {"page_size": 100}) as stage:
         tasks = stage.start(
-            "benchmarks.creates",
+            "benchmarks.create_tasks",
             {
                 **PROVIDER.connection(stage.sandbox.info),
                 **PROVIDER.connection(warm_up.sandbox.info, "warm_"),
@@ -89,7 +89,7 @@ def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Made:
             stage.sandbox.control("POST", "/photo-requests", {"count": plan.beside.waits})
             waiting.order(triggers=orders(stage, plan.beside)[1])
         tasks.order(count=plan.count)
-        until = time.monotonic() + plan.hours * waits.HOUR / plan.speed + 2.0
+        until = time.monotonic() + plan.hours * wait_measurement.HOUR / plan.speed + 2.0
         while time.monotonic() < until and not tasks.left("finished"):
             time.sleep(0.1)
         tasks.stop()
@@ -100,7 +100,7 @@ def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Made:
 def _made(calls: list[Json], hours: float, report: Json) -> Made:
     calls = [call for call in calls if call["service"] == "visiono"]
     first = calls[0]["at"] if calls else 0.0
-    calls = [call for call in calls if call["at"] <= first + hours * waits.HOUR]
+    calls = [call for call in calls if call["at"] <= first + hours * wait_measurement.HOUR]
     made = [call for call in calls if call["status"] == 201]
     refused = [call for call in calls if call["status"] == 429]
     return Made(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chaos.field import Field
+    from chaos.environment import Field
     from chaos.scenes import Scene
 
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 from api.local_server import Answer, LocalServer
 
-from dev.relay import Relay
+from dev.tcp_proxy import Relay
 
 TIMES = 50
 

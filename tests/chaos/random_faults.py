@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chaos.field import Field, Task, pause
+from chaos.environment import Field, Task, pause
 
 if TYPE_CHECKING:
     from chaos.scenes import Scene
