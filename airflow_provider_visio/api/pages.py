@@ -5,8 +5,8 @@ Neither reference says how its lists are paged (facts: pagination unknown), so e
 read (Laravel's ``links.next``, ``meta.next_cursor``, ``meta.current_page`` and ``last_page``; ``meta.total``, which is
 documented for Vizdom), and where there is none the next page number is tried until a page brings nothing new.
 
-Items that come again are known by their ``id``. Without one, only a page whose number was a guess can be taken for one
-that came before: two things may look alike.
+An item that comes again is recognized by its ``id``. Items without an id may be equal, so only a guessed page counts as
+a repetition of an earlier one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A list that goes on for ever must not take the hour's calls with it.
+# A list without an end must not use up the hour's calls.
 MAX_PAGES = 1000
-# Nor must pages that show nothing new, though the service says each time that more follow.
+# Pages in a row that show nothing new.
 MAX_IDLE = 20
 
 
@@ -35,8 +35,8 @@ class Pages:
     :param first: the call for the first page.
     :param limit: the most items to take, or None for all; :attr:`left` is how many of them are still to come.
 
-    Where it has ended before the list did, :attr:`whole` is False and :attr:`cut` says why. It is False, too, where
-    there was something else than objects in the list.
+    If the walk ends before the list, :attr:`whole` is False and :attr:`cut` says why. It is also False if the list has
+    anything but objects.
     """
 
     def __init__(self, first: Call, limit: int | None = None) -> None:
@@ -60,7 +60,7 @@ class Pages:
         return self._asked - 1
 
     def stop(self) -> None:
-        """Take no more, for the next page was refused: the end, where it was a guess that there is one."""
+        """End the walk because the next page was refused: the list's end, if that page was a guess."""
         self.next, self.whole = None, self.whole and self.guessing
 
     def take(self, envelope: dict[str, Any]) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ class Pages:
             self._calls.add(_query(following))
 
     def _end(self, cut: str) -> None:
-        """End a list that is longer, which it must not pass over in silence: what is not shown could be there."""
+        """End the walk before the list's end. The caller must know, because the rest may have what it looks for."""
         log.warning("GET %s: the service %s; the rest is left out.", self._first.route, cut)
         self.whole, self.cut = False, cut
 

@@ -10,6 +10,7 @@ from tasks.conftest import needs_store
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
+    NotFoundError,
     UnexpectedReplyError,
     VisioProviderError,
 )
@@ -304,6 +305,20 @@ def test_a_change_whose_reply_was_lost_may_be_made_again(sandbox, run_task):
 def test_what_is_no_choice_fails_when_the_dag_is_parsed():
     with pytest.raises(InvalidRequestError, match="on_existing"):
         make(on_existing="keep")
+
+
+@needs_store
+def test_a_link_that_the_service_has_under_another_name_is_not_taken_for_deleted(
+    sandbox, run_task, connection
+):
+    sandbox.settings(dialect="plugin")
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect="plugin")
+    task = run_task(make())
+    task.run()
+    connection("visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect="reference")
+    with pytest.raises(NotFoundError, match="dialect"):
+        run_task(make(), task).run()
+    assert [call["method"] for call in sandbox.calls()] == ["POST", "GET"], "no other is created"
 
 
 @needs_store
