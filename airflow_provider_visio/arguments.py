@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_visio.api.ids import check_id
+from airflow_provider_visio.api.call import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.waiting import epoch
 

@@ -45,7 +45,13 @@ class VisioProviderError(AirflowException):
     :param request_id: the service's own id of the call, if it gave one.
     :param conn_id: id of the Airflow connection used.
     :param ambiguous: whether the service may have acted although no good reply came.
+
+    ``service_message`` has the message of the service's reply; empty where there is none.
     """
+
+    service_message: str = ""
+    # The part of the text that says what to do, for a caller that knows better.
+    hint: str = ""
 
     def __init__(
         self,
@@ -62,10 +68,10 @@ class VisioProviderError(AirflowException):
         self.conn_id = conn_id
         self.ambiguous = ambiguous
 
-    def saying(self, more: str, *, instead_of: str = "") -> Self:
-        """Return the same error with more to say, instead of a part of what it said."""
+    def saying(self, more: str, *, instead_of_hint: bool = False) -> Self:
+        """Return a copy of the error with more text, which replaces its hint where that is asked for."""
         error = copy.copy(self)
-        before = str(self).replace(f" {instead_of}", "") if instead_of else str(self)
+        before = str(self).replace(f" {self.hint}", "") if instead_of_hint and self.hint else str(self)
         error.args = (f"{before} {more}",)
         return error
 
@@ -79,7 +85,13 @@ class PermissionDeniedError(VisioProviderError):
 
 
 class NotFoundError(VisioProviderError):
-    """The service does not know the thing asked for."""
+    """
+    The service does not know the object of the call.
+
+    ``unknown_route`` is True where it says that it has no such call at all.
+    """
+
+    unknown_route: bool = False
 
 
 class InvalidRequestError(VisioProviderError, ValueError):
@@ -130,7 +142,13 @@ class RateLimitedError(VisioProviderError):
 
 
 class ServiceError(VisioProviderError):
-    """The service had a fault of its own (5xx), or cannot reach a data source that it was to test."""
+    """
+    The service had a fault of its own (5xx), or cannot reach a data source that it was to test.
+
+    ``retry_after`` has the seconds that its ``Retry-After`` asks to wait; 0 where it asks for nothing.
+    """
+
+    retry_after: float = 0.0
 
 
 class ConnectionFailedError(VisioProviderError):
@@ -190,7 +208,7 @@ def join_errors(failed: Mapping[str, VisioProviderError], total: int, what: str)
 
     :param failed: the errors, by the id of what each is about; at least one.
     :param total: how many were tried.
-    :param what: what they are, for the text, such as ``"files"``.
+    :param what: their kind in the text, such as ``"files"``.
     :return: an error that names up to ten ids with their reasons. It has the type and the status that all errors share;
         where their types differ it is a :class:`TransferError`.
     """

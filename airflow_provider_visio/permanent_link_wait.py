@@ -6,12 +6,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.api.status_queries import read_submissions
 from airflow_provider_visio.exceptions import RateLimitedError
 from airflow_provider_visio.submissions import (
     decide_link,
     error_of_link,
     new_submissions,
-    read_submissions,
     untimed,
 )
 from airflow_provider_visio.task_wait import TaskWait
@@ -72,7 +72,7 @@ class LinkWait(TaskWait["VisionoHook"]):
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
         states: dict[str, dict[str, Any]] = {}
         (link_id,) = ids
-        self.hook.get_conn().sweep(read_submissions(link_id, self.hook.dialect, states.__setitem__))
+        self.hook.get_conn().query(read_submissions(link_id, self.hook.dialect, states.__setitem__))
         submissions = states[link_id]["submissions"]
         if (count := untimed(submissions)) and "untimed" not in self._warned:
             self._warned.add("untimed")

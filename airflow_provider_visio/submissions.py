@@ -1,136 +1,77 @@
 """
-What has come through a permanent link, and whether a wait for it is over: pure decisions that every mode shares.
+Decides which submissions of a permanent link are new, and whether a wait for them is over. No I/O; for every mode.
 
-No page shows the list of a link's submissions. Read are ``id``, ``submitted_at``, ``unique_field_value`` and ``photos``
-(assumed, from the plugin's webhook).
+No page shows the list of a link's submissions. Its fields ``id``, ``submitted_at``, ``unique_field_value`` and
+``photos`` are assumed from the plugin's webhook.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from airflow_provider_visio.api.list_behavior import LIST_PAGE
-from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.status_queries import next_page
-from airflow_provider_visio.api.visiono_permanent_links import list_permanent_link_submissions
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError, WaitTimeoutError
 from airflow_provider_visio.waiting import Verdict, epoch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from airflow_provider_visio.api.call import Call, Dialect
-
-log = logging.getLogger(__name__)
 
 Submission = dict[str, Any]
 State = dict[str, Any]
 
-# The state of a link that the service does not know (any more), or whose submissions it has no call for.
+# The state of a link that the service does not know, or whose submissions it has no call for.
 GONE: State = {"gone": True}
 
-# A submission may be listed so many seconds after a later one, and the service's clock may be so far behind; a watcher
-# remembers the ids of so long.
+# Seconds by which a submission may be listed after a later one, or the service's clock may be behind. A watcher keeps
+# ids for so long.
 OVERLAP = 600.0
-
-
-def read_submissions(
-    link_id: str, dialect: Dialect, learn: Callable[[str, State], None]
-) -> Generator[Call, dict[str, Any], None]:
-    """
-    Read all submissions of a link; a sweep, see :mod:`airflow_provider_visio.api.status_queries`.
-
-    :param link_id: id of the link.
-    :param dialect: whose name for links to write.
-    :param learn: told the link's id and ``{"submissions": [...], "pages": how many pages they took, "whole": whether
-        the list was read to its end}``.
-    :raises NotFoundError: there is no such link, or no such call.
-    """
-    pages = Pages(list_permanent_link_submissions(link_id, dialect=dialect).with_params(per_page=LIST_PAGE))
-    found: list[Submission] = []
-    while pages.next is not None:
-        try:
-            found += map(small, pages.take((yield from next_page(pages))))
-        except NotFoundError:
-            learn(link_id, GONE)
-            raise
-    if not pages.whole:
-        log.warning(
-            "The list of what came through %s could not be read to its end; what it lacks is looked for again.",
-            link_id,
-        )
-    learn(link_id, {"submissions": found, "pages": pages.asked, "whole": pages.whole})
-
-
-def small(entry: Mapping[str, Any]) -> Submission:
-    """Return what is kept of a submission: no name, no links."""
-    photos = entry.get("photos")
-    inner = [photo for photo in photos if isinstance(photo, Mapping)] if isinstance(photos, list) else []
-    # Where the submission itself has no time, its last photo's has to do.
-    times = [
-        entry.get("submitted_at"),
-        entry.get("created_at"),
-        *(photo.get("submitted_at") for photo in inner[::-1]),
-    ]
-    value = entry.get("unique_field_value")
-    return {
-        "id": str(entry.get("id")),
-        "submitted_at": next((time for time in times if epoch(time) is not None), None),
-        "unique_value": None if value is None else str(value),
-        "photos": len(inner),
-    }
 
 
 def new_submissions(
     submissions: Iterable[Submission], since: float, unique_value: str | None = None
 ) -> list[Submission]:
     """
-    Return the submissions that have come since a moment, in the order of their times.
+    Return the submissions since a moment, in the order of their times.
 
-    One whose time the service does not tell cannot be told from an old one, and is left out.
+    A submission without a time is left out, because it may be an old one.
 
-    :param submissions: all of a link.
-    :param since: the moment, in seconds since 1970; services tell whole seconds, so the rest of it does not count.
-    :param unique_value: only those with this value in the link's own field; None for all.
+    :param submissions: all submissions of a link.
+    :param since: Unix timestamp; its fraction is ignored, because services send whole seconds.
+    :param unique_value: only those with this value in the link's unique field; None for all.
     """
     timed = [
-        (moment, one)
-        for one in submissions
-        if (moment := epoch(one["submitted_at"])) is not None
+        (moment, submission)
+        for submission in submissions
+        if (moment := epoch(submission["submitted_at"])) is not None
         and moment >= math.floor(since)
-        and (unique_value is None or (one["unique_value"] or "").strip() == unique_value.strip())
+        and (unique_value is None or (submission["unique_value"] or "").strip() == unique_value.strip())
     ]
-    return [one for _, one in sorted(timed, key=lambda entry: entry[0])]
+    return [submission for _, submission in sorted(timed, key=lambda entry: entry[0])]
 
 
 def untimed(submissions: Iterable[Submission]) -> int:
     """Return how many submissions have no time."""
-    return sum(one["submitted_at"] is None for one in submissions)
+    return sum(submission["submitted_at"] is None for submission in submissions)
 
 
 def decide_link(
     link_id: str,
     state: State | None,
-    found: Sequence[Submission],
+    submissions: Sequence[Submission],
     *,
     needed: int,
     now: float,
     deadline: float | None,
 ) -> Verdict:
     """
-    Decide whether a wait for submissions is over; what has come by the deadline counts before the deadline does.
+    Decide whether a wait for submissions is over. Submissions by the deadline count before the deadline does.
 
     :param link_id: id of the link.
-    :param state: what is known of it; None where nothing is.
-    :param found: the submissions that count.
+    :param state: the state of the link; None while it is unknown.
+    :param submissions: the submissions that count.
     :param needed: how many there must be.
-    :param now: the time, in seconds since 1970.
-    :param deadline: when the wait gives up, on the same clock, or None for never.
+    :param now: Unix timestamp.
+    :param deadline: Unix timestamp at which the wait gives up, or None for never.
     """
-    if len(found) >= needed:
+    if len(submissions) >= needed:
         return Verdict("done", arrived=(link_id,))
     if state is not None and state.get("gone"):
         return Verdict("trouble", waiting=(link_id,), trouble=f"{NotFoundError.__name__} (404)", fatal=True)
@@ -139,16 +80,16 @@ def decide_link(
 
 
 def error_of_link(
-    verdict: Verdict, conn_id: str, needed: int, found: Sequence[Submission], unique_value: str | None
+    verdict: Verdict, conn_id: str, needed: int, submissions: Sequence[Submission], unique_value: str | None
 ) -> VisioProviderError | None:
-    """Return the error that a verdict over a link ends the wait with, or None where it does not."""
+    """Return the error of a wait for submissions, or None where it goes on or succeeds."""
     if verdict.outcome != "timeout":
         return None
     whose = "" if unique_value is None else f" for {unique_value!r}"
     return WaitTimeoutError(
-        f"{len(found)} of {needed} submission(s){whose} have come through the permanent link {verdict.waiting[0]} by "
-        "the wait's deadline. Nothing was changed: the link still works. A retry has no more time; clear the task to "
-        f"wait as long once more, with a longer timeout if need be. [connection {conn_id}]",
+        f"{len(submissions)} of {needed} submission(s){whose} have come through the permanent link "
+        f"{verdict.waiting[0]} by the wait's deadline. The link still works. A retry has no more time: clear the task "
+        f"to wait as long once more, with a longer timeout if necessary. [connection {conn_id}]",
         waiting=verdict.waiting,
         conn_id=conn_id,
     )
@@ -156,12 +97,12 @@ def error_of_link(
 
 class Cursor:
     """
-    How far a watcher has come.
+    How far a watcher has come. All times are Unix timestamps.
 
-    :param since: submissions from before then do not count, in seconds since 1970.
-    :param seen: when those came that were told of, by id; those of the last minutes, for others may be listed late.
-    :param given: where the watcher was told to begin; None for when it started.
-    :param began: when it started, as long as it does not know what was there before; None when it does.
+    :param since: earlier submissions do not count.
+    :param seen: the times by id of reported submissions of the last minutes, because others may be listed late.
+    :param given: the ``since`` of the watcher's user; None for when it started.
+    :param began: when it started, until it knows which submissions were there before; then None.
     """
 
     def __init__(
@@ -178,13 +119,13 @@ class Cursor:
 
     @classmethod
     def at_start(cls, given: float | None, now: float) -> Cursor:
-        """Return the cursor of a watcher that starts: where it was told to, or now."""
-        # What comes from now on may be dated earlier, by a clock that is behind.
+        """Return the cursor of a watcher that starts: at the user's moment, or now."""
+        # A service whose clock is behind dates new submissions earlier.
         return cls(now - OVERLAP, began=now) if given is None else cls(given, given=given)
 
     @classmethod
     def from_json(cls, value: object) -> Cursor | None:
-        """Return a cursor that was kept as JSON, or None for what is not one."""
+        """Return a cursor from :meth:`as_json`, or None for anything else."""
         if not isinstance(value, Mapping):
             return None
         since, seen = value.get("since"), value.get("seen")
@@ -192,7 +133,7 @@ class Cursor:
             return None
         return cls(
             float(since),  # type: ignore[arg-type]
-            {str(found): float(moment) for found, moment in seen.items()},
+            {str(submission_id): float(moment) for submission_id, moment in seen.items()},
             *(value[name] if _is_time(value.get(name)) else None for name in ("given", "began")),
         )
 
@@ -209,27 +150,25 @@ class Cursor:
         whole: bool = True,
     ) -> list[str]:
         """
-        Return the ids that were not told of yet, and move on past them; at the first look, not those dated before it.
+        Return the ids that were not reported yet, and move on past them. The first look leaves out older submissions.
 
-        :param submissions: all of a link.
-        :param unique_value: only those with this value in the link's own field; None for all.
-        :param now: the time, in seconds since 1970; one that is dated later does not hide what comes before.
-        :param whole: whether the list is; past what one lacks it does not move on.
+        :param submissions: all submissions of a link.
+        :param unique_value: only those with this value in the link's unique field; None for all.
+        :param now: Unix timestamp; a submission dated later does not hide those before it.
+        :param whole: whether the list was read to its end; otherwise the cursor does not move past missing ones.
         """
-        found = new_submissions(submissions, self.since, unique_value)
-        fresh = {
-            one["id"]: epoch(one["submitted_at"]) or self.since for one in found if one["id"] not in self.seen
-        }
+        new = new_submissions(submissions, self.since, unique_value)
+        fresh = {s["id"]: epoch(s["submitted_at"]) or self.since for s in new if s["id"] not in self.seen}
         if self.began is not None:
-            old = {known: at for known, at in fresh.items() if at < math.floor(self.began)}
+            old = {i: at for i, at in fresh.items() if at < math.floor(self.began)}
             self.seen |= old
-            fresh = {known: at for known, at in fresh.items() if known not in old}
+            fresh = {i: at for i, at in fresh.items() if i not in old}
             self.began = None if whole else self.began
         if fresh:
             self.seen |= fresh
             if whole:
                 self.since = max(self.since, min(max(fresh.values()), now) - OVERLAP)
-            self.seen = {known: at for known, at in self.seen.items() if at >= math.floor(self.since)}
+            self.seen = {i: at for i, at in self.seen.items() if at >= math.floor(self.since)}
         return list(fresh)
 
 

@@ -1,19 +1,21 @@
 """
-Whether a wait is over: pure decisions that every mode shares (poke, reschedule, deferred, blocking).
+Decides whether a wait is over, for every mode (poke, reschedule, deferred, blocking). No I/O; the clock is an argument.
 
-No I/O, and the clock is an argument. A *state* is what the service says of one id: ``{"status": ..., "expires_at":
-...}``. A *phase* is what that means. A *verdict* is what it means for a wait over one or more ids.
+A *state* is the service's answer about one id: ``{"status": ..., "expires_at": ...}``. A *phase* is the meaning of that
+state. A *verdict* is the meaning of all states for a wait over one or more ids.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, Protocol, get_args
+from itertools import islice
+from typing import Any, Literal, Protocol
 
 from airflow_provider_visio.exceptions import (
     ExportFailedError,
@@ -29,12 +31,12 @@ Phase = Literal["open", "arrived", "expired", "cancelled", "deleted", "failed", 
 Outcome = Literal["wait", "done", "failed", "timeout", "trouble"]
 OnDeadline = Literal["fail", "proceed"]
 
-# Our own word for an id that the service will not tell of. It is none that a service could say: "refused" may mean, for
-# example, that the recipient has refused, so it is a word that we do not know.
+# Our own word for an id that the service refuses to show. No service can send it: "refused", for example, may mean that
+# the recipient refused, so it is an unknown word.
 WITHHELD = "<withheld>"
 
-# Literals: pending, in_progress, submitted (docs, plugin). Inferred: expired, cancelled, completed. "deleted" is also
-# our own word, for an id that the service no longer knows.
+# Literal: pending, in_progress, submitted (docs, plugin). Inferred: expired, cancelled, completed. "deleted" is also
+# our own word for an id that the service does not know.
 PHOTO_REQUEST_PHASES: Mapping[str, Phase] = {
     "pending": "open",
     "in_progress": "open",
@@ -48,57 +50,45 @@ PHOTO_REQUEST_PHASES: Mapping[str, Phase] = {
     WITHHELD: "refused",
 }
 
-# No page prints the word for an expired request, so one that stays open so long after its own expiry has expired.
+# No page has the word for an expired request, so one that is open so many seconds after its expiry has expired.
 EXPIRY_GRACE = 300.0
-
-# Polls in a row that may fail before a wait gives up on the service.
+# Failed polls in a row after which a wait gives up on the service.
 MAX_POLL_FAILURES = 5
-
-# What a status word may look like, to be repeated in logs and errors; the service could say anything.
+# The form of a status word that logs and errors may repeat; a service could send anything.
 _WORD = re.compile(r"[a-z]+([ _-]+[a-z]+)*[ _-]*\d{0,2}", re.IGNORECASE)
 LONGEST_WORD = 40
 NO_WORD = "<not a word>"
-
-# Ids that an error text names; the others it counts.
+# How many ids an error names; it counts the others.
 MAX_NAMED = 5
 
 GROWTH = 1.5
 LONGEST_INTERVAL = 30.0
-
-# A wait that is older than an hour is in no hurry any more: polls grow apart with its age, up to five minutes.
+# When a wait is older than an hour, the time between polls grows with its age, up to five minutes.
 FRESH = 3600.0
 LONGEST_POLL_INTERVAL = 300.0
-
-# Below this part of the calls that polls may make, they go further and further apart.
+# Below this part of the calls that polls may make, the time between polls grows.
 SCARCE = 0.2
 LONGEST_SCARCE_INTERVAL = 900.0
 
-_ENDINGS = [phase for phase in get_args(Phase) if phase not in {"open", "arrived"}]
-
 _ENDED: Mapping[Phase, str] = {
-    "expired": "expired before the photos were submitted; a retry does not ask again: clear the task that made it to "
-    "do so, with more expires_in_hours if need be",
-    "cancelled": "was cancelled at Visiono; a retry does not ask again: clear the task that made it to do so",
+    "expired": "expired before the photos were submitted. A retry does not ask again: clear the task that created it, "
+    "with more expires_in_hours if needed",
+    "cancelled": "was cancelled at Visiono. A retry does not ask again: clear the task that created it",
     "refused": "may not be read with this connection's key; check the key's scopes and the id",
     "deleted": "was deleted at Visiono, or never was this workspace's; check the id and the connection. A retry does "
-    "not ask again: clear the task that made it to do so",
+    "not ask again: clear the task that created it",
 }
 
 
 class ExportWords(Protocol):
-    """The status words of an export contract."""
+    """The status words of an export contract: its file is ready, it failed, or it is not finished."""
 
     @property
-    def done_words(self) -> Sequence[str]:
-        """Words of an export whose file is ready."""
-
+    def done_words(self) -> Sequence[str]: ...  # noqa: D102
     @property
-    def failed_words(self) -> Sequence[str]:
-        """Words of an export that will never be."""
-
+    def failed_words(self) -> Sequence[str]: ...  # noqa: D102
     @property
-    def open_words(self) -> Sequence[str]:
-        """Words of an export that is still being made."""
+    def open_words(self) -> Sequence[str]: ...  # noqa: D102
 
 
 _EXPORT_ENDED: Mapping[Phase, str] = {
@@ -108,16 +98,13 @@ _EXPORT_ENDED: Mapping[Phase, str] = {
 }
 
 
-_STARTED = "Clear the task that started it to export again."
-
-
 @dataclass(frozen=True)
 class Goal:
     """
-    When a wait over several ids is good.
+    When a wait over several ids succeeds.
 
     :param needed: how many must arrive; None for all.
-    :param proceed: whether to go on with what has arrived when the deadline comes, or when no more can.
+    :param proceed: whether the wait also succeeds at the deadline, or when no more can arrive, with fewer.
     """
 
     needed: int | None = None
@@ -126,12 +113,13 @@ class Goal:
     @classmethod
     def of(cls, minimum: object, on_deadline: object, count: int | None = None) -> Goal:
         """
-        Return the goal that a user means.
+        Return the goal of a user's parameters.
 
         :param minimum: how many must arrive: a whole number from 1, a share above 0 and up to 1.0, or None for all.
         :param on_deadline: ``"fail"`` or ``"proceed"``.
-        :param count: how many ids are waited for, or None while that is not known.
-        :raises InvalidRequestError: it is none of these; or more than there are, and the wait does not proceed.
+        :param count: how many ids the wait is for, or None while that is unknown.
+        :raises InvalidRequestError: a value is none of these, or more are needed than there are and the wait does not
+            proceed.
         """
         if on_deadline not in ("fail", "proceed"):
             raise InvalidRequestError.of("on_deadline", f"give 'fail' or 'proceed', not {on_deadline!r}")
@@ -139,18 +127,14 @@ class Goal:
         if minimum is None:
             return cls(None, proceed)
         if isinstance(minimum, float) and 0 < minimum <= 1:
-            # Rounded first, for 0.07 * 100 is a little more than 7.
+            # Rounded first, because 0.07 * 100 is a little more than 7.
             return cls(None if count is None else max(1, math.ceil(round(minimum * count, 6))), proceed)
         if not isinstance(minimum, int) or isinstance(minimum, bool) or minimum < 1:
-            raise InvalidRequestError.of(
-                "min_submitted",
-                f"give a whole number from 1, or a share such as 0.8 (1.0 is all), not {minimum!r}",
-            )
-        # What proceeds goes on with what can come.
+            problem = f"give a whole number from 1, or a share such as 0.8 (1.0 is all), not {minimum!r}"
+            raise InvalidRequestError.of("min_submitted", problem)
         if count is not None and minimum > count and not proceed:
-            raise InvalidRequestError.of(
-                "min_submitted", f"{minimum} can never arrive, for there are {count} to wait for"
-            )
+            problem = f"{minimum} can never arrive, because there are {count} to wait for"
+            raise InvalidRequestError.of("min_submitted", problem)
         return cls(minimum, proceed)
 
     def of_all(self, count: int) -> int:
@@ -164,15 +148,15 @@ ALL = Goal()
 @dataclass(frozen=True)
 class Verdict:
     """
-    What the states of a wait's ids mean.
+    The meaning of the states of a wait's ids.
 
-    :param outcome: go on waiting, or how the wait ends.
+    :param outcome: "wait", or how the wait ends.
     :param arrived: ids that are ready.
-    :param ended: phase by id, of those that never will be.
+    :param ended: the phase by id, of ids that will never be ready.
     :param waiting: ids that are still open.
-    :param unknown: status word by id, of those whose word we do not know; they count as open.
-    :param trouble: what kept the service from being asked, for the outcome "trouble".
-    :param fatal: whether that does not pass by itself, as with a key that is refused.
+    :param unknown: the status word by id, of ids with an unknown word; they count as open.
+    :param trouble: why the service could not be polled, for the outcome "trouble".
+    :param fatal: whether the trouble will not pass by itself, such as a refused key.
     """
 
     outcome: Outcome
@@ -185,63 +169,50 @@ class Verdict:
 
     def as_event(self) -> dict[str, Any]:
         """Return it as plain JSON for a trigger event: ids and statuses only."""
-        event = asdict(self)
-        return {
-            **event,
-            "arrived": list(self.arrived),
-            "waiting": list(self.waiting),
-            "ended": dict(self.ended),
-        }
+        lists = {"arrived": list(self.arrived), "waiting": list(self.waiting)}
+        return {**asdict(self), **lists, "ended": dict(self.ended)}
 
     @classmethod
     def from_event(cls, event: object, goal: Goal = ALL) -> Verdict:
         """
         Read a trigger event.
 
-        :param event: what the trigger fired.
-        :param goal: when the wait is good.
-        :raises UnexpectedReplyError: it is not one of ours; a wait must not pass as done by mistake.
+        :param event: the event's payload.
+        :param goal: when the wait succeeds.
+        :raises UnexpectedReplyError: it is not an event of ours; a wait must not pass as done by mistake.
         """
-        if isinstance(event, Mapping) and event.get("outcome") in ("done", "failed", "timeout", "trouble"):
-            lists = [event.get(name) or [] for name in ("arrived", "waiting")]
-            dicts = [event.get(name) or {} for name in ("ended", "unknown")]
-            trouble = event.get("trouble")
-            whole = all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in lists)
-            whole = whole and all(isinstance(words, dict) for words in dicts)
-            whole = whole and all(isinstance(i, str) for words in dicts for i in words)
-            whole = whole and all(phase in _ENDINGS for phase in dicts[0].values())
-            whole = whole and all(isinstance(word, str) for word in dicts[1].values())
-            whole = whole and isinstance(trouble, str | None)
-            count = sum(map(len, [*lists, dicts[0]])) if whole else 0
-            good = count > 0 and (goal.proceed or goal.of_all(count) <= len(lists[0]))
-            if whole and (event["outcome"] != "done" or good):
-                return cls(
-                    outcome=event["outcome"],
-                    arrived=tuple(lists[0]),
-                    ended=dicts[0],
-                    waiting=tuple(lists[1]),
-                    unknown={i: safe_status(word) for i, word in dicts[1].items()},
-                    trouble=trouble,
-                    fatal=event.get("fatal") is True,
-                )
+        given = event if isinstance(event, Mapping) else {}
+        with contextlib.suppress(ValueError):
+            verdict: Verdict = _verdict_type().validate_python(
+                {n: v for n, v in given.items() if v is not None}
+            )
+            count = len(verdict.arrived) + len(verdict.ended) + len(verdict.waiting)
+            met = count > 0 and (goal.proceed or goal.of_all(count) <= len(verdict.arrived))
+            final = verdict.outcome != "wait" and not {"open", "arrived"} & set(verdict.ended.values())
+            if final and (verdict.outcome != "done" or met):
+                return replace(verdict, unknown={i: safe_status(w) for i, w in verdict.unknown.items()})
         raise UnexpectedReplyError(
             "The wait was resumed without an event of its own trigger; clear the task to wait again."
         )
 
 
+@lru_cache(maxsize=1)
+def _verdict_type() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Verdict)
+
+
 def photo_request_phase(state: Mapping[str, Any], *, now: float) -> Phase | None:
-    """Return what a photo request's state means, or None for a status word that we do not know."""
+    """Return the phase of a photo request, or None for an unknown status word."""
     word = normalize_status(state.get("status"))
     phase = PHOTO_REQUEST_PHASES.get(word) if word else "open"
-    if phase in {None, "open"}:
-        expiry = epoch(state.get("expires_at"))
-        if expiry is not None and now > expiry + EXPIRY_GRACE:
-            return "expired"
-    return phase
+    expiry = epoch(state.get("expires_at")) if phase == "open" else None
+    return "expired" if expiry is not None and now > expiry + EXPIRY_GRACE else phase
 
 
 def is_surely_open(reply: object, request_id: str, *, now: float) -> bool:
-    """Return whether the service says, of this request and in a word that we know, that it is open."""
+    """Return whether a reply shows, by its id and a known status word, that this request is open."""
     return (
         isinstance(reply, Mapping)
         and str(reply.get("id")) == request_id
@@ -251,36 +222,36 @@ def is_surely_open(reply: object, request_id: str, *, now: float) -> bool:
 
 
 def ends_by_itself(state: Mapping[str, Any]) -> float | None:
-    """Return when a photo request counts as expired though nobody says so, in seconds since 1970; None for never."""
+    """Return the Unix timestamp from which an open photo request counts as expired, or None for never."""
+    if photo_request_phase({"status": state.get("status")}, now=0.0) is None:
+        return None  # an unknown word keeps waiting
     expiry = epoch(state.get("expires_at"))
-    # A second more, for one that is looked at on the very moment has not expired yet.
+    # A second more, because at the very moment it has not expired yet.
     return None if expiry is None else expiry + EXPIRY_GRACE + 1.0
 
 
 def permanent_link_phase(link: Mapping[str, Any]) -> Phase:
-    """Return what a permanent link's state means."""
+    """Return the phase of a permanent link."""
     if link.get("status") == "deleted":
         return "deleted"
-    # The plugin's delete archives a link, which then can still be read.
+    # The plugin's delete archives a link, which can still be read.
     return "cancelled" if link.get("is_active") is False else "open"
 
 
 def export_phase(state: Mapping[str, Any], words: ExportWords) -> Phase | None:
-    """Return what an export's state means under a contract's words, or None for a word that is not in it."""
+    """Return the phase of an export by a contract's words, or None for a word that is not in the contract."""
     word = normalize_status(state.get("status"))
-    if word in map(normalize_status, words.done_words):
-        return "arrived"
-    if word in map(normalize_status, words.failed_words):
-        return "failed"
-    if word in map(normalize_status, words.open_words) or not word:
-        return "open"
-    return {"deleted": "deleted", WITHHELD: "refused"}.get(word)  # type: ignore[return-value]
+    known: list[tuple[Phase, Sequence[str]]] = [("arrived", words.done_words), ("failed", words.failed_words)]
+    for phase, listed in [*known, ("open", words.open_words)]:
+        if word in map(normalize_status, listed):
+            return phase
+    return {"": "open", "deleted": "deleted", WITHHELD: "refused"}.get(word)  # type: ignore[return-value]
 
 
 def decide_photo_requests(
     request_ids: Sequence[str], states: States, *, now: float, deadline: float | None, goal: Goal = ALL
 ) -> Verdict:
-    """Decide whether a wait for photo requests is over; one not asked for yet counts as open."""
+    """Decide whether a wait for photo requests is over; one without a state counts as open."""
     known = {i: states.get(i, {}) for i in request_ids}
     phases = {i: photo_request_phase(s, now=now) for i, s in known.items()}
     return decide(known, phases, now=now, deadline=deadline, goal=goal)
@@ -289,7 +260,7 @@ def decide_photo_requests(
 def decide_exports(
     export_ids: Sequence[str], states: States, words: ExportWords, *, now: float, deadline: float | None
 ) -> Verdict:
-    """Decide whether a wait for exports is over; one not asked for yet counts as open."""
+    """Decide whether a wait for exports is over; one without a state counts as open."""
     known = {i: states.get(i, {}) for i in export_ids}
     return decide(known, {i: export_phase(s, words) for i, s in known.items()}, now=now, deadline=deadline)
 
@@ -305,22 +276,19 @@ def decide(
     """
     Decide whether a wait over some ids is over.
 
-    It is done when as many have arrived as the goal needs, failed as soon as so many never can, and timed out at the
-    deadline; a goal that proceeds is done in both of these cases (when nothing is open any more, or at the deadline).
-    What has happened by the deadline counts before the deadline does.
+    It is done when as many have arrived as the goal needs. It fails as soon as so many can no longer arrive, and times
+    out at the deadline. A goal that proceeds is done in both of these cases: when nothing is open, or at the deadline.
+    A state that is known at the deadline counts before the deadline does.
 
-    :param states: what the service says, by id; an id it has not been asked for yet has an empty state.
-    :param phases: what that means, by id.
-    :param now: the time, in seconds since 1970.
-    :param deadline: when the wait gives up, on the same clock, or None for never.
-    :param goal: when the wait is good.
+    :param states: the states by id; an id that was not polled yet has an empty state.
+    :param phases: their phases by id; None for an unknown status word.
+    :param now: Unix timestamp.
+    :param deadline: Unix timestamp at which the wait gives up, or None for never.
+    :param goal: when the wait succeeds.
     """
     arrived = tuple(i for i in states if phases[i] == "arrived")
-    ended: dict[str, Phase] = {
-        i: phase
-        for i in states
-        if (phase := phases[i]) not in {None, "open", "arrived"} and phase is not None
-    }
+    over = {i: phase for i, phase in phases.items() if phase not in {None, "open", "arrived"}}
+    ended: dict[str, Phase] = {i: phase for i in states if (phase := over.get(i)) is not None}
     waiting = tuple(i for i in states if phases[i] in {None, "open"})
     unknown = {
         i: safe_status(states[i]["status"]) for i in states if phases[i] is None and states[i].get("status")
@@ -338,23 +306,23 @@ def decide(
 
 
 def error_of_photo_requests(verdict: Verdict, conn_id: str, goal: Goal = ALL) -> VisioProviderError | None:
-    """Return the error that a verdict over photo requests ends the wait with, or None where it does not."""
+    """Return the error of a wait for photo requests, or None where it goes on or succeeds."""
     if verdict.outcome == "failed":
-        text = " ".join(f"Photo request {i} {_ENDED.get(phase, phase)}." for i, phase in _some(verdict.ended))
+        text = " ".join(
+            f"Photo request {i} {_ENDED.get(phase, phase)}."
+            for i, phase in islice(verdict.ended.items(), MAX_NAMED)
+        )
         short = f" So {_needed(verdict, goal)} can no longer arrive." if goal.needed else ""
         return PhotoRequestFailedError(
             f"{text}{short} [connection {conn_id}]{_others(verdict)}", ended=verdict.ended, conn_id=conn_id
         )
     if verdict.outcome == "timeout":
-        return WaitTimeoutError(
-            f"No photos for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}"
-            f"{', and ' + _needed(verdict, goal) + ' were needed' if goal.needed else ''}. Nothing was cancelled: the "
-            "link still works, and photos can arrive until the request's own expiry. A retry does not ask again, and "
-            "has no more time; clear the task to wait as long once more, with a longer timeout if need be. "
-            f"[connection {conn_id}]{_others(verdict)}",
-            waiting=verdict.waiting,
-            conn_id=conn_id,
+        short = f", and {_needed(verdict, goal)} were needed" if goal.needed else ""
+        advice = (
+            "Nothing was cancelled: the link still works, and photos can arrive until the request's own expiry. "
+            "A retry does not ask again"
         )
+        return _timed_out(verdict, conn_id, "photos", short, advice)
     return None
 
 
@@ -362,53 +330,54 @@ def error_of_exports(
     verdict: Verdict, conn_id: str, reasons: Mapping[str, str] | None = None, *, starts: bool = False
 ) -> VisioProviderError | None:
     """
-    Return the error that a verdict over exports ends the wait with, or None where it does not.
+    Return the error of a wait for exports, or None where it goes on or succeeds.
 
-    :param verdict: what the states of the exports mean.
+    :param verdict: the verdict over the exports.
     :param conn_id: id of the Airflow connection.
-    :param reasons: why those that failed did, by id.
-    :param starts: whether the task that waits starts the exports as well, so that a retry of it starts another.
+    :param reasons: why exports failed, by id.
+    :param starts: whether the same task starts the exports, so that a retry of it starts another one.
     """
     if verdict.outcome == "failed":
         text = " ".join(
             f"Export {i} {_EXPORT_ENDED.get(phase, phase)}"
             f"{': ' + reasons[i].rstrip('.') if reasons and reasons.get(i) else ''}."
-            for i, phase in _some(verdict.ended)
+            for i, phase in islice(verdict.ended.items(), MAX_NAMED)
         )
-        return ExportFailedError(
-            f"{text} {_starts_again(verdict) if starts else _STARTED} [connection {conn_id}]{_others(verdict)}",
-            conn_id=conn_id,
-        )
+        advice = "Clear the task that started it to export again."
+        if starts and set(verdict.ended.values()) <= {"refused"}:
+            advice = "Check the key's role, and run the task again to go on waiting for it."
+        elif starts:
+            advice = "A retry of this task exports again, as clearing it does."
+        return ExportFailedError(f"{text} {advice} [connection {conn_id}]{_others(verdict)}", conn_id=conn_id)
     if verdict.outcome == "timeout":
-        return WaitTimeoutError(
-            f"No file for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}. The export goes on at "
-            "Vizdom. A retry does not start another while it does, and has no more time; clear the task to wait as "
-            f"long once more, with a longer timeout if need be. [connection {conn_id}]{_others(verdict)}",
-            waiting=verdict.waiting,
-            conn_id=conn_id,
-        )
+        advice = "The export goes on at Vizdom. A retry does not start another one meanwhile"
+        return _timed_out(verdict, conn_id, "file", "", advice)
     return None
 
 
-def _starts_again(verdict: Verdict) -> str:
-    if set(verdict.ended.values()) <= {"refused"}:
-        return "Check the key's role, and run the task again to go on waiting for it."
-    return "A retry of this task exports again, as clearing it does."
+def _timed_out(verdict: Verdict, conn_id: str, what: str, short: str, advice: str) -> WaitTimeoutError:
+    return WaitTimeoutError(
+        f"No {what} for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}{short}. {advice}, and has no "
+        "more time: clear the task to wait as long once more, with a longer timeout if necessary. "
+        f"[connection {conn_id}]{_others(verdict)}",
+        waiting=verdict.waiting,
+        conn_id=conn_id,
+    )
 
 
 def normalize_status(word: object) -> str:
-    """Return a status word in the form that is compared: the dialects differ in case and separators."""
+    """Return a status word in the form that is compared, because the dialects differ in case and separators."""
     return str(word or "").strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def safe_status(word: object) -> str:
-    """Return a status word that we do not know as it may be told: as it is, if it looks like a word."""
+    """Return an unknown status word for logs and errors: unchanged if it looks like a word, else a placeholder."""
     text = str(word).strip()
     return text if len(text) <= LONGEST_WORD and _WORD.fullmatch(text) else NO_WORD
 
 
 def epoch(moment: object) -> float | None:
-    """Return an ISO 8601 time, or a datetime with a zone, as seconds since 1970; None where it is neither."""
+    """Return an ISO 8601 time, or a datetime with a zone, as a Unix timestamp; None where it is neither."""
     if isinstance(moment, str):
         return _epoch_of(moment)
     if isinstance(moment, datetime) and moment.tzinfo is not None:
@@ -416,7 +385,7 @@ def epoch(moment: object) -> float | None:
     return None
 
 
-# Thousands of waits have each of their times looked at again and again.
+# With thousands of waits the same times are read again and again.
 @lru_cache(maxsize=2**14)
 def _epoch_of(text: str) -> float | None:
     try:
@@ -428,20 +397,20 @@ def _epoch_of(text: str) -> float | None:
 
 def growing(first: float, rounds: int) -> float:
     """
-    Return the interval to the next poll of an export, in seconds, after so many polls.
+    Return the seconds to the next poll of an export, after so many polls.
 
-    An export takes minutes: polls begin close together and grow apart, up to 30 s (facts/vizdom_api.md, section 15).
+    An export takes minutes: the time between polls grows, up to 30 s (facts/vizdom_api.md, section 15).
     """
     return min(max(LONGEST_INTERVAL, first), first * GROWTH ** min(rounds, 50))
 
 
 def stretched(interval: float, age: float, share_left: float) -> float:
     """
-    Return the interval to the next poll of photo requests, in seconds.
+    Return the seconds to the next poll of photo requests.
 
-    :param interval: what the waits asked for.
+    :param interval: seconds that the waits ask for.
     :param age: seconds since the youngest of them joined.
-    :param share_left: part, from 0 to 1, of the calls that polls may make which is left.
+    :param share_left: part, from 0 to 1, of the polls' calls that is left.
     """
     aged = interval * max(1.0, age / FRESH)
     aged = min(aged, max(interval, LONGEST_POLL_INTERVAL))
@@ -450,7 +419,7 @@ def stretched(interval: float, age: float, share_left: float) -> float:
 
 
 def jittered(interval: float, draw: float) -> float:
-    """Return an interval up to a tenth shorter or longer, for a ``draw`` from 0 to 1, so that polls spread out."""
+    """Return an interval up to a tenth shorter or longer, for a random ``draw`` from 0 to 1, so that polls spread."""
     return interval * (0.9 + 0.2 * draw)
 
 
@@ -459,13 +428,9 @@ def _needed(verdict: Verdict, goal: Goal) -> str:
     return f"{goal.of_all(count)} of {count}"
 
 
-def _some(ended: Mapping[str, Phase]) -> list[tuple[str, Phase]]:
-    return list(ended.items())[:MAX_NAMED]
-
-
 def _list(ids: Sequence[str]) -> str:
-    shown = ", ".join(ids[:MAX_NAMED])
-    return shown if len(ids) <= MAX_NAMED else f"{shown} and {len(ids) - MAX_NAMED} more"
+    named = ", ".join(ids[:MAX_NAMED])
+    return named if len(ids) <= MAX_NAMED else f"{named} and {len(ids) - MAX_NAMED} more"
 
 
 def _odd(verdict: Verdict) -> str:

@@ -36,16 +36,16 @@ def workflow_url(
     valid_for: float | timedelta | None = None,
 ) -> str:
     """
-    Return a permanent link's address, signed for one person, for a template of a mail or message.
+    Return a permanent link's URL, signed for one person, for a template of a mail or message.
 
-    Give it to the DAG, ``DAG(..., user_defined_macros={"workflow_url": workflow_url})``, and a templated field can have
-    ``{{ workflow_url(params.link, params.plate, dag.dag_id, run_id) }}``. It is signed when the field is rendered, so
-    by the task that sends it, and its signature is masked in logs and in the rendered field that Airflow keeps.
+    Give it to the DAG, ``DAG(..., user_defined_macros={"workflow_url": workflow_url})``, and use it in a templated
+    field: ``{{ workflow_url(params.link, params.plate, dag.dag_id, run_id) }}``. The task that renders the field signs
+    the URL. The signature is masked in logs and in the rendered field that Airflow keeps.
 
     :param link_url: the link's own ``request_url``; its query is kept.
-    :param unique_value: what the link asks for by its unique field, such as a licence plate.
+    :param unique_value: the value of the link's unique field, such as a licence plate.
     :param source: where the person comes from, such as the DAG's id.
-    :param reference: what you know the case by, such as the run's id; it comes back.
+    :param reference: your own id of the case, such as the run's id; it comes back.
     :param visiono_conn_id: id of the Airflow connection, which has the ``workflow_secret``.
     :param valid_for: seconds or a timedelta for which the link opens, an hour at most; None for the hour.
     :raises InvalidRequestError: as :meth:`VisionoHook.build_workflow_url` does.

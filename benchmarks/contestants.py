@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
-    from benchmarks.notes import Json
+    from benchmarks.message_files import Json
 
 INTERVAL = 60.0
 

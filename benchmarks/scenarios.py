@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import asks, waits
+from benchmarks import create_measurement, wait_measurement
 from benchmarks.contestants import HTTP_SENSOR, PLAIN, PROVIDER, SLEEPER, Contestant
 from benchmarks.table import Row, number
-from benchmarks.waits import Found, Plan, WarmUp
+from benchmarks.wait_measurement import Found, Plan, WarmUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ class Bench:
 
     def wait(self, plan: Plan) -> Found:
         """Carry out a plan of waiting."""
-        found = waits.measure(plan, self.room(), self.warm_up)
+        found = wait_measurement.measure(plan, self.room(), self.warm_up)
         self.tell(
             f"{plan.contestant.name}, {plan.waits} waits: {found.calls:,.0f} calls and {found.refused:,.0f} 429s an "
             f"hour, {found.seen} of {len(found.delays)} seen, median {number(found.delay(0.5))}, p95 "
@@ -72,9 +72,9 @@ class Bench:
         )
         return found
 
-    def ask(self, what: str, plan: asks.Plan) -> asks.Made:
+    def ask(self, what: str, plan: create_measurement.Plan) -> create_measurement.Made:
         """Carry out a plan of asking."""
-        made = asks.measure(plan, self.room(), self.warm_up)
+        made = create_measurement.measure(plan, self.room(), self.warm_up)
         self.tell(
             f"{what}: {made.creates} made, {made.polls} polls, {made.refused} 429s in {made.took:.0f} s; "
             f"{made.failed} failed, {made.deferrals} deferrals"
@@ -171,8 +171,10 @@ def creates_beside_waits(bench: Bench) -> Iterator[Row]:
     beside = Plan(PROVIDER, bench.many, speed=FAST / 2)
     for what, plan in ((f"while {bench.many:,} wait", beside), ("alone", None)):
         # Half as fast, for a process must be started for each task.
-        made = bench.ask(f"creates {what}", asks.Plan(8, 2000, bench.hours, speed=FAST / 2, beside=plan))
-        text = f"{made.creates} of {asks.PER_HOUR - made.polls} ({made.share:.0%})"
+        made = bench.ask(
+            f"creates {what}", create_measurement.Plan(8, 2000, bench.hours, speed=FAST / 2, beside=plan)
+        )
+        text = f"{made.creates} of {create_measurement.PER_HOUR - made.polls} ({made.share:.0%})"
         yield Row(f"creates an hour, {what}", PROVIDER.name, made.share, text, least=0.9 if plan else None)
         yield Row(f"429s: creates {what}", PROVIDER.name, made.refused, most=0.0)
 
@@ -180,9 +182,9 @@ def creates_beside_waits(bench: Bench) -> Iterator[Row]:
 def mapped_creates(bench: Bench) -> Iterator[Row]:
     """Create 1,000 requests by one mapped task."""
     count = 200 if bench.quick else 1000
-    best = asks.bound(count)
+    best = create_measurement.bound(count)
     # Slower still: the best pace is a call a second.
-    plan = asks.Plan(16, count, hours=2 * best / waits.HOUR, speed=10.0)
+    plan = create_measurement.Plan(16, count, hours=2 * best / wait_measurement.HOUR, speed=10.0)
     made = bench.ask(f"{count} mapped creates", plan)
     done = made.creates == count
     text = f"{made.took:,.0f} s, the limit's own bound is {best:,.0f} s"

@@ -24,8 +24,8 @@ from airflow.jobs.triggerer_job_runner import TriggerLoggingFactory, TriggerRunn
 from airflow.models.trigger import Trigger
 
 from benchmarks.fast_clock import FastClock
-from benchmarks.notes import WARM_UP_ID, Json, find
-from benchmarks.runner import MeteredRunner
+from benchmarks.message_files import WARM_UP_ID, Json, find
+from benchmarks.metered_trigger_runner import MeteredRunner
 
 # Airflow takes 50 from the database at a time, about once a second; a benchmark has not the time.
 BATCH = 500

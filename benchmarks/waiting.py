@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.scenarios import PEERS, SCENARIOS, Bench
 from benchmarks.table import HEAD
-from benchmarks.waits import WarmUp
+from benchmarks.wait_measurement import WarmUp
 from dev.processes import Stopped, signals_stop_us
 from dev.sandbox import Sandbox
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev import settings
+from dev.polling import wait_for
 from dev.processes import Child, DevError
-from dev.waits import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dev.both import airflow_and_sandbox
+from dev.airflow_and_sandbox import airflow_and_sandbox
 from dev.checkout import EXAMPLE_DAGS, OUTPUT, WORK, only_one
-from dev.left_files import LeftFile, left_files, table
+from dev.console import Story
+from dev.output_files import LeftFile, left_files, table
 from dev.processes import DevError, Stopped, signals_stop_us
 from dev.run_watcher import RunWatcher, task_name
-from dev.story import Story
 from dev.task_log import read_task_log
 
 if TYPE_CHECKING:

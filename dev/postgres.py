@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from dev.polling import wait_for
 from dev.ports import free_port
 from dev.processes import Child, DevError
-from dev.waits import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

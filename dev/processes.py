@@ -1,4 +1,4 @@
-"""Children that are started in a box of their own (see guard.py) and ended with all they started."""
+"""Children that are started in a box of their own (see process_supervisor.py) and ended with all they started."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.guard import KILL, STOP, descendants, send
+from dev.process_supervisor import KILL, STOP, descendants, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import psutil  # type: ignore[import-untyped]
 
-GUARD = Path(__file__).with_name("guard.py")
+GUARD = Path(__file__).with_name("process_supervisor.py")
 
 
 class DevError(Exception):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
+from dev.polling import wait_for
 from dev.processes import Child, DevError, undisturbed
-from dev.waits import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

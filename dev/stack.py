@@ -13,9 +13,9 @@ import requests
 
 from dev import database, settings
 from dev.airflow_api import AirflowApi, Json
+from dev.polling import wait_for
 from dev.ports import free_port
 from dev.processes import Child, DevError, stop_all
-from dev.waits import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 # logs folder itself.
 AIRFLOW = (sys.executable, "-m", "airflow")
 COMPONENTS: dict[str, tuple[str, ...]] = {
-    "api-server": (sys.executable, "-P", str(Path(__file__).with_name("quick_airflow.py")), "api-server"),
+    "api-server": (
+        sys.executable,
+        "-P",
+        str(Path(__file__).with_name("airflow_fast_start.py")),
+        "api-server",
+    ),
     "scheduler": (*AIRFLOW, "scheduler", "--skip-serve-logs"),
     "dag-processor": (*AIRFLOW, "dag-processor"),
     "triggerer": (*AIRFLOW, "triggerer", "--skip-serve-logs"),

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.both import airflow_and_sandbox
+from dev.airflow_and_sandbox import airflow_and_sandbox
 from dev.checkout import EXAMPLE_DAGS, ROOT, WORK, only_one
+from dev.console import Story, nobody_listens
+from dev.polling import wait_for
 from dev.ports import free_port
 from dev.processes import DevError, Stopped, signals_stop_us
-from dev.story import Story, nobody_listens
-from dev.waits import wait_for
 
 if TYPE_CHECKING:
     from dev.stack import Stack

@@ -24,6 +24,7 @@ from airflow_provider_visio.waiting import (
     Verdict,
     decide_exports,
     decide_photo_requests,
+    ends_by_itself,
     epoch,
     error_of_exports,
     error_of_photo_requests,
@@ -82,7 +83,8 @@ def test_a_request_that_was_not_asked_for_yet_is_open():
     [
         ("pending", EXPIRY_GRACE + 1, "expired"),
         ("in_progress", EXPIRY_GRACE + 1, "expired"),
-        ("lapsed", EXPIRY_GRACE + 1, "expired"),
+        ("lapsed", EXPIRY_GRACE + 1, None),
+        ("under_review", 86400, None),
         (None, EXPIRY_GRACE + 1, "expired"),
         ("pending", EXPIRY_GRACE, "open"),
         ("pending", 0, "open"),
@@ -92,8 +94,34 @@ def test_a_request_that_was_not_asked_for_yet_is_open():
         ("cancelled", 86400, "cancelled"),
     ],
 )
-def test_a_request_long_past_its_own_expiry_has_expired_whatever_it_is_called(word, ago, phase):
+def test_an_open_request_long_past_its_own_expiry_has_expired(word, ago, phase):
     assert photo_request_phase({"status": word, "expires_at": at(-ago)}, now=NOW) == phase
+
+
+def test_an_unknown_status_keeps_waiting_past_the_expiry_and_is_reported():
+    states = {"req_1": {"status": "under_review", "expires_at": at(-86400)}}
+    verdict = decide_photo_requests(["req_1"], states, now=NOW, deadline=None)
+    assert (verdict.outcome, verdict.waiting, verdict.unknown) == (
+        "wait",
+        ("req_1",),
+        {"req_1": "under_review"},
+    )
+    late = decide_photo_requests(["req_1"], states, now=NOW, deadline=NOW)
+    assert late.outcome == "timeout"
+    assert "under_review" in str(error_of_photo_requests(late, "c"))
+
+
+@pytest.mark.parametrize(
+    ("word", "ends"),
+    [
+        ("pending", NOW + EXPIRY_GRACE + 1),
+        (None, NOW + EXPIRY_GRACE + 1),
+        ("under_review", None),
+        (WITHHELD, NOW + EXPIRY_GRACE + 1),
+    ],
+)
+def test_only_a_known_status_expires_by_itself(word, ends):
+    assert ends_by_itself({"status": word, "expires_at": at(0)}) == ends
 
 
 @pytest.mark.parametrize("expiry", [None, "", "soon", 5, "2020-01-01T00:00:00"])
@@ -274,7 +302,7 @@ def test_an_event_that_is_not_ours_never_passes_as_done(event):
     ("phase", "happened", "todo"),
     [
         ("expired", "expired before the photos were submitted", "more expires_in_hours"),
-        ("cancelled", "was cancelled at Visiono", "clear the task that made it"),
+        ("cancelled", "was cancelled at Visiono", "clear the task that created it"),
         ("deleted", "was deleted at Visiono", "check the id"),
         ("refused", "may not be read with this connection's key", "check the key's scopes"),
     ],

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from airflow_provider_visio.api.ids import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# The vendor describes its API twice, and the two differ.
+# The vendor describes its API twice, and the descriptions differ.
 Dialect = Literal["reference", "plugin"]
 KnownTo = Literal["both", "reference", "plugin"]
+
+# The characters of both services' ids and codes; others would change the path.
+_ID = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,13 @@ class Call:
     :param method: the HTTP method.
     :param path: the path below the base URL, ids already escaped.
     :param route: the path with its placeholders, for messages and counters.
-    :param params: query parameters; None values are left out, and one with a list is sent several times.
+    :param params: query parameters; None is left out, and a list is sent as several parameters of one name.
     :param body: the JSON body, or None for no body.
-    :param evidence: where the call is known from: seed, docs, plugin, inferred or assumed.
+    :param evidence: the source of the call: seed, docs, plugin, inferred or assumed.
     :param known_to: which of the vendor's descriptions has the call; a service that follows the other may not have it.
     :param needs: the right that a key needs for it, in words, such as "the scope photo_requests:write".
-    :param secrets: texts of the body that no error may repeat, whatever the service answers.
-    :param needs_data: whether a success without a body is no answer to it.
+    :param secrets: texts of the body that no error may repeat.
+    :param needs_data: whether a success must have a body.
     """
 
     method: str
@@ -59,9 +62,9 @@ class Call:
 
     def url(self, base_url: str) -> str:
         """
-        Return the whole URL under a base URL.
+        Return the whole URL below a base URL.
 
-        :raises InvalidRequestError: it has text that UTF-8 cannot carry.
+        :raises InvalidRequestError: the path or a parameter has text that UTF-8 cannot carry.
         """
         try:
             query = urlencode(
@@ -74,12 +77,14 @@ class Call:
             )
             self.path.encode()
         except UnicodeEncodeError:
-            raise InvalidRequestError.of("params", "the path or a parameter has half a character") from None
+            raise InvalidRequestError.of(
+                "params", "the path or a parameter contains an unpaired surrogate"
+            ) from None
         return f"{base_url.rstrip('/')}{self.path}{'?' if query else ''}{query}"
 
     def content(self) -> bytes | None:
         """
-        Return the body's bytes.
+        Return the body as JSON, or None for no body.
 
         :raises InvalidRequestError: it has a value that JSON, or UTF-8, cannot carry.
         """
@@ -118,22 +123,24 @@ def call(
     **ids: str,
 ) -> Call:
     """
-    Build a call, putting ids into a route such as ``/photo-requests/{request_id}``.
+    Build a call from a route such as ``/photo-requests/{request_id}`` and its ids.
 
-    The route may have a query, which becomes parameters; those in ``params`` come on top.
+    The route may have a query, whose parameters are sent as well as ``params``. The other parameters are those of
+    :class:`Call`.
 
-    :raises InvalidRequestError: an id is empty or cannot be one.
+    :param ids: the values of the route's placeholders, by name.
+    :raises InvalidRequestError: an id is empty, or has characters that no id has.
     """
     escaped = {name: quote(check_id(value, name), safe="") for name, value in ids.items()}
     path, _, query = route.format(**escaped).partition("?")
-    asked: dict[str, Any] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
-        asked.setdefault(name, []).append(value)
+    in_route: dict[str, Any] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        in_route.setdefault(name, []).append(value)
     return Call(
         method,
         path,
         route.partition("?")[0],
-        {**asked, **(params or {})},
+        {**in_route, **(params or {})},
         body,
         evidence,
         known_to,
@@ -141,6 +148,39 @@ def call(
         secrets,
         needs_data,
     )
+
+
+def check_id(value: object, name: str = "id") -> str:
+    """
+    Return an id or code unchanged.
+
+    :raises InvalidRequestError: it is empty, not text, or has characters that no id has.
+    """
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise InvalidRequestError.of(
+        name, f"{value!r} is not an id; give the id that the service returned, such as 'req_abc123'"
+    )
+
+
+def text_of_id(value: object) -> str | None:
+    """Return an id of a reply as text, or None where there is none; a service may send it as an integer."""
+    return (
+        str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
+    )
+
+
+def path_fault(path: str) -> str:
+    """Return why a user's path, which may have a query, cannot be called; empty where it can."""
+    if "#" in path:
+        return "it has a '#', which is never sent; write %23 for one in a name"
+    bare = path.partition("?")[0]
+    if "://" in bare or bare.startswith("//"):
+        return "it is a whole URL; give the part after the connection's base URL, such as '/photo-requests?page=2'"
+    # The HTTP library reads %2e as a dot.
+    if {".", ".."} & set(unquote(bare).split("/")):
+        return "it has a '.' or '..' between slashes, which leads out of the base URL"
+    return ""
 
 
 def _as_query(value: Any) -> str:

@@ -1,26 +1,24 @@
 """
-Two thin drivers over the pure parts: :class:`Client` (requests) and :class:`AsyncClient` (httpx).
+The HTTP driver, on requests: waits for a call's turn in the rate limit, sends it, and retries where that is safe.
 
-The only module, with :mod:`.deadline`, that knows an HTTP library. Requests, replies, errors, retry and paging are
-decided elsewhere, so the two can differ in nothing but how bytes are moved.
+A call is a generator of steps: pause, attempt, reload the connection. :class:`Client` carries them out on a worker.
+:class:`TriggerClient` carries out the same steps in a trigger: it pauses on the event loop, and only the HTTP exchange
+runs in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import re
 import ssl
-from functools import lru_cache
+import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import certifi
-import httpx
 import requests
-from tenacity import AsyncRetrying, Retrying
+from tenacity import Retrying
 from urllib3.exceptions import (
     ConnectTimeoutError,
     LocationValueError,
@@ -29,57 +27,179 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from airflow_provider_visio import __version__, clock
+from airflow_provider_visio import clock
 from airflow_provider_visio.api.call import Reply
-from airflow_provider_visio.api.config import http_url
-from airflow_provider_visio.api.deadline import SLOWEST_REPLY, InTime
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, DOUBT_HINT
+from airflow_provider_visio.api.download import CHUNK_BYTES, open_download
+from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT
+from airflow_provider_visio.api.http_session import SLOWEST_REPLY, USER_AGENT, HeaderAuth, Session, lower_case
 from airflow_provider_visio.api.pages import Pages, is_list
-from airflow_provider_visio.api.rate_limit import STARVED
-from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
-from airflow_provider_visio.api.reply import (
-    host_in,
-    is_plan_quota,
-    limit_used_up,
-    read_reply,
-    unexpected_reply,
-)
+from airflow_provider_visio.api.rate_limit import STARVED, SharedRateLimit
+from airflow_provider_visio.api.reply import is_plan_quota, limit_used_up, read_reply, unexpected_reply
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     InvalidRequestError,
     NotFoundError,
-    TransferError,
     VisioProviderError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.config import ServiceConfig
+    from airflow_provider_visio.api.download import Download
     from airflow_provider_visio.api.status_queries import StatusQuery
+
+    Turn = Generator["_Pause", None, None]
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+Envelope = dict[str, Any]
+
 MAX_REPLY_BYTES = 64 * 2**20
-CHUNK_BYTES = 256 * 1024
-# Of a file, so much must come within the time that a whole reply may take,
-PIECE_BYTES = 16 * 1024
-# and so many bytes a second on average once that time is over.
-SLOWEST_FILE = 16 * 1024
-MAX_HOPS = 5
-# Calls that one event loop has under way at once.
-CONCURRENCY = 10
+# Calls that one trigger client has under way. All triggers of a triggerer share Python's few worker threads.
+CONCURRENCY = 4
 
 _NO_LIST = "answered with something else than a list of objects in `data`"
-_NOTHING: dict[str, Any] = {"data": None, "meta": {}, "links": {}}
-# What is raised before a byte was sent: the library could not connect, or not make a request of the URL.
+_NOTHING: Envelope = {"data": None, "meta": {}, "links": {}}
+# Raised before a byte was sent.
 _NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError, LocationValueError)
-_BAD_URL = (requests.exceptions.InvalidURL, httpx.InvalidURL, httpx.UnsupportedProtocol, LocationValueError)
+_BAD_URL = (requests.exceptions.InvalidURL, LocationValueError)
 
 
-class Client:
+@dataclass(frozen=True)
+class _Pause:
+    """Wait some seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Wait for the call's turn, and exchange it for a reply."""
+
+    call: Call
+    turn: Turn
+
+
+class _Reload:
+    """Read the connection again."""
+
+
+Step = _Pause | _Attempt | _Reload
+
+
+class _CallSteps:
+    """The steps of a call, whoever carries them out."""
+
+    def __init__(self, config: ServiceConfig, *, polling: bool = False, in_loop: bool = False) -> None:
+        check_ca_bundle(config)
+        self.config = config
+        self._polling = polling
+        self._limit = SharedRateLimit(config, in_loop=in_loop)
+        self._session = Session(CONCURRENCY)
+        self._closed = threading.Event()
+
+    def _steps(self, call: Call) -> Generator[Step, Any, Envelope]:
+        """Yield the steps that send a call, and return the reply's envelope."""
+        retry, pauses = Retry(call, self.config), list[float]()
+        try:
+            for attempt in Retrying(
+                retry=retry,
+                wait=retry.wait,
+                sleep=pauses.append,
+                before_sleep=retry.announce,
+                reraise=True,
+            ):
+                if pauses:
+                    yield _Pause(pauses.pop())
+                with attempt:
+                    if retry.reload:
+                        self.config = yield _Reload()
+                    turn = self._polling_turn() if self._polling else self._turn(call, retry)
+                    sent, reply = yield _Attempt(call, turn)
+                    now = clock.now()
+                    if not is_plan_quota(call, reply, self.config):
+                        self._limit.learn(reply, sent=sent, now=now)
+                    return read_reply(call, reply, self.config, now=now)
+        except NotFoundError:
+            if call.method == "DELETE" and retry.lost_reply:
+                return _NOTHING  # an earlier attempt has deleted it
+            raise
+        raise AssertionError("tenacity gives up by raising")
+
+    def _turn(self, call: Call, retry: Retry) -> Turn:
+        """Yield pauses until the rate limit allows the call."""
+        while (pause := self._limit.book(clock.now(), retry.patience)) > 0:
+            if pause > retry.patience:
+                raise limit_used_up(call, self.config, pause)
+            log.info("%s allows the next call in %.1f s.", self.config.service.name, pause)
+            retry.waited(pause)
+            yield _Pause(pause)
+            if not self._limit.is_closed(clock.now()):
+                return  # no other task was refused meanwhile, so the booked turn stands
+
+    def _polling_turn(self) -> Turn:
+        """Yield pauses until the rate limit has room beyond what it keeps for other calls."""
+        started, granted = clock.ticks(), False
+        while not granted:
+            granted, pause = self._limit.ask(clock.now(), self.config.reserve, clock.ticks() - started)
+            if pause > 0:
+                # Ask again in between: other tasks may have left room, or the poll has starved for long enough.
+                yield _Pause(pause if granted else min(pause, STARVED))
+
+    def _exchange(self, call: Call) -> Reply:
+        config = self.config
+        url, content = call.url(config.base_url), call.content()
+        headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        # A kept connection may lose the reply while the server closes it. A call that cannot be repeated has its own.
+        session = self._session if call.repeatable else Session()
+        until = time.monotonic() + config.connect_timeout + SLOWEST_REPLY * config.read_timeout
+        try:
+            with session.request(
+                call.method,
+                url,
+                data=content,
+                headers=headers,
+                auth=HeaderAuth(config.auth),
+                timeout=(config.connect_timeout, config.read_timeout),
+                verify=config.verify,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = self._read_body(call, response, until)
+                return Reply(response.status_code, lower_case(response.headers), body)
+        except VisioProviderError:
+            raise
+        except Exception as error:
+            # Not only the library's own errors: unexpected bytes raise others.
+            raise _no_reply(call, config, error) from error
+        finally:
+            if session is not self._session:
+                session.close()
+
+    def _read_body(self, call: Call, response: requests.Response, until: float) -> bytes:
+        body = bytearray()
+        # One read of the socket at a time, so that neither dripping bytes nor a closed client are waited for.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > MAX_REPLY_BYTES:
+                raise unexpected_reply(
+                    call, self.config, f"answered with more than {MAX_REPLY_BYTES >> 20} MiB"
+                )
+            if time.monotonic() > until:
+                raise TimeoutError("the whole reply takes too long")
+            if self._closed.is_set():
+                raise ConnectionAbortedError("the client was closed")
+        return bytes(body)
+
+
+class Client(_CallSteps):
     """
     Calls of one service over one connection, from a worker.
 
@@ -88,67 +208,27 @@ class Client:
     """
 
     def __init__(self, config: ServiceConfig, reload: Callable[[], ServiceConfig]) -> None:
-        _check_bundle(config)
-        self.config = config
+        super().__init__(config)
         self._reload = reload
-        self._ledger = SharedRateLimit(config)
-        self._session = _Session()
-        self._files = _Session(PIECE_BYTES)
+        self._files = Session()
 
-    def send(self, call: Call) -> dict[str, Any]:
+    def send(self, call: Call) -> Envelope:
         """
         Send a call, again where that is safe, and return the reply's envelope.
 
         :raises VisioProviderError: the typed error that the last reply means.
         """
-        retry = Retry(call, self.config)
-        tries = Retrying(
-            retry=retry, wait=retry.wait, sleep=clock.sleep, before_sleep=retry.announce, reraise=True
-        )
-        try:
-            return tries(self._try, call, retry)
-        except NotFoundError:
-            if call.method == "DELETE" and retry.lost_reply:
-                return _NOTHING  # an earlier try of ours has deleted it
-            raise
+        return _carry_out(self._steps(call), self._step)
 
-    def pages(
-        self, call: Call, *, limit: int | None = None, again: Call | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def pages(self, call: Call, *, limit: int | None = None, whole: bool = False) -> Iterator[dict[str, Any]]:
         """
-        Yield the items of a list, page by page as they are asked for; at most ``limit``.
+        Yield the items of a list, page by page as they are asked for.
 
-        :param again: where what is not in the list must not be there: how it is read a second time, if the service
-            counts more than it has shown, for the list may have changed meanwhile.
-        :raises UnexpectedReplyError: it is no list, or not the whole; with ``again``, also where that may be so.
+        :param limit: the most items to yield; None for all.
+        :param whole: whether a reply without a list is an error too, rather than an empty list.
+        :raises UnexpectedReplyError: a reply is no list, or the list cannot be followed to its end.
         """
         pages = Pages(call, limit)
-        yield from self._walk(pages, call)
-        if again is None or not pages.doubt:
-            return
-        log.info("%s %s; it is read once more.", self.config.service.name, pages.doubt)
-        pages, before, left = Pages(again), pages, pages.left
-        for item in self._walk(pages, again):
-            if not before.has(item):
-                yield item
-                left = None if left is None else left - 1
-                if left == 0:
-                    return
-        if pages.doubt:
-            what = f"{pages.doubt}, so what is missing may be there all the same"
-            raise unexpected_reply(again, self.config, what, advice=DOUBT_HINT if pages.counted else "")
-
-    def check_list(self, call: Call) -> None:
-        """
-        Ask for a list without reading it.
-
-        :raises UnexpectedReplyError: there is none in the reply; an empty one is a list, whatever it counts.
-        """
-        data = self.send(call)["data"]
-        if data is None or not is_list(data):
-            raise unexpected_reply(call, self.config, _NO_LIST)
-
-    def _walk(self, pages: Pages, call: Call) -> Iterator[dict[str, Any]]:
         while pages.next is not None:
             guessed = pages.guessing
             try:
@@ -157,128 +237,40 @@ class Client:
                 if guessed:
                     return  # the service takes no page numbers: what it gave was all
                 raise
-            if not is_list(envelope["data"]):
+            if not is_list(envelope["data"]) or (whole and not guessed and envelope["data"] is None):
                 raise unexpected_reply(call, self.config, _NO_LIST)
             yield from pages.take(envelope)
         if pages.cut:
             raise unexpected_reply(call, self.config, pages.cut)
 
-    def sweep(self, sweep: StatusQuery) -> None:
-        """Carry out a sweep; see :mod:`airflow_provider_visio.api.status_queries`."""
-        with contextlib.suppress(StopIteration):
-            request = next(sweep)
-            while True:
-                try:
-                    envelope = self.send(request)
-                except VisioProviderError as error:
-                    request = sweep.throw(error)
-                else:
-                    request = sweep.send(envelope)
+    def query(self, query: StatusQuery) -> None:
+        """Carry out a status query; see :mod:`airflow_provider_visio.api.status_queries`."""
+        _carry_out(query, self.send)
 
-    @contextlib.contextmanager
-    def open(self, url: str) -> Iterator[Download]:
-        """
-        Open a file's link for reading.
-
-        The key goes along only where the link is on the API's own origin. Redirects are followed, each time with
-        that question asked anew.
-
-        :raises ConnectionFailedError: the host cannot be reached; while the file is read: it stops sending, or has sent
-            less than 16 KiB a second once ten read timeouts are over.
-        :raises TransferError: the link is not one that can be followed.
-        """
-        started = clock.ticks()
-        for _ in range(MAX_HOPS):
-            _check_link(url)
-            response = self._get_file(url)
-            location = response.headers.get("location")
-            if not (response.is_redirect and location):
-                break
-            response.close()
-            url = _next_hop(url, location)
-        else:
-            raise TransferError(f"The file's link is redirected more than {MAX_HOPS} times.")
-        with contextlib.closing(response):
-            chunks = _chunks(response, started, SLOWEST_REPLY * self.config.read_timeout)
-            yield Download(response.status_code, _lower(response.headers), chunks)
+    def open(self, url: str) -> AbstractContextManager[Download]:
+        """Open a file's link for reading; see :func:`airflow_provider_visio.api.download.open_download`."""
+        return open_download(self._files, self.config, url)
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._session.close()
         self._files.close()
 
-    def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
-        if retry.reload:
-            self.config = self._reload()
-        self._await_turn(call, retry)
-        sent = clock.now()
-        reply = self._exchange(call)
-        if not is_plan_quota(call, reply, self.config):
-            self._ledger.learn(reply, sent=sent, now=clock.now())
-        return read_reply(call, reply, self.config, now=clock.now())
+    def _step(self, step: Step) -> Any:
+        if isinstance(step, _Pause):
+            return clock.sleep(step.seconds)
+        if isinstance(step, _Attempt):
+            return self._attempt(step)
+        return self._reload()
 
-    def _await_turn(self, call: Call, retry: Retry) -> None:
-        while (pause := self._ledger.book(clock.now(), retry.patience)) > 0:
-            if pause > retry.patience:
-                raise limit_used_up(call, self.config, pause)
-            log.info("%s allows the next call in %.1f s.", self.config.service.name, pause)
-            retry.waited(pause)
-            clock.sleep(pause)
-            if not self._ledger.is_closed(clock.now()):
-                return  # the turn stands: nobody was refused meanwhile
-
-    def _exchange(self, call: Call) -> Reply:
-        config = self.config
-        url, content = call.url(config.base_url), call.content()
-        # A kept connection that the server is just closing loses the reply: what must not be repeated gets its own.
-        session = self._session if call.repeatable else _Session()
-        try:
-            with session.request(
-                call.method,
-                url,
-                data=content,
-                headers=_headers(call),
-                auth=_Headers(config.auth),
-                timeout=(config.connect_timeout, config.read_timeout),
-                verify=config.verify,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = Body(call, config)
-                for chunk in response.iter_content(CHUNK_BYTES):
-                    body.add(chunk)
-                return Reply(response.status_code, _lower(response.headers), body.bytes())
-        except VisioProviderError:
-            raise
-        except Exception as error:
-            # Not only the library's own errors: bytes that nobody expected come out as any other.
-            raise _no_reply(call, config, error, reached=not _never_reached(error)) from error
-        finally:
-            if session is not self._session:
-                session.close()
-
-    def _get_file(self, url: str) -> requests.Response:
-        config = self.config
-        try:
-            return self._files.get(
-                url,
-                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-                auth=_Headers(config.auth if config.owns(url) else {}),
-                timeout=(config.connect_timeout, config.read_timeout),
-                verify=config.verify,
-                allow_redirects=False,
-                stream=True,
-            )
-        except Exception as error:  # noqa: BLE001 - as in _exchange
-            # Not "from error": its text has the link with its signature.
-            raise ConnectionFailedError(
-                f"The file's host{host_in(url)} did not answer ({_name(error)}).", conn_id=config.conn_id
-            ) from None
+    def _attempt(self, attempt: _Attempt) -> tuple[float, Reply]:
+        _carry_out(attempt.turn, self._step)
+        return clock.now(), self._exchange(attempt.call)
 
 
-class AsyncClient:
+class TriggerClient(_CallSteps):
     """
-    The same calls from a trigger's event loop.
+    Calls of one service over one connection, from a trigger's event loop.
 
     :param config: the connection's settings.
     :param reload: reads the connection again, for a key that was rotated.
@@ -288,247 +280,122 @@ class AsyncClient:
     def __init__(
         self, config: ServiceConfig, reload: Callable[[], Awaitable[ServiceConfig]], *, polling: bool = False
     ) -> None:
-        _check_bundle(config)
-        self.config = config
-        self.calls = 0
+        super().__init__(config, polling=polling, in_loop=True)
         self._reload = reload
-        self._polling = polling
-        self._ledger = SharedRateLimit(config, in_loop=True)
-        # In single file, or a thousand polls would ask for the next turn whenever one is given out.
+        # One call at a time waits for its turn: a thousand polls would otherwise ask whenever one is given out.
         self._queue = asyncio.Lock()
         self._slots = asyncio.Semaphore(CONCURRENCY)
-        # One TLS context for the process: making one costs some 20 ms in which the event loop stands still.
-        self._http = httpx.AsyncClient(
-            verify=_tls(_trusted(config)), follow_redirects=False, event_hooks={"response": [_set_aside]}
-        )
 
-    async def send(self, call: Call) -> dict[str, Any]:
+    async def send(self, call: Call, on_call: Callable[[], None] | None = None) -> Envelope:
         """
         Send a call, again where that is safe, and return the reply's envelope.
 
+        :param call: the call.
+        :param on_call: called before each exchange.
         :raises VisioProviderError: the typed error that the last reply means.
         """
-        retry = Retry(call, self.config)
-        tries = AsyncRetrying(
-            retry=retry, wait=retry.wait, sleep=clock.asleep, before_sleep=retry.announce, reraise=True
-        )
-        try:
-            return await tries(self._try, call, retry)
-        except NotFoundError:
-            if call.method == "DELETE" and retry.lost_reply:
-                return _NOTHING
-            raise
 
-    async def pages(self, call: Call, *, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Yield the items of a list, page by page as they are asked for; at most ``limit``."""
-        pages = Pages(call, limit)
-        while pages.next is not None:
-            guessed = pages.guessing
-            try:
-                envelope = await self.send(pages.next)
-            except (InvalidRequestError, NotFoundError):
-                if guessed:
-                    return
-                raise
-            if not is_list(envelope["data"]):
-                raise unexpected_reply(call, self.config, _NO_LIST)
-            for item in pages.take(envelope):
-                yield item
-        if pages.cut:
-            raise unexpected_reply(call, self.config, pages.cut)
+        async def step(do: Step) -> Any:
+            if on_call is not None and isinstance(do, _Attempt):
+                on_call()
+            return await self._step(do)
 
-    async def sweep(self, sweep: StatusQuery) -> None:
-        """Carry out a sweep; see :mod:`airflow_provider_visio.api.status_queries`."""
-        with contextlib.suppress(StopIteration):
-            request = next(sweep)
-            while True:
-                try:
-                    envelope = await self.send(request)
-                except VisioProviderError as error:
-                    request = sweep.throw(error)
-                else:
-                    request = sweep.send(envelope)
+        return await _carry_out_in_loop(self._steps(call), step)
 
-    async def close(self) -> None:
-        """Close the connections that are kept open."""
-        await self._http.aclose()
+    async def query(self, query: StatusQuery, on_call: Callable[[], None] | None = None) -> None:
+        """
+        Carry out a status query; see :mod:`airflow_provider_visio.api.status_queries`.
 
-    async def _try(self, call: Call, retry: Retry) -> dict[str, Any]:
-        if retry.reload:
-            self.config = await self._reload()
-        async with self._slots:
-            async with self._queue:
-                await self._await_turn(call, retry)
-            sent = clock.now()
-            self.calls += 1
-            reply = await self._exchange(call)
-        if not is_plan_quota(call, reply, self.config):
-            self._ledger.learn(reply, sent=sent, now=clock.now())
-        return read_reply(call, reply, self.config, now=clock.now())
-
-    async def _await_turn(self, call: Call, retry: Retry) -> None:
-        started, granted = clock.ticks(), False
-        while not granted:
-            now = clock.now()
-            if self._polling:
-                granted, pause = self._ledger.ask(now, self.config.reserve, clock.ticks() - started)
-            else:
-                granted, pause = True, self._ledger.book(now, retry.patience)
-                if pause > retry.patience:
-                    raise limit_used_up(call, self.config, pause)
-                retry.waited(pause)
-            if pause > 0:
-                # Asked again in between, for others may have made room, or starved it for long enough.
-                await clock.asleep(pause if granted else min(pause, STARVED))
+        :param query: the query.
+        :param on_call: called before each exchange.
+        """
+        await _carry_out_in_loop(query, lambda call: self.send(call, on_call))
 
     def budget_left(self) -> tuple[list[int], float]:
         """Return the calls that polls may still make in each window, and the part left of the longest."""
-        return self._ledger.left(clock.now(), self.config.reserve)
+        return self._limit.left(clock.now(), self.config.reserve)
 
-    async def _exchange(self, call: Call) -> Reply:
-        config = self.config
-        url, content = call.url(config.base_url), call.content()
-        try:
-            async with (
-                asyncio.timeout(config.connect_timeout + SLOWEST_REPLY * config.read_timeout),
-                self._http.stream(
-                    call.method,
-                    url,
-                    content=content,
-                    headers=_headers(call),
-                    auth=_set_headers(config.auth),
-                    timeout=httpx.Timeout(config.read_timeout, connect=config.connect_timeout),
-                ) as response,
-            ):
-                body = Body(call, config)
-                async for chunk in response.aiter_bytes(CHUNK_BYTES):
-                    body.add(chunk)
-                headers = {**_lower(response.headers), **response.extensions[_ASIDE]}
-                return Reply(response.status_code, headers, body.bytes())
-        except VisioProviderError:
-            raise
-        except Exception as error:
-            raise _no_reply(call, config, error, reached=not _never_reached(error)) from error
+    async def close(self) -> None:
+        """Close the connections that are kept open; a call under way ends within one read timeout."""
+        self._closed.set()
+        self._session.close()
+
+    async def _step(self, step: Step) -> Any:
+        if isinstance(step, _Pause):
+            return await clock.asleep(step.seconds)
+        if isinstance(step, _Attempt):
+            return await self._attempt(step)
+        return await self._reload()
+
+    async def _attempt(self, attempt: _Attempt) -> tuple[float, Reply]:
+        async with self._slots:
+            async with self._queue:
+                await _carry_out_in_loop(attempt.turn, self._step)
+            return clock.now(), await asyncio.to_thread(self._exchange, attempt.call)
 
 
-class Download:
+def _carry_out(steps: Generator[Any, Any, Result], do: Callable[[Any], Any]) -> Result:
+    """Carry out each step of a generator, which receives the step's result or its typed error."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = do(step)
+            except VisioProviderError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+async def _carry_out_in_loop(
+    steps: Generator[Any, Any, Result], do: Callable[[Any], Awaitable[Any]]
+) -> Result:
+    """Carry out each step of a generator as :func:`_carry_out` does, on an event loop."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = await do(step)
+            except VisioProviderError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def check_ca_bundle(config: ServiceConfig) -> None:
     """
-    A file being read.
+    Check that the CA bundle of a connection can be read.
 
-    :param status: HTTP status.
-    :param headers: headers by lower-case name.
-    :param chunks: the bytes, in pieces.
+    :raises InvalidRequestError: there is no such file, or it holds no certificates.
     """
-
-    def __init__(self, status: int, headers: Mapping[str, str], chunks: Iterator[bytes]) -> None:
-        self.status = status
-        self.headers = headers
-        self.chunks = chunks
-
-
-class Body:
-    """A reply's body as it comes in, bounded in size."""
-
-    def __init__(self, call: Call, config: ServiceConfig) -> None:
-        self._call = call
-        self._site = config
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, chunk: bytes) -> None:
-        """Take one more piece."""
-        self._parts.append(chunk)
-        self._size += len(chunk)
-        if self._size > MAX_REPLY_BYTES:
-            raise unexpected_reply(
-                self._call, self._site, f"answered with more than {MAX_REPLY_BYTES >> 20} MiB"
-            )
-
-    def bytes(self) -> bytes:
-        """Return the whole body."""
-        return b"".join(self._parts)
-
-
-class _CutSignatures(logging.Filter):
-    """Takes signatures of links out of what urllib3 logs: each call, and headers that it cannot read."""
-
-    _SIGNED = re.compile(r"\?[^\s\"]*(?:sig|token|credential)[^\s\"]*", re.IGNORECASE)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                self._SIGNED.sub("?...", part) if isinstance(part, str) else part for part in record.args
-            )
-        return True
-
-
-for _logger in ("urllib3.connection", "urllib3.connectionpool"):
-    logging.getLogger(_logger).addFilter(_CutSignatures())
-
-
-class _Session(requests.Session):
-    """Follows no redirect, not even in thought, and waits for no reply for ever."""
-
-    def __init__(self, piece: int | None = None) -> None:
-        super().__init__()
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, InTime(piece))
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """Return None: requests would read the body and parse the target, and fail where that is nonsense."""
-        return None
-
-
-class _Headers(requests.auth.AuthBase):
-    """Authentication by header; given even without a key, for requests would look into a .netrc file otherwise."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
-        return request
-
-
-def _set_headers(headers: Mapping[str, str]) -> Callable[[httpx.Request], httpx.Request]:
-    def auth(request: httpx.Request) -> httpx.Request:
-        request.headers.update(headers)
-        return request
-
-    return auth
-
-
-_ASIDE = "redirect"
-
-
-async def _set_aside(response: httpx.Response) -> None:
-    """Hide where a redirect leads from httpx, which would parse it and fail where that is nonsense."""
-    location = response.headers.pop("location", None)
-    response.extensions[_ASIDE] = {} if location is None else {"location": location}
-
-
-USER_AGENT = f"airflow-provider-visio/{__version__}"
-
-
-def _headers(call: Call) -> dict[str, str]:
-    headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
-    if call.body is not None:
-        headers["Content-Type"] = "application/json"
-    return headers
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _name(error: BaseException) -> str:
-    return type(error).__name__
+    if not isinstance(config.verify, str):
+        return
+    bundle = Path(config.verify)
+    try:
+        if bundle.is_dir():
+            ssl.create_default_context(capath=config.verify)
+        else:
+            ssl.create_default_context(cafile=config.verify)
+    except OSError as error:  # ssl.SSLError is one
+        missing = not bundle.exists()
+        problem = (
+            "there is no such file on this machine"
+            if missing
+            else f"it holds no certificates ({type(error).__name__})"
+        )
+        raise InvalidRequestError(
+            f"ca_bundle: {config.verify!r} cannot be used: {problem}. [connection {config.conn_id}]",
+            fields={"ca_bundle": [problem]},
+            conn_id=config.conn_id,
+        ) from None
 
 
 def _never_reached(error: BaseException) -> bool:
     if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError, *_BAD_URL)):
-        return True
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         return True
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
@@ -538,10 +405,8 @@ def _never_reached(error: BaseException) -> bool:
     return isinstance(reason, _NEVER_REACHED)
 
 
-def _no_reply(
-    call: Call, config: ServiceConfig, error: BaseException, *, reached: bool
-) -> VisioProviderError:
-    ambiguous = reached and call.changes
+def _no_reply(call: Call, config: ServiceConfig, error: BaseException) -> VisioProviderError:
+    reached = not _never_reached(error)
     if isinstance(error, _BAD_URL):
         advice = "The connection's Host is not a URL that can be called."
     elif not reached:
@@ -552,82 +417,11 @@ def _no_reply(
         advice = AMBIGUOUS_HINT
     else:
         advice = "The reply was lost on the way; try again later, or raise the connection's timeout."
-    return ConnectionFailedError(
-        f"{config.service.name} gave no reply ({_name(error)}). {advice} "
+    failed = ConnectionFailedError(
+        f"{config.service.name} gave no reply ({type(error).__name__}). {advice} "
         f"[{call.method} {call.path}, connection {config.conn_id}]",
         conn_id=config.conn_id,
-        ambiguous=ambiguous,
+        ambiguous=reached and call.changes,
     )
-
-
-def _check_link(url: str) -> None:
-    if http_url(url) is None:
-        raise TransferError("The service gave a link to a file that is not an http(s) URL.")
-
-
-def _next_hop(url: str, location: str) -> str:
-    try:
-        target = urljoin(url, location)
-    except ValueError:
-        raise TransferError("The file's link is redirected to something that is not a URL.") from None
-    before, after = http_url(url), http_url(target)
-    if before and after and (before.scheme, after.scheme) == ("https", "http"):
-        raise TransferError(f"The file's link is redirected{host_in(target)} without TLS, which is refused.")
-    return target
-
-
-def _chunks(response: requests.Response, started: float, patience: float) -> Iterator[bytes]:
-    size = 0
-    while chunk := _next_chunk(response):
-        size += len(chunk)
-        spent = clock.ticks() - started
-        if spent > patience + size / SLOWEST_FILE:
-            raise ConnectionFailedError(
-                f"The file's host sends too slowly to be waited for: {size} bytes in {spent:.0f} s."
-            )
-        yield chunk
-
-
-def _next_chunk(response: requests.Response) -> bytes:
-    try:
-        # One read of the socket at a time: `iter_content` waits for whole chunks, as long as something drips.
-        return bytes(response.raw.read1(CHUNK_BYTES, decode_content=True))
-    except Exception as error:  # noqa: BLE001 - as in _exchange
-        raise ConnectionFailedError(f"The file's host stopped sending ({_name(error)}).") from None
-
-
-def _trusted(config: ServiceConfig) -> bool | str:
-    """Return what `requests` would trust, with its environment variables, so that both drivers trust the same."""
-    merged = requests.Session().merge_environment_settings(
-        url=config.base_url, proxies={}, stream=False, verify=config.verify, cert=None
-    )
-    verify = merged["verify"]
-    return certifi.where() if verify is True or verify is None else verify
-
-
-def _check_bundle(config: ServiceConfig) -> None:
-    if not isinstance(config.verify, str):
-        return
-    try:
-        _tls(config.verify)
-    except OSError as error:  # ssl.SSLError is one
-        missing = not Path(config.verify).exists()
-        problem = (
-            "there is no such file on this machine"
-            if missing
-            else f"it holds no certificates ({_name(error)})"
-        )
-        raise InvalidRequestError(
-            f"ca_bundle: {config.verify!r} cannot be used: {problem}. [connection {config.conn_id}]",
-            fields={"ca_bundle": [problem]},
-            conn_id=config.conn_id,
-        ) from None
-
-
-@lru_cache(maxsize=16)
-def _tls(verify: bool | str) -> ssl.SSLContext | bool:  # noqa: FBT001
-    if not isinstance(verify, str):
-        return verify
-    if Path(verify).is_dir():
-        return ssl.create_default_context(capath=verify)
-    return ssl.create_default_context(cafile=verify)
+    failed.hint = advice
+    return failed

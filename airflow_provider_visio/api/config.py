@@ -1,4 +1,4 @@
-"""Where a service is, and how to talk to it: a connection's settings as data."""
+"""The settings of one connection as data: base URL, authentication header, timeouts, limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_visio.exceptions import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What would end a path, and what no URL can hold.
+# Characters that end a path, or that no URL can have.
 _NOT_IN_PATH = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
 
@@ -20,15 +20,15 @@ _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.IGNO
 @dataclass(frozen=True)
 class Service:
     """
-    What is fixed about a service.
+    The fixed facts of a service.
 
-    :param name: as people call it.
+    :param name: its name in messages.
     :param default_base_url: the documented base URL.
     :param auth_header: header that carries the key.
-    :param auth_prefix: what stands before the key in that header.
+    :param auth_prefix: the text before the key in that header.
     :param key_page: where people see and change their keys, for messages.
-    :param denied_advice: what to do about a 403, where it can be told better than in general.
-    :param quota_advice: what to do once the plan's quota is used up.
+    :param denied_advice: the advice on a 403; empty for a general one.
+    :param quota_advice: the advice on a used-up quota; empty where the service has none.
     """
 
     name: str
@@ -51,13 +51,13 @@ class ServiceConfig:
     :param key: the API key.
     :param connect_timeout: seconds to wait for a connection.
     :param read_timeout: seconds to wait for each part of a reply.
-    :param verify: whether to check the TLS certificate, or the path of a CA bundle.
+    :param verify: whether to verify the TLS certificate, or the path of a CA bundle.
     :param max_attempts: how often a repeatable call is sent at most.
-    :param rate_limit_wait: seconds that one call may spend waiting on refusals with 429.
+    :param rate_limit_wait: seconds that one call may wait because the service asks for it.
     :param limits: ``(seconds, calls)`` that the service allows, the shortest window first.
     :param reserve: part of the limits, from 0 to 1, that polls leave to other calls.
     :param extra: the connection's other extras, by name.
-    :param hidden: other texts than the key that no error may have.
+    :param hidden: further texts that no error may show.
     """
 
     service: Service
@@ -81,7 +81,7 @@ class ServiceConfig:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown, also where the service says it."""
+        """The texts that nothing may show, even where the service repeats them."""
         others = (str(self.extra.get(name) or "") for name in ("workflow_secret", "webhook_secret"))
         return tuple(secret for secret in (self.key, *others, *self.hidden) if secret)
 
@@ -92,13 +92,13 @@ class ServiceConfig:
 
 def base_url_from(service: Service, host: str | None, port: int | None, schema: str | None) -> str:
     """
-    Return the base URL that a connection means.
+    Return the base URL of a connection.
 
     ``host`` may be a whole URL, a host with a path, or just a host; a path may also stand in ``schema``, where
     Airflow puts it for a connection given as a URI. No path means the documented one. No scheme means https,
     or http on this machine's own loopback address.
 
-    :raises InvalidRequestError: it is not a URL that can be called.
+    :raises InvalidRequestError: the result is not a URL that can be called.
     """
     host = (host or "").strip()
     if not host:
@@ -136,7 +136,7 @@ def http_url(url: str) -> SplitResult | None:
     try:
         url.encode()
         parts = urlsplit(url)
-        # A host name that no name server can be asked for, such as "a..b", has no such form.
+        # A host name such as "a..b" cannot be looked up.
         (parts.hostname or "").encode("idna")
         good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:

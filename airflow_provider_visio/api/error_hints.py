@@ -1,4 +1,4 @@
-"""What to do about a refusal, in words."""
+"""Chooses the advice in an error: what the user can do about a refusal."""
 
 from __future__ import annotations
 
@@ -22,31 +22,33 @@ AMBIGUOUS_HINT = (
     "The service may or may not have done it. Look in its dashboard before you run the task again, "
     "or it may be done twice."
 )
-DOUBT_HINT = "Where it stays so, look in its dashboard for what is missing."
 NO_MAIL_HINT = (
     "This plan does not send e-mail: leave out recipient_email and send_email, and share the request_url "
     "of the result yourself (by SMS, chat or your own mail)."
 )
 _NO_MAIL = re.compile(r"upgrade|\bfree plan\b|\bprohibited\b(?! (when|unless)\b)", re.IGNORECASE)
-# What the service says once a quota is used up is not known (facts: unknown), so its words are looked at.
+# What the service says once a quota is used up is not known (facts: unknown), so its words are looked at. A limit may
+# be that of a field: only one of the plan is a quota.
 _QUOTA = re.compile(
-    r"\b(quotas?|used up|exceeded|exhausted|limit (was |is |has been )?reached)\b", re.IGNORECASE
+    r"\bquotas?\b|\bused up\b|"
+    r"(?=.*\b(plan|months?|monthly|lifetime|billing)\b).*\blimit\b.*\b(reached|exceeded|exhausted)\b",
+    re.IGNORECASE | re.DOTALL,
 )
-# On a 429, what speaks of more than the rate of calls.
+# Words on a 429 that mean the plan, not the rate of calls.
 _OF_PLAN = re.compile(
     r"(?!.*\b(rate|too many|seconds?|minutes?|hours?)\b)"
     r".*\b(months?|monthly|lifetime|billing|photos?(?![ -]requests?\b))\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _PLAN = re.compile(r"\b(upgrade|your (current )?plan|free plan)\b", re.IGNORECASE)
-_PLAN_ADVICE = "The plan does not have this: upgrade it in the service's dashboard, or do without it."
+_PLAN_ADVICE = "The plan does not include this: upgrade it in the service's dashboard, or do without."
 _ITEMS_ADVICE = (
-    "In the dialect `reference` items are sent as photo_slots, in `plugin` as items: the connection's extra `dialect` "
-    "says which."
+    "Items are sent as photo_slots in the dialect `reference` and as items in `plugin`: check the connection's extra "
+    "`dialect`."
 )
-# How Laravel says that it has no such path at all (facts: section 17).
+# Laravel's words for a path that it does not have at all (facts: section 17).
 _NO_ROUTE = re.compile(r"\broute\b.*\b(could not be found|not supported)\b", re.IGNORECASE)
-# What the other dialect has as well, under another name.
+# Routes that the other dialect has too, under another name.
 _RENAMED = re.compile(r"/(permanent|smart)-links(/\{link_id\})?")
 
 
@@ -54,10 +56,13 @@ def hint_for(
     call: Call, config: ServiceConfig, status: int, words: str, fields: Mapping[str, list[str]]
 ) -> str:
     """
-    Return what to do about a reply other than 2xx.
+    Return the advice for a reply other than 2xx; empty where there is none.
 
-    :param words: what the service says itself.
-    :param fields: what it says of each field.
+    :param call: the call that was sent.
+    :param config: the connection's settings.
+    :param status: the reply's HTTP status.
+    :param words: the service's message.
+    :param fields: the service's problems by field.
     """
     if not call.repeatable and (status >= 500 or status == 408):
         return AMBIGUOUS_HINT
@@ -83,35 +88,35 @@ def hint_for(
 def says_quota_used_up(
     call: Call, config: ServiceConfig, status: int, words: str, fields: Mapping[str, list[str]]
 ) -> bool:
-    """Return whether a refusal says that the plan's quota is used up: whatever was asked for, and for longer."""
+    """Return whether a refusal means that the plan's quota is used up, so that no input and no retry will help."""
     if call.method != "POST" or not config.service.quota_advice or refused_mail_fields(fields):
         return False
     if status == 422 and fields:
-        # Of a field more can be exceeded than a quota.
-        told = [words, *fields, *(problem for problems in fields.values() for problem in problems)]
-        return any("quota" in text.lower() for text in told)
+        # A field has other limits, too.
+        texts = [words, *fields, *(problem for problems in fields.values() for problem in problems)]
+        return any("quota" in text.lower() for text in texts)
     if status == 429:
         return bool(_QUOTA.search(words) and _OF_PLAN.match(words))
     return status in {402, 403, 422} and bool(_QUOTA.search(words))
 
 
 def refused_mail_fields(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Return which fields a plan without e-mail refuses, and what is said of each."""
-    found: dict[str, list[str]] = {}
+    """Return the fields that a plan without e-mail refuses, with their problems."""
+    refused: dict[str, list[str]] = {}
     for name, problems in fields.items():
         field = name.rpartition(".")[2]
         if field in {"recipient_email", "send_email"} and any(map(_NO_MAIL.search, problems)):
-            found[field] = problems
-    return found
+            refused[field] = problems
+    return refused
 
 
 def says_unknown_route(words: str) -> bool:
-    """Return whether a refusal says that the service has no such call at all, whatever the id."""
+    """Return whether the service says that it does not have the call at all, whatever the id."""
     return bool(_NO_ROUTE.search(words))
 
 
 def _about_items(fields: Mapping[str, list[str]]) -> bool:
-    """Return whether a refusal is of items by a name that no user writes, or of that name itself."""
+    """Return whether a refusal names ``photo_slots``, which no user writes, or prohibits ``items`` as such."""
     return any(
         "photo_slots" in name or (name == "items" and any("prohibited" in problem for problem in problems))
         for name, problems in fields.items()
@@ -138,8 +143,8 @@ def _right_advice(call: Call, config: ServiceConfig) -> str:
 
 
 def _dialect_advice(call: Call, config: ServiceConfig, words: str) -> str:
-    """Say that the service may not have the call at all, for no page says which of the vendor's descriptions it is."""
-    written = config.extra.get("dialect") or "reference"
+    """Return the advice for a call that only one of the vendor's two descriptions has."""
+    dialect = config.extra.get("dialect") or "reference"
     known, other = (
         ("API reference", "plugin") if call.known_to == "reference" else ("plugin", "API reference")
     )
@@ -149,13 +154,13 @@ def _dialect_advice(call: Call, config: ServiceConfig, words: str) -> str:
         doubt = "Check the id: there may be no such thing, or this service does not have the call"
     else:
         doubt = "This service may not have the call"
-    if written != call.known_to:
+    if dialect != call.known_to:
         change = f"set the connection's extra `dialect` to `{call.known_to}`, with a Host that has it"
     else:
         change = "check that the connection's Host is the API's base URL"
-        away = "reference" if written == "plugin" else "plugin"
+        away = "reference" if dialect == "plugin" else "plugin"
         if away == "plugin" or _RENAMED.fullmatch(call.route):
             change += (
                 f", and whether your service follows the other: then set the extra `dialect` to `{away}`"
             )
-    return f"{doubt}, which the vendor's {known} has and its {other} has not: {change}."
+    return f"{doubt}, which is in the vendor's {known} and not in its {other}: {change}."

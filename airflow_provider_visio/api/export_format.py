@@ -1,10 +1,10 @@
-"""The formats of an export, checked before any call; so that a DAG file can be refused when it is parsed."""
+"""Checks the format of an export before any call, also when a DAG file is parsed."""
 
 from __future__ import annotations
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 
-# Formats whose files can be verified; which of them Vizdom has is not documented.
+# Formats whose files can be verified; which of them Vizdom offers is not documented.
 FORMATS = {
     "pdf": "application/pdf",
     "png": "image/png",
@@ -18,12 +18,12 @@ def check_format(export_format: object) -> str:
     """
     Return a format's name in lower case.
 
-    :raises InvalidRequestError: it is no format that this provider can verify.
+    :raises InvalidRequestError: this provider cannot verify files of that format.
     """
     if isinstance(export_format, str) and export_format.strip().lower() in FORMATS:
         return export_format.strip().lower()
     raise InvalidRequestError.of(
         "export_format",
-        f"{export_format!r} is not one of {', '.join(FORMATS)}; which of these your Vizdom makes is in "
+        f"{export_format!r} is not one of {', '.join(FORMATS)}; which of these your Vizdom offers is in "
         "`contract.formats` of the connection's extras",
     )

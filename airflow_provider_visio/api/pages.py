@@ -36,7 +36,7 @@ class Pages:
     :param limit: the most items to take, or None for all; :attr:`left` is how many of them are still to come.
 
     Where it has ended before the list did, :attr:`whole` is False and :attr:`cut` says why. It is False, too, where
-    there was something else than objects in the list. :attr:`doubt` says why the service may have more than it showed.
+    there was something else than objects in the list.
     """
 
     def __init__(self, first: Call, limit: int | None = None) -> None:
@@ -45,10 +45,7 @@ class Pages:
         self._seen: set[str] = set()
         self._calls = {_query(first)}
         self._count = 0
-        self._totals: list[int] = []
-        self._fell = False
         self._idle = 0
-        self._silent = False
         self._page = 1
         self._asked = 1
         self.next: Call | None = None if limit is not None and limit <= 0 else first
@@ -62,29 +59,6 @@ class Pages:
         """How many pages were taken."""
         return self._asked - 1
 
-    @property
-    def doubt(self) -> str:
-        """Why what is not in the list may be there all the same; nothing where it is not."""
-        if self.left == 0:
-            return ""  # as many as were asked for
-        if self._silent:
-            return "answered without a list"
-        # What was made since the first page was told cannot be what is looked for.
-        if self._totals and self._totals[0] > self._count:
-            return f"counts {self._totals[0]} in a list and shows {self._count}"
-        if self._fell:
-            return "counts fewer in a list while it is read"
-        return ""
-
-    @property
-    def counted(self) -> bool:
-        """Whether the service has said how many there are."""
-        return bool(self._totals)
-
-    def has(self, item: dict[str, Any]) -> bool:
-        """Return whether an item was in the list."""
-        return _mark(item) in self._seen
-
     def stop(self) -> None:
         """Take no more, for the next page was refused: the end, where it was a guess that there is one."""
         self.next, self.whole = None, self.whole and self.guessing
@@ -96,14 +70,8 @@ class Pages:
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
         fresh, news = self._sift(items)
         self._count += len(fresh)
-        self._silent = self._silent or (data is None and not self.guessing)
-        total = envelope["meta"].get("total")
-        if isinstance(total, int):
-            # What is deleted while a list is read pushes others past a page's border. (Fewer than shown is no count.)
-            self._fell = self._fell or self._count <= total < (self._totals or [0])[-1]
-            self._totals.append(total)
         self._idle = 0 if news else self._idle + 1
-        self._settle(envelope, again=bool(items) and not news)
+        self._settle(envelope, again=not news and (bool(items) or _says_more(envelope["meta"])))
         self._asked += 1
         if self.left is None:
             return fresh
@@ -121,7 +89,7 @@ class Pages:
         if self._idle and self.guessing:
             self.guessing = False
         elif self._idle and _query(following) in self._calls:
-            # It leads back: the end, unless the service sent what it had sent before, for then it keeps more from us.
+            # It leads back: the end, unless the service says or shows that there is more.
             if again:
                 self._end("gives a page of a list once more in place of the next")
         elif self._idle > MAX_IDLE:
@@ -178,6 +146,11 @@ class Pages:
             return self._first.with_params(**{n: v if len(v) > 1 else v[0] for n, v in found.items()})
         self._end("says how to go on with a list in a way that cannot be followed")
         return None
+
+
+def _says_more(meta: dict[str, Any]) -> bool:
+    page, last = meta.get("current_page"), meta.get("last_page")
+    return isinstance(page, int) and isinstance(last, int) and page < last
 
 
 def _mark(item: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a permanent link may have, checked before any call; so that a DAG file can be refused when it is parsed."""
+"""Checks the fields of a permanent link before any call, also when a DAG file is parsed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _SWITCHES = ("show_full_name_field", "full_name_required", "require_gps")
 # The fields of the plugin's smart links; that permanent links have the same is inferred.
 CREATE_FIELDS = ("custom_slug", "unique_field_label", *_SWITCHES, "tags", "items")
 UPDATE_FIELDS = ("instructions", *CREATE_FIELDS, "is_active")
-# What can be taken away from a link again (assumed).
+# Fields that can be removed from a link (assumed).
 _MAY_BE_NONE = ("custom_slug", "unique_field_label")
 
 
 def check_permanent_link(**values: object) -> None:
     """
-    Refuse what the service would refuse; each value is checked by itself, so that a DAG file can check what it knows.
+    Refuse values that the service would refuse; each is checked by itself, so that a DAG file can check what it knows.
 
-    :raises InvalidRequestError: says which value and what to give instead.
+    :raises InvalidRequestError: a value is wrong; the error says which and what to give instead.
     """
     link_changes(values)
 
 
 def link_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the fields of a new link as the service takes them; those that are None are left out.
+    Return the fields of a new link in the form of the API; None is left out.
 
-    :raises InvalidRequestError: a field that links do not have, or a value that it cannot have.
+    :raises InvalidRequestError: a field is unknown, or a value is wrong.
     """
     check_names(fields, "fields", CREATE_FIELDS)
     return {name: _checked(name, value) for name, value in fields.items() if value is not None}
@@ -40,9 +40,9 @@ def link_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def link_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return changes to a link as the service takes them; None takes ``custom_slug`` or ``unique_field_label`` away.
+    Return changes to a link in the form of the API; None removes ``custom_slug`` or ``unique_field_label``.
 
-    :raises InvalidRequestError: nothing to change, a field that links do not have, or a value that it cannot have.
+    :raises InvalidRequestError: there are no changes, a field is unknown, or a value is wrong.
     """
     if not changes:
         raise InvalidRequestError.of("changes", "nothing to change was given")
@@ -55,12 +55,12 @@ def link_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_names(fields: object, name: str, known: Sequence[str]) -> dict[str, Any]:
     """
-    Return the fields of a link, all of which are known.
+    Return the fields of a link after checking their names.
 
     :param fields: the fields.
-    :param name: what the parameter is called, for the error.
-    :param known: the names that there are.
-    :raises InvalidRequestError: they are no mapping, or have a name that links do not have.
+    :param name: the parameter's name in the error.
+    :param known: the names of a link's fields.
+    :raises InvalidRequestError: they are not a mapping, or one is unknown.
     """
     if not isinstance(fields, Mapping):
         raise InvalidRequestError.of(

@@ -1,4 +1,4 @@
-"""What a photo request may ask for, checked before any call; so that a DAG file can be refused when it is parsed."""
+"""Checks the fields of a photo request before any call, also when a DAG file is parsed."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ FIELDS = (
     "metadata",
 )
 
-# Plainly wrong addresses only: what is deliverable is for the service to say.
+# Refuses obviously wrong addresses only; the service knows which can be delivered.
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 def check_fields(request: Mapping[str, Any], where: str = "requests") -> None:
     """
-    Refuse a request of a batch with fields that none has, or without instructions.
+    Refuse a request of a batch that has an unknown field, or no instructions.
 
     :param request: its fields.
-    :param where: what the error calls it.
-    :raises InvalidRequestError: says which.
+    :param where: its name in the error.
+    :raises InvalidRequestError: it has an unknown field, or no instructions.
     """
     unknown = sorted(str(name) for name in request if name not in FIELDS)
     if unknown:
@@ -48,7 +48,7 @@ def check_fields(request: Mapping[str, Any], where: str = "requests") -> None:
 
 @contextlib.contextmanager
 def named_by(place: str) -> Iterator[None]:
-    """Put a request's place in its list before the names of its fields, in the error that refuses it."""
+    """Prefix the field names of an error with the request's place in its list."""
     try:
         yield
     except InvalidRequestError as error:
@@ -65,9 +65,9 @@ def check_photo_request(
     metadata: object = None,
 ) -> None:
     """
-    Refuse what the service would refuse; each value is checked by itself, so that a DAG file can check what it knows.
+    Refuse values that the service would refuse; each is checked by itself, so that a DAG file can check what it knows.
 
-    :raises InvalidRequestError: says which value and what to give instead.
+    :raises InvalidRequestError: a value is wrong; the error says which and what to give instead.
     """
     check_instructions(instructions)
     if recipient_email is not None and not (
@@ -85,7 +85,7 @@ def check_photo_request(
 
 
 def check_instructions(instructions: object) -> None:
-    """Refuse instructions that are empty or not text, or that an output which is not there was put into."""
+    """Refuse instructions that are empty, not text, or rendered from a missing output ('None')."""
     if not isinstance(instructions, str) or instructions.strip() in {"", "None"}:
         raise InvalidRequestError.of(
             "instructions", "give a sentence that tells the recipient what to photograph"
@@ -94,7 +94,7 @@ def check_instructions(instructions: object) -> None:
 
 def whole_hours(value: object) -> int:
     """
-    Return a lifetime in whole hours, the unit the service takes; a timedelta is rounded up.
+    Return a lifetime in whole hours, the service's unit; a timedelta is rounded up.
 
     :raises InvalidRequestError: it is not positive, or not a number of hours or a timedelta.
     """
@@ -102,7 +102,7 @@ def whole_hours(value: object) -> int:
         hours = -(-value // timedelta(hours=1))
     elif isinstance(value, int) and not isinstance(value, bool):
         hours = value
-    elif isinstance(value, str) and value.strip().isdecimal():  # what a template renders to
+    elif isinstance(value, str) and value.strip().isdecimal():  # rendered by a template
         hours = int(value)
     else:
         text = f"{value[:40]!r}; text must be a whole number such as '24'" if isinstance(value, str) else ""
@@ -116,9 +116,9 @@ def whole_hours(value: object) -> int:
 
 def item_bodies(items: object) -> list[dict[str, Any]]:
     """
-    Return a list of items as the service takes it.
+    Return the items in the form of the API.
 
-    :raises InvalidRequestError: it is no list, or has an item that is none.
+    :raises InvalidRequestError: it is not a list, or an item is wrong.
     """
     if isinstance(items, str | Mapping) or not isinstance(items, Sequence):
         raise InvalidRequestError.of("items", "give a list, with an instruction or a dict for each picture")
@@ -127,9 +127,9 @@ def item_bodies(items: object) -> list[dict[str, Any]]:
 
 def item_body(item: object) -> dict[str, Any]:
     """
-    Return one item as the service takes it; text stands for a required picture.
+    Return one item in the form of the API; text means a required picture.
 
-    :raises InvalidRequestError: it has no instructions, or fields that no item has.
+    :raises InvalidRequestError: it has no instructions, or an unknown field.
     """
     if isinstance(item, str):
         item = {"instructions": item}

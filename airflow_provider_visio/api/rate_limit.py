@@ -1,34 +1,57 @@
 """
-When the next call may go: both windows of a rate limit, what the service says is left of them, and a reserve. No I/O.
+The rate limit of a connection: when the next call may go, shared by all processes of a host and user.
 
-Calls are counted in windows that slide, which stays inside fixed windows too, wherever the service lets those begin.
-What a reply says of a window comes before our own count, for others may use the same key.
+:class:`RateLimit` counts calls in sliding windows, which stay inside fixed windows too, wherever the service lets those
+begin. The headers of a reply come before our own count, because others may use the same key. It does no I/O.
+
+:class:`SharedRateLimit` keeps it in a small file in the folder for temporary files, because each task is a process of
+its own. The file has the times of calls and nothing else. Where it cannot be used, each process counts alone.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import logging
 import math
+import os
+import tempfile
+import time
 from bisect import bisect_right, insort
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from airflow_provider_visio.api.reply import retry_after
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-# The clocks of processes may seem so far apart, for they look at different moments.
+    from airflow_provider_visio.api.call import Reply
+    from airflow_provider_visio.api.config import ServiceConfig
+
+log = logging.getLogger(__name__)
+
+# Seconds by which the clocks of processes may seem to differ, because they look at different moments.
 TOLERANCE = 5.0
-
-# Seconds after which a poll that others leave no room may take a turn like everybody else; one poll, once in that time.
+# Seconds after which one poll that others leave no room may take a turn in spite of the reserve.
 STARVED = 300.0
-
-# Seconds more than a window, for one call may be on its way for longer than the one that follows it.
+# Seconds added to a window, because one call may be on its way for longer than the one that follows it.
 MARGIN = 0.5
-
-# A limit may be so many times more or less than the connection says, for plans differ.
-ALIKE = 5
-
-# For a reset that was rounded up to a whole second.
+# Seconds by which a reset may be rounded up.
 _ROUNDING = 1.0
+# Seconds to try for the lock of the file. Work under it takes about a millisecond, but a process may be stopped in
+# the middle of it, and an event loop must not stand still for that.
+LONGEST_LOCK = 2.0
+LONGEST_LOCK_IN_LOOP = 0.02
+SHORTEST_LOCK = 0.02
+# Seconds after which a file that could not be used is tried again.
+GIVEN_UP_FOR = 300.0
+# Far more bytes than the calls of an hour take; a larger file is not ours.
+LARGEST_FILE = 2**20
 
 
 @dataclass
@@ -38,8 +61,8 @@ class Window:
 
     :param seconds: its length.
     :param limit: calls it allows.
-    :param left: what the service said is left of it, less what was taken since; None where that is not known.
-    :param opens: until when ``left`` holds, in seconds since 1970.
+    :param left: calls that the service has left, less those taken since; None where that is not known.
+    :param opens: Unix timestamp until which ``left`` holds.
     """
 
     seconds: float
@@ -64,9 +87,9 @@ class RateLimit:
 
     def next_turn(self, now: float, *, reserve: float = 0.0) -> float:
         """
-        Return when the next call may go, in seconds since 1970.
+        Return the Unix timestamp at which the next call may go.
 
-        :param now: the time, in seconds since 1970.
+        :param now: Unix timestamp.
         :param reserve: part of each window, from 0 to 1, that is left to others.
         """
         self._forget(now)
@@ -80,7 +103,7 @@ class RateLimit:
         return turn
 
     def take(self, turn: float) -> None:
-        """Note a call that goes at ``turn``, now or later."""
+        """Count a call that goes at ``turn``, now or later."""
         insort(self._calls, turn)
         for window in self.windows:
             if window.left is not None and turn < window.opens:
@@ -97,98 +120,96 @@ class RateLimit:
         self, status: int, headers: Mapping[str, str], *, sent: float, now: float, pause: float | None
     ) -> None:
         """
-        Note what a reply says of the limit.
+        Correct the count by a reply.
 
         :param status: its HTTP status.
-        :param headers: its headers by lower-case name; nonsense in them is as good as nothing.
-        :param sent: when the call was sent.
-        :param now: the time.
+        :param headers: its headers by lower-case name; values that cannot be are ignored.
+        :param sent: Unix timestamp at which the call was sent.
+        :param now: Unix timestamp.
         :param pause: the seconds that a 429 asks to wait, or None.
         """
         if not self.windows:
             return
         self._forget(now)
+        longest, refused = self.windows[-1].seconds, status == 429
         limit = _count(headers.get("x-ratelimit-limit"))
         left = _count(headers.get("x-ratelimit-remaining"))
-        opens = _moment(headers.get("x-ratelimit-reset"))
-        if status == 429:
-            # A call that was refused takes nothing from the longer window (Laravel's way, so assumed).
-            refused = bisect_right(self._calls, sent) - 1
-            if refused >= 0:
-                del self._calls[refused]
-            # Without a time there is nothing to hold to: how soon to come back is for the retry to say.
-            left, opens = (0, now + pause) if pause else (None, None)
+        resets_in = _resets_in(headers.get("x-ratelimit-reset"), now, longest)
+        if refused:
+            # A refused call takes nothing from the longer window (Laravel's way, so assumed).
+            position = bisect_right(self._calls, sent) - 1
+            if position >= 0:
+                del self._calls[position]
+            # Without a time there is nothing to hold calls back for: the retry decides how soon to come back.
+            left, resets_in = (0, min(pause, longest)) if pause else (None, None)
         if left is None or (limit is not None and not 0 < limit >= left):
             return
-        if opens is not None and not 0 < opens - now <= self.windows[-1].seconds + _ROUNDING:
-            opens = now + self.windows[-1].seconds if status == 429 and opens > now else None
-        window = self._window_of(limit, None if opens is None else opens - now, refused=status == 429)
+        window = self._window_of(limit, resets_in, refused=refused)
         if window is None:
             return
-        if limit is not None and status != 429:
+        if limit is not None and not refused:
             window.limit = limit
-        if opens is None or not 0 < opens - now <= window.seconds + _ROUNDING:
-            opens = self._oldest(window, now) + window.seconds
+        fits = resets_in is not None and resets_in <= window.seconds + _ROUNDING
+        oldest = next((call for call in self._calls if now - window.seconds < call <= now), now)
+        opens = now + resets_in if fits and resets_in else oldest + window.seconds
         # Calls sent after this one may not be counted in its reply yet.
         later = len(self._calls) - bisect_right(self._calls, sent)
         window.left, window.opens = max(0, left - later), opens
-        if status == 429:
+        if refused:
             self._closed_until = opens
 
     def is_closed(self, now: float) -> bool:
-        """Return whether a call was refused, and for how long that is to last is not over."""
+        """Return whether the service refuses calls until later than now."""
         self._forget(now)
         return now < self._closed_until
 
     def left(self, now: float, *, reserve: float = 0.0) -> list[int]:
         """Return how many calls each window has left, apart from the reserve."""
         self._forget(now)
-        found = []
+        counts = []
         for window in self.windows:
             allowed = _allowed(window.limit, reserve)
             free = allowed - (len(self._calls) - bisect_right(self._calls, now - window.seconds))
             if window.left is not None:
                 free = min(free, window.left - (window.limit - allowed))
-            found.append(max(0, free))
-        return found
+            counts.append(max(0, free))
+        return counts
 
     def share_left(self, now: float, *, reserve: float = 0.0) -> float:
-        """Return which part, from 0 to 1, of what the longest window allows is left."""
+        """Return which part, from 0 to 1, of the longest window is left."""
         if not self.windows:
             return 1.0
         return self.left(now, reserve=reserve)[-1] / _allowed(self.windows[-1].limit, reserve)
 
     def as_state(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return {
-            "calls": self._calls,
-            "relieved": self._relieved,
-            "latest": self._latest,
-            "closed_until": self._closed_until,
-            "windows": [[w.seconds, w.limit, w.left, w.opens] for w in self.windows],
-        }
+        moments = {"relieved": self._relieved, "latest": self._latest, "closed_until": self._closed_until}
+        windows = [[w.seconds, w.limit, w.left, w.opens] for w in self.windows]
+        return {"calls": self._calls, **moments, "windows": windows}
 
     def restore(self, state: object) -> None:
-        """Take over a state that :meth:`as_state` gave; anything else is as good as nothing."""
+        """Take over a state of :meth:`as_state`; parts that cannot be are ignored."""
         if not isinstance(state, dict):
             return
-        calls, windows = state.get("calls"), state.get("windows")
-        if isinstance(calls, list) and all(_is_time(call) for call in calls):
+        calls, rows = state.get("calls"), state.get("windows")
+        if isinstance(calls, list) and all(map(_is_time, calls)):
             self._calls = sorted(calls)
-        relieved, latest = state.get("relieved"), state.get("latest")
-        self._relieved = relieved if _is_time(relieved) else self._relieved
-        self._latest = latest if _is_time(latest) else self._latest
-        closed_until = state.get("closed_until")
-        self._closed_until = closed_until if _is_time(closed_until) else self._closed_until
-        for window in self.windows:
-            for seconds, limit, left, opens in _quadruples(windows):
-                if seconds == window.seconds and _is_time(opens) and (left is None or _is_count(left)):
-                    window.left, window.opens = left, opens
-                    window.limit = limit if _is_count(limit) and limit > 0 else window.limit
+        for name in ("relieved", "latest", "closed_until"):
+            if _is_time(moment := state.get(name)):
+                setattr(self, f"_{name}", moment)
+        by_length = {window.seconds: window for window in self.windows}
+        for row in rows if isinstance(rows, list) else ():
+            if not isinstance(row, list) or len(row) != 4 or not _is_time(row[0]):
+                continue
+            seconds, limit, left, opens = row
+            window = by_length.get(seconds)
+            if window and _is_time(opens) and (left is None or _is_count(left)):
+                window.left, window.opens = left, opens
+                window.limit = limit if _is_count(limit) and limit > 0 else window.limit
 
     def _forget(self, now: float) -> None:
         if now < self._latest - TOLERANCE:
-            # The clock was set back: what was noted for later than now has long been.
+            # The clock was set back: calls that seem to lie ahead are past.
             self._calls = self._calls[: bisect_right(self._calls, now)]
             self._latest = self._closed_until = 0.0
         self._latest = max(self._latest, now)
@@ -200,28 +221,169 @@ class RateLimit:
             if window.left is not None and not now < window.opens <= now + window.seconds + _ROUNDING:
                 window.left = None
 
-    def _window_of(self, limit: int | None, left_for: float | None, *, refused: bool) -> Window | None:
+    def _window_of(self, limit: int | None, resets_in: float | None, *, refused: bool) -> Window | None:
         """
-        Return the window that a reply speaks of, or None for one that is none of ours.
+        Return the window that a reply means, or None where it means none of ours.
 
-        By its limit, else by when it opens. Only the time that a refusal asks for comes first, for clocks may differ.
+        It is the window of exactly this limit, else the shortest one that the reset fits.
         """
-        lasting = [
-            window for window in self.windows if left_for is None or left_for <= window.seconds + _ROUNDING
-        ]
-        fit = (lasting or self.windows[-1:]) if refused else self.windows
-        for window in fit:
-            if limit == window.limit:
-                return window
-        if limit is None or left_for is not None:
-            return (lasting or self.windows[-1:])[0]
-        # Without a time, only a limit much like one of ours can be told from that of a day or a month.
-        alike = [window for window in fit if window.limit / ALIKE <= limit <= window.limit * ALIKE]
-        return min(alike, key=lambda window: abs(math.log(limit / window.limit)), default=None)
+        fitting = [w for w in self.windows if resets_in is None or resets_in <= w.seconds + _ROUNDING]
+        # The time that a refusal asks for comes before its limit. Other resets may be off, because clocks differ.
+        exact = (w for w in (fitting if refused else self.windows) if w.limit == limit)
+        known = limit is None or resets_in is not None
+        return next(exact, (fitting or self.windows)[0] if known else None)
 
-    def _oldest(self, window: Window, now: float) -> float:
-        first = bisect_right(self._calls, now - window.seconds)
-        return min(self._calls[first], now) if first < len(self._calls) else now
+
+class SharedRateLimit:
+    """
+    The rate limit of a connection, as all processes of this host and user see it.
+
+    :param config: the connection's settings.
+    :param in_loop: whether it is for an event loop, which waits for the lock for a moment only.
+    """
+
+    def __init__(self, config: ServiceConfig, *, in_loop: bool = False) -> None:
+        self._limit = RateLimit(config.limits)
+        self._patience = self._longest_lock = LONGEST_LOCK_IN_LOOP if in_loop else LONGEST_LOCK
+        # Turns that are not in the file yet.
+        self._unwritten: list[float] = []
+        self._given_up = 0.0
+        self._path: Path | None = None
+        if config.limits:
+            key = f"{config.conn_id}\n{config.base_url}\n{config.limits}"
+            folder = _folder()
+            self._path = folder and folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+
+    def book(self, now: float, at_most: float) -> float:
+        """
+        Take the next turn, unless it is further away than ``at_most`` seconds.
+
+        :param now: Unix timestamp.
+        :param at_most: seconds that the call may wait.
+        :return: how many seconds the turn is away.
+        """
+        with self._open() as limit:
+            pause = limit.next_turn(now) - now
+            if pause <= at_most:
+                self._take(now + pause)
+            return pause
+
+    def ask(self, now: float, reserve: float, waited: float) -> tuple[bool, float]:
+        """
+        Take a turn for a poll, which needs one that is free now beyond the reserve.
+
+        :param now: Unix timestamp.
+        :param reserve: part of each window, from 0 to 1, that polls leave to others.
+        :param waited: seconds that the poll has waited for its turn.
+        :return: whether it has a turn, and how many seconds that is away; without a turn, after how many to ask again.
+        """
+        with self._open() as limit:
+            if limit.relieve(now, waited):
+                turn = limit.next_turn(now)
+                self._take(turn)
+                return True, turn - now
+            pause = limit.next_turn(now, reserve=reserve) - now
+            if pause <= 0:
+                self._take(now)
+            return pause <= 0, max(0.0, pause)
+
+    def learn(self, reply: Reply, *, sent: float, now: float) -> None:
+        """Correct the count by a reply to a call that was sent at the Unix timestamp ``sent``."""
+        if reply.status != 429 and "x-ratelimit-remaining" not in reply.headers:
+            return
+        pause = retry_after(reply.headers, now=now) if reply.status == 429 else None
+        with self._open() as limit:
+            limit.learn(reply.status, reply.headers, sent=sent, now=now, pause=pause)
+
+    def left(self, now: float, reserve: float) -> tuple[list[int], float]:
+        """Return the calls that each window has left, and the part left of the longest, apart from the reserve."""
+        with self._open(keep=False) as limit:
+            return limit.left(now, reserve=reserve), limit.share_left(now, reserve=reserve)
+
+    def is_closed(self, now: float) -> bool:
+        """Return whether the service refuses calls until later than now."""
+        with self._open(keep=False) as limit:
+            return limit.is_closed(now)
+
+    def _take(self, turn: float) -> None:
+        self._limit.take(turn)
+        if self._path is not None and not self._given_up:
+            self._unwritten.append(turn)
+
+    @contextlib.contextmanager
+    def _open(self, *, keep: bool = True) -> Iterator[RateLimit]:
+        with contextlib.ExitStack() as stack:
+            file = self._locked(stack)
+            if file is not None:
+                self._read(file)
+            yield self._limit
+            if file is not None and keep:
+                self._write(file)
+
+    def _locked(self, stack: contextlib.ExitStack) -> int | None:
+        if self._path is None or (self._given_up and time.monotonic() - self._given_up < GIVEN_UP_FOR):
+            return None
+        self._given_up = 0.0
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, file)
+            until = time.monotonic() + self._patience
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        # A process that holds it for so long is likely to hold it for longer.
+                        self._patience = SHORTEST_LOCK
+                        return None
+                    time.sleep(0.001)
+                else:
+                    self._patience = self._longest_lock
+                    return file
+        except OSError as error:
+            self._give_up(error)
+            return None
+
+    def _read(self, file: int) -> None:
+        try:
+            size = os.fstat(file).st_size
+            state = json.loads(os.pread(file, size, 0)) if 0 < size <= LARGEST_FILE else None
+        except (OSError, ValueError, RecursionError):
+            return  # a process was killed while it wrote
+        if state is None:
+            return
+        self._limit.restore(state)
+        for turn in self._unwritten:
+            self._limit.take(turn)
+
+    def _write(self, file: int) -> None:
+        try:
+            content = json.dumps(self._limit.as_state(), separators=(",", ":")).encode()
+            if os.pwrite(file, content, 0) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.ftruncate(file, len(content))
+        except OSError as error:
+            self._give_up(error)
+        else:
+            self._unwritten.clear()
+
+    def _give_up(self, error: OSError) -> None:
+        self._given_up = time.monotonic()
+        self._unwritten.clear()
+        log.warning(
+            "The rate limit cannot be shared with other processes: %s. This process counts alone.", error
+        )
+
+
+def _folder() -> Path | None:
+    folder = Path(tempfile.gettempdir()) / f"airflow-provider-visio-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # Somebody else could read or write a folder that is theirs.
+        mine = folder.lstat().st_uid == os.getuid() and not folder.is_symlink()
+    except OSError:
+        return None
+    return folder if mine else None
 
 
 def _allowed(limit: int, reserve: float) -> int:
@@ -233,12 +395,13 @@ def _count(text: str | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _moment(text: str | None) -> float | None:
+def _resets_in(text: str | None, now: float, longest: float) -> float | None:
+    """Return the seconds to a reset, or None where it is past or further away than the longest window."""
     try:
-        moment = float(text or "")
+        seconds = float(text or "") - now
     except ValueError:
         return None
-    return moment if math.isfinite(moment) else None
+    return seconds if 0 < seconds <= longest + _ROUNDING else None
 
 
 def _is_time(value: object) -> TypeGuard[float]:
@@ -247,8 +410,3 @@ def _is_time(value: object) -> TypeGuard[float]:
 
 def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
-
-
-def _quadruples(windows: object) -> list[list[Any]]:
-    found = windows if isinstance(windows, list) else []
-    return [entry for entry in found if isinstance(entry, list) and len(entry) == 4]

@@ -1,4 +1,4 @@
-"""A reply read as data, or as one of our errors. No I/O."""
+"""Reads a reply as data, or as one of the provider's errors. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_visio.api.config import http_url
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT, hint_for, says_quota_used_up
+from airflow_provider_visio.api.error_hints import (
+    AMBIGUOUS_HINT,
+    hint_for,
+    says_quota_used_up,
+    says_unknown_route,
+)
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -34,24 +39,24 @@ if TYPE_CHECKING:
 
 MAX_WORDS = 500
 MAX_FIELDS = 10
-# A reset further away than this is a header we misread, not a limit.
+# A reset that is further away is a header that we misread, not a limit.
 MAX_RESET = 2 * 3600.0
 
-# A shorter key could by chance be a part of an honest word of the data; error texts never have it.
+# In data, a shorter key could match an ordinary word by chance. Error texts are always redacted.
 LEAST_KEY = 16
 
 _HOST_ADVICE = (
     "Check that the connection's Host is the API's base URL, and that no proxy answers in its place."
 )
 
-# What JSON can write and UTF-8 cannot: one half of a pair.
-_HALF = re.compile("[\ud800-\udfff]")
-# As it is, or as a part of a URL. The look-behind, and that few apostrophes count, keep it linear on long runs.
+# Unpaired surrogates, which JSON can carry and UTF-8 cannot: a service may cut a text in the middle of an emoji.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Plain, or escaped for a URL. The look-behind and the two apostrophes keep it linear on long runs.
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+(?:'[\w.+%-]+){0,2}(?:@|%40)[\w-]+(\.[\w-]+)+", re.IGNORECASE)
 _URL_QUERY = re.compile(r"(https?:\\?/\\?/[^\s?\"'<>]+)\?[^\s\"'<>]+")
-# What is left of a signed link that is no whole URL.
+# The signature of a link that is not a whole URL.
 _SIGNED = re.compile(r"(?<![\w-])([\w-]*(?:sig|signature|token|credential))=[^\s&\"'<>]+", re.IGNORECASE)
-# Of a webhook that was just made: no connection has it (plugin: the prefix).
+# The secret of a new webhook, which no connection has (plugin: the prefix).
 _WEBHOOK_SECRET = re.compile(r"\bwhsec_[\w-]+")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -60,10 +65,13 @@ def read_reply(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
     """
     Return a reply's envelope as ``{"data": ..., "meta": {...}, "links": {...}}``.
 
-    ``meta`` and ``links`` are empty where the service left them out. A body without an envelope is taken as the
-    data itself, for neither reference shows every reply.
+    A body without an envelope is the data itself: neither reference shows every reply.
 
-    :param now: the time, in seconds since 1970, that ``Retry-After`` and ``X-RateLimit-Reset`` count from.
+    :param call: the call that was sent.
+    :param reply: its reply.
+    :param config: the connection's settings.
+    :param now: Unix timestamp that ``Retry-After`` and ``X-RateLimit-Reset`` count from.
+    :return: the envelope; ``meta`` and ``links`` are empty where the service leaves them out.
     :raises VisioProviderError: the typed error that the reply means.
     """
     if call.secrets:
@@ -79,102 +87,93 @@ def read_reply(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
         )
     if isinstance(body, list) or "data" not in body:
         return {"data": body, "meta": {}, "links": {}}
-    return {
-        "data": body["data"],
-        "meta": body["meta"] if isinstance(body.get("meta"), dict) else {},
-        "links": body["links"] if isinstance(body.get("links"), dict) else {},
-    }
+    meta, links = (body[name] if isinstance(body.get(name), dict) else {} for name in ("meta", "links"))
+    return {"data": body["data"], "meta": meta, "links": links}
 
 
 def unexpected_reply(
-    call: Call, config: ServiceConfig, what: str, reply: Reply | None = None, *, advice: str = ""
+    call: Call, config: ServiceConfig, what: str, reply: Reply | None = None
 ) -> UnexpectedReplyError:
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
-    # Most redirects say where to ask instead, and a refusal refuses: nothing was done. These two may show a result.
+    # A redirect or a refusal means that nothing was done, except these two, which may lead to a result.
     refused = reply is not None and 300 <= reply.status < 500 and reply.status not in {302, 303}
-    ambiguous = call.changes and not refused
-    usual = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT
-    return UnexpectedReplyError(
-        _sentence(
-            call,
-            config,
-            what,
-            request_id=request_id_of(reply, config),
-            advice=advice or usual,
-        ),
+    request_id = request_id_of(reply, config)
+    hint = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT
+    error = UnexpectedReplyError(
+        _sentence(call, config, what, request_id=request_id, advice=hint),
         status=reply.status if reply else None,
-        request_id=request_id_of(reply, config),
+        request_id=request_id,
         conn_id=config.conn_id,
-        ambiguous=ambiguous,
+        ambiguous=call.changes and not refused,
     )
+    error.hint = hint
+    return error
 
 
 def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -> VisioProviderError:
-    """Return the typed error that a reply other than 2xx means."""
+    """
+    Return the typed error that a reply other than 2xx means.
+
+    :param call: the call that was sent.
+    :param reply: its reply.
+    :param config: the connection's settings.
+    :param now: Unix timestamp that the headers count from.
+    """
     status = reply.status
     if status < 400:
-        target = host_in(reply.headers.get("location", ""))
-        return unexpected_reply(
-            call,
-            config,
-            f"answered {status}, a redirect{target}, which is not followed with an API key",
-            reply,
+        what = (
+            f"a redirect{host_in(reply.headers.get('location', ''))}, which is not followed with an API key"
         )
-    if status in {404, 410} and _is_page(reply):
-        # Not the service's word that there is no such thing: a proxy answers so for everything, or for a while.
+        return unexpected_reply(call, config, f"answered {status}, {what}", reply)
+    if status < 500 and status not in {408, 425, 429} and _is_page(reply):
+        # The API answers in JSON, so a gateway sent this page: it says nothing of the key, the right or the id.
         return unexpected_reply(call, config, f"answered {status} with {_describe(reply, config)}", reply)
-    words, fields = _problem(reply, config)
-    fields = {redact(n, config): [redact(p, config) for p in ps] for n, ps in fields.items()}
-    request_id = request_id_of(reply, config)
-    ambiguous = call.changes and (status >= 500 or status == 408)
-    what = (
-        f"answered {status}: {redact(words, config)}"
-        if words
-        else f"answered {status} with {_describe(reply, config)}"
-    )
-    for name, problems in list(fields.items())[:MAX_FIELDS]:
-        what = f"{what.rstrip('. ')}. {name}: {_cut(' '.join(problems))}"
-    if len(fields) > MAX_FIELDS:
-        what = f"{what.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
+    words, problems = _problem(reply, config)
+    fields = {
+        redact(name, config): [redact(text, config) for text in texts] for name, texts in problems.items()
+    }
     used_up = says_quota_used_up(call, config, status, words, fields)
     pause = retry_after(reply.headers, now=now) if status == 429 and not used_up else None
     hint = _limit_advice(pause) if pause is not None else hint_for(call, config, status, words, fields)
-    text = _sentence(call, config, what, request_id=request_id, advice=hint)
-    if used_up:
-        return PermissionDeniedError(text, status=status, request_id=request_id, conn_id=config.conn_id)
-    if status == 405 and call.known_to != "both":
-        # Laravel's word for a path that it has for other methods: /photo-requests/batch looks like an id.
-        return NotFoundError(text, status=status, request_id=request_id, conn_id=config.conn_id)
-    if status in {400, 405, 406, 409, 411, 412, 413, 414, 415, 422}:
-        return InvalidRequestError(
-            text, fields=fields, status=status, request_id=request_id, conn_id=config.conn_id
-        )
-    if status == 429:
-        return RateLimitedError(
-            text,
-            retry_after=pause or 0.0,
-            status=status,
-            request_id=request_id,
-            conn_id=config.conn_id,
-        )
-    return _error_class(status)(
-        text, status=status, request_id=request_id, conn_id=config.conn_id, ambiguous=ambiguous
+    request_id = request_id_of(reply, config)
+    what = _refusal(reply, words, fields, config)
+    error = _error_class(call, status, quota_used_up=used_up)(
+        _sentence(call, config, what, request_id=request_id, advice=hint),
+        status=status,
+        request_id=request_id,
+        conn_id=config.conn_id,
+        ambiguous=call.changes and (status >= 500 or status == 408),
     )
+    error.hint = hint
+    error.service_message = redact(words, config)
+    if isinstance(error, NotFoundError):
+        error.unknown_route = says_unknown_route(words)
+    elif isinstance(error, InvalidRequestError):
+        error.fields = fields
+    elif isinstance(error, RateLimitedError):
+        error.retry_after = pause or 0.0
+    elif isinstance(error, ServiceError):
+        error.retry_after = _retry_after_header(reply.headers, now=now) or 0.0
+    return error
 
 
 def is_plan_quota(call: Call, reply: Reply, config: ServiceConfig) -> bool:
-    """Return whether a 429 is of the plan's quota: it says nothing then of when other calls may go."""
+    """Return whether a 429 is about the plan's quota; it then says nothing about other calls."""
     return reply.status == 429 and says_quota_used_up(call, config, reply.status, *_problem(reply, config))
 
 
 def limit_used_up(call: Call, config: ServiceConfig, pause: float) -> RateLimitedError:
-    """Return the error for a call that is not sent, for its turn is further away than it may wait."""
+    """
+    Return the error for a call that is not sent, because its turn is further away than it may wait.
+
+    :param pause: seconds until its turn.
+    """
     limits = " and ".join(f"{calls:,} calls in {seconds:g} s" for seconds, calls in config.limits)
     return RateLimitedError(
         _sentence(
             call,
             config,
-            f"was not asked: what this connection may call ({limits}) is used up",
+            f"was not called: the limit of this connection ({limits}) is used up",
             request_id=None,
             advice=_limit_advice(pause),
         ),
@@ -187,23 +186,30 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """
     Return the seconds that a 429 asks to wait, or None where it does not say.
 
-    ``Retry-After`` (seconds or a date, RFC 9110) comes first, then ``X-RateLimit-Reset`` (Unix seconds: the
-    Visiono reference). Nonsense, such as a reset in the past or days away, is as good as nothing.
+    ``Retry-After`` (seconds or a date, RFC 9110) comes first, then ``X-RateLimit-Reset`` (Unix timestamp: seed).
+    A value that cannot be, such as a reset in the past or days away, is ignored.
+
+    :param headers: the reply's headers by lower-case name.
+    :param now: Unix timestamp.
     """
-    value = headers.get("retry-after", "").strip()
-    if value:
-        seconds = _number(value)
-        if seconds is None:
-            # A date that no calendar has overflows.
-            with contextlib.suppress(ValueError, OverflowError):
-                moment = parsedate_to_datetime(value)
-                seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-        if seconds is not None and seconds >= 0:
-            return seconds
+    seconds = _retry_after_header(headers, now=now)
+    if seconds is not None:
+        return seconds
     reset = _number(headers.get("x-ratelimit-reset", "").strip())
     if reset is not None and 0 < reset - now <= MAX_RESET:
         return reset - now
     return None
+
+
+def _retry_after_header(headers: Mapping[str, str], *, now: float) -> float | None:
+    value = headers.get("retry-after", "").strip()
+    seconds = _number(value)
+    if value and seconds is None:
+        # A date outside the calendar overflows.
+        with contextlib.suppress(ValueError, OverflowError):
+            moment = parsedate_to_datetime(value)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+    return seconds if seconds is not None and seconds >= 0 else None
 
 
 def request_id_of(reply: Reply | None, config: ServiceConfig) -> str | None:
@@ -212,9 +218,9 @@ def request_id_of(reply: Reply | None, config: ServiceConfig) -> str | None:
         return None
     body = _json(reply, config)
     meta = body.get("meta") if isinstance(body, dict) else None
-    found = meta.get("request_id") if isinstance(meta, dict) else None
-    found = found or reply.headers.get("x-request-id")
-    return _quiet(str(found), config)[:100] if found else None
+    request_id = meta.get("request_id") if isinstance(meta, dict) else None
+    request_id = request_id or reply.headers.get("x-request-id")
+    return _quiet(str(request_id), config)[:100] if request_id else None
 
 
 def host_in(url: str) -> str:
@@ -225,36 +231,48 @@ def host_in(url: str) -> str:
     return f" to {parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
 
 
-def _error_class(status: int) -> type[VisioProviderError]:
+def _error_class(call: Call, status: int, *, quota_used_up: bool) -> type[VisioProviderError]:
     if status >= 500 or status in {408, 425}:
         return ServiceError
-    return {
-        401: AuthenticationError,
-        402: PermissionDeniedError,
-        403: PermissionDeniedError,
-        404: NotFoundError,
-        410: NotFoundError,
-    }.get(status, InvalidRequestError)
+    if quota_used_up or status in {402, 403}:
+        return PermissionDeniedError
+    # Laravel answers 405 for a path that it has for other methods: /photo-requests/batch looks like an id.
+    if status in {404, 410} or (status == 405 and call.known_to != "both"):
+        return NotFoundError
+    return {401: AuthenticationError, 429: RateLimitedError}.get(status, InvalidRequestError)
 
 
 def _limit_advice(pause: float) -> str:
     return (
         f"It accepts calls again in about {math.ceil(pause)} s. "
-        "The connection's rate_limit_wait says how long a call may wait for that."
+        "The connection's rate_limit_wait sets how long a call may wait for that."
     )
 
 
 def _sentence(call: Call, config: ServiceConfig, what: str, *, request_id: str | None, advice: str) -> str:
     reference = f"request_id {request_id}, " if request_id else ""
     what = what.rstrip()
-    what = what if what.endswith((".", "!", "?")) else f"{what}."
-    what = _quiet(what, config)
+    what = _quiet(what if what.endswith((".", "!", "?")) else f"{what}.", config)
     where = f"[{call.method} {call.path}, {reference}connection {config.conn_id}]"
     return " ".join(part for part in (f"{config.service.name} {what}", advice, where) if part)
 
 
+def _refusal(reply: Reply, words: str, fields: Mapping[str, list[str]], config: ServiceConfig) -> str:
+    text = redact(words, config)
+    what = (
+        f"answered {reply.status}: {text}"
+        if text
+        else f"answered {reply.status} with {_describe(reply, config)}"
+    )
+    for name, problems in list(fields.items())[:MAX_FIELDS]:
+        what = f"{what.rstrip('. ')}. {name}: {_cut(' '.join(problems))}"
+    if len(fields) > MAX_FIELDS:
+        what = f"{what.rstrip('. ')}. {len(fields) - MAX_FIELDS} more fields are wrong"
+    return what
+
+
 def _problem(reply: Reply, config: ServiceConfig) -> tuple[str, dict[str, list[str]]]:
-    """Read both error shapes of the Visiono reference, which are also Laravel's and Vizdom's."""
+    """Return the message and the problems by field, from both error shapes of the Visiono reference."""
     body = _json(reply, config)
     if not isinstance(body, dict):
         return "", {}
@@ -266,26 +284,26 @@ def _problem(reply: Reply, config: ServiceConfig) -> tuple[str, dict[str, list[s
     return _text(message), _fields(fields)
 
 
-def _fields(found: Any) -> dict[str, list[str]]:
-    if not isinstance(found, dict):
+def _fields(errors: Any) -> dict[str, list[str]]:
+    if not isinstance(errors, dict):
         return {}
     return {
         str(name)[:MAX_WORDS]: [
             _text(problem)
             for problem in (problems if isinstance(problems, list) else [problems])[:MAX_FIELDS]
         ]
-        for name, problems in list(found.items())[: 10 * MAX_FIELDS]
+        for name, problems in list(errors.items())[: 10 * MAX_FIELDS]
     }
 
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
-    # Far more than will be shown, so that nothing secret is cut in two before it is looked for.
+    # Longer than what is shown, so that no secret is cut in two before it is redacted.
     return " ".join(text[: 4 * MAX_WORDS].split())
 
 
 def redact(text: str, config: ServiceConfig) -> str:
-    """Return the service's words as they may be shown."""
+    """Return a text of the service without secrets, cut to what an error may show."""
     return _cut(_quiet(text, config))
 
 
@@ -294,8 +312,7 @@ def _cut(text: str) -> str:
 
 
 def _quiet(text: str, config: ServiceConfig) -> str:
-    """Take out what must not reach a log (the key, signed links, people's addresses), or cannot: half characters."""
-    text = _HALF.sub("\ufffd", text)
+    """Take out the secrets of a connection, the signatures of links and people's addresses."""
     for secret in sorted(config.secrets, key=len, reverse=True):
         for form in _forms(secret):
             text = text.replace(form, "***")
@@ -305,7 +322,7 @@ def _quiet(text: str, config: ServiceConfig) -> str:
 
 @lru_cache(maxsize=16)
 def _forms(key: str) -> tuple[str, ...]:
-    """Return a key as it is, as it stands in a URL, and as it stands in JSON."""
+    """Return a key in plain form, as escaped for a URL, and as escaped for JSON."""
     return (key, quote(key), quote(key, safe=""), json.dumps(key)[1:-1])
 
 
@@ -326,23 +343,24 @@ def _describe(reply: Reply, config: ServiceConfig) -> str:
 
 
 def _is_page(reply: Reply) -> bool:
-    return reply.body.lstrip().startswith(b"<")
+    body = reply.body.removeprefix(b"\xef\xbb\xbf").strip()
+    is_html = "html" in reply.headers.get("content-type", "").lower()
+    return body.startswith(b"<") or (is_html and body != b"" and not body.startswith((b"{", b"[")))
 
 
 def _json(reply: Reply, config: ServiceConfig) -> Any:
+    secrets = tuple(secret for secret in config.secrets if len(secret) >= LEAST_KEY)
     try:
-        return _clean(
-            json.loads(reply.body), tuple(secret for secret in config.secrets if len(secret) >= LEAST_KEY)
-        )
+        return _clean(json.loads(reply.body), secrets)
     except (ValueError, RecursionError):
         return None
 
 
 def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
-    """Take out of all texts what must not be passed on, our secrets, or cannot be written: half characters."""
+    """Return a value of a reply without our secrets and without text that UTF-8 cannot carry."""
     if isinstance(value, str):
         if not value.isascii():
-            value = _HALF.sub("\ufffd", value)
+            value = _SURROGATE.sub("\ufffd", value)
         for secret in secrets:
             value = value.replace(secret, "***")
         return value

@@ -1,4 +1,4 @@
-"""When a call is sent again: a pure decision, and the tenacity pieces that carry it out."""
+"""Decides when a call is sent again; :class:`Retry` carries it out with tenacity."""
 
 from __future__ import annotations
 
@@ -32,13 +32,20 @@ LIMIT_BACKOFF_CAP = 60.0
 
 
 def longest_backoff(max_attempts: int) -> float:
-    """Return the seconds that a call may pause between its attempts, refusals with 429 not counted."""
+    """Return the seconds that a call may pause between its attempts, apart from those that the service asks for."""
     return sum(min(BACKOFF_CAP, BACKOFF_START * 2.0 ** min(number, 10)) for number in range(max_attempts - 1))
 
 
 @dataclass(frozen=True)
 class History:
-    """What has happened to one call so far: failures, refusals with 429 and the seconds they cost, reloads."""
+    """
+    The tries of one call so far.
+
+    :param failures: tries that failed, other than by a 429.
+    :param refusals: tries that were refused with 429.
+    :param limit_waited: seconds waited because the service asked for it, or for a turn in the rate limit.
+    :param reloads: how often the connection was read again.
+    """
 
     failures: int = 0
     refusals: int = 0
@@ -52,7 +59,7 @@ class Again:
     Send the call again.
 
     :param wait: seconds to wait first, at least.
-    :param spread: up to so many seconds more, drawn at random, so that many tasks do not come back as one.
+    :param spread: up to so many seconds more, drawn at random, so that many tasks do not come back together.
     :param reload: read the connection again first.
     :param history: the history to go on with.
     """
@@ -69,21 +76,21 @@ def decide(
     """
     Decide whether a failed call is sent again.
 
-    :param error: what the last try ended with.
+    :param error: the error of the last try.
     :param call: the call; one that is not repeatable is sent again only when it cannot have arrived.
-    :param history: what happened before this error.
+    :param history: the tries before this one.
     :param max_attempts: how often a call is sent at most, refusals with 429 not counted.
-    :param rate_limit_wait: seconds that a call may spend waiting on 429s.
+    :param rate_limit_wait: seconds that a call may wait in all because the service asked for it.
     :return: how to go on, or None to give up.
     """
+    left = rate_limit_wait - history.limit_waited
     if isinstance(error, RateLimitedError):
         backoff = min(LIMIT_BACKOFF_CAP, LIMIT_BACKOFF_START * 2 ** min(history.refusals, 10))
-        # A second at least, for a reset that has just passed would have us ask in a tight loop.
+        # At least a second, because a reset that has just passed would cause a tight loop.
         wait, spread = (max(1.0, error.retry_after), 0.0) if error.retry_after else (backoff / 2, backoff / 2)
-        left = rate_limit_wait - history.limit_waited
         if wait > left:
             return None
-        # What was asked for is kept to, with a little more so that many tasks do not come back as one.
+        # Never less than asked for, and a little more, so that many tasks do not come back together.
         spread = min(spread or min(1.0, wait / 10), left - wait)
         waited = history.limit_waited + wait + spread
         return Again(wait, spread, replace(history, refusals=history.refusals + 1, limit_waited=waited))
@@ -94,16 +101,23 @@ def decide(
             if history.reloads
             else Again(0.0, 0.0, replace(history, reloads=history.reloads + 1), reload=True)
         )
-    if not _passing(error, call):
+    if not _may_pass(error, call):
         return None
     failures = history.failures + 1
     if failures >= max_attempts:
         return None
     backoff = min(BACKOFF_CAP, BACKOFF_START * 2 ** min(failures - 1, 10))
+    asked = error.retry_after if isinstance(error, ServiceError) else 0.0
+    if asked > backoff / 2:
+        if asked > left:
+            return None  # every earlier try would meet the same fault
+        spread = min(max(1.0, asked / 10), left - asked)
+        waited = history.limit_waited + asked + spread
+        return Again(asked, spread, replace(history, failures=failures, limit_waited=waited))
     return Again(backoff / 2, backoff / 2, replace(history, failures=failures))
 
 
-def _passing(error: BaseException, call: Call) -> bool:
+def _may_pass(error: BaseException, call: Call) -> bool:
     if isinstance(error, ConnectionFailedError) and not error.ambiguous:
         return True
     if isinstance(error, UnexpectedReplyError) and error.status is not None and 300 <= error.status < 400:
@@ -113,16 +127,16 @@ def _passing(error: BaseException, call: Call) -> bool:
 
 class Retry:
     """
-    :func:`decide` in the shape that tenacity asks for, for one call.
+    :func:`decide` for one call, in the form that tenacity takes.
 
     :param call: the call.
-    :param config: its settings.
+    :param config: the connection's settings.
     :param draw: a number from 0 to 1 for the jitter.
     """
 
     def __init__(self, call: Call, config: ServiceConfig, draw: Callable[[], float] = random.random) -> None:
         self._call = call
-        self._site = config
+        self._config = config
         self._draw = draw
         self._history = History()
         self._again: Again | None = None
@@ -131,7 +145,7 @@ class Retry:
     @property
     def patience(self) -> float:
         """How many seconds the call may still wait for the rate limit."""
-        return max(0.0, self._site.rate_limit_wait - self._history.limit_waited)
+        return max(0.0, self._config.rate_limit_wait - self._history.limit_waited)
 
     def waited(self, seconds: float) -> None:
         """Note seconds that the call has waited for its turn."""
@@ -143,7 +157,7 @@ class Retry:
         return self._again is not None and self._again.reload
 
     def __call__(self, state: RetryCallState) -> bool:
-        """Tell tenacity whether to try again."""
+        """Return whether to try again."""
         error = state.outcome.exception() if state.outcome else None
         if error is None:
             return False
@@ -151,8 +165,8 @@ class Retry:
             error,
             self._call,
             self._history,
-            max_attempts=self._site.max_attempts,
-            rate_limit_wait=self._site.rate_limit_wait,
+            max_attempts=self._config.max_attempts,
+            rate_limit_wait=self._config.rate_limit_wait,
         )
         self.lost_reply = self.lost_reply or getattr(error, "ambiguous", False)
         if self._again is None:
@@ -161,12 +175,12 @@ class Retry:
         return True
 
     def wait(self, state: RetryCallState) -> float:  # noqa: ARG002
-        """Tell tenacity how many seconds to wait."""
+        """Return how many seconds to wait first."""
         if self._again is None:
             return 0.0
         return self._again.wait + self._again.spread * self._draw()
 
     def announce(self, state: RetryCallState) -> None:
-        """Say in the log why and when the call is sent again."""
+        """Log why and when the call is sent again."""
         error = state.outcome.exception() if state.outcome else None
         log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)

@@ -1,12 +1,10 @@
 """
-Visiono's workflow mode: links that only a signature opens, and what comes back from them.
+Visiono's workflow mode: links that only a signature opens, and the redirects that come back from them. No I/O.
 
 A permanent link in workflow mode is opened with ``uv`` (the unique value), ``src`` (the source), ``ref`` (the
-reference), ``ts`` (Unix seconds) and ``sig``, and leads back to the workspace's own address, signed as well. Both
-signatures are hex HMAC-SHA256 with the workflow secret over values joined by ``|`` (plugin), before they are escaped
-for the URL (inferred). The service's own page on this could be read in part only.
-
-No I/O.
+reference), ``ts`` (a Unix timestamp) and ``sig``. It leads back to the workspace's own address, which is signed too.
+Both signatures are hex HMAC-SHA256 with the workflow secret over values joined by ``|`` (plugin), before the values are
+escaped for the URL (inferred). The service's own page could be read in part only.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import hmac
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -23,14 +21,14 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from airflow_provider_visio.api.config import http_url
 from airflow_provider_visio.exceptions import InvalidRequestError, SignatureError
 
-# Seconds for which the service takes a signed link (plugin), and for which we believe one that comes back (assumed).
+# Seconds for which the service accepts a signed link (plugin), and for which a return is accepted (assumed).
 HOUR = 3600.0
 # Seconds by which the service's clock may be ahead of ours.
 SKEW = 60.0
 
 _SEPARATOR = "|"
 _OUTBOUND = ("uv", "src", "ref", "ts", "sig")
-# How the parameters of the way back are called (plugin); a workspace can choose other names (docs).
+# The names of the return's parameters (plugin); a workspace can choose other names (docs).
 RETURN_NAMES = {
     "submission_id": "sub",
     "unique_value": "uv",
@@ -40,14 +38,13 @@ RETURN_NAMES = {
     "signature": "sig",
 }
 _SIGNED = ("submission_id", "unique_value", "reference", "photo_count", "timestamp")
-# Control characters, half characters, separators of lines and paragraphs.
+# Control characters, unpaired surrogates, separators of lines and paragraphs.
 _NOT_IN_VALUES = {"Cc", "Cs", "Zl", "Zp"}
 _NUMBER = re.compile(r"[0-9]{1,11}")
-_BEGINS_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|/")
 
 
 class WorkflowReturn(TypedDict):
-    """What came back, believed: ``signed_at`` is ISO 8601 in UTC."""
+    """The verified values of a return; ``signed_at`` is ISO 8601 in UTC."""
 
     submission_id: str
     unique_value: str
@@ -67,17 +64,17 @@ def build_url(
     valid_for: float | timedelta | None = None,
 ) -> str:
     """
-    Return a permanent link's address, signed for one person.
+    Return a permanent link's URL, signed for one person.
 
     :param link_url: the link's own ``request_url``; its query is kept.
     :param secret: the link's workflow secret.
-    :param unique_value: what the link asks for by its unique field, such as a licence plate.
+    :param unique_value: the value of the link's unique field, such as a licence plate.
     :param source: where the person comes from, such as the DAG's id.
-    :param reference: what you know the case by; it comes back.
-    :param now: the time, in seconds since 1970.
-    :param valid_for: seconds or a timedelta for which the link opens, an hour at most, for the service decides that
-        (plugin) and counts from the link's time, which is set back for less; None for the hour.
-    :raises InvalidRequestError: a value that is empty or could not be told from another once it is joined.
+    :param reference: your own id of the case; it comes back.
+    :param now: Unix timestamp.
+    :param valid_for: seconds or a timedelta for which the link opens; None for an hour, which is the most. The service
+        counts an hour from the link's ``ts`` (plugin), so ``ts`` is set back for less.
+    :raises InvalidRequestError: a value is empty, or has a character that the signature cannot carry.
     """
     values = {"uv": unique_value, "src": source, "ref": reference}
     named = dict(zip(values, ("unique_value", "source", "reference"), strict=True))
@@ -85,7 +82,7 @@ def build_url(
     span = HOUR if valid_for is None else _seconds(valid_for)
     if span > HOUR:
         raise InvalidRequestError.of(
-            "valid_for", "the service takes a link for one hour at most; sign it later"
+            "valid_for", "the service accepts a link for one hour at most; sign it later"
         )
     texts["ts"] = str(math.floor(now - (HOUR - span)))
     texts["sig"] = _sign(secret, texts.values())
@@ -103,31 +100,32 @@ def verify_return(
     names: Mapping[str, str] | None = None,
 ) -> WorkflowReturn:
     """
-    Return what came back from a signed link, once its signature is found to be the service's.
+    Return the values that came back from a signed link, after verifying their signature.
 
-    The signature does not cover the source, and does not say whether it was seen before: take a ``submission_id`` once.
-    A ``+`` that was not escaped on its way, as in a run's id, is read as what was signed.
+    The signature does not cover the source, and does not show a replay: accept each ``submission_id`` once. A blank is
+    also read as a ``+``, because a template may not escape the ``+`` of a run's id.
 
-    :param returned: the whole address, its query, or its parameters by name.
+    :param returned: the whole URL, its query, or its parameters by name.
     :param secret: the link's workflow secret.
-    :param now: the time, in seconds since 1970.
-    :param valid_for: seconds or a timedelta for which it is believed.
-    :param names: how the workspace's redirect template calls the parameters, where that differs from
-        :data:`RETURN_NAMES`, such as ``{"submission_id": "id"}``; all six are needed.
-    :raises InvalidRequestError: a parameter is missing, there twice, or cannot be. Whoever knows the address can cause
-        either error: catch both.
-    :raises SignatureError: the signature does not fit, or is too old; nothing of it may be believed.
+    :param now: Unix timestamp.
+    :param valid_for: seconds or a timedelta for which the return is accepted.
+    :param names: the parameters' names in the workspace's redirect template, where they differ from
+        :data:`RETURN_NAMES`, such as ``{"submission_id": "id"}``. All six parameters are needed.
+    :raises InvalidRequestError: a parameter is missing, is there twice, or has an impossible value. Anybody who knows
+        the address can cause either error: catch both.
+    :raises SignatureError: the signature does not fit, or is too old. Do not use the values.
     """
     called = _called(names)
+    values = _parameters(returned, called)
+    plus = {name: text.replace(" ", "+") if isinstance(text, str) else text for name, text in values.items()}
     try:
-        # As a template leaves it that does not escape what it fills in; the signature says which reading is right.
-        texts = _signed_texts(_once(returned, called, keep_plus=True), called, secret)
+        texts = _signed_texts(plus, called, secret)
     except (InvalidRequestError, SignatureError):
-        texts = _signed_texts(_once(returned, called), called, secret)
+        texts = _signed_texts(values, called, secret)
     age = now - int(texts["timestamp"])
     if age > _seconds(valid_for):
         raise SignatureError(
-            f"The signature fits but is {_ago(age)} old; only {_ago(_seconds(valid_for))} are believed."
+            f"The signature fits but is {_ago(age)} old; the limit is {_ago(_seconds(valid_for))}."
         )
     if age < -SKEW:
         raise SignatureError(f"The signature is from {_ago(-age)} in the future: check this machine's clock.")
@@ -140,29 +138,26 @@ def verify_return(
     }
 
 
-def _signed_texts(found: Mapping[str, object], called: Mapping[str, str], secret: str) -> dict[str, str]:
-    """
-    Return what the signature covers, by meaning.
-
-    :raises InvalidRequestError: a value cannot be.
-    :raises SignatureError: the signature does not fit.
-    """
-    texts = {meaning: _value(found[name], name) for meaning, name in called.items() if meaning != "signature"}
+def _signed_texts(values: Mapping[str, object], called: Mapping[str, str], secret: str) -> dict[str, str]:
+    """Return the verified values by meaning."""
+    texts = {
+        meaning: _value(values[name], name) for meaning, name in called.items() if meaning != "signature"
+    }
     for meaning in ("photo_count", "timestamp"):
         if not _NUMBER.fullmatch(texts[meaning]):
             raise InvalidRequestError.of(called[meaning], "it must be a whole number")
-    signature = _value(found[called["signature"]], called["signature"])
+    signature = _value(values[called["signature"]], called["signature"])
     expected = _sign(secret, [texts[meaning] for meaning in _SIGNED])
     if not hmac.compare_digest(expected.encode(), signature.encode()):
         raise SignatureError(
-            "The signature does not fit the values: somebody has changed them, or the workflow secret is another than "
-            "the link's. Do not believe them."
+            "The signature does not fit the values: somebody changed them, or the workflow secret is not the link's. "
+            "Do not use the values."
         )
     return texts
 
 
 def signature_in(url: str) -> str:
-    """Return the signature in an address that :func:`build_url` has made."""
+    """Return the signature in a URL of :func:`build_url`."""
     return parse_qsl(urlsplit(url).query)[-1][1]
 
 
@@ -173,18 +168,20 @@ def _sign(secret: str, values: Iterable[str]) -> str:
 
 
 def _value(value: object, name: str) -> str:
-    """Return a value as text, if it stays what it is when it is joined, sent and trimmed."""
+    """Return a value as text, if it can be joined, sent and trimmed without a change."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidRequestError.of(name, f"give text or a whole number, not {type(value).__name__}")
     text = str(value)
     if not text.strip():
         raise InvalidRequestError.of(name, "it is empty")
     if text != text.strip():
-        raise InvalidRequestError.of(name, "it begins or ends with a blank, which services cut off")
+        raise InvalidRequestError.of(name, "it begins or ends with a blank, which services trim")
     if _SEPARATOR in text:
         raise InvalidRequestError.of(name, f"it has a {_SEPARATOR!r}, which separates the signed values")
     if any(unicodedata.category(char) in _NOT_IN_VALUES for char in text):
-        raise InvalidRequestError.of(name, "it has a control character, a line break or half a character")
+        raise InvalidRequestError.of(
+            name, "it has a control character, a line break or an unpaired surrogate"
+        )
     return text
 
 
@@ -205,56 +202,35 @@ def _called(names: Mapping[str, str] | None) -> dict[str, str]:
     unknown = sorted(set(called) - set(RETURN_NAMES))
     if unknown:
         raise InvalidRequestError.of(
-            "names", f"there is no {', '.join(map(str, unknown))}; there are {', '.join(RETURN_NAMES)}"
+            "names", f"{', '.join(map(str, unknown))} is unknown; the names are {', '.join(RETURN_NAMES)}"
         )
     if len(set(called.values())) < len(called):
         raise InvalidRequestError.of("names", "two parameters have the same name")
     return called
 
 
-def _once(
-    returned: str | Mapping[str, object], called: Mapping[str, str], *, keep_plus: bool = False
-) -> dict[str, object]:
-    """
-    Return the parameters, each of which must be there once.
-
-    :param returned: what came back.
-    :param called: how the parameters are called.
-    :param keep_plus: whether a ``+`` is one, rather than a blank; of parameters by name, a blank is a ``+`` then.
-    """
+def _parameters(returned: str | Mapping[str, object], called: Mapping[str, str]) -> dict[str, object]:
+    """Return the parameters of a return, each of which must be there once."""
+    pairs: list[tuple[str, object]]
     if isinstance(returned, str):
-        query = _query(returned)
-        query = query.replace("+", "%2B") if keep_plus else query
-        pairs: list[tuple[str, object]] = list(parse_qsl(query, keep_blank_values=True))
+        try:
+            parts = urlsplit(returned)
+        except ValueError:
+            raise InvalidRequestError.of("returned", "it is not a URL") from None
+        pairs = list(parse_qsl(parts.query or parts.path, keep_blank_values=True))
     elif isinstance(returned, Mapping):
-        pairs = [(name, value) for name, values in returned.items() for value in _each(values)]
-        if keep_plus:
-            pairs = [
-                (name, value.replace(" ", "+") if isinstance(value, str) else value) for name, value in pairs
-            ]
+        pairs = [
+            (name, value)
+            for name, values in returned.items()
+            for value in (values if isinstance(values, list | tuple) else [values])
+        ]
     else:
-        raise InvalidRequestError.of(
-            "returned", "give the address, its query, or a mapping of its parameters"
-        )
+        raise InvalidRequestError.of("returned", "give the URL, its query, or a mapping of its parameters")
     for name in called.values():
-        times = sum(1 for found, _ in pairs if found == name)
+        times = sum(1 for other, _ in pairs if other == name)
         if times != 1:
             raise InvalidRequestError.of(name, "it is missing" if not times else f"it is there {times} times")
     return dict(pairs)
-
-
-def _query(returned: str) -> str:
-    """Return an address's query; of a query itself, which may have values that are not escaped, all of it."""
-    if not _BEGINS_ADDRESS.match(returned) and "=" in returned.partition("?")[0]:
-        return returned
-    try:
-        return urlsplit(returned).query
-    except ValueError:
-        raise InvalidRequestError.of("returned", "this is no address") from None
-
-
-def _each(values: object) -> Sequence[object]:
-    return values if isinstance(values, list | tuple) else [values]
 
 
 def _seconds(value: float | timedelta) -> float:

@@ -1,38 +1,47 @@
 """
-How to learn what some ids are doing, once and for all of them. No I/O.
+Looks at the status of some ids once. No I/O.
 
-A sweep is a generator: it yields calls, is sent each reply's envelope (or thrown its error), and tells what it learns
-by id. So the blocking and the asynchronous driver carry out the very same sweep. A poll, which looks again and again
-and remembers, has cheaper ways: :mod:`.lookout`.
+A sweep is a generator: it yields calls, is sent each reply's envelope (or thrown its error), and reports each id with
+its state. The client carries it out. A poll, which looks again and again, has cheaper ways: :mod:`.request_poller`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.list_behavior import FEW, LIST_PAGE
 from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import get_photo_request, list_photo_requests
+from airflow_provider_visio.api.visiono_permanent_links import list_permanent_link_submissions
 from airflow_provider_visio.api.vizdom import get_export, read_export
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
-from airflow_provider_visio.waiting import WITHHELD
+from airflow_provider_visio.submissions import GONE as LINK_GONE
+from airflow_provider_visio.waiting import WITHHELD, epoch
 
 if TYPE_CHECKING:
+    from airflow_provider_visio.api.call import Dialect
     from airflow_provider_visio.api.vizdom_contract import VizdomContract
+    from airflow_provider_visio.submissions import Submission
 
 State = dict[str, Any]
 Envelope = dict[str, Any]
 StatusQuery = Generator[Call, Envelope, None]
 Learn = Callable[[str, State], None]
 
-# Our own words, for an id that the service does not know (any more), and for one that it will not tell of.
+log = logging.getLogger(__name__)
+
+# Up to so many ids are asked for one by one; more are first looked up in the list.
+FEW = 3
+LIST_PAGE = 100
+
+# Our own words, for an id that the service does not know, and for one that it refuses to show.
 GONE: State = {"status": "deleted"}
 REFUSED: State = {"status": WITHHELD}
 
-# What a service, or a key, without such a list answers.
+# The errors of a service, or a key, without such a list.
 NO_LIST = (InvalidRequestError, NotFoundError, PermissionDeniedError)
 
 
@@ -40,10 +49,10 @@ def query_photo_requests(request_ids: Collection[str], learn: Learn) -> StatusQu
     """
     Look at some photo requests.
 
-    More than a few are read from list pages, for as long as another page can cost less than asking for the rest singly.
+    More than a few are read from list pages, as long as another page can cost less than asking for the rest singly.
 
     :param request_ids: their ids.
-    :param learn: told each id with its state at once, so that it is not lost when a later call of the sweep fails.
+    :param learn: called with each id and its state at once, so that a later failure does not lose it.
     """
     missing = dict.fromkeys(request_ids)
     several = len(missing) > 1
@@ -54,17 +63,17 @@ def query_photo_requests(request_ids: Collection[str], learn: Learn) -> StatusQu
             while pages.next is not None and asked < len(missing):
                 asked += 1
                 for item in pages.take((yield from next_page(pages))):
-                    found = str(item.get("id"))
-                    if found in missing and item.get("status"):
-                        learn(found, state_of(item))
-                        del missing[found]
+                    request_id = str(item.get("id"))
+                    if request_id in missing and item.get("status"):
+                        learn(request_id, state_of(item))
+                        del missing[request_id]
     for request_id in missing:
         learn(request_id, (yield from query_one(request_id, several=several)))
 
 
 def next_page(pages: Pages) -> Generator[Call, Envelope, Envelope]:
     """
-    Ask for a list's next page; where a page after the first is refused, the list ends there, as an empty page does.
+    Ask for a list's next page. A page after the first that is refused ends the list, as an empty page does.
 
     :raises VisioProviderError: the list itself is refused.
     """
@@ -79,7 +88,7 @@ def next_page(pages: Pages) -> Generator[Call, Envelope, Envelope]:
 
 
 def query_one(request_id: str, *, several: bool) -> Generator[Call, Envelope, State]:
-    """Ask for one photo request; trouble with one of several becomes its state."""
+    """Ask for one photo request; a refusal of one of several becomes its state."""
     return (yield from _single(get_photo_request(request_id), several=several))
 
 
@@ -92,6 +101,51 @@ def query_exports(export_ids: Sequence[str], contract: VizdomContract, learn: Le
         )
 
 
+def read_submissions(link_id: str, dialect: Dialect, learn: Learn) -> Generator[Call, dict[str, Any], None]:
+    """
+    Read all submissions of a permanent link.
+
+    :param link_id: id of the link.
+    :param dialect: the dialect whose path to use.
+    :param learn: called with the link's id and ``{"submissions": [...], "pages": how many pages they took, "whole":
+        whether the list was read to its end}``.
+    :raises NotFoundError: the service does not know the link, or has no such call.
+    """
+    pages = Pages(list_permanent_link_submissions(link_id, dialect=dialect).with_params(per_page=LIST_PAGE))
+    submissions: list[Submission] = []
+    while pages.next is not None:
+        try:
+            submissions += map(small, pages.take((yield from next_page(pages))))
+        except NotFoundError:
+            learn(link_id, LINK_GONE)
+            raise
+    if not pages.whole:
+        log.warning(
+            "The submissions of permanent link %s could not be read to the end of their list; the next look reads on.",
+            link_id,
+        )
+    learn(link_id, {"submissions": submissions, "pages": pages.asked, "whole": pages.whole})
+
+
+def small(entry: Mapping[str, Any]) -> Submission:
+    """Return the fields of a submission that a wait keeps: no name, no links."""
+    photos = entry.get("photos")
+    inner = [photo for photo in photos if isinstance(photo, Mapping)] if isinstance(photos, list) else []
+    # A submission without a time has that of its last photo.
+    times = [
+        entry.get("submitted_at"),
+        entry.get("created_at"),
+        *(photo.get("submitted_at") for photo in inner[::-1]),
+    ]
+    value = entry.get("unique_field_value")
+    return {
+        "id": str(entry.get("id")),
+        "submitted_at": next((time for time in times if epoch(time) is not None), None),
+        "unique_value": None if value is None else str(value),
+        "photos": len(inner),
+    }
+
+
 def _single(
     call: Call, contract: VizdomContract | None = None, *, several: bool
 ) -> Generator[Call, Envelope, State]:
@@ -100,7 +154,7 @@ def _single(
     except NotFoundError:
         return dict(GONE)
     except (PermissionDeniedError, InvalidRequestError):
-        # Among several, the trouble with one must not end the wait for the others.
+        # A refusal of one of several must not end the wait for the others.
         if not several:
             raise
         return dict(REFUSED)
@@ -110,6 +164,6 @@ def _single(
 
 
 def state_of(item: Mapping[str, Any]) -> State:
-    """Return what of a request or export it takes to judge it."""
+    """Return the fields of a request or export that a wait needs."""
     kept = ("status", "created_at", "expires_at", "request_url", "dashboard_id", "error")
     return {name: item[name] for name in kept if item.get(name) is not None}

@@ -1,9 +1,9 @@
 """
-Visiono's API: one function an endpoint makes the call, and the readers at the end take the replies.
+Visiono's API: one function per endpoint builds the call, and the readers at the end take the replies.
 
-Every call says where it is known from: ``seed`` (the vendor's API reference), ``docs`` (its other pages), ``plugin``
-(the vendor's own plugin, a second and possibly older dialect), ``inferred`` or ``assumed``. No source is complete.
-Permanent links and webhooks are in modules of their own beside this one.
+Every call has its source: ``seed`` (the vendor's API reference), ``docs`` (its other pages), ``plugin`` (the vendor's
+own plugin, a second and possibly older dialect), ``inferred`` or ``assumed``. No source is complete. Permanent links
+and webhooks have modules of their own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, cast
 
-from airflow_provider_visio.api.call import Call, Dialect, call
+from airflow_provider_visio.api.call import Call, Dialect, call, text_of_id
 from airflow_provider_visio.api.config import Service
 from airflow_provider_visio.api.photo_request_fields import (
     MOST_IN_BATCH,
@@ -36,10 +36,10 @@ VISIONO = Service(
         "begins. A free plan's quota is for life: upgrade the plan in the service's dashboard."
     ),
 )
-# The same service, where the vendor's plugin looks for it.
+# The same service at the base URL of the vendor's plugin.
 VISIONO_OF_PLUGIN = replace(VISIONO, default_base_url="https://www.visiono.io/api/v1")
 
-# What a request's items are called where it is made: docs, plugin. Replies have `items` (docs, plugin).
+# The name of the items in a new request: docs, plugin. Replies have `items` (docs, plugin).
 ITEMS_AS: Mapping[Dialect, str] = {"reference": "photo_slots", "plugin": "items"}
 
 READ_REQUESTS = "the scope photo_requests:read"  # this and the other scopes: plugin
@@ -49,7 +49,7 @@ READ_DOWNLOADS = "the scope download_urls:read"
 
 
 class Item(TypedDict, total=False):
-    """One picture asked for (plugin)."""
+    """One requested picture (plugin)."""
 
     id: str
     instructions: str
@@ -74,13 +74,13 @@ class PhotoRequest(TypedDict, total=False):
 
 
 class Plan(TypedDict, total=False):
-    """What the plan allows (seed); its other fields are not public."""
+    """The plan's features (seed); its other fields are not public."""
 
     email_enabled: bool
 
 
 class Usage(TypedDict, total=False):
-    """What was used (seed); on the free plan the quota is for life, and the dates are None."""
+    """The usage (seed); on the free plan the quota is for life, and the dates are None."""
 
     is_lifetime_quota: bool
     billing_period_start: str | None
@@ -95,20 +95,20 @@ class Stats(TypedDict, total=False):
 
 
 class QrCode(TypedDict, total=False):
-    """Where a picture of a link's QR code is (plugin)."""
+    """The address of a link's QR code (plugin)."""
 
     qrcode_url: str
 
 
 class Gps(TypedDict):
-    """Where a photo was taken, in degrees."""
+    """The place of a photo, in degrees."""
 
     latitude: float
     longitude: float
 
 
 class Photo(TypedDict):
-    """One submitted photo, the same whichever dialect it was read from."""
+    """One submitted photo, the same from either dialect."""
 
     id: str
     url: str | None
@@ -141,7 +141,12 @@ def list_photo_requests(
     """
     List photo requests (seed); the filters are the plugin's, ``page_size`` is Laravel's ``per_page`` (assumed).
 
-    A service that knows none of these ignores them, so the caller must look at what comes back.
+    A service may ignore any of these, so the caller must check the items.
+
+    :param status: the status word to filter by.
+    :param created_after: only requests created after this time.
+    :param created_before: only requests created before this time.
+    :param page_size: items of a page.
     """
     params = {
         "status": status,
@@ -166,11 +171,11 @@ def create_photo_request(
     dialect: Dialect = "reference",
 ) -> Call:
     """
-    Make a photo request (seed; fields: ``instructions``, ``recipient_email``, ``send_email`` seed, the rest plugin).
+    Create a photo request (seed; fields: ``instructions``, ``recipient_email``, ``send_email`` seed, the rest plugin).
 
-    The reference shows no name for ``items``: the documentation beside it has ``photo_slots`` (docs).
+    The reference has no name for ``items``; the other documentation has ``photo_slots`` (docs).
 
-    :raises InvalidRequestError: a value that the service cannot accept.
+    :raises InvalidRequestError: a value cannot be accepted.
     """
     check_photo_request(
         instructions=instructions,
@@ -196,12 +201,13 @@ def create_photo_request(
 
 def create_photo_requests(requests: Sequence[Mapping[str, Any]], *, dialect: Dialect = "reference") -> Call:
     """
-    Make up to ten photo requests at once (plugin; the body's ``photo_requests`` and the reply are assumed).
+    Create up to ten photo requests at once (plugin; the body's ``photo_requests`` and the reply are assumed).
 
-    That each is put as it would be by itself is assumed, too.
+    Each has the fields of a single request (assumed).
 
     :param requests: the parameters of :func:`create_photo_request`, a mapping for each request.
-    :raises InvalidRequestError: none or too many are given, or one of them cannot be; says which, counted from 0.
+    :param dialect: the dialect whose field names to use.
+    :raises InvalidRequestError: none or too many are given, or one has a wrong value; its index is counted from 0.
     """
     if isinstance(requests, str | Mapping) or not isinstance(requests, Sequence):
         raise InvalidRequestError.of("requests", "give a list, with a dict for each photo request")
@@ -266,46 +272,51 @@ def _of_request(request_id: str, part: str, needs: str) -> Call:
 
 
 def with_items(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request or link with its ``items`` under that name; the docs call them ``photo_slots``, too."""
+    """Return a request or link with its ``items`` under that name; the docs also call them ``photo_slots``."""
     slots = data.get("photo_slots")
     return {**data, "items": slots} if isinstance(slots, list) and not data.get("items") else dict(data)
 
 
 def photos_in(request: Mapping[str, Any], links: Mapping[str, Any] | None = None) -> list[Photo]:
     """
-    Return the photos of a request, from whichever place and dialect has them.
+    Return the photos of a request, from either dialect.
 
-    :param request: the request as GET returned it; may carry ``photos`` (docs) or ``submissions`` (plugin).
-    :param links: the data of ``download-urls`` (plugin), where that was asked for.
+    :param request: the request as GET returned it; may have ``photos`` (docs) or ``submissions`` (plugin).
+    :param links: the data of ``download-urls`` (plugin), where it is known.
     """
-    found: Any = None
+    entries: Any = None
     for source in (links or {}, request):
-        found = found or source.get("submissions") or source.get("photos")
-    words = instructions_by_item(request)
-    return [photo_from(entry, words) for entry in _dicts(found) if entry.get("id") is not None]
+        entries = entries or source.get("submissions") or source.get("photos")
+    instructions = instructions_by_item(request)
+    return [photo_from(entry, instructions) for entry in dicts_in(entries) if text_of_id(entry.get("id"))]
 
 
-def instructions_by_item(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the items of a request or link ask for, by their ids."""
-    return {str(item.get("id")): item.get("instructions") for item in _dicts(with_items(asked).get("items"))}
+def instructions_by_item(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the instructions of a request's or link's items, by their ids."""
+    return {
+        item_id: item.get("instructions")
+        for item in dicts_in(with_items(request).get("items"))
+        if (item_id := text_of_id(item.get("id")))
+    }
 
 
-def photo_from(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
+def photo_from(entry: Mapping[str, Any], instructions: Mapping[str, Any]) -> Photo:
     """
-    Return one entry of a reply, which has an id, as a photo.
+    Return one entry of a reply as a photo.
 
-    :param words: what the items ask for, by their ids.
+    :param entry: the entry, with an id.
+    :param instructions: the items' instructions, by their ids.
     """
     meta = entry.get("metadata") if isinstance(entry.get("metadata"), Mapping) else {}
     meta = cast("Mapping[str, Any]", meta)
-    item_id = _text(entry.get("item_id"))
+    item_id = text_of_id(entry.get("item_id"))
     return {
         "id": str(entry["id"]),
         "url": _text(entry.get("download_url") or entry.get("url")),
         "mime_type": _text(entry.get("mime_type")),
         "size_kb": entry["file_size_kb"] if isinstance(entry.get("file_size_kb"), int) else None,
         "item_id": item_id,
-        "item": _text(entry.get("slot_instructions") or words.get(item_id or "")),
+        "item": _text(entry.get("slot_instructions") or instructions.get(item_id or "")),
         "gps": _gps(
             _first(entry.get("gps_latitude"), meta.get("gps_lat")),
             _first(entry.get("gps_longitude"), meta.get("gps_lng")),
@@ -317,17 +328,18 @@ def photo_from(entry: Mapping[str, Any], words: Mapping[str, Any]) -> Photo:
 
 def _gps(latitude: Any, longitude: Any) -> Gps | None:
     try:
-        place: Gps = {"latitude": float(latitude), "longitude": float(longitude)}
+        gps: Gps = {"latitude": float(latitude), "longitude": float(longitude)}
     except (TypeError, ValueError, OverflowError):
         return None
-    return place if math.isfinite(place["latitude"]) and math.isfinite(place["longitude"]) else None
+    return gps if math.isfinite(gps["latitude"]) and math.isfinite(gps["longitude"]) else None
 
 
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _dicts(value: Any) -> list[Mapping[str, Any]]:
+def dicts_in(value: Any) -> list[Mapping[str, Any]]:
+    """Return the dicts of a list; none for anything else."""
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
 

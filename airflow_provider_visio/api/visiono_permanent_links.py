@@ -1,17 +1,16 @@
 """
 Visiono's permanent links: calls, and the readers of their replies.
 
-The reference calls them ``/permanent-links`` and changes them by PATCH (seed); the plugin, which alone shows their
-fields, calls them ``/smart-links`` and changes them by PUT. That the fields hold under the reference's name as well is
-inferred; that what came through a link can be read there, too, is assumed.
+The reference calls them ``/permanent-links`` and updates them by PATCH (seed). The plugin calls them ``/smart-links``,
+updates them by PUT, and alone shows their fields. Inferred: the fields are the same under the reference's name.
+Assumed: a link's submissions can be read there as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow_provider_visio.api.call import Call, Dialect, KnownTo, call
+from airflow_provider_visio.api.call import Call, Dialect, KnownTo, call, text_of_id
 from airflow_provider_visio.api.permanent_link_fields import link_changes, link_fields, tags_filter
 from airflow_provider_visio.api.photo_request_fields import check_instructions
 from airflow_provider_visio.api.visiono import (
@@ -19,9 +18,13 @@ from airflow_provider_visio.api.visiono import (
     READ_SUBMISSIONS,
     Item,
     Photo,
+    dicts_in,
     instructions_by_item,
     photo_from,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 READ_LINKS = "the scope smart_links:read"  # plugin
 WRITE_LINKS = "the scope smart_links:write"  # plugin
@@ -48,7 +51,7 @@ class PermanentLink(TypedDict, total=False):
 
 
 class LinkPhoto(Photo):
-    """A photo that came through a permanent link; None where the service does not say with which submission."""
+    """A photo of a permanent link; ``submission_id`` is None where the service does not send it."""
 
     submission_id: str | None
 
@@ -68,9 +71,9 @@ def create_permanent_link(
     instructions: str, fields: Mapping[str, Any] | None = None, *, dialect: Dialect = "reference"
 ) -> Call:
     """
-    Make a permanent link (seed; its field names are the plugin's, inferred).
+    Create a permanent link (seed; its field names are the plugin's, inferred).
 
-    :raises InvalidRequestError: a value that the service cannot accept.
+    :raises InvalidRequestError: a value cannot be accepted.
     """
     check_instructions(instructions)
     body = {"instructions": instructions, **link_fields(fields or {})}
@@ -86,12 +89,12 @@ def update_permanent_link(
     link_id: str, changes: Mapping[str, Any], *, dialect: Dialect = "reference"
 ) -> Call:
     """
-    Change a permanent link (seed: PATCH; the plugin has PUT); ``is_active`` is assumed.
+    Update a permanent link (seed: PATCH; the plugin has PUT); ``is_active`` is assumed.
 
-    Only the changes are sent. No page shows a body: the fields are those of a new link (inferred), and that the
-    plugin's PUT leaves the rest as it is, is assumed.
+    Only the changes are sent. No page shows a body: the fields are those of a new link (inferred), and the plugin's
+    PUT leaves the other fields as they are (assumed).
 
-    :raises InvalidRequestError: nothing to change, or a value that the service cannot accept.
+    :raises InvalidRequestError: there are no changes, or a value cannot be accepted.
     """
     method = "PUT" if dialect == "plugin" else "PATCH"
     body = link_changes(changes)
@@ -104,12 +107,12 @@ def delete_permanent_link(link_id: str, *, dialect: Dialect = "reference") -> Ca
 
 
 def list_permanent_link_submissions(link_id: str, *, dialect: Dialect = "reference") -> Call:
-    """List what was submitted through a link (plugin; below ``/permanent-links``, and the shape: assumed)."""
+    """List the submissions of a link (plugin; below ``/permanent-links``, and the shape: assumed)."""
     return _part_of_link(link_id, "submissions", dialect, READ_SUBMISSIONS)
 
 
 def get_permanent_link_download_urls(link_id: str, *, dialect: Dialect = "reference") -> Call:
-    """Signed links to all photos that came through a link (plugin; below ``/permanent-links``: assumed)."""
+    """Signed links to all photos of a link (plugin; below ``/permanent-links``: assumed)."""
     return _part_of_link(link_id, "download-urls", dialect, READ_DOWNLOADS)
 
 
@@ -122,24 +125,24 @@ def photos_of_link(links: Mapping[str, Any], link: Mapping[str, Any] | None = No
     """
     Return the photos in the data of a link's ``download-urls``.
 
-    No page shows how they name their submission: ``permanent_link_submission_id`` and ``submission_id`` are read
-    (assumed), and submissions that hold their ``photos``.
+    No page shows the name of a photo's submission: ``permanent_link_submission_id`` and ``submission_id`` are read
+    (assumed), and submissions that have ``photos``.
 
     :param links: the data.
-    :param link: the link, where it is known, for what its items ask for.
+    :param link: the link, where it is known, for the instructions of its items.
     """
-    words = instructions_by_item(link or {})
-    found: list[LinkPhoto] = []
+    instructions = instructions_by_item(link or {})
+    photos: list[LinkPhoto] = []
     for entry in _entries(links):
-        # A submission that holds its photos, which may be none, or a photo by itself.
-        holds = isinstance(entry.get("photos"), list)
-        owner = _id(entry) if holds else _owner(entry)
-        found.extend(
-            {**photo_from(photo, words), "submission_id": owner}
-            for photo in (_photos_in(entry) if holds else [entry])
-            if photo.get("id") is not None
+        # The entry is a submission with its photos, of which there may be none, or a photo.
+        is_submission = isinstance(entry.get("photos"), list)
+        owner = text_of_id(entry.get("id")) if is_submission else _owner(entry)
+        photos.extend(
+            {**photo_from(photo, instructions), "submission_id": owner}
+            for photo in (dicts_in(entry.get("photos")) if is_submission else [entry])
+            if text_of_id(photo.get("id"))
         )
-    return found
+    return photos
 
 
 def entries_of_link(links: Mapping[str, Any]) -> int:
@@ -148,38 +151,27 @@ def entries_of_link(links: Mapping[str, Any]) -> int:
 
 
 def submission_by_photo(submissions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the submission of each photo, by the photo's id, as far as a list of submissions tells."""
+    """Return the submission's id by the photo's id, as far as a list of submissions has them."""
     return {
         str(photo["id"]): owner
         for submission in submissions
-        if (owner := _id(submission))
-        for photo in _photos_in(submission)
-        if photo.get("id") is not None
+        if (owner := text_of_id(submission.get("id")))
+        for photo in dicts_in(submission.get("photos"))
+        if text_of_id(photo.get("id"))
     }
 
 
 def _entries(links: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = links.get("submissions") or links.get("photos")
-    return [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
-
-
-def _photos_in(submission: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = submission.get("photos")
-    return [photo for photo in found if isinstance(photo, Mapping)] if isinstance(found, list) else []
+    return dicts_in(links.get("submissions") or links.get("photos"))
 
 
 def _owner(photo: Mapping[str, Any]) -> str | None:
-    found = photo.get("permanent_link_submission_id", photo.get("submission_id"))
-    return str(found) if isinstance(found, str | int) and found else None
-
-
-def _id(entry: Mapping[str, Any]) -> str | None:
-    return None if entry.get("id") is None else str(entry["id"])
+    return text_of_id(photo.get("permanent_link_submission_id", photo.get("submission_id")))
 
 
 def _call(method: str, rest: str, dialect: Dialect, **more: Any) -> Call:
     evidence = "plugin" if dialect == "plugin" else "seed"
-    # Under its other name a link is the same to both, but a name that the service does not have is not found.
+    # A service that follows the other dialect does not find the path.
     known_to: KnownTo = dialect
     return call(method, _PATH[dialect] + rest, **{"evidence": evidence, "known_to": known_to, **more})
 

@@ -16,12 +16,12 @@ WRITE_WEBHOOKS = "the scope webhooks:write"  # plugin
 
 UPDATE_FIELDS = ("url", "events", "is_active")
 _EVENT = re.compile(r"[A-Za-z0-9_.:*-]+")
-# Names that no public name server knows.
+# Names that no public name server resolves.
 _PRIVATE_NAME = re.compile(r"(^|\.)(localhost|local|internal|lan|home\.arpa)$")
 
 
 class Webhook(TypedDict, total=False):
-    """A webhook endpoint (plugin); ``secret`` is in the reply to its making only."""
+    """A webhook endpoint (plugin); only the reply to its creation has ``secret``."""
 
     id: str
     url: str
@@ -38,7 +38,7 @@ def list_webhooks() -> Call:
 
 def create_webhook(url: str, events: Sequence[str]) -> Call:
     """
-    Make a webhook endpoint (plugin).
+    Create a webhook endpoint (plugin).
 
     :raises InvalidRequestError: the service could not reach the address, or no event is given.
     """
@@ -52,9 +52,9 @@ def get_webhook(webhook_id: str) -> Call:
 
 def update_webhook(webhook_id: str, changes: Mapping[str, Any]) -> Call:
     """
-    Change a webhook endpoint (plugin; ``is_active`` is assumed from the dashboard's switch).
+    Update a webhook endpoint (plugin; ``is_active`` is assumed from the dashboard's switch).
 
-    :raises InvalidRequestError: nothing to change, a field that webhooks do not have, or a value that it cannot have.
+    :raises InvalidRequestError: there are no changes, a field is unknown, or a value cannot be accepted.
     """
     if not changes:
         raise InvalidRequestError.of("changes", "nothing to change was given")
@@ -68,7 +68,7 @@ def delete_webhook(webhook_id: str) -> Call:
 
 
 def test_webhook(webhook_id: str) -> Call:
-    """Have the service send a test to a webhook endpoint (plugin)."""
+    """Let the service send a test to a webhook endpoint (plugin)."""
     return _call("POST", "/{webhook_id}/test", WRITE_WEBHOOKS, webhook_id=webhook_id, needs_data=False)
 
 
@@ -111,7 +111,7 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _public(url: object) -> str:
-    """Refuse what the service refuses (docs, plugin): no HTTPS, this machine, private networks."""
+    """Refuse an address that the service refuses (docs, plugin): no HTTPS, this machine, private networks."""
     parts = http_url(url) if isinstance(url, str) and not re.search(r"\s", url) else None
     if parts is None or parts.scheme != "https":
         raise InvalidRequestError.of("url", "give an https:// address")
@@ -132,7 +132,7 @@ def _events(events: object) -> list[str]:
         raise InvalidRequestError.of(
             "events", "give a list with at least one event, such as 'photo_request.submitted'"
         )
-    # Which events there are is the service's to say: its two references differ.
+    # The names are not checked, because the service's two references differ.
     for event in events:
         if not isinstance(event, str) or not _EVENT.fullmatch(event):
             raise InvalidRequestError.of("events", f"{event!r} is not the name of an event")

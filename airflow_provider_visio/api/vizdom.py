@@ -1,5 +1,5 @@
 """
-Vizdom's API: one function an endpoint makes the call, and the readers take the replies.
+Vizdom's API: one function per endpoint builds the call, and the readers take the replies.
 
 Only ``GET /dashboards`` is documented (seed). All other calls follow the table in
 :mod:`airflow_provider_visio.api.vizdom_contract`, every row of which a connection can replace.
@@ -25,9 +25,8 @@ VIZDOM = Service(
     auth_prefix="Bearer ",  # seed
     key_page="Settings > API Keys in Vizdom",  # docs
     # docs (access-control), as are the roles.
-    denied_advice="A key may what the user who made it may: an Admin everything, an Editor all but inviting, a "
-    "Viewer nothing. Put the key of an Admin (or Editor) into the connection's Password, or have that user's role "
-    "given back.",
+    denied_advice="A key has its creator's role: Admins can do everything, Editors everything except invite, Viewers "
+    "have no API access. Put the key of an Admin or Editor into the connection's Password, or restore the user's role.",
 )
 
 DEFAULTS = VizdomContract()
@@ -73,7 +72,7 @@ def create_dashboard(
     name: str, description: str | None, fields: Mapping[str, Any], contract: VizdomContract
 ) -> Call:
     """
-    Make a dashboard (assumed).
+    Create a dashboard (assumed).
 
     :raises InvalidRequestError: the name is empty.
     """
@@ -84,7 +83,7 @@ def create_dashboard(
 
 
 def read_dashboard(data: Mapping[str, Any], contract: VizdomContract) -> Dashboard:
-    """Return a dashboard that was just made with its id under our own field name."""
+    """Return a new dashboard with its id under our own field name."""
     return {**data, "id": data[contract.dashboard_id_field]}  # type: ignore[typeddict-item]
 
 
@@ -110,12 +109,12 @@ def create_export(dashboard_id: str, export_format: str, contract: VizdomContrac
 
 
 def get_export(export_id: str, contract: VizdomContract) -> Call:
-    """Ask how an export is doing (assumed)."""
+    """Get an export with its status (assumed)."""
     return call(contract.export_verb, contract.export_path, export_id=export_id, evidence="assumed")
 
 
 def failure_of(export: Mapping[str, Any], config: ServiceConfig) -> str:
-    """Return the service's words on why an export failed, as far as it gives any, without what is secret in them."""
+    """Return the service's reason for a failed export without secrets; empty where it gives none."""
     error = export.get("error")
     words = error.get("message") or error.get("code") if isinstance(error, Mapping) else error
     return redact(" ".join(str(words or "").split()), config)
@@ -123,8 +122,7 @@ def failure_of(export: Mapping[str, Any], config: ServiceConfig) -> str:
 
 def read_export(data: Mapping[str, Any], contract: VizdomContract) -> Export:
     """Return an export under our own field names, whatever the contract calls them."""
-    export: Export = {**data}  # type: ignore[typeddict-item]
-    renamed = {
+    names = {
         "id": contract.id_field,
         "dashboard_id": contract.dashboard_field,
         "status": contract.status_field,
@@ -133,18 +131,20 @@ def read_export(data: Mapping[str, Any], contract: VizdomContract) -> Export:
         "error": contract.error_field,
         "format": contract.format_field,
     }
-    for ours, theirs in renamed.items():
-        if theirs and theirs in data:
-            export[ours] = data[theirs]  # type: ignore[literal-required]
-    return export
+    return renamed(data, names)  # type: ignore[return-value]
+
+
+def renamed(data: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a reply's object with some fields also under our names; ``names`` has the contract's by ours."""
+    return {**data, **{ours: data[theirs] for ours, theirs in names.items() if theirs and theirs in data}}
 
 
 def check_filled(name: str, value: object) -> str:
     """
     Return a text without the blanks around it.
 
-    :raises InvalidRequestError: it is no text, or empty.
+    :raises InvalidRequestError: it is not text, or empty.
     """
     if not isinstance(value, str) or not value.strip():
-        raise InvalidRequestError.of(name, "it must be a text that is not empty")
+        raise InvalidRequestError.of(name, "it must be text that is not empty")
     return value.strip()

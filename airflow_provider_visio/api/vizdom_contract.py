@@ -1,23 +1,34 @@
 """
-The calls of Vizdom that no public page documents, as one table: what each is taken to be, how surely, and why.
+The calls of Vizdom that no public page documents, as one table: the assumed value, how surely it is known, and why.
 
 A connection replaces any row in its extra ``contract``, by name and without code: ``{"contract": {"start_path":
 "/dashboards/{dashboard_id}/export", "done_words": ["success"]}}``. ``*_path`` is below the base URL and may have a
-query, ``*_verb`` the HTTP method, ``*_field`` the name of a JSON field, ``*_words`` what the service may say (case does
-not matter). ``formats`` is a list of those that it makes, in its own case, or has its own words: ``{"xlsx": "Excel"}``.
+query, ``*_verb`` is the HTTP method, ``*_field`` the name of a JSON field, ``*_words`` the words that the service may
+send (case does not matter). ``formats`` is a list of the formats that it offers, or a dict of its own words for them:
+``{"xlsx": "Excel"}``.
 """
 
 from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import field, fields
 from string import Formatter
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+
+from airflow_provider_visio.api.call import path_fault
 from airflow_provider_visio.api.export_format import FORMATS
-from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 Evidence = Literal["docs", "inferred", "assumed"]
@@ -38,30 +49,99 @@ _BODIES = (
     ("email_field", "role_field"),
 )
 
-# A verb may only become one that is sent again after a lost reply just as (un)willingly.
-_VERBS = {"GET": ("GET", "POST"), "POST": ("POST", "PUT", "PATCH"), "DELETE": ("DELETE", "POST")}
+
+def _placeholders(path: str) -> set[str] | None:
+    """Return the names of a path's placeholders, or None where one is not plain."""
+    try:
+        parts = [part[1:] for part in Formatter().parse(path) if part[1] is not None]
+    except ValueError:
+        return None
+    plain = all((spec, conversion) == ("", None) for _, spec, conversion in parts)
+    return {str(name) for name, _, _ in parts} if plain else None
 
 
-def _row(
-    value: str | tuple[str, ...],
-    evidence: Evidence,
-    why: str,
-    *,
-    may_hold: Collection[str] = (),
-    may_be_empty: bool = False,
-    keeps_case: bool = False,
-) -> Any:
-    about = {"may_hold": may_hold, "may_be_empty": may_be_empty, "keeps_case": keeps_case}
-    return field(default=value, metadata={"evidence": evidence, "why": why, **about})
+def _path(*must_hold: str, may_hold: tuple[str, ...] = ()) -> AfterValidator:
+    def check(path: str) -> str:
+        held = _placeholders(path)
+        allowed = {*must_hold, *may_hold}
+        if (
+            not path.startswith("/")
+            or path_fault(path)
+            or held is None
+            or not {*must_hold} <= held <= allowed
+        ):
+            inside = "".join(f" {{{name}}}" for name in sorted(allowed))
+            raise ValueError(
+                "it must be a path below the base URL, "
+                + (f"with no placeholder but{inside}" if inside else "without placeholders")
+            )
+        return path
+
+    return AfterValidator(check)
 
 
-def _mapping(value: dict[str, str], evidence: Evidence, why: str) -> Any:
-    about = {"evidence": evidence, "why": why, "may_be_empty": False, "keeps_case": True}
-    return field(default_factory=value.copy, metadata=about)
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _unique(words: tuple[str, ...]) -> tuple[str, ...]:
+    if len({word.strip().lower() for word in words}) < len(words):
+        raise ValueError("it must not have one twice")
+    return words
+
+
+def _formats_by_name(value: object) -> object:
+    """Return a list of formats as a dict of the service's word by our name."""
+    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+        value = dict(zip(_unique(tuple(value)), value, strict=True))
+    for name in value if isinstance(value, Mapping) else ():
+        if str(name).strip().lower() not in FORMATS:
+            raise ValueError(
+                f"it has {name!r}, but files that can be verified are {', '.join(FORMATS)}; where your Vizdom has a "
+                'word of its own for one of these, give it as {"xlsx": "Excel"}'
+            )
+    return value
+
+
+def _formats_once(formats: dict[str, str]) -> dict[str, str]:
+    _unique(tuple(formats.values()))
+    return formats
+
+
+# A verb may only become one that is sent again after a lost reply in the same cases.
+ReadVerb = Annotated[Literal["GET", "POST"], BeforeValidator(_upper)]
+WriteVerb = Annotated[Literal["POST", "PUT", "PATCH"], BeforeValidator(_upper)]
+DeleteVerb = Annotated[Literal["DELETE", "POST"], BeforeValidator(_upper)]
+
+Path = Annotated[str, _path()]
+StartPath = Annotated[str, _path(may_hold=("dashboard_id",))]
+DashboardPath = Annotated[str, _path("dashboard_id")]
+ExportPath = Annotated[str, _path("export_id")]
+DataSourcePath = Annotated[str, _path("data_source_id")]
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+OptionalName = Annotated[str, StringConstraints(strip_whitespace=True)]
+LowerName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, to_lower=True)]
+Words = Annotated[tuple[LowerName, ...], Field(min_length=1)]
+OptionalWords = tuple[LowerName, ...]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+Formats = Annotated[
+    dict[LowerName, Name],
+    BeforeValidator(_formats_by_name),
+    Field(min_length=1),
+    AfterValidator(_formats_once),
+]
+
+
+def _row(value: str | tuple[str, ...] | dict[str, str], evidence: Evidence, why: str) -> Any:
+    metadata = {"evidence": evidence, "why": why}
+    if isinstance(value, dict):
+        return field(default_factory=value.copy, metadata=metadata)
+    return field(default=value, metadata=metadata)
 
 
 class Row(NamedTuple):
-    """One row of the table: a name, its value, how surely that is known, why it was chosen, and if it may be empty."""
+    """One row of the table: a name, its value, how surely it is known, why it was chosen, and if it may be empty."""
 
     name: str
     value: str | tuple[str, ...]
@@ -72,100 +152,88 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class VizdomContract:
-    """Vizdom's undocumented calls as one connection has them; :func:`rows` tells about each field."""
+    """Vizdom's undocumented calls as one connection has them; :func:`rows` describes each field."""
 
-    dashboard_verb: str = _row("GET", "inferred", "the reference shows the 404 of a dashboard's id")
-    dashboard_path: str = _row(
+    dashboard_verb: ReadVerb = _row("GET", "inferred", "the reference shows the 404 of a dashboard's id")
+    dashboard_path: DashboardPath = _row(
         "/dashboards/{dashboard_id}", "inferred", "the reference shows the 404 of a dashboard's id"
     )
-    create_dashboard_verb: str = _row("POST", "assumed", f"{_REST}; 201 is in the reference's status table")
-    create_dashboard_path: str = _row("/dashboards", "assumed", "the path of the documented list")
-    dashboard_name_field: str = _row("name", "assumed", "a field of GET /dashboards")
-    dashboard_description_field: str = _row("description", "assumed", "a field of GET /dashboards")
-    dashboard_id_field: str = _row("id", "assumed", "of a dashboard just made; a field of GET /dashboards")
-
-    start_verb: str = _row("POST", "assumed", f"{_PEERS}; 201 is in the reference's status table")
-    start_path: str = _row("/exports", "assumed", _PEERS, may_hold={"dashboard_id"})
-    dashboard_field: str = _row(
-        "dashboard_id",
-        "assumed",
-        f"{_STYLE}; empty for none, where start_path holds {{dashboard_id}}",
-        may_be_empty=True,
+    create_dashboard_verb: WriteVerb = _row(
+        "POST", "assumed", f"{_REST}; 201 is in the reference's status table"
     )
-    format_field: str = _row("format", "assumed", _PEERS)
-    # What a DAG asks for, and the word that the service is sent.
-    formats: Mapping[str, str] = _mapping(
+    create_dashboard_path: Path = _row("/dashboards", "assumed", "the path of the documented list")
+    dashboard_name_field: Name = _row("name", "assumed", "a field of GET /dashboards")
+    dashboard_description_field: Name = _row("description", "assumed", "a field of GET /dashboards")
+    dashboard_id_field: Name = _row("id", "assumed", "the id of a new dashboard; a field of GET /dashboards")
+
+    start_verb: WriteVerb = _row("POST", "assumed", f"{_PEERS}; 201 is in the reference's status table")
+    start_path: StartPath = _row("/exports", "assumed", _PEERS)
+    dashboard_field: OptionalName = _row(
+        "dashboard_id", "assumed", f"{_STYLE}; empty for none, where start_path holds {{dashboard_id}}"
+    )
+    format_field: Name = _row("format", "assumed", _PEERS)
+    # The name in a DAG, and the word that is sent.
+    formats: Formats = _row(
         {"pdf": "pdf", "png": "png", "csv": "csv"}, "assumed", "what comparable products share"
     )
-    export_verb: str = _row("GET", "assumed", _PEERS)
-    export_path: str = _row("/exports/{export_id}", "assumed", _PEERS)
-    id_field: str = _row("id", "assumed", f"an export's id; {_STYLE}")
-    status_field: str = _row("status", "assumed", f"an export's status word; {_PEERS}")
-    url_field: str = _row("download_url", "assumed", f"the link to an export's file; {_PEERS}")
-    expires_field: str = _row("expires_at", "assumed", f"when that link ends; {_STYLE}", may_be_empty=True)
-    error_field: str = _row(
-        "error", "assumed", "why an export failed, in the shape of errors", may_be_empty=True
-    )
-    done_words: tuple[str, ...] = _row(("completed",), "assumed", f"the file is ready; {_PEERS}")
-    failed_words: tuple[str, ...] = _row(
-        ("failed",), "assumed", f"there will be no file; {_PEERS}", may_be_empty=True
-    )
-    open_words: tuple[str, ...] = _row(
-        ("pending", "processing"), "assumed", f"it is being made; {_PEERS}", may_be_empty=True
-    )
+    export_verb: ReadVerb = _row("GET", "assumed", _PEERS)
+    export_path: ExportPath = _row("/exports/{export_id}", "assumed", _PEERS)
+    id_field: Name = _row("id", "assumed", f"an export's id; {_STYLE}")
+    status_field: Name = _row("status", "assumed", f"an export's status word; {_PEERS}")
+    url_field: Name = _row("download_url", "assumed", f"the link to an export's file; {_PEERS}")
+    expires_field: OptionalName = _row("expires_at", "assumed", f"when that link ends; {_STYLE}")
+    error_field: OptionalName = _row("error", "assumed", "why an export failed, in the shape of errors")
+    done_words: Words = _row(("completed",), "assumed", f"the file is ready; {_PEERS}")
+    failed_words: OptionalWords = _row(("failed",), "assumed", f"there will be no file; {_PEERS}")
+    open_words: OptionalWords = _row(("pending", "processing"), "assumed", f"it is not finished; {_PEERS}")
 
-    data_sources_verb: str = _row("GET", "assumed", _REST)
-    data_sources_path: str = _row("/data-sources", "assumed", "the app's words (Settings > Data Sources)")
-    create_data_source_verb: str = _row("POST", "assumed", _REST)
-    create_data_source_path: str = _row("/data-sources", "assumed", "the path of the list")
-    test_data_source_verb: str = _row("POST", "assumed", _PEERS)
-    test_data_source_path: str = _row(
+    data_sources_verb: ReadVerb = _row("GET", "assumed", _REST)
+    data_sources_path: Path = _row("/data-sources", "assumed", "the app's words (Settings > Data Sources)")
+    create_data_source_verb: WriteVerb = _row("POST", "assumed", _REST)
+    create_data_source_path: Path = _row("/data-sources", "assumed", "the path of the list")
+    test_data_source_verb: WriteVerb = _row("POST", "assumed", _PEERS)
+    test_data_source_path: DataSourcePath = _row(
         "/data-sources/{data_source_id}/test", "assumed", 'the app has a button "Test Connection"'
     )
-    delete_data_source_verb: str = _row("DELETE", "assumed", f"{_REST}; the app can delete one")
-    delete_data_source_path: str = _row("/data-sources/{data_source_id}", "assumed", _REST)
-    source_id_field: str = _row("id", "assumed", _STYLE)
-    source_name_field: str = _row("name", "assumed", _STYLE)
-    source_type_field: str = _row("type", "assumed", _PEERS)
-    source_settings_field: str = _row(
-        "settings", "assumed", f"{_PEERS}; empty where they stand beside the name", may_be_empty=True
+    delete_data_source_verb: DeleteVerb = _row("DELETE", "assumed", f"{_REST}; the app can delete one")
+    delete_data_source_path: DataSourcePath = _row("/data-sources/{data_source_id}", "assumed", _REST)
+    source_id_field: Name = _row("id", "assumed", _STYLE)
+    source_name_field: Name = _row("name", "assumed", _STYLE)
+    source_type_field: Name = _row("type", "assumed", _PEERS)
+    source_settings_field: OptionalName = _row(
+        "settings", "assumed", f"{_PEERS}; empty where the settings are beside the name"
     )
-    source_status_field: str = _row("status", "assumed", _PEERS, may_be_empty=True)
-    source_created_field: str = _row("created_at", "assumed", _STYLE, may_be_empty=True)
-    host_field: str = _row("host", "inferred", _FORM)
-    port_field: str = _row("port", "inferred", _FORM)
-    database_field: str = _row("database", "inferred", _FORM)
-    username_field: str = _row("username", "inferred", _FORM)
-    password_field: str = _row("password", "inferred", _FORM)
-    test_status_field: str = _row("status", "assumed", "a word, or true and false")
-    test_message_field: str = _row(
-        "message", "assumed", "the app shows an error with details", may_be_empty=True
+    source_status_field: OptionalName = _row("status", "assumed", _PEERS)
+    source_created_field: OptionalName = _row("created_at", "assumed", _STYLE)
+    host_field: Name = _row("host", "inferred", _FORM)
+    port_field: Name = _row("port", "inferred", _FORM)
+    database_field: Name = _row("database", "inferred", _FORM)
+    username_field: Name = _row("username", "inferred", _FORM)
+    password_field: Name = _row("password", "inferred", _FORM)
+    test_status_field: Name = _row("status", "assumed", "a word, or true and false")
+    test_message_field: OptionalName = _row("message", "assumed", "the app shows an error with details")
+    test_passed_words: OptionalWords = _row(
+        ("success", "passed", "connected", "ok"), "assumed", 'the app shows "success"'
     )
-    test_passed_words: tuple[str, ...] = _row(
-        ("success", "passed", "connected", "ok"), "assumed", 'the app tells "success"', may_be_empty=True
-    )
-    test_failed_words: tuple[str, ...] = _row(
-        ("error", "failed", "failure"), "assumed", "the app tells an error", may_be_empty=True
+    test_failed_words: OptionalWords = _row(
+        ("error", "failed", "failure"), "assumed", "the app shows an error"
     )
 
-    members_verb: str = _row("GET", "assumed", _REST)
-    members_path: str = _row("/members", "assumed", "the help page speaks of members")
-    member_id_field: str = _row("id", "assumed", _STYLE)
-    invite_verb: str = _row("POST", "assumed", _REST)
-    invite_path: str = _row("/invites", "assumed", 'the app has a list "Pending invites"')
-    invite_id_field: str = _row(
-        "id", "assumed", f"{_STYLE}; an invite without one will do", may_be_empty=True
-    )
-    invite_status_field: str = _row("status", "assumed", _PEERS, may_be_empty=True)
-    email_field: str = _row("email", "assumed", "one is invited by e-mail with a role (access-control)")
-    role_field: str = _row("role", "assumed", "one is invited by e-mail with a role (access-control)")
-    roles: tuple[str, ...] = _row(
+    members_verb: ReadVerb = _row("GET", "assumed", _REST)
+    members_path: Path = _row("/members", "assumed", "the help page speaks of members")
+    member_id_field: Name = _row("id", "assumed", _STYLE)
+    invite_verb: WriteVerb = _row("POST", "assumed", _REST)
+    invite_path: Path = _row("/invites", "assumed", 'the app has a list "Pending invites"')
+    invite_id_field: OptionalName = _row("id", "assumed", f"{_STYLE}; an invite may have none")
+    invite_status_field: OptionalName = _row("status", "assumed", _PEERS)
+    email_field: Name = _row("email", "assumed", "one is invited by e-mail with a role (access-control)")
+    role_field: Name = _row("role", "assumed", "one is invited by e-mail with a role (access-control)")
+    roles: Names = _row(
         ("admin", "editor", "viewer"),
         "assumed",
         "access-control has these roles; that the API takes them in lower case is a guess",
-        keeps_case=True,
     )
-    invited_words: tuple[str, ...] = _row(
+    invited_words: OptionalWords = _row(
         (
             "already a member",
             "already invited",
@@ -174,9 +242,21 @@ class VizdomContract:
             "already been taken",
         ),
         "assumed",
-        "by one of these a 400 or 422 is told to be of an address that is there; a 409 always is",
-        may_be_empty=True,
+        "a 400 or 422 with one of these means that the address is there already, as a 409 does",
     )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> VizdomContract:
+        if not self.dashboard_field and not _placeholders(self.start_path):
+            raise ValueError(
+                "start_path must hold {dashboard_id} where dashboard_field is empty: an export needs one"
+            )
+        beside = () if self.source_settings_field else ((*_SOURCE, *_SETTINGS),)
+        for names in (*_BODIES, *beside):
+            for first, second in itertools.combinations(names, 2):
+                if getattr(self, first) == getattr(self, second):
+                    raise ValueError(f"{first} and {second} must not be the same")
+        return self
 
     def format_of(self, word: object) -> str:
         """Return what a DAG calls the format for which the service has this word."""
@@ -189,8 +269,7 @@ class VizdomContract:
         Return the contract with some values replaced.
 
         :param changes: a dict by the table's names, or None.
-        :raises InvalidRequestError: a name that is not one of them, a value that cannot be, or two that cannot be
-            together.
+        :raises InvalidRequestError: a name is unknown, a value is of the wrong form, or two values contradict.
         """
         if not changes:
             return cls()
@@ -198,128 +277,32 @@ class VizdomContract:
             raise InvalidRequestError.of(
                 "contract", "the connection's extra `contract` must be a JSON object"
             )
-        about = {one.name: one for one in fields(cls)}
-        values: dict[str, Any] = {}
-        for name, value in changes.items():
-            if name not in about:
-                raise InvalidRequestError.of("contract", _unknown(str(name), about))
-            values[name] = _checked(name, value, getattr(cls(), name), about[name].metadata)
-        contract = replace(cls(), **values)
-        _check_together(contract)
-        return contract
+        known = {row.name for row in fields(cls)}
+        for name in changes:
+            if name not in known:
+                raise InvalidRequestError.of("contract", _unknown(str(name), known))
+        try:
+            return cls(**changes)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            row = f"{first['loc'][0]}: " if first["loc"] else ""
+            message = first["msg"].removeprefix("Value error, ")
+            raise InvalidRequestError.of("contract", f"{row}{message}") from None
 
 
 def rows(contract: VizdomContract | None = None) -> list[Row]:
-    """Return the table: of one connection's contract, or of what is taken to be where a connection says nothing."""
+    """Return the table of one connection's contract; without one, of the defaults."""
     contract = contract or VizdomContract()
-    return [
-        Row(
-            one.name,
-            _words_of(getattr(contract, one.name)),
-            one.metadata["evidence"],
-            one.metadata["why"],
-            one.metadata["may_be_empty"],
-        )
-        for one in fields(VizdomContract)
-    ]
-
-
-def _words_of(value: Any) -> str | tuple[str, ...]:
-    return tuple(value.values()) if isinstance(value, Mapping) else value
-
-
-def _unknown(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    meant = f"; did you mean {near[0]!r}?" if near else ";"
-    return f"{name!r} is not one of its names{meant} They are {', '.join(sorted(known))}"
-
-
-def _checked(name: str, value: object, default: object, about: Mapping[str, Any]) -> object:
-    if isinstance(default, Mapping):
-        return _formats(name, value, about)
-    if isinstance(default, tuple):
-        return _words(name, value, about)
-    if not isinstance(value, str) or not isinstance(default, str):
-        raise InvalidRequestError.of("contract", f"{name} must be text")
-    if name.endswith("_verb"):
-        return _verb(name, value, default)
-    if name.endswith("_path"):
-        must_hold = _placeholders(default) or set()
-        return _path(name, value, default, must_hold, must_hold | set(about["may_hold"]))
-    if not value.strip() and not about["may_be_empty"]:
-        raise InvalidRequestError.of("contract", f"{name} must not be empty")
-    return value.strip()
-
-
-def _check_together(contract: VizdomContract) -> None:
-    if not contract.dashboard_field and not _placeholders(contract.start_path):
-        raise InvalidRequestError.of(
-            "contract",
-            "start_path must hold {dashboard_id} where dashboard_field is empty: an export is of one",
-        )
-    beside = () if contract.source_settings_field else ((*_SOURCE, *_SETTINGS),)
-    for names in (*_BODIES, *beside):
-        for one, other in itertools.combinations(names, 2):
-            if getattr(contract, one) == getattr(contract, other):
-                raise InvalidRequestError.of("contract", f"{one} and {other} must not be the same")
-
-
-def _formats(name: str, value: object, about: Mapping[str, Any]) -> dict[str, str]:
-    """Return the service's word for each format that it makes."""
-    words = _words(name, list(value.values()) if isinstance(value, Mapping) else value, about)
-    found: dict[str, str] = {}
-    for ours, theirs in zip(value if isinstance(value, Mapping) else words, words, strict=True):
-        known = str(ours).strip().lower()
-        if known not in FORMATS:
-            raise InvalidRequestError.of(
-                "contract",
-                f"{name} has {ours!r}, but files that can be verified are {', '.join(FORMATS)}; where your "
-                f'Vizdom has a word of its own for one of these, give it as {{"xlsx": "Excel"}}',
-            )
-        found[known] = theirs
-    if len({word.lower() for word in found.values()}) < len(words):
-        raise InvalidRequestError.of("contract", f"{name} must not have one twice")
+    found = []
+    for row in fields(VizdomContract):
+        value = getattr(contract, row.name)
+        value = tuple(value.values()) if isinstance(value, Mapping) else value
+        may_be_empty = row.type in {"OptionalName", "OptionalWords"}
+        found.append(Row(row.name, value, row.metadata["evidence"], row.metadata["why"], may_be_empty))
     return found
 
 
-def _words(name: str, value: object, about: Mapping[str, Any]) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
-        raise InvalidRequestError.of("contract", f"{name} must be a list of words")
-    words = tuple(word.strip() if about["keeps_case"] else word.strip().lower() for word in value)
-    if not all(words):
-        raise InvalidRequestError.of("contract", f"{name} must not have an empty word")
-    if not words and not about["may_be_empty"]:
-        raise InvalidRequestError.of("contract", f"{name} must not be empty")
-    return words
-
-
-def _verb(name: str, value: str, default: str) -> str:
-    verb, good = value.strip().upper(), _VERBS[default]
-    if verb not in good:
-        raise InvalidRequestError.of("contract", f"{name} must be one of {', '.join(good)}")
-    return verb
-
-
-def _path(name: str, value: str, default: str, must_hold: set[str], may_hold: set[str]) -> str:
-    held = _placeholders(value)
-    if not value.startswith("/") or path_fault(value) or held is None or not must_hold <= held <= may_hold:
-        allowed = "".join(f" and {{{one}}}" for one in sorted(may_hold))
-        inside = (
-            f", with no placeholder but{allowed.removeprefix(' and')}"
-            if allowed
-            else ", without placeholders"
-        )
-        raise InvalidRequestError.of(
-            "contract", f"{name} must be a path below the base URL such as '{default}'{inside}"
-        )
-    return value
-
-
-def _placeholders(path: str) -> set[str] | None:
-    """Return the names of a path's placeholders, or None where it has some that are not plain."""
-    try:
-        parts = [part[1:] for part in Formatter().parse(path) if part[1] is not None]
-    except ValueError:
-        return None
-    plain = all((spec, conversion) == ("", None) for _, spec, conversion in parts)
-    return {str(name) for name, _, _ in parts} if plain else None
+def _unknown(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = f"; did you mean {near[0]!r}?" if near else ";"
+    return f"{name!r} is not one of its names{meant} They are {', '.join(sorted(known))}"

@@ -1,4 +1,4 @@
-"""Vizdom's data sources and team: all assumed, as the table in :mod:`.vizdom_contract` has them."""
+"""Vizdom's data sources and team: all calls are assumed, as in the table of :mod:`.vizdom_contract`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow_provider_visio.api.call import Call, call
+from airflow_provider_visio.api.call import Call, call, text_of_id
 from airflow_provider_visio.api.reply import redact
-from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled
+from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled, renamed
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
     from airflow_provider_visio.api.config import ServiceConfig
     from airflow_provider_visio.api.vizdom_contract import VizdomContract
 
-# What of a data source's settings is no secret; all else is taken for one.
+# The settings of a data source that are not secret; all others are taken for secrets.
 _OPEN = frozenset({"host", "port", "database", "schema", "username", "user", "ssl_mode", "sslmode"})
 
-# What names a secret anywhere else in a reply, written without marks between its words.
+# Names of secrets elsewhere in a reply, without marks between their words.
 _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase|code)|pwd|secret|token|credential|private|keys?$|key(file|data|json)|serviceaccount|"
     r"authorization|dsn$|connectionstring|certificate"
@@ -26,7 +26,7 @@ _SECRET_NAME = re.compile(
 # The password in a URL such as postgresql://user:password@host/db.
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]{0,200}:)\S{1,500}@")
 
-# A shorter one would tear honest words apart.
+# A shorter secret would match parts of ordinary words.
 LEAST_SECRET = 4
 
 
@@ -41,7 +41,7 @@ class DataSource(TypedDict, total=False):
 
 
 class SourceTest(TypedDict, total=False):
-    """What came of a data source's test; ``success`` is None for a word that the contract does not know."""
+    """The result of a data source's test; ``success`` is None for a word that is not in the contract."""
 
     id: str
     success: bool | None
@@ -77,7 +77,7 @@ def create_data_source(
     """
     Connect a data source (assumed).
 
-    :raises InvalidRequestError: name or type is empty, or the settings are no dict.
+    :raises InvalidRequestError: name or type is empty, or the settings are not a dict.
     """
     about = {
         contract.source_name_field: check_filled("name", name),
@@ -96,7 +96,7 @@ def create_data_source(
 
 
 def test_data_source(data_source_id: str, contract: VizdomContract) -> Call:
-    """Have a data source tested (assumed)."""
+    """Let the service test a data source (assumed)."""
     return call(
         contract.test_data_source_verb,
         contract.test_data_source_path,
@@ -126,7 +126,7 @@ def invite_member(email: str, role: str, contract: VizdomContract) -> Call:
     """
     Invite somebody (assumed).
 
-    :raises InvalidRequestError: the address is empty, or there is no such role.
+    :raises InvalidRequestError: the address is empty, or the role is unknown.
     """
     body = {
         contract.email_field: check_filled("email", email),
@@ -139,7 +139,7 @@ def check_role(role: object, contract: VizdomContract) -> str:
     """
     Return a role as the service spells it.
 
-    :raises InvalidRequestError: there is no such role.
+    :raises InvalidRequestError: the role is not in the contract.
     """
     wanted = role.strip().lower() if isinstance(role, str) else role
     for known in contract.roles:
@@ -152,19 +152,19 @@ def connection_settings(
     *, host: str | None, port: int | None, schema: str | None, login: str | None, password: str | None,
     contract: VizdomContract,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return a database connection's fields as settings of a data source; what is not given is left out."""
-    found = {
+    """Return a database connection's fields as settings of a data source; empty ones are left out."""
+    settings = {
         contract.host_field: host,
         contract.port_field: port,
         contract.database_field: schema,
         contract.username_field: login,
         contract.password_field: password,
     }
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    return {name: value for name, value in settings.items() if value not in (None, "")}
 
 
 def secrets_in(settings: object, contract: VizdomContract = DEFAULTS) -> Iterator[str]:
-    """Iterate over the texts of a data source's settings that nobody must see: all but those known to be harmless."""
+    """Iterate over the secret texts of a data source's settings: all but those known to be harmless."""
     if not isinstance(settings, Mapping):
         yield from _texts(settings)
         return
@@ -176,39 +176,39 @@ def secrets_in(settings: object, contract: VizdomContract = DEFAULTS) -> Iterato
 def read_data_source(data: Mapping[str, Any], contract: VizdomContract) -> DataSource:
     """Return a data source under our own field names, without the secrets of its settings."""
     inside = contract.source_settings_field
-    renamed = {
+    names = {
         "id": contract.source_id_field,
         "name": contract.source_name_field,
         "type": contract.source_type_field,
         "status": contract.source_status_field,
         "created_at": contract.source_created_field,
     }
-    shown = _shown(data, contract, open_names=renamed.values())
+    redacted = _without_secrets(data, contract, open_names=names.values())
     if inside and isinstance(settings := data.get(inside), Mapping):
-        shown[inside] = {
-            name: _shown(value, contract) if _is_open(name, contract) else "***"
+        redacted[inside] = {
+            name: _without_secrets(value, contract) if _is_open(name, contract) else "***"
             for name, value in settings.items()
         }
-    return _renamed(shown, renamed)  # type: ignore[return-value]
+    return renamed(redacted, names)  # type: ignore[return-value]
 
 
 def read_test(
     data: object, data_source_id: str, contract: VizdomContract, config: ServiceConfig
 ) -> SourceTest:
     """
-    Return what came of a test, without secrets of the data source.
+    Return the result of a test, without secrets of the data source.
 
-    A reply without a body means that it passed, for one that failed has a reason.
+    A reply without a body counts as passed, because a failure has a reason.
     """
     ours = {contract.test_status_field, contract.test_message_field}
-    found = _shown(data, contract, open_names=ours) if isinstance(data, Mapping) else {}
-    status = found.get(contract.test_status_field)
-    words = found.get(contract.test_message_field) if contract.test_message_field else None
-    words = words or found.get("error")
+    result = _without_secrets(data, contract, open_names=ours) if isinstance(data, Mapping) else {}
+    status = result.get(contract.test_status_field)
+    words = result.get(contract.test_message_field) if contract.test_message_field else None
+    words = words or result.get("error")
     if isinstance(words, Mapping):
         words = words.get("message") or words.get("code")
     return {
-        **found,
+        **result,
         "id": data_source_id,
         "success": True if data is None else _passed(status, contract),
         "status": status,
@@ -218,29 +218,29 @@ def read_test(
 
 def read_member(data: Mapping[str, Any], contract: VizdomContract) -> Member:
     """Return a member under our own field names."""
-    renamed = {"id": contract.member_id_field, "email": contract.email_field, "role": contract.role_field}
-    return _renamed(data, renamed)  # type: ignore[return-value]
+    names = {"id": contract.member_id_field, "email": contract.email_field, "role": contract.role_field}
+    return renamed(data, names)  # type: ignore[return-value]
 
 
 def read_invite(data: Mapping[str, Any], contract: VizdomContract) -> Invite:
     """Return an invite under our own field names; without ``id`` where the service gives none."""
-    renamed = {
+    names = {
         "id": contract.invite_id_field,
         "email": contract.email_field,
         "role": contract.role_field,
         "status": contract.invite_status_field,
     }
-    found = _renamed(data, renamed)
-    identity = found.pop("id", None)
-    if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != "":
-        found["id"] = str(identity)
-    return found  # type: ignore[return-value]
+    invite = renamed(data, names)
+    if invite_id := text_of_id(invite.pop("id", None)):
+        invite["id"] = invite_id
+    return invite  # type: ignore[return-value]
 
 
 def is_there_already(error: InvalidRequestError, contract: VizdomContract) -> bool:
-    """Return whether a refused invite is refused because the address is a member's, or invited."""
-    said_so = any(word in str(error).lower() for word in contract.invited_words)
-    return error.status == 409 or (error.status in {400, 422} and said_so)
+    """Return whether an invite is refused because the address is a member's, or is invited already."""
+    texts = [error.service_message, *(text for problems in error.fields.values() for text in problems)]
+    named = any(word in text.lower() for word in contract.invited_words for text in texts)
+    return error.status == 409 or (error.status in {400, 422} and named)
 
 
 def _passed(status: object, contract: VizdomContract) -> bool | None:
@@ -257,17 +257,17 @@ def _is_open(name: str, contract: VizdomContract) -> bool:
     return str(name).lower() in _OPEN or name in ours
 
 
-def _shown(value: Any, contract: VizdomContract, *, open_names: Collection[str] = ()) -> Any:
-    """Return a reply's value with all that is named as a secret taken out, save some names at its top."""
+def _without_secrets(value: Any, contract: VizdomContract, *, open_names: Collection[str] = ()) -> Any:
+    """Return a reply's value without the values of secret names, except some names at its top."""
     if isinstance(value, Mapping):
         return {
-            name: _shown(part, contract)
+            name: _without_secrets(part, contract)
             if name in open_names or isinstance(part, bool) or not _is_secret_name(name, contract)
             else "***"
             for name, part in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_shown(part, contract) for part in value]
+        return [_without_secrets(part, contract) for part in value]
     return _URL_PASSWORD.sub(r"\1***@", value) if isinstance(value, str) else value
 
 
@@ -283,12 +283,8 @@ def _texts(value: object) -> Iterator[str]:
         for part in value:
             yield from _texts(part)
     elif isinstance(value, str) and len(value.strip()) >= LEAST_SECRET:
-        # A key of many lines may come back cut, or in one line.
+        # A service may return a key of several lines cut, or in one line.
         yield from {
             value,
             *(line.strip() for line in value.splitlines() if len(line.strip()) >= LEAST_SECRET),
         }
-
-
-def _renamed(data: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {**data, **{ours: data[theirs] for ours, theirs in names.items() if theirs and theirs in data}}

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
-from airflow_provider_visio.api.call import call
+from airflow_provider_visio.api.call import call, path_fault
 from airflow_provider_visio.api.config import Service, ServiceConfig, base_url_from
-from airflow_provider_visio.api.paths import path_fault
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM, Form, read_extras
 from airflow_provider_visio.exceptions import (
@@ -30,12 +29,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.client import AsyncClient, Client
+    from airflow_provider_visio.api.client import Client, TriggerClient
 
 
 _OURS = {form.conn_type for form in (VISIONO_FORM, VIZDOM_FORM)}
-# Types that name no service, so a key of theirs may be for the one that asks.
-_ANYBODYS = {"", "generic", "http", "https"}
+# Types that name no service: their key may be for either.
+_ANY_SERVICE = {"", "generic", "http", "https"}
 _METHOD = re.compile("[A-Z]+(-[A-Z]+)*")
 
 
@@ -59,12 +58,12 @@ class VisioBaseHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return how the connection form looks, for Airflow 3.1; later ones read the provider's metadata."""
+        """Return how the connection form looks (Airflow 3.1; later versions read the provider's metadata)."""
         return cls.form.behaviour()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the connection form's own fields, for Airflow 3.1; later ones read the provider's metadata."""
+        """Return the connection form's own fields (Airflow 3.1; later versions read the provider's metadata)."""
         return cls.form.widgets()
 
     def get_conn(self) -> Client:
@@ -85,23 +84,23 @@ class VisioBaseHook(BaseHook):
 
         return Client(config, self.config)
 
-    async def get_async_conn(self) -> AsyncClient:
+    async def get_async_conn(self) -> TriggerClient:
         """Return a client for a trigger's event loop; raises as :meth:`get_conn` does."""
-        # Importing it, and making its TLS context, take long enough for an event loop to stand still.
-        return await asyncio.to_thread(_async_client, await self.async_config(), self.async_config)
+        # In a thread: the first import of the HTTP library would block the event loop.
+        return await asyncio.to_thread(_trigger_client, await self.async_config(), self.async_config)
 
-    async def get_polling_conn(self) -> AsyncClient:
+    async def get_polling_conn(self) -> TriggerClient:
         """
         Return a client for a poll.
 
-        It sends each call once, for a poll comes round again by itself and counts its failures, and only where other
+        It sends each call once, because a poll repeats by itself and counts its failures. It sends only while other
         calls leave room in the rate limit.
         """
 
         async def config() -> ServiceConfig:
             return replace(await self.async_config(), max_attempts=1, rate_limit_wait=0.0)
 
-        return await asyncio.to_thread(_async_client, await config(), config, polling=True)
+        return await asyncio.to_thread(_trigger_client, await config(), config, polling=True)
 
     def config(self) -> ServiceConfig:
         """Read the connection."""
@@ -113,13 +112,23 @@ class VisioBaseHook(BaseHook):
 
     async def async_config(self) -> ServiceConfig:
         """Read the connection without blocking an event loop."""
-        from airflow.providers.common.compat.connection import get_async_connection
-
         try:
-            connection = await get_async_connection(self.conn_id)
+            connection, extras = await self._async_connection()
         except AirflowNotFoundException as error:
             raise self._no_connection() from error
-        return self._config_from(connection, await _async_extras(connection))
+        return self._config_from(connection, extras)
+
+    async def _async_connection(self) -> tuple[Connection, Any]:
+        """Return the connection and its extras."""
+        from airflow.sdk import Connection
+        from asgiref.sync import sync_to_async
+
+        if hasattr(Connection, "aextra_dejson"):
+            connection = await self.aget_connection(self.conn_id)
+            return connection, await connection.aextra_dejson()
+        # Before Airflow 3.3.2 both calls mask secrets with a blocking call to Airflow, which needs a thread.
+        connection = await sync_to_async(self.get_connection)(self.conn_id)
+        return connection, await sync_to_async(lambda: connection.extra_dejson)()
 
     def request(
         self,
@@ -132,7 +141,7 @@ class VisioBaseHook(BaseHook):
         """
         Send any call, with this hook's authentication, retry and errors, and return the reply's ``data``.
 
-        That is None where a call that changes something is answered with success and no body.
+        The result is None if a call that changes something succeeds without a body.
 
         :param method: the HTTP method.
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
@@ -154,11 +163,11 @@ class VisioBaseHook(BaseHook):
         """
         Iterate over the items of any list, through all pages, with this hook's authentication, retry and errors.
 
-        The items are objects; what comes as a list of something else, such as names, :meth:`request` returns.
+        The items are objects. For a list of something else, such as names, use :meth:`request`.
 
         :param method: the HTTP method, ``GET`` for nearly every list.
         :param path: the path below the base URL, such as ``/photo-requests``; it may have a query.
-        :param params: query parameters of the first page; the others get them, too. As for :meth:`request`.
+        :param params: query parameters of every page. As for :meth:`request`.
         :param limit: stop after so many items.
         :raises InvalidRequestError: the path has a ``#`` or a ``..``, or is a whole URL; or there is no such method.
         :raises VisioProviderError: the typed error that a reply means; as the items are taken, not before.
@@ -167,10 +176,10 @@ class VisioBaseHook(BaseHook):
         return self.get_conn().pages(replace(_any_call(method, path, params), needs_data=True), limit=limit)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask the service something small and say what came of it; used by the Test button of Airflow's UI."""
+        """Make a small call and return whether it worked, with a message; used by the Test button of Airflow's UI."""
         try:
             config = self.config()
-            # The UI's button waits for this, so it is not for minutes.
+            # The UI's button waits for the result.
             config = replace(
                 config,
                 max_attempts=min(2, config.max_attempts),
@@ -191,7 +200,7 @@ class VisioBaseHook(BaseHook):
 
     @abstractmethod
     def _probe(self) -> str:
-        """Make the call that tests a connection and say what it found."""
+        """Make the call that tests a connection and return what it found."""
 
     def _data(self, request: Call) -> Any:
         return self.get_conn().send(request)["data"]
@@ -216,17 +225,17 @@ class VisioBaseHook(BaseHook):
 
     def _no_connection(self) -> AirflowNotFoundException:
         return AirflowNotFoundException(
-            f"The connection {self.conn_id!r} is not defined. Make it in Admin > Connections with type "
+            f"The connection {self.conn_id!r} is not defined. Create it in Admin > Connections with type "
             f"{self.service.name} and the API key as its password, or with: airflow connections add "
-            f"{self.conn_id} --conn-type {self.form.conn_type} --conn-password <API key>. (Airflow says so "
-            "too while its API server is away; the next try then finds it.)"
+            f"{self.conn_id} --conn-type {self.form.conn_type} --conn-password <API key>. (Airflow also reports "
+            "this while its API server is down; the next try then finds it.)"
         )
 
     def _check_type(self, connection: Connection) -> None:
-        """Refuse another service's connection, for its key must not come to this one's host."""
+        """Refuse another service's connection: its key must not be sent to this service's host."""
         kind = (connection.conn_type or "").strip().lower()
         own = self.form.conn_type
-        if kind in {own, *_ANYBODYS} or ((connection.host or "").strip() and kind not in _OURS):
+        if kind in {own, *_ANY_SERVICE} or ((connection.host or "").strip() and kind not in _OURS):
             return
         fault = (
             f"its type is {kind!r}, so its key is not {self.service.name}'s and is not sent to it. Name a connection "
@@ -241,7 +250,7 @@ class VisioBaseHook(BaseHook):
         )
 
     def _config_from(self, connection: Connection, extra: Any) -> ServiceConfig:
-        """Return a connection's settings; a generic one, or one with a Host, need not have the hook's own type."""
+        """Return a connection's settings; a generic connection, or one with a Host, may have another type."""
         self._check_type(connection)
         key = (connection.password or "").strip()
         if not key:
@@ -305,14 +314,6 @@ def _any_call(
     return replace(found, needs_data=not found.changes)
 
 
-async def _async_extras(connection: Connection) -> Any:
-    """Return a connection's extras without blocking the event loop."""
-    if hasattr(connection, "aextra_dejson"):  # Airflow 3.3.2
-        return await connection.aextra_dejson()
-    # Reading the extras masks their secrets with a blocking call to Airflow.
-    return await asyncio.to_thread(lambda: connection.extra_dejson)
-
-
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
@@ -320,9 +321,9 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _async_client(
+def _trigger_client(
     config: ServiceConfig, reload: Callable[[], Awaitable[ServiceConfig]], *, polling: bool = False
-) -> AsyncClient:
-    from airflow_provider_visio.api.client import AsyncClient
+) -> TriggerClient:
+    from airflow_provider_visio.api.client import TriggerClient
 
-    return AsyncClient(config, reload, polling=polling)
+    return TriggerClient(config, reload, polling=polling)

@@ -10,23 +10,27 @@ import pendulum
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.collect_partial import collect_partial
-from airflow_provider_visio.api.error_hints import DOUBT_HINT
-from airflow_provider_visio.api.list_behavior import LIST_PAGE
 from airflow_provider_visio.api.reply import unexpected_reply
-from airflow_provider_visio.api.status_queries import query_photo_requests
+from airflow_provider_visio.api.status_queries import LIST_PAGE, query_photo_requests
 from airflow_provider_visio.exceptions import (
     NotFoundError,
     PermissionDeniedError,
     PhotoRequestFailedError,
     UnexpectedReplyError,
+    VisioProviderError,
 )
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
 from airflow_provider_visio.hooks.visiono_permanent_links import VisionoLinksMixin
 from airflow_provider_visio.hooks.visiono_signed_links import VisionoWorkflowMixin
 from airflow_provider_visio.hooks.visiono_webhooks import VisionoWebhooksMixin
 from airflow_provider_visio.storage.destination import folder_at
-from airflow_provider_visio.waiting import ALL, Goal, decide_photo_requests, photo_request_phase
+from airflow_provider_visio.waiting import (
+    ALL,
+    Goal,
+    decide_photo_requests,
+    is_surely_open,
+    photo_request_phase,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,9 +48,6 @@ log = logging.getLogger(__name__)
 
 # Requests without metadata in the list are asked for singly; more than so many are too many to.
 MOST_SILENT = 50
-
-# Phases of a request that has not ended without photos; None is a word that we do not know.
-COUNTS = frozenset({None, "open", "arrived"})
 
 
 class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin, VisionoBaseHook):
@@ -96,18 +97,15 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :param created_before: only earlier ones.
         :param page_size: how many to ask for at once, where the service lets one choose (assumed).
         :param limit: stop after so many.
-        :param whole: fail rather than leave out what the service may have, as far as it tells. Where it counts more
-            than it shows, the list is read once more, without the filters by time.
-        :raises UnexpectedReplyError: as the items are taken: one has no id, or the list is not whole.
+        :param whole: fail where the service answers without a list, rather than yield nothing.
+        :raises UnexpectedReplyError: as the items are taken: one has no id, or the list cannot be followed to its end.
         """
         request = api.list_photo_requests(
             status=status, created_after=created_after, created_before=created_before, page_size=page_size
         )
-        # The filters may be what it does not count by.
-        again = api.list_photo_requests(status=status, page_size=page_size) if whole else None
         return (
             cast("PhotoRequest", api.with_items(self._with_field(found, request, "id")))
-            for found in self.get_conn().pages(request, limit=limit, again=again)
+            for found in self.get_conn().pages(request, limit=limit, whole=whole)
         )
 
     def create_photo_request(
@@ -124,7 +122,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         metadata: Mapping[str, Any] | None = None,
     ) -> PhotoRequest:
         """
-        Make a photo request (source: seed and plugin).
+        Create a photo request (source: seed and plugin).
 
         :param instructions: what the recipient reads.
         :param recipient_email: address of the recipient; paid plans only.
@@ -139,8 +137,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :param metadata: JSON data that the service keeps with the request and gives back.
         :return: the request, with ``id``, ``status`` and ``request_url``, the link to give to the recipient.
         :raises InvalidRequestError: the input is refused, by us or by the service.
-        :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the request may have been made all the same.
+        :raises PermissionDeniedError: the plan's quota is used up, or the key may not create requests.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the request may exist.
         """
         request = api.create_photo_request(
             instructions,
@@ -160,7 +158,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         Make up to ten photo requests in one call (source: plugin; body and reply are assumed).
 
-        What the service does where it accepts a part of them only is not known; the sandbox makes all or none.
+        Whether the service can accept only a part of them is not known; the sandbox creates all or none.
 
         :param requests: 1 to 10 mappings, each with the parameters of :meth:`create_photo_request` by their names.
         :return: the requests, in the same order.
@@ -168,8 +166,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             from 0) or by the service.
         :raises PermissionDeniedError: as of :meth:`create_photo_request`.
         :raises NotFoundError: this service does not have the call: the vendor's reference does not know it.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, they may have been made all the same.
-        :raises UnexpectedReplyError: the reply does not have a request for each; some, or all, may have been made.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, they may exist.
+        :raises UnexpectedReplyError: the reply does not have a request for each; some, or all, may exist.
         """
         batch = api.create_photo_requests(requests, dialect=self.dialect)
         data = self._data(batch)
@@ -192,91 +190,42 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         return self._photo_request(api.get_photo_request(request_id))
 
-    def get_or_gone(self, request_id: str, *, since: float | None = None) -> Mapping[str, Any]:
-        """
-        Return one photo request; for one that is gone, ``{"id", "status": "deleted"}``.
-
-        A 404 alone does not say so, for a proxy can send one, too: the list must work, and not have it.
-
-        :param request_id: its id.
-        :param since: a time after which it was made, in seconds since 1970, which spares pages of the list.
-        :raises VisioProviderError: it is not known whether it is gone.
-        """
-        try:
-            return self.get_photo_request(request_id)
-        except NotFoundError:
-            gone = {"id": request_id, "status": "deleted"}
-            return next((one for one in self.list_made_since(since) if one["id"] == request_id), gone)
-
     def find_photo_requests(
         self, tag: Mapping[str, str], *, since: float | None = None
     ) -> list[PhotoRequest]:
         """
-        Return the photo requests that carry some metadata (source: seed; ``metadata``: plugin).
+        Return all photo requests that have some metadata (source: seed; ``metadata``: plugin).
 
         :param tag: the metadata that they must have, among other.
-        :param since: a time before which none was made, in seconds since 1970, where the service filters; None for all.
-        :return: all of them; or where the service may have more than it shows, those that it shows, if one of them is
-            open or has arrived: that one is there, whatever else may be.
-        :raises UnexpectedReplyError: the service may have one that it does not show, or does not tell the metadata of
+        :param since: Unix timestamp before which none was created, where the service filters; None for all.
+        :raises UnexpectedReplyError: the list cannot be read to its end, or the service does not return the metadata of
             its requests, so nobody can say.
         """
-        found, doubt = collect_partial(self.tagged_photo_requests(tag, since=since))
-        if doubt and not any(photo_request_phase(one, now=clock.now()) in COUNTS for one in found):
-            raise doubt
-        return found
-
-    def tagged_photo_requests(
-        self, tag: Mapping[str, str], *, since: float | None = None
-    ) -> Iterator[PhotoRequest]:
-        """
-        Iterate over the photo requests that carry some metadata, so that what is not among them is not there.
-
-        :param tag: as for :meth:`find_photo_requests`; so is ``since``.
-        :raises UnexpectedReplyError: at the end: the service may have more than it shows, or tells no metadata.
-        """
-        listed: list[PhotoRequest] = []
-        found = 0
-        for one in self.list_made_since(since):
-            listed.append(one)
-            if _carries(one, tag):
-                found += 1
-                yield one
-        told = any(_tells(one) for one in listed)
-        # Who tells the metadata of some has none of those where it says so; who leaves them out may tell them singly.
-        silent = [one for one in listed if not _tells(one) and ("metadata" not in one or not told)]
-        if not silent:
-            return
+        listed = list(self.list_created_since(since))
+        tells = any(_has_metadata(one) for one in listed)
+        # A service that lists the metadata of some lists an empty value for the others.
+        silent = [one for one in listed if not _has_metadata(one) and ("metadata" not in one or not tells)]
         singly = [self.get_photo_request(one["id"]) for one in silent[:MOST_SILENT]]
-        for one in singly:
-            if _carries(one, tag):
-                found += 1
-                yield one
-        told = told or (len(silent) <= MOST_SILENT and any(_tells(one) for one in singly))
-        if not found and not told:
+        found = [one for one in [*listed, *singly] if _has_tag(one, tag)]
+        tells = tells or (len(silent) <= MOST_SILENT and any(map(_has_metadata, singly)))
+        if silent and not found and not tells:
             raise UnexpectedReplyError(
-                "Visiono does not tell the metadata of its photo requests, so it cannot be known whether this one was "
-                "made before. Look in its dashboard; to ask again all the same, start another run of the DAG. "
+                "Visiono does not return the metadata of its photo requests, so it is not known whether this one was "
+                "created before. Look in its dashboard; to ask again anyway, start another run of the DAG. "
                 f"[connection {self.conn_id}]",
                 conn_id=self.conn_id,
             )
+        return found
 
-    def list_made_since(self, since: float | None) -> Iterator[PhotoRequest]:
+    def list_created_since(self, since: float | None) -> Iterator[PhotoRequest]:
         """
-        Iterate over the photo requests that were made since a time, so that what is not among them is not there.
+        Iterate over the photo requests that were created since a time.
 
-        :param since: in seconds since 1970, where the service filters; None for all.
-        :raises UnexpectedReplyError: the service may have more than it shows.
+        :param since: Unix timestamp, where the service filters; None for all.
+        :raises UnexpectedReplyError: the list cannot be read to its end.
         """
         moment = None if since is None else pendulum.from_timestamp(since)
-        try:
-            yield from self.list_photo_requests(created_after=moment, page_size=LIST_PAGE, whole=True)
-        except UnexpectedReplyError as error:
-            if DOUBT_HINT in str(error):
-                raise error.saying(
-                    "To ask all the same, start another run of the DAG, which does not look."
-                ) from error
-            raise
+        return self.list_photo_requests(created_after=moment, page_size=LIST_PAGE, whole=True)
 
     def delete_photo_request(self, request_id: str) -> None:
         """
@@ -289,9 +238,26 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         self._data(api.delete_photo_request(request_id))
 
+    def check_open(self, request: Mapping[str, Any], request_id: str) -> None:
+        """
+        Check that a photo request may be deleted to be replaced.
+
+        :param request: what the service says of it.
+        :raises VisioProviderError: the service does not say that it is open, so photos may be there.
+        """
+        if is_surely_open(request, request_id, now=clock.now()):
+            return
+        raise VisioProviderError(
+            f"Visiono does not say that photo request {request_id} is open (it reads {request.get('id')!r} with the "
+            f"status {request.get('status')!r}), so it is neither deleted nor replaced: photos may be there. Clear the "
+            "task with on_existing='reuse' to go on with it, or delete it in Visiono first. "
+            f"[connection {self.conn_id}]",
+            conn_id=self.conn_id,
+        )
+
     def list_submissions(self, request_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """
-        Iterate over what was submitted for a request so far, without links (source: plugin; the shape is assumed).
+        Iterate over the submissions of a request so far, without links (source: plugin; the shape is assumed).
 
         :param limit: stop after so many.
         :raises NotFoundError: as the first is taken: there is no such request, or this service does not have the call:
@@ -303,8 +269,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         Return signed links to a request's photos as the service gives them (source: plugin).
 
-        They lapse after 24 hours, and whoever has one can fetch the photo: do not log or keep them. :meth:`list_photos`
-        reads the same in one shape, and :meth:`download_photos` stores the files.
+        They lapse after 24 hours, and anybody who has one can fetch the photo: do not log or keep them.
+        :meth:`list_photos` reads the same in one shape, and :meth:`download_photos` stores the files.
 
         :return: ``{"photo_request_id", "submissions": [{"id", "item_id", "download_url", ...}]}``.
         :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
@@ -377,12 +343,12 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         Ask how some photo requests are doing, and decide whether a wait for them is over.
 
         :param request_ids: ids of the requests.
-        :param deadline: when the wait gives up, in seconds since 1970, or None for never.
-        :param goal: when the wait is good.
-        :return: the verdict, and what the service said by id.
+        :param deadline: Unix timestamp at which the wait gives up; None for never.
+        :param goal: what the wait needs to succeed.
+        :return: the verdict, and the service's answers by id.
         """
         states: dict[str, State] = {}
-        self.get_conn().sweep(query_photo_requests(request_ids, states.__setitem__))
+        self.get_conn().query(query_photo_requests(request_ids, states.__setitem__))
         verdict = decide_photo_requests(request_ids, states, now=clock.now(), deadline=deadline, goal=goal)
         return verdict, states
 
@@ -393,7 +359,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         try:
             links = self._object(api.get_download_urls(request_id), needs=None)
         except NotFoundError as error:
-            # The reference has no such call, so a service may not have it: then the request carries all there is.
+            # The reference has no such call, so a service may not have it. Then the request has all photos.
             if photos:
                 raise PermissionDeniedError(
                     f"Visiono lists {len(photos)} photos for {request_id} but gives no links to them: this service "
@@ -423,11 +389,11 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         return self._checked_items(self._object(request), asked)
 
     def _checked_items(self, data: Mapping[str, Any], asked: object) -> PhotoRequest:
-        """Return a request with its items, and warn where the service seems not to have understood those asked for."""
+        """Return a request with its items, and warn where the service seems to have ignored the items."""
         request = api.with_items(data)
         if asked and request.get("items") == []:
             log.warning(
-                "Photo request %s was made without its items: this service may not know them as `%s`, their name in "
+                "Photo request %s was created without its items: this service may not know them as `%s`, their name in "
                 "the dialect `%s`. Say in the instructions what to photograph, or set the connection's extra `dialect` "
                 "to `%s`, with a Host that has it. [connection %s]",
                 request["id"],
@@ -447,12 +413,12 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         return "GET /status answered."
 
 
-def _tells(request: Mapping[str, Any]) -> bool:
-    """Return whether a reply has metadata; null and an empty list may be all that a service shows of them."""
+def _has_metadata(request: Mapping[str, Any]) -> bool:
+    # Null and an empty list may be all that a service returns of them.
     metadata = request.get("metadata")
     return isinstance(metadata, Mapping) and bool(metadata)
 
 
-def _carries(request: Mapping[str, Any], tag: Mapping[str, str]) -> bool:
+def _has_tag(request: Mapping[str, Any], tag: Mapping[str, str]) -> bool:
     metadata: Any = request.get("metadata")
-    return _tells(request) and all(metadata.get(name) == tag[name] for name in tag)
+    return _has_metadata(request) and all(metadata.get(name) == tag[name] for name in tag)

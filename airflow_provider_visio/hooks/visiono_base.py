@@ -1,4 +1,4 @@
-"""What the parts of the Visiono hook share."""
+"""The base of the Visiono hook's parts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def remote_file(photo: Photo, **about: Any) -> RemoteFile:
     """
     Return a photo as a file to fetch.
 
-    :param about: what else the manifest shall say of it.
+    :param about: other fields of the file in the manifest.
     """
     from airflow_provider_visio.storage.remote_file import RemoteFile
 

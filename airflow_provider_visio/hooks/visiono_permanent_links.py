@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_visio.api import visiono_permanent_links as api
-from airflow_provider_visio.api.ids import check_id
+from airflow_provider_visio.api.call import check_id
 from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.api.visiono import with_items
@@ -28,11 +28,11 @@ _SHORT = "says that there are more photos than it sends, so some would be missin
 
 class VisionoLinksMixin(VisionoBaseHook):
     """
-    Permanent links: made once, they never expire and take any number of submissions.
+    Permanent links, which never expire and take any number of submissions.
 
-    They are ``/permanent-links``, or ``/smart-links`` where the connection's ``dialect`` is ``plugin``. What can be
-    read of a link beside itself (submissions, photos, QR code) is known from the plugin only; that it
-    is below ``/permanent-links``, too, is assumed.
+    They are ``/permanent-links``, or ``/smart-links`` where the connection's ``dialect`` is ``plugin``. The calls
+    below a link (submissions, photos, QR code) are known from the plugin only; that they exist below
+    ``/permanent-links``, too, is assumed.
     """
 
     def list_permanent_links(
@@ -49,25 +49,25 @@ class VisionoLinksMixin(VisionoBaseHook):
         :param is_active: only those that are switched on, or off, where the service filters.
         :param tags: only those that have these tags, where the service filters.
         :param limit: stop after so many.
-        :param whole: fail rather than leave out what the service may have, as far as it tells.
-        :raises UnexpectedReplyError: as the items are taken: one has no id, or the list is not whole.
+        :param whole: fail where the service answers without a list, rather than yield nothing.
+        :raises UnexpectedReplyError: as the items are taken: one has no id, or the list cannot be followed to its end.
         """
         request = api.list_permanent_links(is_active=is_active, tags=tags, dialect=self.dialect)
         return (
             cast("PermanentLink", with_items(self._with_field(found, request, "id")))
-            for found in self.get_conn().pages(request, limit=limit, again=request if whole else None)
+            for found in self.get_conn().pages(request, limit=limit, whole=whole)
         )
 
     def create_permanent_link(self, instructions: str, **fields: Any) -> PermanentLink:
         """
-        Make a permanent link (source: seed; field names: plugin, inferred).
+        Create a permanent link (source: seed; field names: plugin, inferred).
 
         :param instructions: what the recipient reads.
         :param fields: ``custom_slug`` (3 to 30 lower-case letters, digits and hyphens), ``unique_field_label``,
             ``show_full_name_field``, ``full_name_required``, ``require_gps``, ``tags``, ``items``.
         :return: the link, with ``id`` and ``request_url``.
         :raises InvalidRequestError: the input is refused, by us or by the service; a slug may be taken.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the link may have been made all the same.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the link may exist.
         """
         return self._link(api.create_permanent_link(instructions, fields, dialect=self.dialect))
 
@@ -104,7 +104,7 @@ class VisionoLinksMixin(VisionoBaseHook):
         self, link_id: str, *, limit: int | None = None
     ) -> Iterator[dict[str, Any]]:
         """
-        Iterate over what was submitted through a link, through all pages (source: plugin; the shape is assumed).
+        Iterate over the submissions of a link, through all pages (source: plugin; the shape is assumed).
 
         The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
 
@@ -126,7 +126,7 @@ class VisionoLinksMixin(VisionoBaseHook):
         :param submission_ids: only those of these submissions: ids, or one id; None for all.
         :return: photos as of :meth:`VisionoHook.list_photos`, and ``submission_id``.
         :raises NotFoundError: there is no such permanent link, or this service does not have the call.
-        :raises UnexpectedReplyError: the service does not tell which submission a photo belongs to, and one was named.
+        :raises UnexpectedReplyError: the service does not say which submission a photo belongs to, and one was named.
         """
         return self._photos_of_link(link_id, _checked(submission_ids))
 
@@ -135,8 +135,8 @@ class VisionoLinksMixin(VisionoBaseHook):
         Return signed links to all photos that came through a link, as the service gives them (source: plugin, assumed).
 
         The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
-        They lapse after 24 hours, and whoever has one can fetch the photo: do not log or keep them. Where the service
-        gives them in pages, this is the first; :meth:`list_permanent_link_photos` reads all.
+        They lapse after 24 hours, and anybody who has one can fetch the photo: do not log or keep them. Where the
+        service gives them in pages, this is the first; :meth:`list_permanent_link_photos` reads all.
 
         :raises NotFoundError: there is no such permanent link, or this service does not have the call.
         """
@@ -163,8 +163,8 @@ class VisionoLinksMixin(VisionoBaseHook):
         """
         Store photos that came through a link in ``<destination>/<link id>/``, with a ``manifest.json`` written last.
 
-        Files that an earlier run has stored whole are not fetched again. The manifest tells of what this call was asked
-        for: where calls take different submissions, give each a destination of its own, for example with the run's id.
+        Files that an earlier run has stored whole are not fetched again. The manifest has the submissions of this call
+        only: where calls take different submissions, give each a destination of its own, for example with the run's id.
 
         :param link_id: id of the link.
         :param destination: an object store's URL, such as ``s3://bucket/photos``, or an absolute path.

@@ -57,10 +57,10 @@ class VizdomHook(VizdomWorkspace):
         """
         Iterate over the dashboards that the key can see, through all pages (source: seed).
 
-        :param whole: raise an error if the reply shows that the list is not complete.
+        :param whole: raise an error if the service answers without a list, instead of yielding nothing.
         """
         request = api.list_dashboards()
-        pages = self.get_conn().pages(request, again=request if whole else None)
+        pages = self.get_conn().pages(request, whole=whole)
         return cast("Iterator[Dashboard]", pages)
 
     def get_dashboard(self, dashboard_id: str) -> Dashboard:
@@ -162,7 +162,7 @@ class VizdomHook(VizdomWorkspace):
         contract = self.contract
         client = self.get_conn()
         states: dict[str, State] = {}
-        client.sweep(query_exports(export_ids, contract, states.__setitem__))
+        client.query(query_exports(export_ids, contract, states.__setitem__))
         for state in states.values():
             state["error"] = api.failure_of(state, client.config)
         return decide_exports(export_ids, states, contract, now=clock.now(), deadline=deadline), states

@@ -50,11 +50,11 @@ class VizdomWorkspace(VisioBaseHook):
         """
         Iterate over the workspace's data sources, through all pages, without their secrets (source: assumed).
 
-        :param whole: raise an error if the reply shows that the list is not complete.
+        :param whole: raise an error if the service answers without a list, instead of yielding nothing.
         """
         contract = self.contract
         request = workspace.list_data_sources(contract)
-        for found in self.get_conn().pages(request, again=request if whole else None):
+        for found in self.get_conn().pages(request, whole=whole):
             yield workspace.read_data_source(found, contract)
 
     def create_data_source(

@@ -1,8 +1,8 @@
 """
-Many photo requests made by one task: which are left to make, in which groups, and what each reply means. No I/O.
+The requests of a batch: their keys, their groups, and the meaning of a reply. No I/O.
 
-A request of the list is known by what it asks for, not by its place, so a list that comes in another order at the next
-try is the same list. Requests that are alike are told apart by a number.
+The key of a request is a fingerprint of its content, so a list in another order is the same list. Equal requests have a
+number in their keys.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Item:
     """
     One request of the list.
 
-    :param index: its place in the list that the task was given.
-    :param key: what tells it from the others, whatever its place.
-    :param body: what it asks for.
+    :param index: its place in the list.
+    :param key: its key, whatever its place.
+    :param body: its content.
     """
 
     index: int
@@ -55,14 +55,11 @@ def dropped(
     items: Sequence[Item], planned: Collection[str], made: Collection[str]
 ) -> tuple[set[str], set[str]]:
     """
-    Return what is gone from a list since an earlier try, and what is new in it, by key.
-
-    Where both are there, a new one may be an old one that is put differently: nobody can tell whether its recipient was
-    asked.
+    Return the keys that a list has lost since an earlier try, and those that are new in it.
 
     :param items: the list as it is now.
     :param planned: keys of the list as it was.
-    :param made: those of them that were made.
+    :param made: those of them whose requests are created.
     """
     keys = {item.key for item in items}
     return set(made) - keys, keys - set(planned)
@@ -76,25 +73,25 @@ def groups(items: Sequence[Item], size: int = MOST_IN_BATCH) -> Iterator[list[It
 
 def matched(group: Sequence[Item], made: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """
-    Return which request of a reply is which of a group, by key: by their tag, or else in the order of both.
+    Return the requests of a reply by key: by their tag, or else in the order of the group.
 
-    Only what has an id counts; where neither tag nor number fits, nobody can tell, and nothing is returned.
+    Only requests with an id count. Without a tag, and with another number than the group has, none is returned.
     """
     found = [one for one in made if isinstance(one.get("id"), str | int) and one["id"] != ""]
     keys = {item.key for item in group}
-    told = {str(key): one for one in found if (key := _key_in(one)) in keys}
-    if told or len(found) != len(group):
-        return told
+    tagged = {str(key): one for one in found if (key := _key_in(one)) in keys}
+    if tagged or len(found) != len(group):
+        return tagged
     return {item.key: one for item, one in zip(group, found, strict=True)}
 
 
 def refused(group: Sequence[Item], error: InvalidRequestError) -> dict[str, str]:
     """
-    Return which requests of a group a refusal means, with the reason, by key.
+    Return the reasons of those requests of a group that a refusal means, by key.
 
-    :param group: what was sent together.
-    :param error: the refusal of all of them.
-    :return: nothing where the refusal does not say which; of one alone, that one.
+    :param group: the requests that were sent together.
+    :param error: the refusal.
+    :return: empty where the refusal does not say which; a single request is always meant.
     """
     if len(group) == 1:
         return {group[0].key: reason_of(error)}
@@ -113,7 +110,7 @@ def reason_of(error: InvalidRequestError) -> str:
 
 
 def reason_in(fields: Mapping[str, Sequence[str]]) -> str:
-    """Return what is said of some fields as one text."""
+    """Return the problems of some fields as one text."""
     return _short("; ".join(f"{name}: {' '.join(problems)}" for name, problems in fields.items()))
 
 

@@ -1,20 +1,22 @@
-"""What a task that makes many requests has written down: which are planned, which are made, which are on their way."""
+"""What a task that creates many photo requests has written down: which it planned, created, and was about to send."""
 
 from __future__ import annotations
 
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic.dataclasses import dataclass
+
 from airflow_provider_visio import clock
-from airflow_provider_visio.idempotency.state_store import StateStore
+from airflow_provider_visio.idempotency.record import Moment, Word, read_as
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from airflow.sdk import Context
+    from airflow_provider_visio.idempotency.state_store import StateStore
 
 log = logging.getLogger(__name__)
 
@@ -28,159 +30,111 @@ class BatchHeader:
     """
     What holds for the whole list.
 
-    :param began: when the first request was about to be made, in seconds since 1970.
-    :param asked_at: when the last ones were.
-    :param run: what tells a retry from a clear.
+    :param began: Unix timestamp of the first call.
+    :param asked_at: Unix timestamp of the last call.
+    :param run: what tells a retry from a clear, see :func:`~.record.clear_count`.
     :param ask: mark of these requests: another Airflow with the same DAG and run has another.
-    :param pending: keys of those that were about to be made then.
-    :param broken: keys of those at which the service broke; they come last.
+    :param pending: keys of the requests that the last call was about.
     :param over: whether the task has got what it wanted.
     :param pages: how many pages of requests there are.
     """
 
-    began: float
-    asked_at: float
+    began: Moment
+    asked_at: Moment
     run: int | None
-    ask: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    ask: Word = field(default_factory=lambda: uuid.uuid4().hex[:16])
     pending: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
     over: bool = False
     pages: int = 0
-
-    @classmethod
-    def from_json(cls, value: object) -> BatchHeader | None:
-        """Return what was written as JSON, or None for what was not."""
-        if not isinstance(value, Mapping):
-            return None
-        times, run, ask = (value.get("began"), value.get("asked_at")), value.get("run"), value.get("ask")
-        pages, pending, broken = value.get("pages"), value.get("pending"), value.get("broken")
-        whole = all(isinstance(at, int | float) and not isinstance(at, bool) for at in times)
-        if (
-            not whole
-            or not isinstance(ask, str)
-            or not isinstance(pages, int)
-            or not isinstance(pending, list)
-        ):
-            return None
-        return cls(
-            began=float(times[0]),  # type: ignore[arg-type]
-            asked_at=float(times[1]),  # type: ignore[arg-type]
-            run=run if isinstance(run, int) else None,
-            ask=ask,
-            pending=tuple(map(str, pending)),
-            broken=tuple(map(str, broken)) if isinstance(broken, list) else (),
-            over=value.get("over") is True,
-            pages=pages,
-        )
 
 
 class BatchRecord:
     """
-    The book of a running task.
+    The record of a batch.
 
-    :param context: the task's context.
-    :param done: where to keep it while the task defers, for an Airflow that has no store.
+    :param store: where it is kept.
     """
 
-    def __init__(self, context: Context, done: dict[str, Any]) -> None:
-        self._store = StateStore(context, done)
-        self.lasts = bool(self._store)
-        self.head = BatchHeader.from_json(self._store.get(HEAD))
-        # By key: id and link of what is made, or None.
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self.head = read_as(BatchHeader, store.get(HEAD))
+        # By key: id and link of a request that is created, or None.
         self.entries: dict[str, tuple[str, str | None] | None] = {}
-        # Keys whose entry the store did not take (yet); what is on its way must not be forgotten before it has.
+        # Keys whose entry is not in the store yet. Until it is, their request stays pending.
         self._unwritten: set[str] = set()
         for number in range(self.head.pages if self.head else 0):
-            page = self._store.get(_page(number))
+            page = store.get(_page(number))
             for key, entry in page.items() if isinstance(page, Mapping) else ():
                 self.entries[str(key)] = _entry(entry)
 
     @property
     def made(self) -> dict[str, tuple[str, str | None]]:
-        """Id and link of what is made, by key."""
+        """Id and link of each request that is created, by key."""
         return {key: entry for key, entry in self.entries.items() if entry}
 
     @property
     def pending(self) -> list[str]:
-        """Keys of what may be on its way."""
+        """Keys of the requests that may be created, without that we know."""
         return [key for key in (self.head.pending if self.head else ()) if not self.entries.get(key)]
 
-    def open(self, run: int | None, *, anew: bool, began: float | None = None) -> BatchHeader:
+    def open(self, run: int | None, *, cleared: bool = False, began: float | None = None) -> None:
         """
         Begin a list, or go on with it.
 
         :param run: what tells a retry from a clear.
-        :param anew: whether what is made from now on has another mark than what was made before.
-        :param began: when the first request may have been made, in seconds since 1970; None for now.
+        :param cleared: whether the task was cleared, so that new requests need another mark.
+        :param began: Unix timestamp of the first call; None for now.
         """
         now = clock.now()
-        head = self.head or BatchHeader(now if began is None else began, now, run)
-        if anew:
-            head = replace(
-                head, run=run, over=False, pending=(), broken=(), ask=BatchHeader(now, now, run).ask
-            )
-        self.head = head
-        return head
+        new = BatchHeader(now if began is None else began, now, run)
+        head = self.head or new
+        self.head = replace(head, run=run, over=False, pending=(), ask=new.ask) if cleared else head
 
     def plan(self, keys: Iterable[str]) -> None:
-        """Write down what is to be made, beside what is; each keeps its page, so that a crash here loses none."""
+        """Write down what is to be created. Each key keeps its page, so that a crash here loses none."""
         new = [key for key in keys if key not in self.entries]
         self.entries.update(dict.fromkeys(new))
-        self._write_pages(new)
-        self.head = replace(self._head, pages=-(-len(self.entries) // PAGE))
-        self._write_head()
+        self._unwritten |= set(new)
+        self._update(pages=-(-len(self.entries) // PAGE))
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Write down that what was made for these does not count any more."""
+        """Write down that these are to be created again."""
         gone = list(keys)
         self.entries.update(dict.fromkeys(gone))
         self._write_pages(gone)
 
-    def begin(self, keys: Sequence[str]) -> None:
-        """Write down that these are about to be made; an error ends the task, for nothing was asked yet."""
-        self._write_pages(())
-        self.head = replace(self._head, asked_at=clock.now(), pending=tuple(keys))
-        self._write_head()
+    def begin(self, keys: Iterable[str]) -> None:
+        """Write down that these are about to be sent."""
+        self._update(asked_at=clock.now(), pending=tuple(keys))
 
     def note(self, made: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write down what was made."""
+        """Write down what was created."""
         for key, one in made.items():
             url = one.get("request_url")
             self.entries[key] = (str(one["id"]), url if isinstance(url, str) else None)
         try:
             self._write_pages(made)
         except Exception:
-            # They are still on their way in the book, so a later try will find them by their tag even so.
-            log.warning("What this task has made could not be written down.", exc_info=True)
-
-    def doubt(self, key: str) -> None:
-        """Write down that the service broke at one."""
-        self.head = replace(self._head, broken=(*self._head.broken, key))
-        self._write_head()
+            # They are still pending in the record, so a later try finds them by their tag.
+            log.warning("What this task has created could not be written down.", exc_info=True)
 
     def rest(self) -> None:
-        """Write down that nothing is on its way."""
-        self._write_pages(())
-        self.head = replace(self._head, pending=())
-        self._write_head()
+        """Write down that no call is under way."""
+        self._update(pending=())
 
     def close(self) -> None:
         """Write down that the task has got what it wanted."""
         try:
-            self._write_pages(())
-            self.head = replace(self._head, over=True, pending=())
-            self._write_head()
+            self._update(over=True, pending=())
         except Exception:
             log.warning("That this task is done could not be written down.", exc_info=True)
 
-    @property
-    def _head(self) -> BatchHeader:
+    def _update(self, **changes: Any) -> None:
         assert self.head is not None  # noqa: S101  for mypy
-        return self.head
-
-    def _write_head(self) -> None:
-        lists = {"pending": list(self._head.pending), "broken": list(self._head.broken)}
-        self._store.set(HEAD, {**asdict(self._head), **lists})
+        self._write_pages(())
+        self.head = replace(self.head, **changes)
+        # Airflow's store takes JSON as it stands, so no tuples.
+        self._store.set(HEAD, {**asdict(self.head), "pending": list(self.head.pending)})
 
     def _write_pages(self, changed: Iterable[str]) -> None:
         self._unwritten |= set(changed)
@@ -188,11 +142,8 @@ class BatchRecord:
         for number in range(-(-len(keys) // PAGE)):
             page = keys[number * PAGE : (number + 1) * PAGE]
             if self._unwritten.intersection(page):
-                # Airflow's store takes what is JSON as it stands, so no tuples.
                 entries = {key: self.entries[key] for key in page}
-                self._store.set(
-                    _page(number), {key: list(one) if one else None for key, one in entries.items()}
-                )
+                self._store.set(_page(number), {k: list(one) if one else None for k, one in entries.items()})
                 self._unwritten.difference_update(page)
 
 

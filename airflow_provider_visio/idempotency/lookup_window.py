@@ -1,4 +1,4 @@
-"""When to look for something that a call may still be making."""
+"""When to look for an object that a call may still be creating."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.config import ServiceConfig
 
-# Seconds that a service is given at least to work and to list what it made: for a call, and where its reply was lost.
+# Least seconds that a service has to create and list an object: after a call, and after a lost reply.
 SERVICE_TIME = 60.0
 LOST_REPLY = 120.0
 
@@ -24,10 +24,10 @@ FIRST_PAUSE = 5.0
 @dataclass(frozen=True)
 class LookupWindow:
     """
-    For how long what a call makes may not be there yet.
+    How long an object may take to appear in the service's list.
 
-    :param meant: seconds from when a call was meant to be made.
-    :param lost: seconds from when its reply was lost.
+    :param meant: seconds from the entry in the record, which comes before the call.
+    :param lost: seconds from the loss of the reply.
     """
 
     meant: float
@@ -35,7 +35,7 @@ class LookupWindow:
 
     @classmethod
     def of(cls, config: ServiceConfig) -> Self:
-        """Return that of calls over a connection: they wait for their turn, for a connection, and for the reply."""
+        """Return the window of a connection, whose calls wait for their turn, for a connection and for the reply."""
         connecting = config.max_attempts * config.connect_timeout + longest_backoff(config.max_attempts)
         replying = max(SERVICE_TIME, config.read_timeout)
         return cls(config.rate_limit_wait + connecting + replying, max(LOST_REPLY, config.read_timeout))
@@ -43,12 +43,12 @@ class LookupWindow:
 
 def lookups_until(until: float) -> Iterator[float]:
     """
-    Give the moments to look, with growing pauses between them.
+    Yield before each look, and sleep between them, longer each time.
 
-    :param until: seconds since 1970 by which it is there if it ever is: the last look begins then, or later.
+    :param until: Unix timestamp; the last look begins then, or later.
     :return: with each look the seconds that are left; 0 with the last.
     """
-    # Not the clock that may be put back meanwhile.
+    # A clock that nobody can put back meanwhile.
     pause, end = FIRST_PAUSE, clock.ticks() + (until - clock.now())
     while (left := end - clock.ticks()) > 0:
         yield left

@@ -1,11 +1,11 @@
 """
-What a task means to ask for, so that a later try finds what an earlier one has made. Pure decisions, and a record.
+What a task wants to create, and what it writes down of it, so that a later try finds what an earlier one has created.
 
-Neither service documents an idempotency key. So a task writes down what it is about to ask before it asks, and the id
-of what was made after that (Airflow's task state store, 3.3 and later); and the request itself carries a tag, by which
-it is found in the service's list when the record is missing or ends before the answer.
+Neither service documents an idempotency key. So a task writes its intent down before it asks, and the object's id after
+that (Airflow's task state store, 3.3 and later). The object itself has a tag, by which a later try finds it in the
+service's list when the record is missing or ends before the answer.
 
-A *retry* is another try that Airflow makes by itself. A *clear* is a person who wants the task to be run again.
+A *retry* is another try that Airflow starts by itself. A *clear* is a person's order to run the task again.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import asdict, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.waiting import Phase
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 OnExisting = Literal["reuse", "replace", "fail"]
 
@@ -33,25 +36,29 @@ TASK_KEY = "airflow_task"
 INPUT_KEY = "airflow_input"
 ASK_KEY = "airflow_ask"
 
+Word = Annotated[str, Field(min_length=1)]
+# A Unix timestamp, up to the year 9999.
+Moment = Annotated[float, Field(gt=0, lt=253_402_300_800, strict=True)]
+
 
 @dataclass(frozen=True)
 class Intent:
     """
-    What one task instance means to ask for. The number of its try is no part of it.
+    What one task instance wants to create. The number of its try is not part of it.
 
     :param task: fingerprint of DAG, run, task and map index.
-    :param input: fingerprint of what is asked for.
+    :param input: fingerprint of what it asks for.
     """
 
-    task: str
-    input: str
+    task: Word
+    input: Word
 
     @classmethod
     def of(cls, context: Mapping[str, Any], asked: Mapping[str, Any]) -> Intent:
-        """Return the intent of a running task that asks for something."""
+        """Return the intent of a running task."""
         ti = context["ti"]
         place = [ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1)]
-        # What is left out counts for nothing, so that a field of a later version changes no fingerprint.
+        # Without None, so that a field of a later version does not change the fingerprint.
         given = {name: value for name, value in asked.items() if value is not None}
         return cls(fingerprint(place, 32), fingerprint(given, 16))
 
@@ -61,37 +68,35 @@ class Record:
     """
     What a task instance has written down.
 
-    :param intent: what it meant to ask for.
-    :param asked_at: when it was about to ask, in seconds since 1970.
-    :param wait_from: from when its wait counts; later than that where the task was cleared meanwhile.
+    :param intent: what it wanted to create.
+    :param asked_at: Unix timestamp of the moment before it asked.
+    :param wait_from: Unix timestamp from which its wait counts; later than that where the task was cleared meanwhile.
     :param run: what tells a retry from a clear, see :func:`clear_count`.
     :param ask: mark of this one request: another Airflow with the same DAG and run has another.
-    :param sent: whether it may have been asked; False once the service has said no.
-    :param id: id of what was made, or None while that is not known.
+    :param sent: whether it may have been sent; False once the service has refused it.
+    :param id: id of the object, or None while it is not known.
     :param over: whether the task has got what it wanted.
-    :param ended: whether the task was told how it ended.
-    :param taken_back: whether the task has taken it back, for it was killed.
+    :param taken_back: whether the task, when it was killed, has deleted it.
     """
 
     intent: Intent
-    asked_at: float
-    wait_from: float
+    asked_at: Moment
+    wait_from: Moment
     run: int | None = None
-    ask: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    ask: Word = field(default_factory=lambda: uuid.uuid4().hex[:16])
     sent: bool = True
-    id: str | None = None
+    id: Word | None = None
     over: bool = False
-    ended: bool = False
     taken_back: bool = False
 
     @property
     def tag(self) -> dict[str, str]:
-        """The metadata by which its request is found again."""
+        """The metadata by which its object is found again."""
         return {TASK_KEY: self.intent.task, INPUT_KEY: self.intent.input, ASK_KEY: self.ask}
 
     @property
     def mark(self) -> dict[str, str]:
-        """The part of the tag that says which request it is, whatever was asked for."""
+        """The part of the tag that names the request, whatever it asked for."""
         return {TASK_KEY: self.intent.task, ASK_KEY: self.ask}
 
     def as_json(self) -> dict[str, Any]:
@@ -100,33 +105,23 @@ class Record:
 
     @classmethod
     def from_json(cls, value: object) -> Record | None:
-        """Return a record that was written as JSON, or None for what is not one."""
-        if not isinstance(value, Mapping) or not isinstance(value.get("intent"), Mapping):
-            return None
-        intent, found, run = value["intent"], value.get("id"), value.get("run")
-        words = [intent.get("task"), intent.get("input"), value.get("ask")]
-        times = [value.get("asked_at"), value.get("wait_from")]
-        if not all(isinstance(word, str) and word for word in words) or not all(map(_is_time, times)):
-            return None
-        return cls(
-            Intent(words[0], words[1]),
-            asked_at=float(times[0]),  # type: ignore[arg-type]
-            wait_from=float(times[1]),  # type: ignore[arg-type]
-            run=run if isinstance(run, int) else None,
-            ask=words[2],
-            sent=value.get("sent") is not False,
-            id=found if isinstance(found, str) and found else None,
-            over=value.get("over") is True,
-            ended=value.get("ended") is True,
-            taken_back=value.get("taken_back") is True,
-        )
+        """Return a record that was written as JSON, or None for anything else."""
+        return read_as(cls, value)
+
+
+def read_as(kind: type[T], value: object) -> T | None:
+    """Return a stored JSON value as a dataclass, or None where it is not one."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return None
 
 
 def clear_count(context: Mapping[str, Any]) -> int | None:
     """
-    Return a number that stays for all retries of a task instance, and is another one after it was cleared.
+    Return a number that stays the same for all retries of a task instance, and changes when it is cleared.
 
-    Clearing raises ``max_tries`` to allow for as many retries again; nothing else changes it.
+    A clear raises ``max_tries`` to allow as many retries again. Nothing else changes it.
     """
     found = getattr(context["ti"], "max_tries", None)
     return found if isinstance(found, int) else None
@@ -142,29 +137,32 @@ def is_first_try(context: Mapping[str, Any]) -> bool:
 
 def was_cleared(context: Mapping[str, Any], run: int | None) -> bool:
     """
-    Return whether a task was cleared since something was written down.
+    Return whether a task was cleared since its record was written.
 
-    :param run: what :func:`clear_count` was then, or None where nothing was written down.
+    :param run: :func:`clear_count` of that time; None without a record.
     """
     return is_first_try(context) if run is None else run != clear_count(context)
 
 
-def best_match(made: Sequence[Made], phase_of: Callable[[Made], Phase | None]) -> Made:
-    """Return, of those that were made for one intent, the one to go on with: one that is open, or has arrived."""
+def best_match(made: Sequence[T], phase_of: Callable[[T], Phase | None]) -> T:
+    """Return, of the objects that were created for one intent, the best: one that is open, or has arrived."""
     ranks = {None: 0, "open": 0, "arrived": 1}
     return min(made, key=lambda one: ranks.get(phase_of(one), 2))
 
 
-def first_step(record: Record | None, *, tried_before: bool) -> Literal["ask", "look up", "look at"]:
+def first_step(
+    record: Record | None, *, tried_before: bool, has_store: bool
+) -> Literal["ask", "look up", "look at"]:
     """
-    Decide what a task that is about to ask does first.
+    Decide what a task does first.
 
-    :param record: what an earlier try of it has written down.
+    :param record: what an earlier try has written down.
     :param tried_before: whether there was an earlier try.
-    :return: ask; or look up in the service's list whether an earlier try has asked; or look at what it has made.
+    :param has_store: whether that try would have written down what it asked for.
+    :return: ask; look up in the service's list whether an earlier try has asked; or look at what that try has created.
     """
     if record is None:
-        return "look up" if tried_before else "ask"
+        return "look up" if tried_before and not has_store else "ask"
     if record.id:
         return "look at"
     return "look up" if record.sent else "ask"
@@ -178,63 +176,57 @@ def existing_step(
     over: bool,
     final: Collection[Phase],
     foreign: bool = False,
-    undone: bool = False,
+    taken_back: bool = False,
 ) -> Literal["reuse", "replace", "fail", "ask"]:
     """
-    Decide what becomes of what an earlier try has made.
+    Decide what to do with what an earlier try has created.
 
-    :param phase: how it is doing; None for a status word that we do not know, which counts as open.
-    :param on_existing: what a user who clears the task wants to become of one that is open.
+    :param phase: its phase; None for an unknown status word, which counts as open.
+    :param on_existing: what a user who clears the task wants to happen to one that is open.
     :param cleared: whether the task was cleared since; otherwise this is a retry.
     :param over: whether that try got what it wanted.
-    :param final: the ends that a retry has to live with.
-    :param foreign: whether it may have been asked of somebody else: the index of a mapped task stands for another entry
-        once the list that it is mapped over has changed. Who stands there now may have been asked under another index.
-    :param undone: whether its end is that task's own work, which was killed: a retry asks anew.
+    :param final: the ends that a retry must not ask again after.
+    :param foreign: whether it may belong to somebody else: when the list of a mapped task changes, its index stands for
+        another entry, which may have been asked under another index.
+    :param taken_back: whether the task itself ended it when it was killed, so that a retry asks again.
     """
     is_open = phase in {None, "open"}
     counts = is_open or phase == "arrived"
     if not cleared:
-        if phase in final and not undone:
+        if phase in final and not taken_back:
             return "reuse"
         if foreign and (counts or phase in final):
             return "fail"
         return "reuse" if counts else "ask"
     if over and not is_open:
         return "ask"
-    # What is asked for now may be open under another index, also where what this one has made has ended.
+    # The new input may be open under another index, even where what this index has created has ended.
     if foreign and on_existing != "replace" and (counts or phase in final):
         return "fail"
     if is_open:
         return on_existing
-    # What has arrived and was not fetched yet would be lost, were it asked for again.
+    # Photos that have arrived and are not stored yet would be lost.
     return "reuse" if counts and not foreign else "ask"
 
 
 def check_on_existing(on_existing: object) -> None:
     """
-    Refuse what is none of the choices.
+    Check the parameter ``on_existing``.
 
-    :raises InvalidRequestError: it is none of them.
+    :raises InvalidRequestError: it is not one of the choices.
     """
     if on_existing not in ("reuse", "replace", "fail"):
         raise InvalidRequestError.of("on_existing", f"give 'reuse', 'replace' or 'fail', not {on_existing!r}")
 
 
-def _is_time(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Up to the year 9999, which is as far as a time can be told.
-    return is_number and 0 < value < 253_402_300_800  # type: ignore[operator]
-
-
 def fingerprint(value: object, length: int) -> str:
-    """Return a text of so many digits that is the same for the same JSON value."""
+    """Return a text of ``length`` digits that is the same for equal JSON values."""
     text = json.dumps(_plain(value), sort_keys=True, default=str, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def _plain(value: object) -> object:
-    """Return a value whose dicts have text for keys, which JSON can sort."""
+    """Return a value whose dicts have text as keys, which JSON can sort."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

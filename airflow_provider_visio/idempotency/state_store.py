@@ -1,4 +1,4 @@
-"""What a task writes down: in Airflow's store for its state (3.3 and later), which retries and clears leave alone."""
+"""Airflow's store for the state of a task (3.3 and later), which retries and clears leave as it is."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class StateStore:
     """
     The state store of a running task.
 
-    False where Airflow has none: then nothing outlives the try.
+    It is False where Airflow has none. Then values outlive a deferral, but not the try.
 
     :param context: the task's context.
-    :param done: what is kept then, while the task defers for the rate limit: plain JSON. None for nothing.
+    :param done: where values are kept then: plain JSON that goes along when the task defers for the rate limit.
     """
 
     def __init__(self, context: Context, done: dict[str, Any] | None = None) -> None:

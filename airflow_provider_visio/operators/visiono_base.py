@@ -1,30 +1,24 @@
-"""What all operators for Visiono share, and those that delete."""
+"""What the operators for Visiono share, and the base of those that delete."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio import clock
-from airflow_provider_visio.api.error_hints import says_unknown_route
 from airflow_provider_visio.arguments import ids_of, is_many
-from airflow_provider_visio.exceptions import NotFoundError, RateLimitedError, VisioProviderError
+from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
 from airflow_provider_visio.extra_links import VisionoRequestLink
 from airflow_provider_visio.idempotency.state_store import StateStore
 from airflow_provider_visio.operators.base import VisioOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from airflow.sdk import BaseOperatorLink, Context
 
     from airflow_provider_visio.hooks.visiono import VisionoHook
 
-# Key, in the task's state store, of the ids that it began to delete.
+# Key, in the task's state store, of the ids that a try has begun to delete.
 DELETING = "visio_deleting"
-
-# Beside a 404 to a deletion, of what is not gone.
-STILL_THERE = "It is there all the same, so no other is made."
 
 
 class VisionoOperator(VisioOperator):
@@ -33,104 +27,72 @@ class VisionoOperator(VisioOperator):
     ui_color = "#e3f0ff"
     operator_extra_links: Collection[BaseOperatorLink] = (VisionoRequestLink(),)
     visiono_conn_id: str
+    _hook: VisionoHook | None = None
 
     @property
     def hook(self) -> VisionoHook:
-        """The hook of this operator's connection."""
+        """The hook of this operator's connection; one for the whole task, so that it reads the connection once."""
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
-        return VisionoHook(self.visiono_conn_id, longest_wait=self._longest_wait)
+        # The connection's id is a template, so it can change until the task runs.
+        if self._hook is None or self._hook.visiono_conn_id != self.visiono_conn_id:
+            self._hook = VisionoHook(self.visiono_conn_id, longest_wait=self._longest_wait)
+        return self._hook
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The hook's open connections cannot be pickled.
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {name: value for name, value in state.items() if name != "_hook"}
 
-def check_replaceable(state: Mapping[str, Any], request_id: str, conn_id: str) -> None:
-    """
-    Refuse to replace a photo request of which the service does not say that it is open: photos may be there.
-
-    :param state: what the service says of it.
-    :raises VisioProviderError: it does not say so.
-    """
-    from airflow_provider_visio.waiting import is_surely_open
-
-    if is_surely_open(state, request_id, now=clock.now()):
-        return
-    told = f"reads {state.get('id')!r} with the status {state.get('status')!r}"
-    raise VisioProviderError(
-        f"Visiono does not say that photo request {request_id} is open (it {told}), so it is neither deleted nor "
-        "replaced: photos may be there. Clear the task with on_existing='reuse' to go on with it, or delete it in "
-        f"Visiono first. [connection {conn_id}]",
-        conn_id=conn_id,
-    )
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        self._hook = None
+        return super().__deepcopy__(memo)
 
 
 class VisionoDeleteOperator(VisionoOperator):
-    """An operator that deletes one thing or several."""
+    """An operator that deletes one object or several."""
 
     operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
     ignore_missing: bool
 
     def _delete_all(
-        self,
-        context: Context,
-        given_ids: Any,
-        name: str,
-        delete: Callable[[str], None],
-        has_ended: Callable[[str], bool],
-        ask_list: Callable[[], object],
-    ) -> Any:
-        """Delete; that one is missing is believed where ``ask_list`` works and ``has_ended`` finds it no more."""
-        ids, ask_list = ids_of(given_ids, name), cache(ask_list)
+        self, context: Context, given_ids: Any, name: str, delete: Callable[[str], None]
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """
+        Delete all objects.
+
+        :param given_ids: what the user gave as the ids.
+        :param name: the parameter's name, for errors.
+        :param delete: deletes one object by its id.
+        :return: ``{"id", "deleted"}`` for each object; one dict where one id was given.
+        """
+        ids = ids_of(given_ids, name)
         store = StateStore(context, self._done)
+        # An object that an earlier try has begun to delete, and that is gone, was deleted by that try.
+        begun = dict.fromkeys(store.get(DELETING) or [])
+        store.set(DELETING, list(begun | dict.fromkeys(ids)))
         for found in ids:
-            if found not in self._done:
-                self._done[found] = self._delete(found, delete, store, has_ended, ask_list)
+            if found in self._done:
+                continue
+            try:
+                self._done[found] = self._delete(found, delete, begun=found in begun)
+            except VisioProviderError as error:
+                # Only those that were sent: another that is missing was not deleted by this task.
+                sent = [one for one in ids if one in self._done or (one == found and error.ambiguous)]
+                store.set(DELETING, list(begun | dict.fromkeys(sent)))
+                raise
         results = [self._done[found] for found in ids]
         self.multiple_outputs = not is_many(given_ids)
         return results[0] if self.multiple_outputs else results
 
-    def _delete(
-        self,
-        found: str,
-        delete: Callable[[str], None],
-        store: StateStore,
-        has_ended: Callable[[str], bool],
-        ask_list: Callable[[], object],
-    ) -> dict[str, Any]:
-        # What an earlier try began to delete and is gone was deleted by it, though it did not live to say so.
-        begun = store.get(DELETING) or []
-        store.set(DELETING, [*begun, found])
+    def _delete(self, found: str, delete: Callable[[str], None], *, begun: bool) -> dict[str, Any]:
         try:
             delete(found)
-        except VisioProviderError as error:
-            # First of all, for what follows may break off, and this was no work of ours.
-            if not error.ambiguous:
-                store.set(DELETING, begun)
-            missing = isinstance(error, NotFoundError) and not says_unknown_route(str(error))
-            if not missing or not (found in begun or self.ignore_missing):
+        except NotFoundError as error:
+            if error.unknown_route or not (begun or self.ignore_missing):
                 raise
-            _believe(error, found, has_ended, ask_list)
-            if found not in begun:
+            if not begun:
                 self.log.info("%s was not there.", found)
-            return {"id": found, "deleted": found in begun}
+            return {"id": found, "deleted": begun}
         return {"id": found, "deleted": True}
-
-
-def _believe(
-    error: VisioProviderError,
-    found: str,
-    has_ended: Callable[[str], bool],
-    ask_list: Callable[[], object],
-) -> None:
-    """Raise what says that a thing is missing, where it is there, or the service does not know the whole kind of it."""
-    try:
-        ask_list()
-    except RateLimitedError:
-        raise
-    except VisioProviderError as problem:
-        raise error.saying(f"The list cannot be read either, so it is not known: {problem}") from problem
-    try:
-        ended = has_ended(found)
-    except NotFoundError:
-        return
-    if not ended:
-        raise error.saying("It is there all the same; run the task again to delete it.") from error

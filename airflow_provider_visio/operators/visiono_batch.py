@@ -1,4 +1,4 @@
-"""Operator that makes many photo requests in one task."""
+"""Operator that creates many photo requests in one task."""
 
 from __future__ import annotations
 
@@ -28,58 +28,55 @@ _CHECKED = ("instructions", "recipient_email", "expires_in_hours", "items", "met
 # Failed requests that an error text names; the others it counts.
 MOST_NAMED = 20
 
-# Most of the time of a long list is waiting for turns: without this, it would be the worker's.
+# A long list mostly waits for the rate limit, and should not hold its worker.
 LONGEST_HOLD = 5.0
-# A look-up that the limit breaks off begins again with its list's first page, so it waits out a minute's limit.
+# A look-up that defers starts again with the list's first page, so it waits out a minute's limit.
 LONGEST_LOOK = 120.0
 
 
 class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
     """
-    Ask many people for photos, in one task: a request for each dict of a list, each made once.
+    Ask many people for photos in one task: create a request for each dict of a list, each once.
 
     The output is ``{"ids": [...], "requests": [{"index", "id", "request_url"}], "failed": [{"index", "reason"}]}``, in
     the order of the list; :class:`~airflow_provider_visio.sensors.visiono.VisionoPhotoRequestSensor` and the operators
     that take several requests take the whole output as well as ``output["ids"]``.
 
-    Where the service takes ten requests in one call (the plugin's ``/photo-requests/batch``), ten are sent at a time,
-    otherwise one by one; either way within the rate limit, and the worker is given back between the limit's windows.
+    If the service takes ten requests in one call (the plugin's ``/photo-requests/batch``), ten are sent at a time,
+    otherwise one by one. Both keep to the rate limit, and give the worker back between its windows.
 
-    What is wrong with one request keeps no other from being made. One at which the service breaks (5xx) is tried again
-    after the others; two in a row end the try, for the service may be down, and the next try leaves both for the end
-    (Airflow 3.3).
+    If a request is refused, the others are still created. One to which the service answers 5xx is tried again after the
+    others. Two of these in a row end the try, because the service may be down.
 
-    A retry makes what is missing and nothing else: each request is known by its content, so the list may come in
-    another order, and longer. A list in which requests that were made are missing *and* others are new is refused, for
-    a new one may be an old one that is put differently.
+    A retry creates only the missing requests. A request is identified by its content, so the list may grow and come in
+    another order. A list is refused if it lacks requests that exist *and* has new ones, because a new one may be an old
+    one with another text. So keep values that change with each try, such as the time, out of the requests.
 
-    A list that turns out to be empty when the task runs skips the task, as mapping over an empty list does. Where an
-    earlier try was given a longer one, and has asked somebody, it fails the task.
+    A list that is empty when the task runs skips the task, as mapping over an empty list does. If an earlier try has
+    asked somebody, it fails the task.
 
-    The time that passes between two tries makes no difference, so keep what changes with it out of the requests. What
-    cannot be excluded is in docs/reliability.md, as for single requests. Addresses are kept out of rendered fields.
+    docs/reliability.md lists the exceptions, as for single requests. Addresses are kept out of rendered fields.
 
     :param requests: a list of dicts with the arguments of :class:`VisionoCreatePhotoRequestOperator` that describe a
-        request: ``instructions`` and, as wanted, ``recipient_email``, ``send_email``, ``expires_in_hours``, ``items``,
+        request: ``instructions`` and, optionally, ``recipient_email``, ``send_email``, ``expires_in_hours``, ``items``,
         ``require_gps``, ``allow_submitter_notes``, ``internal_notes`` and ``metadata``. (templated)
-    :param batch: whether to send ten at a time; None for what the connection's ``dialect`` says: the plugin knows that
-        call, the reference does not. A service that turns out not to have it gets them one by one.
-    :param on_item_error: what a refused request means, once all others are made: ``"fail"`` fails the task and lists
-        them; ``"report"`` lists them in ``failed`` and succeeds, even with none made, which a wait with
-        ``on_deadline="proceed"`` takes as it does that nothing arrives. What is refused whatever is asked for (the
-        quota is used up, the key may not) fails the task at once in either case.
-    :param on_existing: what becomes, when the task is cleared, of the requests that it made and that are still open:
-        ``"reuse"`` keeps them, ``"replace"`` deletes them and asks anew, ``"fail"`` fails. (``"replace"``
-        fails, too, where the service does not say in a known word that one is open.) Those that have ended are asked
-        for anew. A retry asks nobody again.
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than five seconds (two
-        minutes, while it is looked up what was made before).
+    :param batch: whether to send ten at a time. None uses the connection's ``dialect``: the plugin has that call, the
+        reference does not. If the service turns out not to have it, they are sent one by one.
+    :param on_item_error: what to do about refused requests once all others are created: ``"fail"`` fails the task and
+        lists them; ``"report"`` lists them in ``failed`` and succeeds, even if none is created. (A sensor with
+        ``on_deadline="proceed"`` accepts that as it accepts that no photos arrive.) A refusal of every request (the
+        quota is used up, the key lacks permission) always fails the task at once.
+    :param on_existing: what a cleared task does with its requests that are still open: ``"reuse"`` keeps them,
+        ``"replace"`` deletes them and asks again, ``"fail"`` fails. (``"replace"`` also fails if the service does not
+        say in a known word that one is open.) Requests that have ended are asked again. A retry asks nobody again.
+    :param deferrable: give the worker back when the rate limit is used up for longer than five seconds (two minutes
+        during a look-up).
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: a request was refused; ``.fields`` has each by its place, such as ``requests.3``. All
-        others are made, and a retry tries the refused ones only.
-    :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests; nobody else is asked.
-    :raises VisioProviderError: the service cannot be used, or it cannot be looked up what an earlier try has made; what
-        was made until then is kept for the next try.
+        others are created, and a retry tries only the refused ones.
+    :raises PermissionDeniedError: the plan's quota is used up, or the key lacks permission; nobody else is asked.
+    :raises VisioProviderError: the service cannot be used, or the requests of an earlier try cannot be looked up; the
+        next try uses the requests that are created.
     """
 
     template_fields: Sequence[str] = ("requests", "visiono_conn_id")
@@ -114,13 +111,13 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     @property
     def requests(self) -> Any:
-        """What is asked for."""
+        """The requests, as given or as rendered."""
         return self._requests
 
     @requests.setter
     def requests(self, value: Any) -> None:
-        # Airflow stores rendered fields in the clear. To have it mask a thousand addresses takes it minutes, so it is
-        # shown the requests without them, from when rendering puts the value.
+        # Airflow stores rendered fields in clear text, and takes minutes to mask a thousand addresses. So it gets the
+        # requests without them once they are rendered.
         rendered = hasattr(self, "_requests") and not isinstance(value, _Rendered)
         self._requests = _Rendered(value) if rendered else value
 
@@ -129,7 +126,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
         return LONGEST_LOOK if self.deferrable else None
 
     def _run(self, context: Context) -> dict[str, Any]:
-        """Make the requests that are not made yet."""
+        """Create the requests that do not exist yet."""
         from airflow_provider_visio.hooks.visiono import VisionoHook
         from airflow_provider_visio.idempotency.create_batch import CreateBatch
 
@@ -173,12 +170,12 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     @staticmethod
     def _nobody(made: Mapping[str, tuple[str, str | None]]) -> Exception:
-        """Return how a task ends that is given an empty list: as a mapped one does, unless it has asked somebody."""
+        """Return the end of a task with an empty list: skipped as a mapped task, unless it has asked somebody."""
         if not made:
             return AirflowSkipException("The list of requests is empty, so there is nobody to ask.")
         return InvalidRequestError.of(
             "requests",
-            f"it is empty, but {len(made)} photo request(s) that an earlier try made stand, such as "
+            f"it is empty, but {len(made)} photo request(s) that an earlier try created exist, such as "
             f"{next(iter(made.values()))[0]}. Give the task the list that it had, or clear it with "
             "on_existing='replace' to delete them",
         )
@@ -193,8 +190,8 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     def _error(self, failed: list[dict[str, Any]], told: str) -> InvalidRequestError:
         return InvalidRequestError(
-            f"{told} The others are made; a retry, or clearing this task, tries the refused ones again and asks nobody "
-            "else. Correct them, or use on_item_error='report' to go on without them. "
+            f"{told} The others are created; a retry or a clear tries only the refused ones. Correct them, or use "
+            "on_item_error='report' to go on without them. "
             f"[connection {self.visiono_conn_id}]",
             fields={f"requests.{one['index']}": [one["reason"]] for one in failed},
             conn_id=self.visiono_conn_id,
@@ -202,13 +199,13 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
 
 class _Rendered:
-    """Rendered requests, of which Airflow keeps all but the addresses."""
+    """Rendered requests, which Airflow stores without the addresses."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
     def serialize(self) -> Any:
-        """Return what Airflow shows as the rendered field."""
+        """Return the rendered field that Airflow stores."""
         if not isinstance(self.value, Sequence) or isinstance(self.value, str | bytes):
             return f"<{type(self.value).__name__}>"
         return [_without_address(request) for request in self.value]
@@ -221,7 +218,7 @@ def _without_address(request: Any) -> Any:
 
 
 def _check(request: object, index: int) -> None:
-    """Refuse a request of which it is known while the DAG file is parsed that it cannot be."""
+    """Refuse a request that is known to be wrong while the DAG file is parsed."""
     place = f"requests.{index}"
     if not isinstance(request, Mapping):
         raise InvalidRequestError.of(place, f"give a dict, not {type(request).__name__}")

@@ -1,11 +1,10 @@
-"""Operators for permanent links: make, change and delete them, and store their photos."""
+"""Operators for permanent links: create, change and delete them, and store their photos."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT
 from airflow_provider_visio.api.permanent_link_fields import (
     CREATE_FIELDS,
     UPDATE_FIELDS,
@@ -23,15 +22,11 @@ from airflow_provider_visio.arguments import (
     require,
     require_resolved,
 )
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, VisioProviderError
+from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag, provider_tags
 from airflow_provider_visio.idempotency.record import ASK_KEY, check_on_existing
-from airflow_provider_visio.operators.visiono_base import (
-    STILL_THERE,
-    VisionoDeleteOperator,
-    VisionoOperator,
-)
+from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.storage.destination import check_destination
 from airflow_provider_visio.waiting import permanent_link_phase
 
@@ -43,35 +38,33 @@ if TYPE_CHECKING:
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
 
-# Key, in the task's state store, of the mark of a request that was made without the provider's tag.
+# Key, in the task's state store, of the mark of a link that was created without the provider's tag.
 UNTAGGED = "visio_untagged"
 
 
 class VisionoCreatePermanentLinkOperator(VisionoOperator):
     """
-    Make a link that never expires and takes any number of submissions; once, however often the task is retried.
+    Create a link that never expires and takes any number of submissions; once, however often the task is retried.
 
     The output is a dict with ``id``, ``request_url``, ``unique_code``, ``custom_slug``, ``is_active`` and
     ``created_at``, as far as the service gives them.
 
-    The link carries one tag of the provider's, ``airflow-<task>-<request>``, beside yours: a later try finds it by that
-    where the reply to the first was lost. A service that takes no tags, or tells none, leaves the ``custom_slug`` to go
-    by; without that either, a lost reply fails the task, which says so and makes nothing. A link that was deleted or
-    switched off is made anew.
+    The link has one tag of the provider beside yours, ``airflow-<task>-<request>``. A later try finds the link by it if
+    the reply to the first was lost. If the service accepts or returns no tags, the later try uses the ``custom_slug``.
+    Without that, the task fails and creates nothing. If the link was deleted or switched off, another is created.
 
     :param instructions: what the recipient reads. (templated)
     :param custom_slug: last part of the link: 3 to 30 lower-case letters, digits and hyphens. (templated)
-    :param items: the pictures wanted, as of :class:`VisionoCreatePhotoRequestOperator`. (templated)
+    :param items: the photos to take, as of :class:`VisionoCreatePhotoRequestOperator`. (templated)
     :param fields: other fields of the link, such as ``unique_field_label``, ``require_gps`` or ``tags`` (their names
         are the plugin's, inferred). (templated)
-    :param on_existing: what becomes, when the task is cleared, of the link that it made: ``"reuse"`` keeps it,
-        ``"replace"`` deletes it and makes another, ``"fail"`` fails. A link that is kept is changed where the task asks
-        for something else by now; fields that are left out stay as they are. (Airflow 3.3 and later; before that it
-        is kept as it is.)
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param on_existing: what a cleared task does with its link: ``"reuse"`` keeps it, ``"replace"`` deletes it and
+        creates another, ``"fail"`` fails. If the task's input has changed, a kept link is changed too; fields that are
+        left out stay as they are. (Airflow 3.3 and later; before that the link stays as it is.)
+    :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: the input is refused, for example a slug that is taken.
-    :raises VisioProviderError: it cannot be looked up whether an earlier try has made it already; nothing is made.
+    :raises VisioProviderError: it cannot be looked up whether an earlier try has created it; nothing is created.
     """
 
     template_fields: Sequence[str] = ("instructions", "custom_slug", "items", "fields", "visiono_conn_id")
@@ -105,7 +98,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         )
 
     def _run(self, context: Context) -> dict[str, Any]:
-        """Make the link, or find it."""
+        """Create the link, or find it."""
         from airflow_provider_visio.idempotency.create_once import CreateOnce
 
         asked = {"custom_slug": self.custom_slug, "items": self.items, **_fields(self.fields)}
@@ -120,7 +113,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
         hook, store = self.hook, once.store
-        # Marks of the requests that were made without the tag.
+        # Marks of the links that were created without the tag.
         untagged: list[Any] = [store.get(UNTAGGED)]
         whole = {"instructions": self.instructions, **asked}
 
@@ -130,18 +123,18 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                     self.instructions, **{**asked, "tags": [*_tags(asked), link_tag(tag)]}
                 )
             except InvalidRequestError as error:
-                # The name of the field is the plugin's: a service that has none refuses it, and makes nothing.
+                # The field's name is the plugin's. A service without it may refuse it, and creates nothing.
                 if error.ambiguous or not any(str(name).startswith("tags") for name in error.fields):
                     raise
                 self.log.warning(
-                    "The service refuses the provider's tag, so the link goes without: %s", error
+                    "The service refuses the provider's tag, so the link goes without it: %s", error
                 )
-                # Written down before it is made, for a later try must not look for the tag.
+                # Before the call, because a later try must not look for the tag.
                 untagged.append(tag[ASK_KEY])
                 store.set(UNTAGGED, tag[ASK_KEY])
                 once.asks_now()
                 made = hook.create_permanent_link(self.instructions, **asked)
-            self.log.info("Permanent link %s is made: %s", made["id"], made.get("request_url"))
+            self.log.info("Permanent link %s is created: %s", made["id"], made.get("request_url"))
             return made
 
         def look_up(mark: dict[str, str], since: float | None) -> list[Mapping[str, Any]]:
@@ -155,36 +148,20 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
                 untagged=None if asked_as is None else asked_as in untagged,
             )
 
-        def look_at(link_id: str, since: float | None) -> Mapping[str, Any]:  # noqa: ARG001
-            try:
-                return hook.get_permanent_link(link_id)
-            except NotFoundError:
-                # A proxy can send a 404, too: the list must work, and not have it.
-                gone = {"id": link_id, "status": "deleted"}
-                links = hook.list_permanent_links(whole=True)
-                return next((link for link in links if link["id"] == link_id), gone)
-
         def change(link: Mapping[str, Any]) -> Mapping[str, Any]:
             changes = dict(whole)
             if "tags" in asked and once.record is not None and once.record.ask not in untagged:
                 changes["tags"] = [*_tags(asked), link_tag(once.record.mark)]
             return hook.update_permanent_link(link["id"], **changes)
 
-        def discard(link_id: str) -> None:
-            try:
-                hook.delete_permanent_link(link_id)
-            except NotFoundError as error:
-                if permanent_link_phase(look_at(link_id, None)) == "open":
-                    raise error.saying(STILL_THERE) from error
-
         return once.get(
             ResourceAdapter(
                 ask=ask,
-                look_at=look_at,
+                look_at=hook.get_permanent_link,
                 look_up=look_up,
                 phase_of=permanent_link_phase,
-                discard=discard,
-                patience=LookupWindow.of(hook.get_conn().config),
+                discard=lambda link_id, _: hook.delete_permanent_link(link_id),
+                window=LookupWindow.of(hook.get_conn().config),
                 change=change,
             )
         )
@@ -194,13 +171,13 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
     """
     Change a permanent link.
 
-    To set the same values twice does no harm, so a retry simply does that. New ``tags`` take the place of all but the
-    provider's own (``airflow-...``), by which the task that made the link finds it. The output is as of
+    A retry sets the same values again, which does no harm. New ``tags`` replace all tags except the provider's
+    (``airflow-...``), by which the task that created the link finds it. The output is as of
     :class:`VisionoCreatePermanentLinkOperator`.
 
-    :param link_id: its id, or the output of the task that made it. (templated)
+    :param link_id: its id, or the output of the task that created it. (templated)
     :param changes: the new values, by field. (templated)
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link.
     :raises InvalidRequestError: a change is refused.
@@ -236,8 +213,8 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
             if not error.ambiguous:
                 raise
             raise error.saying(
-                "The link may be changed all the same: a retry sets the same values once more, which does no harm.",
-                instead_of=AMBIGUOUS_HINT,
+                "The link may be changed: a retry sets the same values once more, which does no harm.",
+                instead_of_hint=True,
             ) from error
         remember_link(context, link.get("request_url"))
         return _link_output(link)
@@ -256,11 +233,9 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     The output is ``{"id", "deleted"}``; for several links a list of these.
 
-    :param link_id: an id, the output of the task that made the link, or a list of either. (templated)
-    :param ignore_missing: take a link that is not there (any more) as deleted, and say ``"deleted": False``; believed
-        where it cannot be read either, and the service lists links at all, under the name that the connection's
-        ``dialect`` writes.
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param link_id: an id, the output of the task that created the link, or a list of either. (templated)
+    :param ignore_missing: count a link that does not exist (any more) as deleted, and return ``"deleted": False``.
+    :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such link, unless ``ignore_missing``.
     """
@@ -283,38 +258,25 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the links."""
-        from airflow_provider_visio.api.visiono_permanent_links import list_permanent_links
-
-        hook = self.hook
-
-        def ask_list() -> None:
-            # A service that has links under the other dialect's name only answers 404 for each.
-            hook.get_conn().check_list(list_permanent_links(dialect=hook.dialect))
-
-        def has_ended(link_id: str) -> bool:
-            return permanent_link_phase(hook.get_permanent_link(link_id)) != "open"
-
-        return self._delete_all(
-            context, self.link_id, "link_id", hook.delete_permanent_link, has_ended, ask_list
-        )
+        return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
 
 
 class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
     """
     Store photos that came through a permanent link in an object store.
 
-    They come to ``<destination>/<link id>/``, with a ``manifest.json`` that has each file's path, length, sha256, media
-    type, item, submission, place and time. What an earlier try has stored whole is not fetched again. The manifest
-    tells of what this task was asked for; so where runs take different submissions, give each a destination of its own,
-    such as ``s3://photos/{{ run_id }}``. The output is ``{"id", "manifest", "files": [{"path", "bytes", "sha256",
-    "mime_type", "item"}]}``. The list of photos is the plugin's; that it is below ``/permanent-links``, too, is
-    assumed.
+    They are stored in ``<destination>/<link id>/``, with a ``manifest.json`` that has each file's path, length, sha256,
+    media type, item, submission, GPS position and time. A file that an earlier try has stored is not fetched again. The
+    manifest has only the submissions of this task, so where runs take different submissions, give each a destination of
+    its own, such as ``s3://photos/{{ run_id }}``. The output is ``{"id", "manifest", "files": [{"path", "bytes",
+    "sha256", "mime_type", "item"}]}``. The list of photos is the plugin's; that it exists below
+    ``/permanent-links`` too is assumed.
 
-    :param link_id: id of the link, or the output of the task that made it or waited for submissions. (templated)
+    :param link_id: id of the link, or the output of the task that created it or waited for submissions. (templated)
     :param destination: an object store's URL or an absolute path. (templated)
     :param submission_ids: only the photos of these submissions: ids, or the output of the sensor that waited for them;
         None for all that have come so far. (templated)
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises PhotoRequestFailedError: nothing was submitted yet, or one of the submissions has no photos.
     :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.

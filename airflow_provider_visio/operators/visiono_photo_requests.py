@@ -28,12 +28,7 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.base import run_in_thread
-from airflow_provider_visio.operators.visiono_base import (
-    STILL_THERE,
-    VisionoDeleteOperator,
-    VisionoOperator,
-    check_replaceable,
-)
+from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.storage.destination import check_destination, check_reachable, folder_at
 
 if TYPE_CHECKING:
@@ -49,7 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.waiting import Phase
 
-# What of a request later tasks need; its recipient's address stays with the service.
+# Fields of a request that later tasks need. The recipient's address is not among them.
 _OUTPUT = (
     "id",
     "status",
@@ -62,13 +57,13 @@ _OUTPUT = (
 )
 
 
-# Ends after which nothing comes any more.
+# Ends after which no photos come.
 ENDED: Collection[Phase] = frozenset({"expired", "cancelled", "deleted"})
 
 
 class VisionoCreatePhotoRequestOperator(VisionoOperator):
     """
-    Ask a person for photos; with ``wait_for_photos`` also wait for them, with ``destination`` also store them.
+    Ask a person for photos. With ``wait_for_photos`` also wait for them, with ``destination`` also store them.
 
     The output is a dict with ``id``, ``status``, ``request_url`` (the link to give to the recipient),
     ``unique_code``, ``numeric_code``, ``code_entry_url``, ``created_at`` and ``expires_at``, as far as the service
@@ -76,34 +71,34 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     :param instructions: what the recipient reads. (templated)
     :param recipient_email: address of the recipient; paid plans only. Kept out of logs and rendered fields. (templated)
-    :param send_email: whether the service mails the link; paid plans only. To have it mailed give True and an address:
-        what the service does with one of them alone is not known.
+    :param send_email: whether the service mails the link; paid plans only. Give True and an address to have it mailed.
+        The service's answer to only one of them is not known.
     :param expires_in_hours: whole hours, or a timedelta (rounded up), until the link ends. (templated)
-    :param items: the pictures wanted: text each, or ``{"instructions": ..., "is_required": ...}``. (templated)
-    :param require_gps: whether photos must carry a place.
+    :param items: the photos to take: a text each, or ``{"instructions": ..., "is_required": ...}``. (templated)
+    :param require_gps: whether photos must have a GPS position.
     :param allow_submitter_notes: whether the recipient may add notes.
     :param internal_notes: notes that the recipient does not see. (templated)
     :param metadata: JSON data that the service keeps with the request. (templated)
     :param wait_for_photos: wait until the photos are submitted; True where a ``destination`` is given.
     :param destination: where to store the photos: an object store's URL or an absolute path. (templated)
-    :param timeout: seconds or timedelta to wait for the photos at most, from when they were asked for; None for as long
-        as the request is open. ``execution_timeout`` counts likewise.
-    :param poke_interval: seconds or timedelta between two looks while waiting.
-    :param on_existing: what becomes, when the task is cleared, of the request that it made and that is still open:
-        ``"reuse"`` waits for it once more, ``"replace"`` deletes it and asks anew, ``"fail"`` fails. (``"replace"``
-        fails, too, where the service does not say in a known word that it is open: photos may be there.) After one that
-        has ended, a cleared task asks anew, unless its photos were not fetched yet. A retry asks nobody again; what
-        cannot be excluded is in docs/reliability.md.
-    :param cancel_on_kill: whether the request, while it is open, is deleted when its task is killed on its worker or
-        marked as failed or success by somebody. A retry after the loss of a worker that was shut down then asks anew.
-    :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
-        the service's rate limit.
+    :param timeout: the longest wait for the photos, in seconds or as a timedelta, from the creation of the request;
+        None waits as long as the request is open. ``execution_timeout`` counts from the same moment.
+    :param poke_interval: seconds or timedelta between two polls.
+    :param on_existing: what a cleared task does with its request that is still open: ``"reuse"`` waits for it again,
+        ``"replace"`` deletes it and asks again, ``"fail"`` fails. (``"replace"`` also fails if the service does not say
+        in a known word that the request is open, because photos may be there.) If the request has ended, a cleared task
+        asks again, unless it has photos that are not stored yet. A retry asks nobody again; docs/reliability.md lists
+        the exceptions.
+    :param cancel_on_kill: whether to delete the open request when its task is killed on its worker, or somebody marks
+        the task as failed or success. If an orderly shutdown of the worker killed the task, its retry asks again.
+    :param deferrable: wait in the triggerer rather than on the worker, also for the rate limit if that takes longer
+        than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
-    :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
-    :raises PermissionDeniedError: the plan's quota is used up, or the key may not make requests.
+    :raises InvalidRequestError: the input is refused; while the DAG is parsed, where it is known then.
+    :raises PermissionDeniedError: the plan's quota is used up, or the key may not create requests.
     :raises PhotoRequestFailedError: the request expired, was cancelled or was deleted.
     :raises WaitTimeoutError: ``timeout`` passed; the request stays open.
-    :raises VisioProviderError: it cannot be looked up whether an earlier try has asked already; nothing is made.
+    :raises VisioProviderError: it cannot be looked up whether an earlier try has asked; nothing is created.
     """
 
     template_fields: Sequence[str] = (
@@ -158,7 +153,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self.on_existing = on_existing
         self.cancel_on_kill = cancel_on_kill
         self.visiono_conn_id = visiono_conn_id
-        # What on_kill takes back. With the hook that made it: a signal is no moment to read a connection.
+        # What on_kill deletes, with its hook: a signal handler must not read a connection.
         self._open: tuple[VisionoHook, CreateOnce, str] | None = None
         check_on_existing(on_existing)
         require(instructions, "instructions")
@@ -184,8 +179,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     @recipient_email.setter
     def recipient_email(self, address: str | None) -> None:
-        # Airflow stores rendered fields in the clear, save what it was told to mask. It is told here, where rendering
-        # puts the value, for only then is this a running task.
+        # Airflow stores rendered fields in clear text, except masked values. Rendering sets the value here.
         if address and hasattr(self, "_recipient_email"):
             from airflow.sdk.log import mask_secret
 
@@ -193,7 +187,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self._recipient_email = address
 
     def _run(self, context: Context) -> dict[str, Any]:
-        """Make the request; wait for the photos and store them if asked to."""
+        """Create the request; wait for the photos and store them if asked to."""
         require_resolved(self.destination, "destination", given=self._stores)
         if self.destination is not None:
             check_reachable(self.destination)
@@ -218,11 +212,11 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         return self._finish(context, arrived[0])
 
     def on_kill(self) -> None:
-        """Delete the request with ``cancel_on_kill``, if it is open; for a deferred wait its trigger does."""
-        # Airflow calls it at the execution_timeout, too, by which nobody says that the photos are not wanted.
+        """Delete the open request with ``cancel_on_kill``; for a deferred wait its trigger does."""
+        # Airflow calls this at the execution_timeout too, which is no reason to delete.
         if not self.cancel_on_kill or isinstance(sys.exception(), AirflowTaskTimeout):
             return
-        # Once: Airflow may send its signal again.
+        # Only once: Airflow may send its signal again.
         kept, self._open = self._open, None
         if kept is not None:
             run_in_thread(lambda: self._take_back(*kept))
@@ -232,15 +226,15 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
         try:
             request = hook.get_photo_request(request_id)
-            # Not one of which we are not told how it is doing: photos may be there.
+            # Only one that the service calls open: photos may be there.
             if is_surely_open(request, request_id, now=clock.now()):
                 once.take_back(request_id, hook.delete_photo_request)
-                self.log.info("Photo request %s is deleted, for its task was killed.", request_id)
+                self.log.info("Photo request %s is deleted, because its task was killed.", request_id)
         except NotFoundError:
             pass  # it was gone
         except VisioProviderError as error:
             self.log.warning(
-                "Photo request %s may still be there, though its task was killed: %s", request_id, error
+                "Photo request %s may still be there, although its task was killed: %s", request_id, error
             )
 
     def _once(self, context: Context) -> CreateOnce:
@@ -262,7 +256,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         }
 
     def _request(self, once: CreateOnce) -> Mapping[str, Any]:
-        """Return the request that this task asks for: made now, or found."""
+        """Return the request that this task asks for: a new one, or an earlier one."""
         from airflow_provider_visio.idempotency.create_once import ResourceAdapter
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
         from airflow_provider_visio.waiting import photo_request_phase
@@ -278,40 +272,26 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 )
             made = hook.create_photo_request(**{**self._asked(), "metadata": metadata})
             self._open = hook, once, made["id"]
-            self.log.info("Photo request %s is made: %s", made["id"], made.get("request_url"))
+            self.log.info("Photo request %s is created: %s", made["id"], made.get("request_url"))
             return made
 
         def phase_of(request: Mapping[str, Any]) -> Phase | None:
             return photo_request_phase(request, now=clock.now())
 
-        def discard(request_id: str) -> None:
-            state = hook.get_or_gone(request_id)
-            if phase_of(state) in ENDED:
-                return
-            check_replaceable(state, request_id, hook.conn_id)
-            try:
-                hook.delete_photo_request(request_id)
-            except NotFoundError as error:
-                # A proxy can send a 404, too.
-                if phase_of(hook.get_or_gone(request_id)) not in ENDED:
-                    raise error.saying(STILL_THERE) from error
+        def discard(request_id: str, request: Mapping[str, Any]) -> None:
+            hook.check_open(request, request_id)
+            hook.delete_photo_request(request_id)
 
-        # One that ended in silence may be the work of our on_kill, which could not write it down.
-        undone: set[Phase] = set()
-        if self.cancel_on_kill and not (once.record and once.record.ended):
-            # The plugin calls it cancelling.
-            undone = {"deleted"} if once.record else {"deleted", "cancelled"}
         found = once.get(
             ResourceAdapter(
                 ask=ask,
-                look_at=lambda request_id, since: hook.get_or_gone(request_id, since=since),
+                look_at=hook.get_photo_request,
                 look_up=lambda mark, since: hook.find_photo_requests(mark, since=since),
                 phase_of=phase_of,
                 discard=discard,
                 # No person is asked again because Airflow retries.
                 final=ENDED,
-                undone=undone,
-                patience=LookupWindow.of(hook.get_conn().config),
+                window=LookupWindow.of(hook.get_conn().config),
             )
         )
         self._open = hook, once, str(found["id"])
@@ -324,24 +304,22 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     @contextlib.contextmanager
     def _told(self, once: CreateOnce) -> Iterator[None]:
-        """Write down that the task was told of its request's end, and say so where a retry asks anew after that."""
+        """Add to the error of a request that has ended whether a retry asks again."""
         try:
             yield
         except PhotoRequestFailedError as error:
-            once.told_of_end()
-            # What the list does not have, or may be the work of our on_kill, is lost without a record.
-            lost = {"deleted", "cancelled"} if self.cancel_on_kill else {"deleted"}
-            anew = "a retry asks anew"
             if once.record is not None and once.taken_back:
-                what = f"{once.record.id} is deleted, for its task was killed, as cancel_on_kill says"
-            elif not once.remembers and (ended := lost.intersection(error.ended.values())):
-                what = f"{', '.join(error.ended)} was {ended.pop()} at Visiono, and Airflow before 3.3 keeps no record"
-                # One that the list has is found by its tag, and a retry has to live with its end.
-                anew += "" if self.cancel_on_kill else ", unless Visiono still lists it"
+                what = f"{once.record.id} is deleted: its task was killed, as cancel_on_kill says; a retry asks again"
+            elif not once.remembers and "deleted" in error.ended.values():
+                # One that the list still has is found by its tag, and its end stands.
+                what = (
+                    f"{', '.join(error.ended)} was deleted at Visiono, and Airflow before 3.3 keeps no record; a retry "
+                    "asks again, unless Visiono still lists it"
+                )
             else:
                 raise
             raise PhotoRequestFailedError(
-                f"Photo request {what}; {anew}. [connection {error.conn_id}]",
+                f"Photo request {what}. [connection {error.conn_id}]",
                 ended=error.ended,
                 conn_id=error.conn_id,
             ) from error
@@ -351,8 +329,6 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
         self._open = None
         hook, once = self.hook, self._once(context)
-        # Before anything can fail: that it is gone from now on is no work of our on_kill.
-        once.told_of_end()
         require_resolved(self.destination, "destination", given=self._stores)
         output = _output(hook.get_photo_request(request_id))
         if self.destination is not None:
@@ -365,17 +341,18 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
     """
     Store the photos of a submitted request in an object store.
 
-    They come to ``<destination>/<request id>/``, with a ``manifest.json`` that has each file's path, length, sha256,
-    media type, item, place and time. What an earlier try has stored whole is not fetched again. The output is ``{"id",
+    They are stored in ``<destination>/<request id>/``, with a ``manifest.json`` that has each file's path, length,
+    sha256, media type, item, GPS position and time. A file that an earlier try has stored is not fetched again. The
+    output is ``{"id",
     "manifest", "files": [{"path", "bytes", "sha256", "mime_type", "item"}]}``; for several requests a list of these.
 
-    A photo or a request that fails keeps no other from being stored. The error comes at the end and names what failed.
-    It has the type that the requests' errors share; where their types differ it is a ``TransferError``.
+    If a photo or a request fails, the others are still stored. The error comes at the end and names each failure. It
+    has the type that the requests' errors share; if their types differ it is a ``TransferError``.
 
-    :param request_id: an id, the output of the task that made the request or waited for it, or a list of either.
+    :param request_id: an id, the output of the task that created the request or waited for it, or a list of either.
         (templated)
     :param destination: an object store's URL or an absolute path. (templated)
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises PhotoRequestFailedError: a request has no photos (yet).
     :raises TransferError: a file could not be fetched, verified or stored, or several requests failed in different
@@ -414,7 +391,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
     def _stored(self, request_id: str) -> Manifest:
         from airflow_provider_visio.storage.manifest import manifest_in
 
-        # What was done before the task deferred for the rate limit costs no calls again.
+        # A request that was stored before the task deferred for the rate limit costs no further calls.
         folder = folder_at(self.destination, request_id)
         manifest = manifest_in(folder) if request_id in self._done else None
         if manifest is None:
@@ -427,15 +404,14 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
     """
     Delete photo requests; their links stop working at once.
 
-    The vendor's plugin calls this cancelling: such a request may be read as ``cancelled`` from then on, and whether
-    photos that have arrived are deleted with it is not known.
+    The vendor's plugin calls this cancelling: such a request may then have the status ``cancelled``. Whether photos
+    that have arrived are deleted too is not known.
 
     The output is ``{"id", "deleted"}``; for several requests a list of these.
 
-    :param request_id: an id, the output of the task that made the request, or a list of either. (templated)
-    :param ignore_missing: take a request that is not there (any more) as deleted, and say ``"deleted": False``;
-        believed where it cannot be read either, and the service's list can.
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param request_id: an id, the output of the task that created the request, or a list of either. (templated)
+    :param ignore_missing: count a request that does not exist (any more) as deleted, and return ``"deleted": False``.
+    :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises NotFoundError: there is no such request, unless ``ignore_missing``.
     """
@@ -458,21 +434,7 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
-        from airflow_provider_visio.api.visiono import list_photo_requests
-        from airflow_provider_visio.waiting import photo_request_phase
-
-        hook = self.hook
-
-        def ask_list() -> None:
-            # A wrong base URL answers 404 for each, and so can a proxy. It need not be whole: the request is asked for.
-            hook.get_conn().check_list(list_photo_requests())
-
-        def has_ended(request_id: str) -> bool:
-            return photo_request_phase(hook.get_photo_request(request_id), now=clock.now()) in ENDED
-
-        return self._delete_all(
-            context, self.request_id, "request_id", hook.delete_photo_request, has_ended, ask_list
-        )
+        return self._delete_all(context, self.request_id, "request_id", self.hook.delete_photo_request)
 
 
 def _output(request: Mapping[str, Any]) -> dict[str, Any]:

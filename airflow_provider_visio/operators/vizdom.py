@@ -16,7 +16,7 @@ from airflow_provider_visio.arguments import (
     require_resolved,
     seconds,
 )
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
+from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
@@ -164,24 +164,18 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
             made = hook.create_export(self._dashboard, self.export_format)
-            self.log.info("Export %s of dashboard %s is started.", made["id"], self._dashboard)
+            self.log.info("Started export %s of dashboard %s.", made["id"], self._dashboard)
             return made
-
-        def look_at(export_id: str, _: float | None) -> Mapping[str, Any]:
-            try:
-                return hook.get_export(export_id)
-            except NotFoundError:
-                return {"id": export_id, "status": "deleted"}
 
         # No list of exports and no call to cancel one is known.
         return once.get(
             ResourceAdapter(
                 ask=ask,
-                look_at=look_at,
+                look_at=hook.get_export,
                 look_up=None,
                 phase_of=lambda export: export_phase(export, hook.contract),
                 discard=None,
-                patience=LookupWindow.of(hook.get_conn().config),
+                window=LookupWindow.of(hook.get_conn().config),
             )
         )
 

@@ -69,23 +69,26 @@ class VizdomCreateDashboardOperator(VizdomOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         """Create the dashboard, or find it."""
         from airflow_provider_visio.idempotency.create_once import CreateOnce
-        from airflow_provider_visio.idempotency.find_by_name import CreateByName
+        from airflow_provider_visio.idempotency.find_by_name import create_by_name
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
         _check_fields(self.fields or {})
         hook = self.hook
 
-        def make() -> Mapping[str, Any]:
+        def create() -> Mapping[str, Any]:
             made = hook.create_dashboard(self.name, description=self.description, **(self.fields or {}))
             self.log.info("Created dashboard %s.", made["id"])
             return made
 
         asked = {"name": self.name, "description": self.description, "fields": self.fields}
         once = CreateOnce(context, self._done, asked, self.on_existing)
-        found = CreateByName(once, self.name, lambda: hook.list_dashboards(whole=True)).get(
-            make,
-            discard=None,
-            patience=LookupWindow.of(hook.get_conn().config),
+        found = create_by_name(
+            once,
+            self.name,
+            list_all=lambda: hook.list_dashboards(whole=True),
+            create=create,
+            delete=None,
+            window=LookupWindow.of(hook.get_conn().config),
         )
         remember_link(context, hook.dashboard_url(found["id"]))
         kept = ("id", "name", "created_at")

@@ -96,12 +96,12 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         """Connect the data source, or find it."""
         from airflow_provider_visio.idempotency.create_once import CreateOnce
-        from airflow_provider_visio.idempotency.find_by_name import CreateByName
+        from airflow_provider_visio.idempotency.find_by_name import create_by_name
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
         hook = self.hook
 
-        def make() -> Mapping[str, Any]:
+        def create() -> Mapping[str, Any]:
             made = hook.create_data_source(
                 self.name, self.source_type, self.settings, source_conn_id=self.source_conn_id
             )
@@ -111,10 +111,13 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
         # Without the settings: no fingerprint of a password is stored.
         asked = {"name": self.name, "source_type": self.source_type, "source_conn_id": self.source_conn_id}
         once = CreateOnce(context, self._done, asked, self.on_existing)
-        found = CreateByName(once, self.name, lambda: hook.list_data_sources(whole=True)).get(
-            make,
-            discard=hook.delete_data_source,
-            patience=LookupWindow.of(hook.get_conn().config),
+        found = create_by_name(
+            once,
+            self.name,
+            list_all=lambda: hook.list_data_sources(whole=True),
+            create=create,
+            delete=hook.delete_data_source,
+            window=LookupWindow.of(hook.get_conn().config),
         )
         kept = ("id", "name", "type", "status", "created_at")
         return {name: found[name] for name in kept if found.get(name) is not None}

@@ -117,10 +117,10 @@ class VizdomInviteMemberOperator(VizdomOperator):
         return once.get(
             ResourceAdapter(
                 ask=ask,
-                look_at=lambda invite_id, _: {"id": invite_id},
+                look_at=lambda invite_id: {"id": invite_id},
                 look_up=None,
                 phase_of=lambda _: "arrived",
                 discard=None,
-                patience=LookupWindow.of(self.hook.get_conn().config),
+                window=LookupWindow.of(self.hook.get_conn().config),
             )
         )

@@ -2,38 +2,42 @@
 
 import argparse
 import asyncio
+import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from .options import Options, Person, Settings
+from .options import Options, Person, Settings, explain
 from .server import PortBusyError, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the sandbox until it is told to stop."""
+    """Run the sandbox until SIGINT or SIGTERM, and return the exit code."""
     parser = _parser()
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     try:
-        options = Options(
-            host=given.host,
-            port=given.port,
-            storage_port=given.storage_port,
-            visiono_key=given.visiono_key,
-            vizdom_key=given.vizdom_key,
-            speed=given.speed,
-            person=Person.model_validate_json(given.person),
-            settings=Settings(dialect=given.dialect, plan=given.plan, export_seconds=given.export_seconds),
-        )
+        person = Person.model_validate_json(args.person)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        parser.error(
-            f"{problem.title}: {'.'.join(map(str, first['loc']))} {first['msg']}".replace(":  ", ": ")
-        )
+        parser.error(f"argument --person: {explain(problem.errors())}")
     try:
-        asyncio.run(serve(options, info_file=given.info_file, as_json=given.json))
+        settings = Settings(dialect=args.dialect, plan=args.plan, export_seconds=args.export_seconds)
+    except ValidationError as problem:
+        parser.error(explain(problem.errors()))
+    options = Options(
+        host=args.host,
+        port=args.port,
+        storage_port=args.storage_port,
+        visiono_key=args.visiono_key,
+        vizdom_key=args.vizdom_key,
+        speed=args.speed,
+        person=person,
+        settings=settings,
+    )
+    try:
+        asyncio.run(serve(options, info_file=args.info_file, as_json=args.json))
     except PortBusyError as problem:
         print(f"visio-sandbox: {problem}", file=sys.stderr)
         return 2
@@ -44,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="visio-sandbox",
         description="A stand-in for Visiono and Vizdom, in memory, for tests and demonstrations.",
+        epilog=_person_fields(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
@@ -55,15 +61,25 @@ def _parser() -> argparse.ArgumentParser:
         "--dialect",
         choices=("both", "reference", "plugin"),
         default="both",
-        help="which of Visiono's sources to follow; both: all they know (default: %(default)s)",
+        help="which of Visiono's sources to follow (default: %(default)s)",
     )
     add("--plan", choices=("paid", "free"), default="paid", help="Visiono plan (default: %(default)s)")
-    add("--person", default="{}", metavar="JSON", help='recipients, such as {"behaviour": "submit"}')
-    add("--export-seconds", type=float, default=2.0, help="how long an export takes (default: %(default)s)")
+    add("--person", default="{}", metavar="JSON", help="how recipients behave; the fields are listed below")
+    add("--export-seconds", type=float, default=2.0, help="duration of an export (default: %(default)s)")
     add("--speed", type=float, default=1.0, help="virtual seconds in a real one (default: %(default)s)")
     add("--info-file", type=Path, metavar="PATH", help="write addresses and keys there as JSON once ready")
     add("--json", action="store_true", help="print the same JSON instead of lines for people")
     return parser
+
+
+def _person_fields() -> str:
+    lines = ['fields of --person, as in --person \'{"behaviour": "submit", "open_after": 60}\':']
+    for name, field in Person.model_fields.items():
+        text = f"{field.description} (default: {json.dumps(field.default)})"
+        lines += textwrap.wrap(text, 98, initial_indent=f"  {name:<12} ", subsequent_indent=" " * 15)
+    return "\n".join(
+        [*lines, "", "GET /control lists the control interface; docs/sandbox.md describes all of it."]
+    )
 
 
 if __name__ == "__main__":

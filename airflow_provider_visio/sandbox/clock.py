@@ -1,4 +1,4 @@
-"""The virtual clock, and the agenda of what is due on it."""
+"""The virtual clock, and a scheduler that runs on it."""
 
 import heapq
 import itertools
@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Time as the sandbox sees it: starts at the real time, can be moved forward and made faster.
+    """The virtual time: starts at the real time, can jump forward and run faster.
 
-    A speed of 0 stops the clock, so that a test moves it by hand only.
+    A speed of 0 stops the clock; it then moves only by `advance`.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
@@ -20,11 +20,11 @@ class Clock:
 
     @property
     def speed(self) -> float:
-        """How many virtual seconds pass in a real one."""
+        """Virtual seconds in a real second."""
         return self._speed
 
     def now(self) -> float:
-        """Return the virtual time in Unix seconds."""
+        """Return the virtual time as a Unix timestamp."""
         return self._virtual + (time.monotonic() - self._real) * self._speed
 
     def advance(self, seconds: float) -> None:
@@ -32,12 +32,12 @@ class Clock:
         self._virtual += seconds
 
     def set_speed(self, speed: float) -> None:
-        """Change the pace from now on."""
+        """Change the speed from now on."""
         self._virtual, self._real = self.now(), time.monotonic()
         self._speed = speed
 
-    def for_caller(self, moment: float) -> float:
-        """When a virtual moment comes on the caller's own clock.
+    def in_caller_time(self, moment: float) -> float:
+        """Convert a virtual time to the real clock.
 
         Rate-limit headers use it: a client that waits "until the reset" waits in real seconds, whatever
         the virtual clock was set to.
@@ -45,25 +45,25 @@ class Clock:
         return time.time() + (moment - self.now()) / (self._speed or 1.0)
 
 
-class Agenda:
-    """Things that will happen by themselves, run in order of their virtual time."""
+class Scheduler:
+    """Actions in the future, run in the order of their virtual time."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = itertools.count()
 
     def at(self, moment: float, action: Callable[[float], None]) -> None:
-        """Have `action(moment)` called once the clock has reached `moment`."""
+        """Schedule `action(moment)` for a virtual time."""
         heapq.heappush(self._due, (moment, next(self._order), action))
 
     def catch_up(self, now: float) -> None:
-        """Run everything due, including what those actions add."""
+        """Run every action that is due, including those that they schedule."""
         while self._due and self._due[0][0] <= now:
             moment, _, action = heapq.heappop(self._due)
             action(moment)
 
 
 def iso(moment: float, *, offset: bool = False) -> str:
-    """ISO 8601 in UTC to the second; with `+00:00` instead of `Z` when `offset` is set."""
+    """Return a Unix timestamp as ISO 8601 in UTC, to the second; `offset` gives `+00:00` instead of `Z`."""
     text = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return text + ("+00:00" if offset else "Z")

@@ -1,57 +1,47 @@
-"""The control interface: people, time, faults and settings in; calls, counters and the story out.
+"""The control interface: recipients, time, faults and settings go in; calls, counters and events come out.
 
-Beside what a body's class says of itself:
-
-* `POST /control/permanent-links/{id}/submit` has somebody leave photos under a link (by id, code or slug): as many
-  as `photos` says, else one an item, else one. `unique_field_value`, `full_name`, `external_source` and
-  `external_reference` are kept with them. The answer has the submission's `id`, and as `return_url` the signed
-  address that a visitor in workflow mode is sent to.
-* `PUT /control/permanent-links/{id}/workflow` has a link open by signed addresses only, for `valid_seconds` from
-  their `ts`; visitors are then sent to `return_url`. In that, `{submission_id}`, `{unique_value}`, `{reference}`,
-  `{photo_count}`, `{timestamp}` and `{signature}` are filled in; without any of these, the plugin's `sub`, `uv`,
-  `ref`, `cnt`, `ts` and `sig` are added. The answer has the `secret`. `DELETE` there ends it.
-* `POST /control/keys/{service}/{action}` does what the dashboard does with a key, `{"key": ...}`: `deactivate` and
-  `activate` it, or `regenerate` it; the answer has its new value, and the old one is dead at once.
-  `PUT /control/keys` replaces all keys that are accepted.
+docs/sandbox.md describes every call; `GET /control` lists them.
 """
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from fastapi import Body, FastAPI, Request
+from fastapi import APIRouter, Body, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import Field, ValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, ValidationError
+from starlette.exceptions import HTTPException
 
-from . import ids
-from .bulk import BulkBody, make_many
+from . import control_actions as actions
+from .bulk_requests import BulkBody, create_in_bulk
 from .exports import Export
-from .faults import FaultSpec
-from .journal import Journal
-from .links import Link, Submission
-from .options import Person, Strict
-from .people import next_photo, place, wanted_photos
+from .fault_injection import FaultSpec
+from .options import ControlBody, Person, Seconds, explain
 from .photo_requests import NotPossibleError, PhotoRequest
-from .photos import drawn, new_photo_id
+from .replies import fields_of
 from .team import Role
-from .visiono_views import items_view
-from .workflow import Workflow
-from .world import World
+from .visiono_serializers import items_view
+from .workflow_mode import Workflow
+from .workspace import CurrentWorkspace, Workspace
 
 Answer = JSONResponse
-Action = Literal["open", "upload", "submit", "expire", "cancel", "delete"]
-KeyAction = Literal["activate", "deactivate", "regenerate"]
-Service = Literal["visiono", "vizdom"]
+_REQUEST_FIELDS = (
+    "id unique_code numeric_code status instructions recipient_email send_email require_gps allow_submitter_notes "
+    "internal_notes metadata created_at expires_at opened_at visits submitted_at notes"
+)
+
+router = APIRouter()
 
 
-class TimeBody(Strict):
+class TimeBody(ControlBody):
     """POST /control/time."""
 
-    advance: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    advance: Seconds = 0.0
     speed: Annotated[float, Field(ge=0, le=1e6)] | None = None
 
 
-class KeysBody(Strict):
+class KeysBody(ControlBody):
     """PUT /control/keys."""
 
     visiono: list[str] | None = None
@@ -59,383 +49,332 @@ class KeysBody(Strict):
     vizdom_roles: dict[str, Role] | None = None
 
 
-class LetGoBody(Strict):
-    """POST /control/faults/{id}/let-go."""
+class KeyBody(ControlBody):
+    """POST /control/keys/{service}/{action}."""
+
+    key: str
+
+
+class ReleaseBody(ControlBody):
+    """POST /control/faults/{number}/let-go."""
 
     drop: bool = False
 
 
-class ActionBody(Strict):
-    """What an action may be told; most need nothing."""
-
-    item: int | str | None = None
-    bytes: Annotated[int, Field(ge=0)] | None = None
-    gps: bool | None = None
-    fill: bool = True
-
-
-class LinkSubmissionBody(Strict):
-    """POST /control/permanent-links/{id}/submit."""
-
-    photos: Annotated[int, Field(ge=0, le=50)] | None = None
-    unique_field_value: str | None = None
-    full_name: str | None = None
-    external_source: str | None = None
-    external_reference: str | None = None
-
-
-class WorkflowBody(Strict):
-    """PUT /control/permanent-links/{id}/workflow; a secret is made up where none is given."""
+class WorkflowBody(ControlBody):
+    """PUT /control/permanent-links/{id}/workflow."""
 
     secret: Annotated[str, Field(min_length=1)] | None = None
     return_url: str | None = None
     valid_seconds: Annotated[float, Field(gt=0, le=1e9)] = 3600.0
 
 
-class KeyBody(Strict):
-    """POST /control/keys/{service}/{action}."""
-
-    key: str
-
-
-class UnknownError(Exception):
-    """There is no such thing here."""
-
-
-def control_app(world: World) -> FastAPI:
+def control_app(workspace: Workspace) -> FastAPI:
     """Build the application under `/control`."""
     app = FastAPI(title="visio-sandbox control", openapi_url=None, redirect_slashes=False)
-    _add_error_shapes(app)
-    _add_settings(app, world)
-    _add_time_and_faults(app, world)
-    _add_observation(app, world)
-    _add_actions(app, world)
-    return app
+    app.state.workspace = workspace
+    app.router.routes.extend(router.routes)
 
-
-def _add_error_shapes(app: FastAPI) -> None:
     async def unknown(_: Request, problem: Exception) -> Answer:
         return Answer({"error": str(problem)}, 404)
 
     async def not_possible(_: Request, problem: Exception) -> Answer:
         return Answer({"error": str(problem)}, 409)
 
-    async def invalid(_: Request, problem: Exception) -> Answer:
-        found = problem.errors() if isinstance(problem, RequestValidationError | ValidationError) else []
-        where = ["; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)]
-        return Answer({"error": where[0]}, 422)
+    async def invalid(request: Request, problem: Exception) -> Answer:
+        text = (
+            explain(problem.errors()) if isinstance(problem, RequestValidationError | ValidationError) else ""
+        )
+        if not request.headers.get("content-type", "application/json").startswith("application/json"):
+            text += ". Send the body with Content-Type: application/json (curl --json)."
+        return Answer({"error": text}, 422)
 
-    app.add_exception_handler(UnknownError, unknown)
+    async def no_such_call(request: Request, problem: Exception) -> Answer:
+        status = problem.status_code if isinstance(problem, HTTPException) else 404
+        text = f"There is no {request.method} {request.url.path}. GET /control lists the calls."
+        return Answer({"error": text}, status)
+
+    app.add_exception_handler(actions.UnknownError, unknown)
     app.add_exception_handler(NotPossibleError, not_possible)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(ValidationError, invalid)
+    app.add_exception_handler(HTTPException, no_such_call)
+    return app
 
 
-def _add_settings(app: FastAPI, world: World) -> None:
-    @app.get("/health")
-    async def health() -> Answer:
-        return Answer({"ok": True})
-
-    @app.post("/reset")
-    async def reset() -> Answer:
-        world.reset()
-        return Answer({"ok": True})
-
-    @app.get("/settings")
-    async def settings() -> Answer:
-        return Answer(world.ground.settings.model_dump())
-
-    @app.patch("/settings")
-    async def set_settings(changes: Annotated[dict[str, Any], Body()]) -> Answer:
-        world.set_settings(**changes)
-        return await settings()
-
-    @app.put("/keys")
-    async def keys(body: KeysBody) -> Answer:
-        world.keys.update(body.model_dump(exclude_none=True, exclude={"vizdom_roles"}))
-        if body.vizdom_roles is not None:
-            world.vizdom_roles = body.vizdom_roles
-        return Answer(world.keys)
-
-    @app.post("/keys/{service}/{action}")
-    async def change_key(service: Service, action: KeyAction, body: KeyBody) -> Answer:
-        return Answer({"key": _change_key(world, service, action, body.key)})
-
-    @app.put("/person")
-    async def person(body: Person) -> Answer:
-        world.person = body
-        return Answer(body.model_dump())
+@router.get("/")
+async def index() -> Answer:
+    """List the calls of the control interface."""
+    return Answer(
+        [
+            {
+                "method": method,
+                "path": f"/control{route.path.rstrip('/')}",
+                "does": (route.endpoint.__doc__ or "").split("\n")[0],
+                "body": _body_fields(route),
+            }
+            for route in router.routes
+            if isinstance(route, APIRoute)
+            for method in route.methods
+        ]
+    )
 
 
-def _add_time_and_faults(app: FastAPI, world: World) -> None:
-    @app.get("/time")
-    async def get_time() -> Answer:
-        return Answer({"now": world.now(), "speed": world.ground.clock.speed})
-
-    @app.post("/time")
-    async def set_time(body: TimeBody) -> Answer:
-        clock = world.ground.clock
-        if body.speed is not None:
-            clock.set_speed(body.speed)
-        clock.advance(body.advance)
-        world.catch_up()
-        return await get_time()
-
-    @app.get("/faults")
-    async def faults() -> Answer:
-        return Answer(world.faults.view())
-
-    @app.post("/faults")
-    async def add_fault(body: FaultSpec) -> Answer:
-        return Answer({"id": world.faults.add(body).id})
-
-    @app.post("/faults/{number}/let-go")
-    async def let_go(number: int, body: LetGoBody | None = None) -> Answer:
-        fault = world.faults.find(number)
-        if fault is None:
-            raise UnknownError(f"There is no fault {number}.")
-        fault.let_go(drop=bool(body and body.drop))
-        return Answer(fault.view())
-
-    @app.delete("/faults")
-    async def clear_faults() -> Answer:
-        world.faults.clear()
-        return Answer([])
+@router.get("/health")
+async def health() -> Answer:
+    """Answer once the sandbox is ready."""
+    return Answer({"ok": True})
 
 
-def _add_observation(app: FastAPI, world: World) -> None:
-    def journal() -> Journal:
-        # Asked for anew each time: a reset replaces it.
-        return world.ground.journal
-
-    @app.get("/counters")
-    async def counters() -> Answer:
-        return Answer(journal().counters())
-
-    @app.delete("/counters")
-    async def clear_counters() -> Answer:
-        journal().clear_counters()
-        return Answer(journal().counters())
-
-    @app.get("/calls")
-    async def calls(after: int = 0) -> Answer:
-        return Answer(journal().calls(after))
-
-    @app.get("/events")
-    async def events(after: int = 0) -> Answer:
-        world.catch_up()
-        return Answer(journal().events(after))
-
-    @app.get("/signatures")
-    async def signatures() -> Answer:
-        return Answer(world.ground.signer.given_out)
-
-    @app.get("/photo-requests")
-    async def requests() -> Answer:
-        world.catch_up()
-        return Answer([_request_view(world, request) for request in world.requests.everything()])
-
-    @app.get("/photo-requests/{id}")
-    async def request(id: str) -> Answer:  # noqa: A002
-        world.catch_up()
-        return Answer(_request_view(world, _find(world, id)))
-
-    @app.get("/exports")
-    async def exports() -> Answer:
-        world.catch_up()
-        return Answer([_export_view(export) for export in world.exports.all.values()])
-
-    @app.get("/emails")
-    async def emails() -> Answer:
-        return Answer(world.requests.emails)
-
-    @app.get("/deliveries")
-    async def deliveries(after: int = 0) -> Answer:
-        world.catch_up()
-        return Answer(world.webhooks.deliveries[after:])
+@router.post("/reset")
+async def reset(workspace: CurrentWorkspace) -> Answer:
+    """Forget everything and return to the state at the start."""
+    workspace.reset()
+    return Answer({"ok": True})
 
 
-def _add_actions(app: FastAPI, world: World) -> None:
-    @app.post("/photo-requests")
-    async def many(body: BulkBody) -> Answer:
-        return Answer(make_many(world, body))
-
-    @app.put("/photo-requests/{id}/person")
-    async def person(id: str, body: Person) -> Answer:  # noqa: A002
-        world.catch_up()
-        found = _find(world, id)
-        world.send(found, body, world.now())
-        world.catch_up()
-        return Answer(_request_view(world, found))
-
-    @app.post("/photo-requests/{id}/{action}")
-    async def act(id: str, action: Action, body: ActionBody | None = None) -> Answer:  # noqa: A002
-        moment = world.catch_up()
-        found = _find(world, id)
-        _act(world, found, action, body or ActionBody(), moment)
-        return Answer(_request_view(world, found))
-
-    @app.post("/permanent-links/{id}/submit")
-    async def submit(id: str, body: LinkSubmissionBody | None = None) -> Answer:  # noqa: A002
-        return Answer(_submit_link(world, id, body or LinkSubmissionBody()))
-
-    @app.put("/permanent-links/{id}/workflow")
-    async def workflow(id: str, body: WorkflowBody | None = None) -> Answer:  # noqa: A002
-        given = (body or WorkflowBody()).model_dump(exclude_none=True)
-        found = _find_link(world, id)
-        found.workflow = Workflow(**given)
-        return Answer({"request_url": world.links.url(found), **asdict(found.workflow)})
-
-    @app.delete("/permanent-links/{id}/workflow")
-    async def no_workflow(id: str) -> Answer:  # noqa: A002
-        _find_link(world, id).workflow = None
-        return Answer({"ok": True})
-
-    @app.post("/exports/{id}/{action}")
-    async def end_export(id: str, action: Literal["complete", "fail"]) -> Answer:  # noqa: A002
-        moment = world.catch_up()
-        export = world.exports.all.get(id)
-        if export is None:
-            raise UnknownError(f"There is no export {id!r}.")
-        (world.exports.complete if action == "complete" else world.exports.fail)(export, moment)
-        return Answer(_export_view(export))
+@router.get("/settings")
+async def get_settings(workspace: CurrentWorkspace) -> Answer:
+    """Return all settings."""
+    return Answer(workspace.context.settings.model_dump())
 
 
-def _act(world: World, found: PhotoRequest, action: Action, body: ActionBody, moment: float) -> None:
-    book = world.requests
-    if action == "open":
-        book.open(found, moment)
-    elif action == "upload":
-        _upload(world, found, body, moment)
-    elif action == "submit":
-        if body.fill:
-            _send_what_lacks(world, found, moment)
-        book.submit(found, moment)
-    elif action == "expire":
-        book.expire(found, moment)
-    elif action == "cancel":
-        book.cancel(found, moment)
-    else:
-        book.delete(found, moment)
+@router.patch("/settings")
+async def change_settings(workspace: CurrentWorkspace, changes: Annotated[dict[str, Any], Body()]) -> Answer:
+    """Change the settings that are given, and return all; GET shows their names."""
+    workspace.set_settings(**changes)
+    return await get_settings(workspace)
 
 
-def _upload(world: World, found: PhotoRequest, body: ActionBody, moment: float) -> None:
-    item = None
-    if body.item is not None:
-        item = found.item(body.item)
-        if item is None:
-            raise UnknownError(f"{found.id} has no item {body.item!r}.")
-    gps = place() if body.gps or (body.gps is None and found.person.gps) else None
-    item_id = item.id if item else None
-    photo = next_photo(world.ground, found, moment, gps=gps, item_id=item_id, size=body.bytes)
-    world.requests.upload(found, photo, moment)
+@router.put("/keys")
+async def replace_keys(workspace: CurrentWorkspace, body: KeysBody) -> Answer:
+    """Replace the accepted keys of a service, or the roles of Vizdom keys."""
+    workspace.keys.update(body.model_dump(exclude_none=True, exclude={"vizdom_roles"}))
+    if body.vizdom_roles is not None:
+        workspace.vizdom_roles = body.vizdom_roles
+    return Answer(workspace.keys)
 
 
-def _send_what_lacks(world: World, found: PhotoRequest, moment: float) -> None:
-    """Do what a person would have done before submitting: a photo for each required item, or a few."""
-    if not found.is_open:
-        return
-    if found.opened_at is None:
-        world.requests.open(found, moment)
-    for item in found.lacking():
-        _upload(world, found, ActionBody(item=item.id), moment)
-    if not found.photos:
-        for _ in range(wanted_photos(found, found.person)):
-            _upload(world, found, ActionBody(), moment)
+@router.post("/keys/{service}/{action}")
+async def change_key(
+    workspace: CurrentWorkspace, service: actions.Service, action: actions.KeyAction, body: KeyBody
+) -> Answer:
+    """Deactivate, activate or regenerate a key, and return the key that is valid then."""
+    return Answer({"key": actions.change_key(workspace, service, action, body.key)})
 
 
-def _submit_link(world: World, link_id: str, body: LinkSubmissionBody) -> dict[str, Any]:
-    moment = world.catch_up()
-    link = _find_link(world, link_id)
-    if not link.is_active:
-        raise NotPossibleError(f"{link.id} is switched off.")
-    count = body.photos if body.photos is not None else len(link.items) or 1
-    wanted = [link.items[n % len(link.items)] if link.items else None for n in range(count)]
-    spot, submission_id = place(), f"pls_{ids.token(10)}"
-    photos = [
-        drawn(
-            new_photo_id(plugin_style=world.ground.plugin_style),
-            item.id if item else None,
-            item.instructions if item else link.instructions,
-            moment,
-            subject=submission_id,
-            context=link.instructions,
-            gps=spot,
-        )
-        for item in wanted
-    ]
-    told = body.model_dump(exclude={"photos"})
-    way_back = world.links.submit(link, Submission(submission_id, moment, photos, **told), moment)
-    return {"id": submission_id, "photos": count, "submitted_at": moment, "return_url": way_back}
+@router.put("/person")
+async def set_person(workspace: CurrentWorkspace, body: Person) -> Answer:
+    """Set how the recipients of new requests behave."""
+    workspace.person = body
+    return Answer(body.model_dump())
 
 
-def _find_link(world: World, link_id: str) -> Link:
-    link = world.links.get(link_id) or world.links.by_address(link_id)
-    if link is None:
-        raise UnknownError(f"There is no permanent link {link_id!r}.")
-    return link
+@router.get("/time")
+async def get_time(workspace: CurrentWorkspace) -> Answer:
+    """Return the virtual time as a Unix timestamp, and its speed."""
+    return Answer({"now": workspace.now(), "speed": workspace.context.clock.speed})
 
 
-def _change_key(world: World, service: Service, action: KeyAction, key: str) -> str:
-    """Do what the dashboard does with a key; returns the key that it has then."""
-    active, inactive = world.keys[service], world.inactive_keys[service]
-    if key not in active + inactive:
-        raise UnknownError(f"{service} has no key {key!r}.")
-    of = active if key in active else inactive
-    of.remove(key)
-    if action == "regenerate":
-        new = key[: key.rfind("_") + 1] + ids.token(24)
-        if key in world.vizdom_roles:
-            world.vizdom_roles[new] = world.vizdom_roles.pop(key)
-        of.append(new)
-        return new
-    (active if action == "activate" else inactive).append(key)
-    return key
+@router.post("/time")
+async def change_time(workspace: CurrentWorkspace, body: TimeBody) -> Answer:
+    """Move the virtual clock forward, or change its speed."""
+    clock = workspace.context.clock
+    if body.speed is not None:
+        clock.set_speed(body.speed)
+    clock.advance(body.advance)
+    workspace.catch_up()
+    return await get_time(workspace)
 
 
-def _find(world: World, id_or_code: str) -> PhotoRequest:
-    found = world.requests.find(id_or_code)
-    if found is None:
-        raise UnknownError(f"There is no photo request {id_or_code!r}.")
-    return found
+@router.get("/faults")
+async def get_faults(workspace: CurrentWorkspace) -> Answer:
+    """Return the faults, with the number of calls that each has hit and holds."""
+    return Answer(workspace.faults.view())
 
 
-def _request_view(world: World, request: PhotoRequest) -> dict[str, Any]:
+@router.post("/faults")
+async def add_fault(workspace: CurrentWorkspace, body: FaultSpec) -> Answer:
+    """Order a fault, and return its number."""
+    return Answer({"id": workspace.faults.add(body).id})
+
+
+@router.delete("/faults")
+async def clear_faults(workspace: CurrentWorkspace) -> Answer:
+    """Remove all faults and release the calls that they hold."""
+    workspace.faults.clear()
+    return Answer([])
+
+
+@router.post("/faults/{number}/let-go")
+async def release(workspace: CurrentWorkspace, number: int, body: ReleaseBody | None = None) -> Answer:
+    """Release the calls that a `hold` fault keeps; with `drop` their connections are closed."""
+    fault = workspace.faults.find(number)
+    if fault is None:
+        raise actions.UnknownError(f"There is no fault {number}.")
+    fault.release(drop=bool(body and body.drop))
+    return Answer(fault.view())
+
+
+@router.get("/counters")
+async def get_counters(workspace: CurrentWorkspace) -> Answer:
+    """Return the number of calls by service, method and route, and of those refused with 429."""
+    return Answer(workspace.context.event_log.counters())
+
+
+@router.delete("/counters")
+async def clear_counters(workspace: CurrentWorkspace) -> Answer:
+    """Set the counters to zero; the list of calls stays."""
+    workspace.context.event_log.clear_counters()
+    return await get_counters(workspace)
+
+
+@router.get("/calls")
+async def get_calls(workspace: CurrentWorkspace, after: int = 0) -> Answer:
+    """Return the calls to both services and to storage; `?after=N` skips the first N."""
+    return Answer(workspace.context.event_log.calls(after))
+
+
+@router.get("/events")
+async def get_events(workspace: CurrentWorkspace, after: int = 0) -> Answer:
+    """Return what happened to requests, links and exports; `?after=N` skips the first N."""
+    workspace.catch_up()
+    return Answer(workspace.context.event_log.events(after))
+
+
+@router.get("/signatures")
+async def get_signatures(workspace: CurrentWorkspace) -> Answer:
+    """Return the signatures of all storage links that were handed out."""
+    return Answer(workspace.context.signer.given_out)
+
+
+@router.get("/emails")
+async def get_emails(workspace: CurrentWorkspace) -> Answer:
+    """Return the e-mails that Visiono would have sent."""
+    return Answer(workspace.requests.emails)
+
+
+@router.get("/deliveries")
+async def get_deliveries(workspace: CurrentWorkspace, after: int = 0) -> Answer:
+    """Return the webhook deliveries that would have been sent; `?after=N` skips the first N."""
+    workspace.catch_up()
+    return Answer(workspace.webhooks.deliveries[after:])
+
+
+@router.get("/photo-requests")
+async def get_requests(workspace: CurrentWorkspace) -> Answer:
+    """Return all photo requests, deleted ones too, oldest first."""
+    workspace.catch_up()
+    return Answer([_request_view(workspace, request) for request in workspace.requests.everything()])
+
+
+@router.post("/photo-requests")
+async def create_requests(workspace: CurrentWorkspace, body: BulkBody) -> Answer:
+    """Create many photo requests, outside rate limit and counters, and return their ids."""
+    return Answer(create_in_bulk(workspace, body))
+
+
+@router.get("/photo-requests/{id}")
+async def get_request(workspace: CurrentWorkspace, id: str) -> Answer:  # noqa: A002
+    """Return one photo request, by id or code."""
+    workspace.catch_up()
+    return Answer(_request_view(workspace, actions.find_request(workspace, id)))
+
+
+@router.put("/photo-requests/{id}/person")
+async def replace_person(workspace: CurrentWorkspace, id: str, body: Person) -> Answer:  # noqa: A002
+    """Replace the recipient of one request; the times count from now."""
+    workspace.catch_up()
+    found = actions.find_request(workspace, id)
+    workspace.start_visit(found, body, workspace.now())
+    workspace.catch_up()
+    return Answer(_request_view(workspace, found))
+
+
+@router.post("/photo-requests/{id}/{action}")
+async def act(
+    workspace: CurrentWorkspace,
+    id: str,  # noqa: A002
+    action: actions.Action,
+    body: actions.ActionBody | None = None,
+) -> Answer:
+    """Open, upload to, submit, expire, cancel or delete a request, and return it."""
+    moment = workspace.catch_up()
+    found = actions.find_request(workspace, id)
+    actions.act_on_request(workspace, found, action, body or actions.ActionBody(), moment)
+    return Answer(_request_view(workspace, found))
+
+
+@router.post("/permanent-links/{id}/submit")
+async def submit_link(
+    workspace: CurrentWorkspace,
+    id: str,  # noqa: A002
+    body: actions.LinkSubmissionBody | None = None,
+) -> Answer:
+    """Submit photos through a permanent link, by id, code or slug."""
+    return Answer(actions.submit_link(workspace, id, body or actions.LinkSubmissionBody()))
+
+
+@router.put("/permanent-links/{id}/workflow")
+async def start_workflow_mode(
+    workspace: CurrentWorkspace,
+    id: str,  # noqa: A002
+    body: WorkflowBody | None = None,
+) -> Answer:
+    """Let only signed addresses open a link, and return the secret that signs them."""
+    given = (body or WorkflowBody()).model_dump(exclude_none=True)
+    found = actions.find_link(workspace, id)
+    found.workflow = Workflow(**given)
+    return Answer({"request_url": workspace.links.url(found), **asdict(found.workflow)})
+
+
+@router.delete("/permanent-links/{id}/workflow")
+async def end_workflow_mode(workspace: CurrentWorkspace, id: str) -> Answer:  # noqa: A002
+    """Let everybody open the link again."""
+    actions.find_link(workspace, id).workflow = None
+    return Answer({"ok": True})
+
+
+@router.get("/exports")
+async def get_exports(workspace: CurrentWorkspace) -> Answer:
+    """Return all exports."""
+    workspace.catch_up()
+    return Answer([_export_view(export) for export in workspace.exports.all.values()])
+
+
+@router.post("/exports/{id}/{action}")
+async def end_export(
+    workspace: CurrentWorkspace,
+    id: str,  # noqa: A002
+    action: Literal["complete", "fail"],
+) -> Answer:
+    """Complete or fail a running export, and return it."""
+    moment = workspace.catch_up()
+    export = workspace.exports.all.get(id)
+    if export is None:
+        raise actions.UnknownError(f"There is no export {id!r}.")
+    (workspace.exports.complete if action == "complete" else workspace.exports.fail)(export, moment)
+    return Answer(_export_view(export))
+
+
+def _body_fields(route: APIRoute) -> list[str]:
+    body = route.body_field and route.body_field.field_info.annotation
+    models = [one for one in (body, *get_args(body)) if isinstance(one, type) and issubclass(one, BaseModel)]
+    return list(models[0].model_fields) if models else []
+
+
+def _request_view(workspace: Workspace, request: PhotoRequest) -> dict[str, Any]:
+    photos = [fields_of(photo, "id item_id taken_at gps") for photo in request.photos]
+    items, person = items_view(request.items), request.person.model_dump()
     return {
-        "id": request.id,
-        "unique_code": request.unique_code,
-        "numeric_code": request.numeric_code,
-        "status": request.status,
-        "instructions": request.instructions,
-        "request_url": world.requests.url(request),
-        "recipient_email": request.recipient_email,
-        "send_email": request.send_email,
-        "require_gps": request.require_gps,
-        "allow_submitter_notes": request.allow_submitter_notes,
-        "internal_notes": request.internal_notes,
-        "metadata": request.metadata,
-        "items": items_view(request.items),
-        "created_at": request.created_at,
-        "expires_at": request.expires_at,
-        "opened_at": request.opened_at,
-        "visits": request.visits,
-        "submitted_at": request.submitted_at,
-        "notes": request.notes,
-        "photos": [
-            {"id": photo.id, "item_id": photo.item_id, "taken_at": photo.taken_at, "gps": photo.gps}
-            for photo in request.photos
-        ],
-        "person": request.person.model_dump(),
+        **fields_of(request, _REQUEST_FIELDS),
+        "request_url": workspace.requests.url(request),
+        "items": items,
+        "photos": photos,
+        "person": person,
     }
 
 
 def _export_view(export: Export) -> dict[str, Any]:
-    return {
-        "id": export.id,
-        "dashboard_id": export.dashboard.id,
-        "format": export.format,
-        "status": export.status,
-        "created_at": export.created_at,
-        "finished_at": export.finished_at,
-        "error": export.error and export.error[1],
-    }
+    view = fields_of(export, "id format status created_at finished_at")
+    return {**view, "dashboard_id": export.dashboard.id, "error": export.error and export.error[1]}

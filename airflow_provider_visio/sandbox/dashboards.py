@@ -1,11 +1,13 @@
-"""The workspace's dashboards, with the numbers behind them."""
+"""Dashboards, with the rows that their exports contain."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A dashboard: what the API tells about it, and a table with one row a period for its charts."""
+    """A dashboard: the fields of the API, and a table with one row for each period."""
 
     id: str
     name: str
@@ -25,7 +27,7 @@ class Dashboard:
 
 
 def blank(dashboard_id: str, name: str, description: str, created_at: str) -> Dashboard:
-    """Return a new dashboard: without a visualization, and with two days of numbers so that an export shows any."""
+    """Return a new dashboard, with two rows so that its export is not empty."""
     return Dashboard(
         id=dashboard_id,
         name=name,
@@ -40,68 +42,13 @@ def blank(dashboard_id: str, name: str, description: str, created_at: str) -> Da
     )
 
 
-SEEDED = (
-    Dashboard(
-        id="dash_abc123",
-        name="Q4 Revenue Overview",
-        description="Executive summary of Q4 revenue metrics",
-        created_at="2026-01-15T09:00:00Z",
-        updated_at="2026-03-22T14:30:00Z",
-        visualization_count=8,
-        period="Week of",
-        columns=("Subscriptions", "Services", "Marketplace"),
-        unit="EUR",
-        rows=(
-            ("2025-10-06", 184_200, 61_450, 22_310),
-            ("2025-10-13", 186_950, 58_700, 24_080),
-            ("2025-10-20", 189_300, 64_120, 23_640),
-            ("2025-10-27", 191_870, 70_890, 26_150),
-            ("2025-11-03", 193_400, 66_300, 27_920),
-            ("2025-11-10", 197_250, 62_480, 29_760),
-            ("2025-11-17", 201_100, 73_510, 33_480),
-            ("2025-11-24", 208_640, 79_260, 48_930),
-            ("2025-12-01", 211_980, 81_400, 44_270),
-            ("2025-12-08", 214_300, 77_850, 41_690),
-            ("2025-12-15", 216_720, 69_930, 39_540),
-            ("2025-12-22", 215_110, 41_270, 35_860),
-        ),
-    ),
-    Dashboard(
-        id="dash_ops456",
-        name="Vehicle Inspections",
-        description="Inspections asked for, received and found with damage, by week",
-        created_at="2026-02-02T08:15:00Z",
-        updated_at="2026-03-30T06:45:00Z",
-        visualization_count=5,
-        period="Week of",
-        columns=("Asked", "Received", "With damage"),
-        unit="inspections",
-        rows=(
-            ("2026-02-02", 118, 97, 14),
-            ("2026-02-09", 124, 109, 11),
-            ("2026-02-16", 131, 112, 19),
-            ("2026-02-23", 127, 118, 16),
-            ("2026-03-02", 142, 125, 13),
-            ("2026-03-09", 150, 139, 21),
-            ("2026-03-16", 147, 138, 18),
-            ("2026-03-23", 158, 149, 15),
-        ),
-    ),
-    Dashboard(
-        id="dash_broken",
-        name="Warehouse Stock",
-        description="Stock by site; its data source is offline, so its exports always fail",
-        created_at="2026-02-20T11:00:00Z",
-        updated_at="2026-03-01T10:00:00Z",
-        visualization_count=3,
-        period="Day",
-        columns=("North", "Centre", "South"),
-        unit="pallets",
-        rows=(
-            ("2026-02-25", 812, 640, 977),
-            ("2026-02-26", 798, 655, 941),
-            ("2026-02-27", 845, 631, 958),
-        ),
-        always_fails=True,
-    ),
-)
+def _seeded() -> tuple[Dashboard, ...]:
+    text = Path(__file__).with_suffix(".json").read_text(encoding="utf-8")
+    return tuple(
+        Dashboard(**{**one, "columns": tuple(one["columns"]), "rows": tuple(map(tuple, one["rows"]))})
+        for one in json.loads(text)
+    )
+
+
+# The dashboards at the start. `dash_abc123` is the reference's example; exports of `dash_broken` always fail.
+SEEDED = _seeded()

@@ -1,10 +1,10 @@
-"""The workspace's data sources: where its dashboards get their numbers from."""
+"""Data sources of dashboards."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import ids
-from .ground import Ground
+from .context import Context
 
 DATABASES = ("postgresql", "mysql", "mariadb", "sqlserver")
 UNREACHABLE = "unreachable.example"
@@ -12,7 +12,7 @@ UNREACHABLE = "unreachable.example"
 
 @dataclass
 class DataSource:
-    """One data source; its settings are never told again."""
+    """One data source; no reply contains its settings."""
 
     id: str
     name: str
@@ -26,19 +26,21 @@ class DataSource:
 class DataSources:
     """All data sources of the workspace."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self.all: dict[str, DataSource] = {}
 
     def add(self, name: str, source_type: str, settings: dict[str, Any], moment: float) -> DataSource:
-        """Connect one; names need not be unique."""
+        """Add a data source; names need not be unique."""
         source = DataSource(f"ds_{ids.token(10)}", name, source_type, settings, moment)
         self.all[source.id] = source
-        self._ground.journal.tell(moment, "data_source_created", source.id, f"{source.id}: {name!r} is there")
+        self._context.event_log.record(
+            moment, "data_source_created", source.id, f"{source.id}: {name!r} was created"
+        )
         return source
 
     def test(self, source: DataSource, moment: float) -> str:
-        """Try to connect, and return what came of it in words."""
+        """Test the connection, and return the result as text."""
         host = source.settings.get("host")
         source.status = "error" if host == UNREACHABLE else "connected"
         source.tested_at = moment
@@ -49,4 +51,4 @@ class DataSources:
     def remove(self, source: DataSource, moment: float) -> None:
         """Delete one."""
         del self.all[source.id]
-        self._ground.journal.tell(moment, "data_source_deleted", source.id, f"{source.id} is deleted")
+        self._context.event_log.record(moment, "data_source_deleted", source.id, f"{source.id} was deleted")

@@ -1,9 +1,9 @@
-"""How surely each API route is known, written on the route itself.
+"""Evidence labels of API routes: where each call is known from.
 
 `seed`      the vendor's public API reference
 `docs`      another page of the vendor's documentation
 `plugin`    the vendor's own plugin repository
-`inferred`  follows from several of these, stated by none
+`inferred`  follows from several of these; none states it
 `assumed`   this project's guess
 """
 
@@ -26,10 +26,11 @@ def known(
     role: str = "",
     status: int = 200,
 ) -> dict[str, Any]:
-    """Keyword arguments for a route decorator: its evidence, source, and what about it is assumed.
+    """Return keyword arguments for a route decorator: evidence, source, and what is assumed.
 
-    `also` is a lesser source that names the call too; `scope` is the key scope that the vendor's plugin names for it,
-    `role` the least role that Vizdom's help pages ask for.
+    :param also: a second source that names the call.
+    :param scope: the key's scope that the vendor's plugin names.
+    :param role: the lowest role that Vizdom's help pages allow.
     """
     extra = {"x-evidence": level, "x-source": source}
     if also:
@@ -43,8 +44,8 @@ def known(
     return {"openapi_extra": extra, "status_code": status}
 
 
-def spoken(route: APIRoute, dialect: Dialect) -> bool:
-    """Whether a route of Visiono's is one that the dialect's sources name; both together have the assumed ones too."""
+def in_dialect(route: APIRoute, dialect: Dialect) -> bool:
+    """Whether the sources of a dialect name a route of Visiono; `both` has the assumed routes too."""
     extra = route.openapi_extra or {}
     levels = {extra.get("x-evidence"), extra.get("x-also")}
     if dialect == "reference":

@@ -1,11 +1,11 @@
-"""Dashboard exports: pending, processing, then completed or failed, by the virtual clock."""
+"""Export jobs: pending, processing, then completed or failed, on the virtual clock."""
 
 from dataclasses import dataclass
 
-from . import ids, reports
+from . import export_files, ids
+from .context import Context
 from .dashboards import Dashboard
-from .files import MadeFile
-from .ground import Ground
+from .stored_files import LazyFile
 
 MEDIA_TYPES = {"pdf": "application/pdf", "png": "image/png", "csv": "text/csv; charset=utf-8"}
 _FAILURE = ("render_failed", "A data source of this dashboard did not answer; nothing was exported.")
@@ -25,7 +25,7 @@ class Export:
 
     @property
     def path(self) -> str:
-        """Where the storage origin has the file."""
+        """Path of the file on the storage origin."""
         return f"/exports/{self.id}.{self.format}"
 
     @property
@@ -37,41 +37,43 @@ class Export:
 class Exports:
     """All exports of the workspace."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self.all: dict[str, Export] = {}
 
     def start(self, dashboard: Dashboard, export_format: str, moment: float) -> Export:
-        """Begin an export; a third of its time it waits in the queue."""
+        """Start an export; it is pending for the first third of its time."""
         export = Export(f"exp_{ids.token(10)}", dashboard, export_format, moment)
         self.all[export.id] = export
         text = f"{export.id}: {export_format} export of {dashboard.name!r} started"
-        self._ground.journal.tell(moment, "export_started", export.id, text, dashboard=dashboard.id)
-        takes = self._ground.settings.export_seconds
-        self._ground.agenda.at(moment + takes / 3, lambda _: self._process(export))
+        self._context.event_log.record(moment, "export_started", export.id, text, dashboard=dashboard.id)
+        takes = self._context.settings.export_seconds
+        self._context.scheduler.at(moment + takes / 3, lambda _: self._process(export))
         ending = self.fail if dashboard.always_fails else self.complete
-        self._ground.agenda.at(moment + takes, lambda due: ending(export, due))
+        self._context.scheduler.at(moment + takes, lambda due: ending(export, due))
         return export
 
     def complete(self, export: Export, moment: float) -> None:
-        """End well, unless it has ended."""
+        """Complete a running export."""
         if not export.is_running:
             return
         export.status, export.finished_at = "completed", moment
-        self._ground.files[export.path] = MadeFile(
+        self._context.files[export.path] = LazyFile(
             MEDIA_TYPES[export.format],
-            lambda: reports.render(export.dashboard, export.format, int(export.created_at)),
+            lambda: export_files.render(export.dashboard, export.format, int(export.created_at)),
         )
         text = f"{export.id}: {export.format} of {export.dashboard.name!r} is ready"
-        self._ground.journal.tell(moment, "export_ready", export.id, text, dashboard=export.dashboard.id)
+        self._context.event_log.record(moment, "export_ready", export.id, text, dashboard=export.dashboard.id)
 
     def fail(self, export: Export, moment: float) -> None:
-        """End badly, unless it has ended."""
+        """Fail a running export."""
         if not export.is_running:
             return
         export.status, export.finished_at, export.error = "failed", moment, _FAILURE
         text = f"{export.id}: export failed: {_FAILURE[1]}"
-        self._ground.journal.tell(moment, "export_failed", export.id, text, dashboard=export.dashboard.id)
+        self._context.event_log.record(
+            moment, "export_failed", export.id, text, dashboard=export.dashboard.id
+        )
 
     def _process(self, export: Export) -> None:
         if export.status == "pending":

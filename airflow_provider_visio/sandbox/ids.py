@@ -2,12 +2,12 @@
 
 import secrets
 
-# No look-alikes, as the Visiono help page on link codes says.
+# Without characters that look alike, as the Visiono help page on link codes says.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 def token(length: int) -> str:
-    """Random lowercase letters and digits."""
+    """Return random lowercase letters and digits."""
     return "".join(secrets.choice(_LETTERS) for _ in range(length))
 
 
@@ -17,5 +17,5 @@ def code(length: int = 6) -> str:
 
 
 def digits(length: int = 6) -> str:
-    """Return a code that a person types, such as `809530`."""
+    """Return a numeric code such as `809530`."""
     return "".join(secrets.choice("0123456789") for _ in range(length))

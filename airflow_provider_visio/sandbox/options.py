@@ -1,15 +1,17 @@
 """What can be set: on the command line, and later through the control interface."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Dialect = Literal["both", "reference", "plugin"]
 
-# How each of Visiono's sources shows what the settings leave open, where it shows it.
-_HABITS: Mapping[Dialect, Mapping[str, Any]] = {
+# How each of Visiono's sources shows what the settings leave open.
+_DIALECT_DEFAULTS: Mapping[Dialect, Mapping[str, Any]] = {
     "both": {},
     "reference": {
         "photos_in_request": True,
@@ -26,6 +28,12 @@ _HABITS: Mapping[Dialect, Mapping[str, Any]] = {
         "deleted_requests": "cancelled",
     },
 }
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+
+
+def is_email(text: str) -> bool:
+    """Whether a text looks like an e-mail address; which ones the services accept is assumed."""
+    return _EMAIL.fullmatch(text) is not None
 
 
 class Strict(BaseModel):
@@ -34,29 +42,62 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class ControlBody(Strict):
+    """A body for the sandbox itself: an error about an unknown field lists the allowed ones."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_allowed_fields(cls, data: object) -> object:
+        unknown = [name for name in data if name not in cls.model_fields] if isinstance(data, dict) else []
+        if unknown:
+            raise PydanticCustomError(
+                "unknown_field",
+                "unknown field {unknown}. Allowed: {allowed}.",
+                {"unknown": ", ".join(map(repr, unknown)), "allowed": ", ".join(cls.model_fields)},
+            )
+        return data
+
+
+def explain(errors: Sequence[Any]) -> str:
+    """Return pydantic's errors as text: `field: problem; field: problem`."""
+    found = []
+    for error in errors:
+        where = ".".join(str(part) for part in error["loc"] if part != "body")
+        found.append(f"{where}: {error['msg']}" if where else error["msg"])
+    return "; ".join(found)
+
+
 def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # JSON has one kind of number: 24.0 is 24.
 WholeNumber = Annotated[int, BeforeValidator(_whole)]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
-class Person(Strict):
-    """How a simulated recipient behaves; times are virtual seconds from the moment they are set."""
+class Person(ControlBody):
+    """How a simulated recipient behaves. Times are virtual seconds."""
 
-    behaviour: Literal["manual", "submit", "partial", "never", "expire"] = "manual"
-    open_after: float = Field(default=3.0, ge=0, le=1e9)
-    photo_every: float = Field(default=2.0, ge=0, le=1e9)
-    photos: int | None = Field(default=None, ge=0, le=50)
-    gps: bool = True
-    notes: str | None = None
+    behaviour: Literal["manual", "submit", "partial", "never", "expire"] = Field(
+        default="manual",
+        description="manual: waits for you; submit: sends all photos and submits; partial: sends one photo fewer and "
+        "does not submit; never: does not open the link; expire: the request expires after open_after",
+    )
+    open_after: Seconds = Field(default=3.0, description="seconds from the request to the first visit")
+    photo_every: Seconds = Field(default=2.0, description="seconds before each photo")
+    photos: Annotated[int, Field(ge=0, le=50)] | None = Field(
+        default=None, description="number of photos; null: one for each item, or three without items"
+    )
+    gps: bool = Field(default=True, description="photos have a GPS position; with require_gps they always do")
+    notes: str | None = Field(default=None, description="text sent where the request allows submitter notes")
 
 
-class Settings(Strict):
-    """Everything about the two services that differs between plans, or that their references leave open.
+class Settings(ControlBody):
+    """What differs between the plans of both services, or what their references leave open.
 
-    A `dialect` chooses the calls that Visiono has, and sets what else differs; what is set by name goes before it.
+    A `dialect` chooses the calls that Visiono has, and the values of some settings. A setting that is set by name
+    overrides the dialect.
     """
 
     dialect: Dialect = "both"
@@ -67,7 +108,7 @@ class Settings(Strict):
     rate_headers: bool = True
     rate_reset_header: bool = True
     retry_after_header: bool = False
-    # Whose seconds the rate headers speak of: "virtual" is for a caller who lives on the sandbox's clock.
+    # "virtual" is for a caller whose clock is the sandbox's.
     caller_clock: Literal["real", "virtual"] = "real"
     pagination: Literal["none", "page", "cursor"] = "page"
     page_size: int = Field(default=15, ge=1, le=100)
@@ -77,9 +118,9 @@ class Settings(Strict):
     photos_in_request: bool = False
     download_urls: bool = True
     download_urls_of_open: Literal["empty", "missing"] = "empty"
-    photo_link_seconds: float = Field(default=86400, ge=0, le=1e9)
-    export_link_seconds: float = Field(default=3600, ge=0, le=1e9)
-    export_seconds: float = Field(default=2.0, ge=0, le=1e9)
+    photo_link_seconds: Seconds = 86400
+    export_link_seconds: Seconds = 3600
+    export_seconds: Seconds = 2.0
     default_expires_in_hours: int = Field(default=72, ge=1, le=8760)
     request_id_style: Literal["req", "pr"] = "req"
     meta: bool = True
@@ -92,16 +133,16 @@ class Settings(Strict):
     vizdom_role: Literal["admin", "editor", "viewer"] = "admin"
 
     @model_validator(mode="after")
-    def _follow_the_dialect(self) -> Self:
-        habits = _HABITS[self.dialect].items()
-        # Not as if they had been given: another dialect must be able to set them differently.
-        self.__dict__.update({name: value for name, value in habits if name not in self.model_fields_set})
+    def _apply_the_dialect(self) -> Self:
+        defaults = _DIALECT_DEFAULTS[self.dialect].items()
+        # Without marking the fields as set: another dialect must be able to set them differently.
+        self.__dict__.update({name: value for name, value in defaults if name not in self.model_fields_set})
         return self
 
 
 @dataclass(frozen=True)
 class Options:
-    """How the server was started; a reset goes back to this."""
+    """How the server was started; a reset returns to this."""
 
     host: str = "127.0.0.1"
     port: int = 8400

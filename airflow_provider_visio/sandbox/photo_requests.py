@@ -1,34 +1,25 @@
-"""Photo requests: their life, from asked to submitted, expired, cancelled or deleted."""
+"""Photo requests, from created to submitted, expired, cancelled or deleted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import ids
-from .ground import Ground
+from .context import Context
 from .options import Person
-from .photos import Photo
+from .photos import Item, Photo
 
 OPEN = ("pending", "in_progress")
 FREE_PLAN_PHOTOS = 100
 
 
 class NotPossibleError(Exception):
-    """The request's present state does not allow what was asked; the text says why."""
-
-
-@dataclass
-class Item:
-    """One picture asked for."""
-
-    id: str
-    instructions: str
-    is_required: bool = True
+    """The state of an object does not allow the action. The text says why."""
 
 
 @dataclass
 class PhotoRequest:
-    """One request and everything that happened to it."""
+    """One request and its state."""
 
     id: str
     unique_code: str
@@ -54,16 +45,16 @@ class PhotoRequest:
 
     @property
     def is_open(self) -> bool:
-        """Whether the recipient can still do something."""
+        """Whether the recipient can still upload or submit."""
         return self.status in OPEN
 
-    def lacking(self) -> list[Item]:
-        """Return required items without a picture."""
+    def missing_items(self) -> list[Item]:
+        """Return the required items without a photo."""
         have = {photo.item_id for photo in self.photos}
         return [item for item in self.items if item.is_required and item.id not in have]
 
     def item(self, which: object) -> Item | None:
-        """Return an item by its id or by its position, counted from 0."""
+        """Return an item by its id or its zero-based position."""
         for position, item in enumerate(self.items):
             if which in (item.id, position):
                 return item
@@ -73,21 +64,21 @@ class PhotoRequest:
 class PhotoRequests:
     """All photo requests of the workspace."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._live: dict[str, PhotoRequest] = {}
         self._codes: dict[str, PhotoRequest] = {}
         self._deleted: list[PhotoRequest] = []
-        self._made = 0
+        self._created = 0
         self.photos_taken = 0
         self.emails: list[dict[str, Any]] = []
 
     def __iter__(self) -> Iterator[PhotoRequest]:
-        """Live requests, oldest first."""
+        """Iterate over the live requests, oldest first."""
         return iter(self._live.values())
 
     def everything(self) -> list[PhotoRequest]:
-        """Live and deleted requests, oldest first."""
+        """Return live and deleted requests, oldest first."""
         return sorted([*self._live.values(), *self._deleted], key=lambda request: request.created_at)
 
     def find(self, id_or_code: str) -> PhotoRequest | None:
@@ -96,124 +87,127 @@ class PhotoRequests:
 
     def new_id(self) -> str:
         """Return the next id, in the documentation's style or the plugin's."""
-        self._made += 1
-        return f"pr_{self._made}" if self._ground.plugin_style else f"req_{ids.token(10)}"
+        self._created += 1
+        return f"pr_{self._created}" if self._context.plugin_style else f"req_{ids.token(10)}"
 
     def add(self, request: PhotoRequest) -> None:
-        """Take a new request in, send its e-mail and set its expiry."""
+        """Add a request, record its e-mail and schedule its expiry."""
         self._live[request.id] = request
         self._codes[request.unique_code] = self._codes[request.numeric_code] = request
-        self._tell(
-            request, request.created_at, "request_created", f"{request.id} was made: {self.url(request)}"
+        self._record(
+            request, request.created_at, "request_created", f"{request.id} was created: {self.url(request)}"
         )
-        self._ground.announce(
+        self._context.notify(
             "photo_request.created",
             request.created_at,
             lambda: {
                 "photo_request": {
-                    **self._brief(request),
+                    **self._summary(request),
                     "recipient_email": request.recipient_email,
                     "request_url": self.url(request),
-                    "expires_at": self._ground.stamp(request.expires_at),
+                    "expires_at": self._context.format_time(request.expires_at),
                 }
             },
         )
         if request.send_email and request.recipient_email:
             self._send_email(request)
-        self._ground.agenda.at(request.expires_at, lambda moment: self._expire_if_open(request, moment))
+        self._context.scheduler.at(request.expires_at, lambda moment: self._expire_if_open(request, moment))
 
     def url(self, request: PhotoRequest) -> str:
-        """Return the recipient's link."""
-        return f"{self._ground.addresses.main}/p/{request.unique_code.lower()}"
+        """Return the URL of the recipient's page."""
+        return f"{self._context.addresses.main}/p/{request.unique_code.lower()}"
 
     def open(self, request: PhotoRequest, moment: float) -> None:
-        """Note that the recipient looks at the link."""
+        """Record that the recipient opens the link."""
         request.visits += 1
         if request.opened_at is not None or not request.is_open:
             return
         request.opened_at = moment
-        self._tell(request, moment, "link_opened", f"{request.id}: the recipient opened the link")
-        self._ground.announce(
-            "photo_request.first_viewed", moment, lambda: {"photo_request": self._brief(request)}
+        self._record(request, moment, "link_opened", f"{request.id}: the recipient opened the link")
+        self._context.notify(
+            "photo_request.first_viewed", moment, lambda: {"photo_request": self._summary(request)}
         )
 
     def upload(self, request: PhotoRequest, photo: Photo, moment: float, *, of: int | None = None) -> None:
-        """Take a photo in; a second one for the same item replaces the first."""
+        """Add a photo; it replaces an earlier photo of the same item."""
         self._check_open(request)
-        if self._ground.settings.plan == "free" and self.photos_taken >= FREE_PLAN_PHOTOS:
+        if self._context.settings.plan == "free" and self.photos_taken >= FREE_PLAN_PHOTOS:
             raise NotPossibleError(f"The free plan's {FREE_PLAN_PHOTOS} photos are used up.")
         if photo.item_id is not None:
             for earlier in [p for p in request.photos if p.item_id == photo.item_id]:
-                self.take_back(request, earlier)
+                self.remove_photo(request, earlier)
         request.photos.append(photo)
         request.status = "in_progress"
         self.photos_taken += 1
-        photo.publish(self._ground.files)
+        photo.publish(self._context.files)
         number, total = len(request.photos), of or max(len(request.items), len(request.photos))
         text = f"{request.id}: photo {number} of {total} arrived"
-        self._tell(request, moment, "photo_uploaded", text, photo=number, of=total)
-        self._ground.announce(
+        self._record(request, moment, "photo_uploaded", text, photo=number, of=total)
+        self._context.notify(
             "photo_submission.created",
             moment,
-            lambda: {"photo_request": self._brief(request), "submission": photo.summary(self._ground.stamp)},
+            lambda: {
+                "photo_request": self._summary(request),
+                "submission": photo.summary(self._context.format_time),
+            },
         )
 
-    def take_back(self, request: PhotoRequest, photo: Photo) -> None:
-        """Remove a photo again, before it is submitted."""
+    def remove_photo(self, request: PhotoRequest, photo: Photo) -> None:
+        """Remove a photo before the request is submitted."""
         self._check_open(request)
         request.photos.remove(photo)
-        photo.withdraw(self._ground.files)
+        photo.withdraw(self._context.files)
 
     def submit(self, request: PhotoRequest, moment: float) -> None:
-        """End the request well: the recipient is done."""
+        """Submit the request."""
         self._check_open(request)
         request.status, request.submitted_at = "submitted", moment
         count = len(request.photos)
-        self._tell(
+        self._record(
             request,
             moment,
             "request_submitted",
             f"{request.id} was submitted with {count} photo(s)",
             photos=count,
         )
-        self._ground.announce(
+        self._context.notify(
             "photo_request.submitted",
             moment,
             lambda: {
                 "photo_request": {
-                    **self._brief(request),
+                    **self._summary(request),
                     "submissions_count": count,
-                    "submitted_at": self._ground.stamp(moment),
+                    "submitted_at": self._context.format_time(moment),
                 }
             },
         )
 
     def expire(self, request: PhotoRequest, moment: float) -> None:
-        """End the request: its deadline has passed."""
+        """Expire the request."""
         self._check_open(request)
         request.status, request.expires_at = "expired", min(request.expires_at, moment)
-        self._tell(request, moment, "request_expired", f"{request.id} expired")
-        self._ground.announce(
-            "photo_request.expired", moment, lambda: {"photo_request": self._brief(request)}
+        self._record(request, moment, "request_expired", f"{request.id} expired")
+        self._context.notify(
+            "photo_request.expired", moment, lambda: {"photo_request": self._summary(request)}
         )
 
     def cancel(self, request: PhotoRequest, moment: float) -> None:
-        """End the request; it stays visible as cancelled."""
+        """Cancel the request; it can still be read."""
         self._check_open(request)
         request.status = "cancelled"
-        self._tell(request, moment, "request_cancelled", f"{request.id} was cancelled")
+        self._record(request, moment, "request_cancelled", f"{request.id} was cancelled")
 
     def delete(self, request: PhotoRequest, moment: float) -> None:
         """Remove the request and its photos."""
         if self._live.pop(request.id, None) is None:
-            raise NotPossibleError(f"{request.id} is deleted already.")
+            raise NotPossibleError(f"{request.id} is already deleted.")
         for code in (request.unique_code, request.numeric_code):
             self._codes.pop(code, None)
         for photo in request.photos:
-            photo.withdraw(self._ground.files)
+            photo.withdraw(self._context.files)
         request.status = "deleted"
         self._deleted.append(request)
-        self._tell(request, moment, "request_deleted", f"{request.id} was deleted")
+        self._record(request, moment, "request_deleted", f"{request.id} was deleted")
 
     def _expire_if_open(self, request: PhotoRequest, moment: float) -> None:
         if request.is_open:
@@ -224,16 +218,16 @@ class PhotoRequests:
             {
                 "at": request.created_at,
                 "to": request.recipient_email,
-                "subject": "You were asked for photos",
+                "subject": "Photo request",
                 "request_id": request.id,
                 "request_url": self.url(request),
                 "text": f"{request.instructions}\n\n{self.url(request)}",
             }
         )
         text = f"{request.id}: e-mail sent to {request.recipient_email}"
-        self._tell(request, request.created_at, "email_sent", text, to=request.recipient_email)
+        self._record(request, request.created_at, "email_sent", text, to=request.recipient_email)
 
-    def _brief(self, request: PhotoRequest) -> dict[str, Any]:
+    def _summary(self, request: PhotoRequest) -> dict[str, Any]:
         return {
             "id": request.id,
             "unique_code": request.unique_code,
@@ -245,5 +239,5 @@ class PhotoRequests:
         if not request.is_open:
             raise NotPossibleError(f"{request.id} is {request.status}.")
 
-    def _tell(self, request: PhotoRequest, moment: float, kind: str, text: str, **more: object) -> None:
-        self._ground.journal.tell(moment, kind, request.id, text, **more)
+    def _record(self, request: PhotoRequest, moment: float, kind: str, text: str, **more: object) -> None:
+        self._context.event_log.record(moment, kind, request.id, text, **more)

@@ -1,18 +1,27 @@
-"""Photos as the service keeps them: facts about each, and its files on the storage origin."""
+"""Records of photos, with their files on the storage origin."""
 
 import random
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import ids, pictures
-from .files import File, MadeFile, PaddedJpeg, kept
+from . import ids, photo_jpeg
+from .context import Context
+from .stored_files import File, LazyFile, PaddedJpeg
+
+
+@dataclass
+class Item:
+    """One item: a picture that is requested."""
+
+    id: str
+    instructions: str
+    is_required: bool = True
 
 
 @dataclass
 class Photo:
-    """One picture that a recipient sent."""
+    """One photo of a submission."""
 
     id: str
     item_id: str | None
@@ -25,24 +34,24 @@ class Photo:
 
     @property
     def path(self) -> str:
-        """Where the storage origin has it."""
+        """Path on the storage origin."""
         return f"/photos/{self.id}.{self.suffix}"
 
     @property
     def thumbnail_path(self) -> str:
-        """Where the storage origin has its small copy."""
+        """Path of the thumbnail on the storage origin."""
         return f"/thumbnails/{self.id}.jpg"
 
     def publish(self, files: dict[str, File]) -> None:
-        """Put it on the storage origin."""
+        """Add its files to the storage origin."""
         files[self.path], files[self.thumbnail_path] = self.file, self.thumbnail
 
     def withdraw(self, files: dict[str, File]) -> None:
-        """Take it off the storage origin."""
+        """Remove its files from the storage origin."""
         files.pop(self.path, None)
         files.pop(self.thumbnail_path, None)
 
-    def summary(self, stamp: Callable[[float], str]) -> dict[str, Any]:
+    def summary(self, format_time: Callable[[float], str]) -> dict[str, Any]:
         """Return the fields of a `submission` in the vendor's plugin, without links."""
         location = {"gps_latitude": self.gps[0], "gps_longitude": self.gps[1]} if self.gps else {}
         return {
@@ -52,57 +61,52 @@ class Photo:
             "mime_type": self.file.media_type,
             "has_gps_data": self.gps is not None,
             **location,
-            "submitted_at": stamp(self.taken_at),
+            "submitted_at": format_time(self.taken_at),
         }
 
 
-def drawn(
-    photo_id: str,
-    item_id: str | None,
-    instructions: str,
+def generated_photo(
+    context: Context,
+    item: Item | None,
+    request_text: str,
     taken_at: float,
     *,
     subject: str,
-    context: str = "",
-    gps: tuple[float, float] | None = None,
+    gps: tuple[float, float] | None,
     size: int | None = None,
 ) -> Photo:
-    """Make up a photo, drawn when someone looks at it; padded to `size` bytes when given.
+    """Return a generated photo; its file is drawn when somebody reads it.
 
-    Photos with the same `subject` show the same car, parcel or wall; `context` are the instructions of the
-    request as a whole.
+    :param request_text: instructions of the request as a whole.
+    :param subject: id of the request or submission that it belongs to.
+    :param size: length of the file in bytes; a shorter picture is padded to it.
     """
-    seed = random.getrandbits(32)
+    seed, instructions = random.getrandbits(32), item.instructions if item else request_text
 
     def picture() -> bytes:
-        thing = zlib.crc32(subject.encode())
-        return pictures.photo(instructions, context, int(taken_at), gps, subject=thing, seed=seed)
+        return photo_jpeg.photo(instructions, request_text, int(taken_at), gps, subject=subject, seed=seed)
 
-    file: File = PaddedJpeg(picture, size) if size else MadeFile("image/jpeg", picture)
-    small = MadeFile("image/jpeg", lambda: pictures.thumbnail(picture()))
-    return Photo(photo_id, item_id, instructions, taken_at, gps, file, small)
+    file: File = PaddedJpeg(picture, size) if size else LazyFile("image/jpeg", picture)
+    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(picture()))
+    return Photo(_new_id(context), item.id if item else None, instructions, taken_at, gps, file, small)
 
 
-def received(
-    photo_id: str,
-    item_id: str | None,
-    instructions: str,
-    taken_at: float,
-    content: bytes,
-    *,
-    gps: tuple[float, float] | None = None,
+def uploaded_photo(
+    context: Context, item: Item | None, request_text: str, content: bytes, gps: tuple[float, float] | None
 ) -> Photo | None:
-    """Return a photo that a person sent, kept as it is; None when it is no picture."""
+    """Return an uploaded photo with its bytes unchanged, or None where they are not a picture."""
     kind = picture_type(content)
     if kind is None:
         return None
     media_type, suffix = kind
-    small = MadeFile("image/jpeg", lambda: pictures.thumbnail(content))
-    return Photo(photo_id, item_id, instructions, taken_at, gps, kept(media_type, content), small, suffix)
+    file = LazyFile(media_type, lambda: content)
+    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(content))
+    item_id, instructions = (item.id, item.instructions) if item else (None, request_text)
+    return Photo(_new_id(context), item_id, instructions, context.clock.now(), gps, file, small, suffix)
 
 
 def picture_type(content: bytes) -> tuple[str, str] | None:
-    """Media type and file suffix by the first bytes; the sender's word is not trusted."""
+    """Return media type and file suffix by the first bytes, whatever the sender declares."""
     if content.startswith(b"\xff\xd8\xff"):
         return "image/jpeg", "jpg"
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -114,6 +118,6 @@ def picture_type(content: bytes) -> tuple[str, str] | None:
     return None
 
 
-def new_photo_id(*, plugin_style: bool) -> str:
-    """`photo_xyz789` in the vendor's documentation, `ps_...` in its plugin."""
-    return ("ps_" if plugin_style else "photo_") + ids.token(10)
+def _new_id(context: Context) -> str:
+    # `photo_xyz789` in the vendor's documentation, `ps_...` in its plugin.
+    return ("ps_" if context.plugin_style else "photo_") + ids.token(10)

@@ -20,34 +20,32 @@ from . import (
     visiono_routes,
     visiono_webhook_routes,
     vizdom_routes,
-    vizdom_source_routes,
-    vizdom_team_routes,
 )
 from .control import control_app
-from .gate import ApiGate, Gate, Prefixes, speak_as
+from .middleware import ApiMiddleware, Conventions, PrefixRouter, ServiceMiddleware, add_error_handlers
 from .options import Options
-from .pages import pages_app
 from .storage import storage_app
-from .visiono_replies import Visiono
-from .vizdom_replies import Vizdom
-from .world import World
+from .visiono_replies import VisionoConventions
+from .vizdom_replies import VizdomConventions
+from .web_pages import pages_app
+from .workspace import Workspace
 
 _TICK_SECONDS = 0.2
 
 
 class PortBusyError(Exception):
-    """The port that was asked for is taken."""
+    """The port is in use."""
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs both, and tells when it listens."""
+    """A uvicorn server without signal handlers of its own; `ready` is set once it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen."""
+        """Start to listen."""
         await super().startup(sockets)
         self.ready.set()
 
@@ -56,43 +54,39 @@ class _Server(uvicorn.Server):
         yield
 
 
-def visiono_app(world: World) -> FastAPI:
+def visiono_app(workspace: Workspace) -> FastAPI:
     """Build the Visiono API."""
-    app = FastAPI(title="Visiono", openapi_url=None, redirect_slashes=False)
-    app.state.world = world
-    for module in (visiono_routes, visiono_link_routes, visiono_webhook_routes):
-        _add_routes(app, module.router)
-    speak_as(Visiono(), app)
-    return app
+    routers = (visiono_routes.router, visiono_link_routes.router, visiono_webhook_routes.router)
+    return _api("Visiono", VisionoConventions(), workspace, *routers)
 
 
-def vizdom_app(world: World) -> FastAPI:
+def vizdom_app(workspace: Workspace) -> FastAPI:
     """Build the Vizdom API."""
-    app = FastAPI(title="Vizdom", openapi_url=None, redirect_slashes=False)
-    app.state.world = world
-    for module in (vizdom_routes, vizdom_source_routes, vizdom_team_routes):
-        _add_routes(app, module.router)
-    speak_as(Vizdom(), app)
+    return _api("Vizdom", VizdomConventions(), workspace, vizdom_routes.router)
+
+
+def _api(title: str, conventions: Conventions, workspace: Workspace, *routers: APIRouter) -> FastAPI:
+    app = FastAPI(title=title, openapi_url=None, redirect_slashes=False)
+    app.state.workspace = workspace
+    for router in routers:
+        # `include_router` builds every route a second time, a tenth of the start-up time.
+        app.router.routes.extend(router.routes)
+    add_error_handlers(conventions, app)
     return app
 
 
-def _add_routes(app: FastAPI, router: APIRouter) -> None:
-    # `include_router` builds every route a second time, a tenth of the time it takes to start.
-    app.router.routes.extend(router.routes)
-
-
-def main_origin(world: World) -> ASGIApp:
-    """Everything but storage."""
+def main_origin(workspace: Workspace) -> ASGIApp:
+    """Build the main origin: both APIs, control interface and web pages."""
     services: dict[str, ASGIApp] = {
-        "/visiono/v1": ApiGate(world, Visiono(), visiono_app(world)),
-        "/vizdom/v1": ApiGate(world, Vizdom(), vizdom_app(world)),
-        "/control": control_app(world),
+        "/visiono/v1": ApiMiddleware(workspace, VisionoConventions(), visiono_app(workspace)),
+        "/vizdom/v1": ApiMiddleware(workspace, VizdomConventions(), vizdom_app(workspace)),
+        "/control": control_app(workspace),
     }
-    return Prefixes(services, pages_app(world))
+    return PrefixRouter(services, pages_app(workspace))
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take a port now, so that it is ours before anyone is told of it."""
+    """Open a listening socket; raises PortBusyError where the port is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio switches Nagle's algorithm off; without it every reply takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -110,9 +104,12 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve(options: Options, *, info_file: Path | None = None, as_json: bool = False) -> None:
     """Run until SIGINT or SIGTERM."""
     sockets = [bind(options.host, options.port), bind(options.host, options.storage_port)]
-    world = World(options)
-    world.addresses.main, world.addresses.storage = (_url(options.host, one) for one in sockets)
-    apps: list[ASGIApp] = [main_origin(world), Gate(world, "storage", storage_app(world))]
+    workspace = Workspace(options)
+    workspace.addresses.main, workspace.addresses.storage = (_url(options.host, one) for one in sockets)
+    apps: list[ASGIApp] = [
+        main_origin(workspace),
+        ServiceMiddleware(workspace, "storage", storage_app(workspace)),
+    ]
     servers = [_Server(_config(app)) for app in apps]
 
     def stop() -> None:
@@ -126,23 +123,23 @@ async def serve(options: Options, *, info_file: Path | None = None, as_json: boo
         for server, listener in zip(servers, sockets, strict=True)
     ]
     await asyncio.gather(*(server.ready.wait() for server in servers))
-    _announce(world, info_file, as_json=as_json)
-    ticking = asyncio.create_task(_tick(world))
+    _announce(workspace, info_file, as_json=as_json)
+    ticking = asyncio.create_task(_tick(workspace))
     await asyncio.gather(*running)
     ticking.cancel()
 
 
-async def _tick(world: World) -> None:
-    """Let due things happen, and their events appear, while nobody calls."""
+async def _tick(workspace: Workspace) -> None:
+    """Run scheduled actions on time, also while no call arrives."""
     while True:
         await asyncio.sleep(_TICK_SECONDS)
-        world.catch_up()
+        workspace.catch_up()
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        # Both are known to hand out their transport, which dropping a connection needs.
+        # Dropping a connection needs the transport, which both of these expose.
         http="httptools" if importlib.util.find_spec("httptools") else "h11",
         ws="none",
         lifespan="off",
@@ -160,8 +157,8 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://{reachable}:{listener.getsockname()[1]}"
 
 
-def _announce(world: World, info_file: Path | None, *, as_json: bool) -> None:
-    main, storage, options = world.addresses.main, world.addresses.storage, world.options
+def _announce(workspace: Workspace, info_file: Path | None, *, as_json: bool) -> None:
+    main, storage, options = workspace.addresses.main, workspace.addresses.storage, workspace.options
     info = {
         "pid": os.getpid(),
         "url": main,

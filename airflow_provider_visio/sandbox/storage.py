@@ -1,4 +1,4 @@
-"""The storage origin: files behind signed links, with S3's manners. It takes no key and wants none."""
+"""The storage origin: serves files by signed URL, with the errors of S3. It needs no API key."""
 
 import asyncio
 from email.utils import formatdate
@@ -10,22 +10,22 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from . import ids
-from .pictures import ToolMissingError
-from .world import World
+from .photo_jpeg import ToolMissingError
+from .workspace import Workspace
 
 _ERROR = """<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request}</RequestId></Error>"""
 
 
-def storage_app(world: World) -> Starlette:
+def storage_app(workspace: Workspace) -> Starlette:
     """Build the application on the storage origin's own port."""
 
     async def fetch(request: Request) -> Response:
         path = request.url.path
-        refusal = _refusal(world, request, path)
+        refusal = _refusal(workspace, request, path)
         if refusal is not None:
             return refusal
-        file = world.ground.files.get(path)
+        file = workspace.context.files.get(path)
         if file is None:
             return _error(404, "NoSuchKey", "The specified key does not exist.")
         try:
@@ -34,11 +34,13 @@ def storage_app(world: World) -> Starlette:
         except ToolMissingError as problem:
             return _error(500, "InternalError", str(problem))
         name = path.rsplit("/", 1)[-1]
-        world.ground.journal.tell(world.now(), "file_fetched", path, f"{name} was fetched", bytes=size)
+        workspace.context.event_log.record(
+            workspace.now(), "file_fetched", path, f"{name} was fetched", bytes=size
+        )
         headers = {
             "Content-Length": str(size),
             "ETag": f'"{etag}"',
-            "Last-Modified": formatdate(world.now(), usegmt=True),
+            "Last-Modified": formatdate(workspace.now(), usegmt=True),
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
         }
         return StreamingResponse(file.chunks(), headers=headers, media_type=file.media_type)
@@ -48,12 +50,12 @@ def storage_app(world: World) -> Starlette:
     return Starlette(routes=routes)
 
 
-def _refusal(world: World, request: Request, path: str) -> Response | None:
+def _refusal(workspace: Workspace, request: Request, path: str) -> Response | None:
     expires = request.query_params.get("expires", "")
     signature = request.query_params.get("signature", "")
-    if not world.ground.signer.matches(path, expires, signature):
+    if not workspace.context.signer.matches(path, expires, signature):
         return _error(403, "SignatureDoesNotMatch", "The request signature does not match.")
-    if world.now() >= float(expires):
+    if workspace.now() >= float(expires):
         return _error(403, "AccessDenied", "Request has expired")
     return None
 

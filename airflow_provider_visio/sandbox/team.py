@@ -1,20 +1,20 @@
-"""The people of the Vizdom workspace, and those who are invited."""
+"""Members and invites of the Vizdom workspace."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from . import ids
-from .ground import Ground
+from .context import Context
 
 Role = Literal["admin", "editor", "viewer"]
 
-# The help page on access control: the link of an invite lasts seven days.
+# An invite is valid for seven days (docs: the help page on access control).
 INVITE_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody who has joined."""
+    """A member."""
 
     id: str
     name: str
@@ -25,7 +25,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Invite:
-    """Somebody who may join."""
+    """An invite that nobody has accepted."""
 
     id: str
     email: str
@@ -34,7 +34,7 @@ class Invite:
 
     @property
     def expires_at(self) -> float:
-        """When its link ends."""
+        """When its link expires, as a Unix timestamp."""
         return self.created_at + INVITE_SECONDS
 
 
@@ -48,13 +48,13 @@ SEEDED = (
 class Team:
     """Members and invites."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self.members = {member.id: member for member in SEEDED}
         self.invites: dict[str, Invite] = {}
 
-    def knows(self, email: str, moment: float) -> str | None:
-        """Say whether an address is a member's, or has an invite that is still good."""
+    def membership_problem(self, email: str, moment: float) -> str | None:
+        """Return why an address cannot be invited: it is a member's, or has a valid invite."""
         wanted = email.lower()
         if any(member.email.lower() == wanted for member in self.members.values()):
             return "is already a member"
@@ -64,8 +64,8 @@ class Team:
         return None
 
     def invite(self, email: str, role: Role, moment: float) -> Invite:
-        """Invite somebody; no mail is sent."""
+        """Add an invite; no e-mail is sent."""
         invite = Invite(f"inv_{ids.token(10)}", email, role, moment)
         self.invites[invite.id] = invite
-        self._ground.journal.tell(moment, "member_invited", invite.id, f"{invite.id}: invited as {role}")
+        self._context.event_log.record(moment, "member_invited", invite.id, f"{invite.id}: invited as {role}")
         return invite

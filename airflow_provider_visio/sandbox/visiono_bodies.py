@@ -1,4 +1,4 @@
-"""What may be sent to Visiono. Types come from the vendor's examples; every length and range is assumed."""
+"""Request bodies of Visiono. Types come from the vendor's examples; lengths and ranges are assumed."""
 
 import ipaddress
 import json
@@ -7,29 +7,28 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from .options import Strict, WholeNumber
+from .options import Strict, WholeNumber, is_email
 from .webhooks import EVENTS
 
-_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
-_INK = re.compile(r"[^\s\ufeff]")
+_VISIBLE = re.compile(r"[^\s\ufeff]")
 _URL = re.compile(r"https://([A-Za-z0-9.-]+)(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?(?:[/?#][!-~]*)?")
 _PUBLIC_NAME = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _METADATA_BYTES = 64 * 1024
 
 
-def _filled(value: str) -> str:
-    if not _INK.search(value):
+def _not_blank(value: str) -> str:
+    if not _VISIBLE.search(value):
         raise ValueError("The {field} field is required.")
     return value
 
 
 def _email(value: str) -> str:
-    if not _EMAIL.fullmatch(value):
+    if not is_email(value):
         raise ValueError("The {field} field must be a valid email address.")
     return value
 
 
-def _small(value: dict[str, Any]) -> dict[str, Any]:
+def _within_size(value: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(value).encode()) > _METADATA_BYTES:
         raise ValueError("The {field} field must not be greater than 64 kilobytes.")
     return value
@@ -55,12 +54,12 @@ def _event(value: str) -> str:
     return value
 
 
-Instructions = Annotated[str, Field(max_length=5000), AfterValidator(_filled)]
+Instructions = Annotated[str, Field(max_length=5000), AfterValidator(_not_blank)]
 Note = Annotated[str, Field(max_length=5000)]
 Label = Annotated[str, Field(min_length=1, max_length=255)]
 Email = Annotated[str, Field(max_length=255), AfterValidator(_email)]
 Hours = Annotated[WholeNumber, Field(ge=1, le=8760)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_within_size)]
 Slug = Annotated[str, Field(min_length=3, max_length=30, pattern="^[a-z0-9-]+$")]
 Tags = Annotated[list[Label], Field(max_length=50)]
 Event = Annotated[str, AfterValidator(_event)]
@@ -68,7 +67,7 @@ Url = Annotated[str, Field(max_length=2000), AfterValidator(_public_https)]
 
 
 class ItemBody(Strict):
-    """One picture asked for (plugin); required unless said otherwise (assumed)."""
+    """One item (plugin); that `is_required` defaults to true is assumed."""
 
     instructions: Instructions
     is_required: bool = True
@@ -93,17 +92,14 @@ class CreatePhotoRequest(Strict):
 
 
 class CreatePhotoRequests(Strict):
-    """POST /photo-requests/batch; the plugin tells only "at most 10", the name of the list is assumed."""
+    """POST /photo-requests/batch; the plugin says "at most 10"; the name of the list is assumed."""
 
     photo_requests: Annotated[list[CreatePhotoRequest], Field(min_length=1, max_length=10)]
 
 
-class CreateLink(Strict):
-    """POST /smart-links (plugin); POST /permanent-links is inferred to take the same."""
+class LinkFields(Strict):
+    """Fields of both creating and changing a permanent link."""
 
-    instructions: Instructions
-    custom_slug: Slug = ""
-    unique_field_label: Label = ""
     show_full_name_field: bool = False
     full_name_required: bool = False
     require_gps: bool = False
@@ -111,17 +107,20 @@ class CreateLink(Strict):
     items: Items = Field(default_factory=list)
 
 
-class UpdateLink(Strict):
+class CreateLink(LinkFields):
+    """POST /smart-links (plugin); that POST /permanent-links takes the same is inferred."""
+
+    instructions: Instructions
+    custom_slug: Slug = ""
+    unique_field_label: Label = ""
+
+
+class UpdateLink(LinkFields):
     """PUT /smart-links/{id}, PATCH /permanent-links/{id}: any of the fields; `is_active` is assumed."""
 
     instructions: Instructions = ""
     custom_slug: Slug | None = None
     unique_field_label: Label | None = None
-    show_full_name_field: bool = False
-    full_name_required: bool = False
-    require_gps: bool = False
-    tags: Tags = Field(default_factory=list)
-    items: Items = Field(default_factory=list)
     is_active: bool = True
 
 

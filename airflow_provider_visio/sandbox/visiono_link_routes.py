@@ -1,17 +1,17 @@
-"""Visiono's permanent links, under the reference's name and under the plugin's."""
+"""Visiono's permanent links, by the names of the reference and of the plugin."""
 
 from fastapi import APIRouter, Request, Response
 
 from . import ids
 from .evidence import known
-from .links import Link
-from .paging import listing
-from .vendor import Refusal
+from .pagination import listing
+from .permanent_links import Link
+from .replies import ErrorReply
 from .visiono_bodies import CreateLink, UpdateLink
-from .visiono_replies import not_found, reply, validation_error
-from .visiono_routes import PLUGIN, SEED, Here, draw, items_of
-from .visiono_views import download_meta, download_view, link_submission_view, link_view
-from .world import World
+from .visiono_replies import deleted, not_found, qr_code_address, reply, validation_error
+from .visiono_routes import PLUGIN, SEED, items_of, render_photos
+from .visiono_serializers import download_meta, download_view, link_submission_view, link_view
+from .workspace import CurrentWorkspace, Workspace
 
 _NAMES = "field names (the plugin's smart links)"
 
@@ -21,11 +21,11 @@ router = APIRouter()
 @router.get("/permanent-links", **known("seed", SEED, scope="smart_links:read", assumed=_NAMES))
 @router.get("/smart-links", **known("plugin", PLUGIN, scope="smart_links:read"))
 async def list_links(
-    world: Here, request: Request, is_active: str | None = None, tags: str | None = None
+    workspace: CurrentWorkspace, request: Request, is_active: str | None = None, tags: str | None = None
 ) -> Response:
-    """Permanent links, in pages; the filters are the plugin's, their formats assumed."""
-    found = list(world.links)
-    if world.ground.settings.list_filters:
+    """Return permanent links, in pages; the filters are the plugin's, their formats are assumed."""
+    found = list(workspace.links)
+    if workspace.context.settings.list_filters:
         if is_active is not None:
             if is_active not in ("true", "false", "1", "0"):
                 raise validation_error({"is_active": ["The is active field must be true or false."]})
@@ -34,65 +34,65 @@ async def list_links(
         for tag in (tags or "").split(","):
             found = [link for link in found if not tag or tag in link.tags]
     path = "/smart-links" if request.url.path.endswith("/smart-links") else "/permanent-links"
-    return listing(world.ground, request, path, found, lambda link: _view(world, link))
+    return listing(workspace.context, request, path, found, lambda link: _view(workspace, link))
 
 
 @router.post("/permanent-links", **known("seed", SEED, scope="smart_links:write", status=201, assumed=_NAMES))
 @router.post("/smart-links", **known("plugin", PLUGIN, scope="smart_links:write", status=201))
-async def create_link(world: Here, body: CreateLink) -> Response:
-    """Make a permanent link; what a plan without any answers is assumed."""
-    if world.ground.settings.plan == "free":
+async def create_link(workspace: CurrentWorkspace, body: CreateLink) -> Response:
+    """Create a permanent link; the answer of a plan without links is assumed."""
+    if workspace.context.settings.plan == "free":
         text = "Permanent links are not available on the free plan. Please upgrade your plan."
-        raise Refusal(403, {"message": text})
-    _check_slug(world, body.custom_slug, None)
+        raise ErrorReply(403, {"message": text})
+    _check_slug(workspace, body.custom_slug, None)
     values = body.model_dump(exclude={"items"})
     for name in ("custom_slug", "unique_field_label"):
         values[name] = values[name] or None
     link = Link(
-        id=world.links.new_id(),
+        id=workspace.links.new_id(),
         unique_code=ids.code(),
-        created_at=world.now(),
+        created_at=workspace.now(),
         items=items_of(body.items),
         **values,
     )
-    world.links.add(link)
-    return reply(world.ground, _view(world, link), 201)
+    workspace.links.add(link)
+    return reply(workspace.context, _view(workspace, link), 201)
 
 
 @router.get("/permanent-links/{id}", **known("seed", SEED, scope="smart_links:read", assumed=_NAMES))
 @router.get("/smart-links/{id}", **known("plugin", PLUGIN, scope="smart_links:read"))
-async def get_link(world: Here, id: str) -> Response:  # noqa: A002  the reference's name
-    """One permanent link."""
-    return reply(world.ground, _view(world, _find(world, id)))
+async def get_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
+    """Return one permanent link."""
+    return reply(workspace.context, _view(workspace, _find(workspace, id)))
 
 
 @router.patch("/permanent-links/{id}", **known("seed", SEED, scope="smart_links:write", assumed=_NAMES))
 @router.put(
     "/smart-links/{id}", **known("plugin", PLUGIN, scope="smart_links:write", assumed="takes a part too")
 )
-async def update_link(world: Here, id: str, body: UpdateLink) -> Response:  # noqa: A002
-    """Change the fields given."""
-    link = _find(world, id)
+async def update_link(workspace: CurrentWorkspace, id: str, body: UpdateLink) -> Response:  # noqa: A002
+    """Change the given fields."""
+    link = _find(workspace, id)
     changes = body.model_dump(include=body.model_fields_set - {"items", "custom_slug"})
     if "custom_slug" in body.model_fields_set:
-        _check_slug(world, body.custom_slug, link)
-        world.links.rename(link, body.custom_slug)
+        _check_slug(workspace, body.custom_slug, link)
+        workspace.links.rename(link, body.custom_slug)
     for name, value in changes.items():
         setattr(link, name, value)
     if "items" in body.model_fields_set:
         link.items = items_of(body.items)
-    return reply(world.ground, _view(world, link))
+    return reply(workspace.context, _view(workspace, link))
 
 
 @router.delete(
     "/permanent-links/{id}",
     **known("seed", SEED, scope="smart_links:write", status=204, assumed="204 without a body"),
 )
-async def delete_link(world: Here, id: str) -> Response:  # noqa: A002
+async def delete_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Delete a permanent link and its photos."""
-    link = _find(world, id)
-    world.links.delete(link, world.now())
-    return _gone(world, link)
+    link = _find(workspace, id)
+    workspace.links.delete(link, workspace.now())
+    return deleted(workspace.context, link.id)
 
 
 @router.delete(
@@ -101,11 +101,11 @@ async def delete_link(world: Here, id: str) -> Response:  # noqa: A002
         "plugin", PLUGIN, scope="smart_links:write", status=204, assumed="it can still be read, inactive"
     ),
 )
-async def archive_link(world: Here, id: str) -> Response:  # noqa: A002
+async def archive_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Archive a smart link."""
-    link = _find(world, id)
-    world.links.archive(link)
-    return _gone(world, link)
+    link = _find(workspace, id)
+    workspace.links.archive(link)
+    return deleted(workspace.context, link.id)
 
 
 @router.get(
@@ -116,13 +116,13 @@ async def archive_link(world: Here, id: str) -> Response:  # noqa: A002
     "/smart-links/{id}/submissions",
     **known("plugin", PLUGIN, scope="submissions:read", assumed="the shape"),
 )
-async def list_submissions(world: Here, request: Request, id: str) -> Response:  # noqa: A002
-    """Submissions under the link, in pages."""
-    link = _find(world, id)
-    await draw(link.photos)
+async def list_submissions(workspace: CurrentWorkspace, request: Request, id: str) -> Response:  # noqa: A002
+    """Return the submissions of a link, in pages."""
+    link = _find(workspace, id)
+    await render_photos(link.photos)
     path = request.url.path.removeprefix("/visiono/v1")
-    ground = world.ground
-    return listing(ground, request, path, link.submissions, lambda one: link_submission_view(ground, one))
+    context = workspace.context
+    return listing(context, request, path, link.submissions, lambda one: link_submission_view(context, one))
 
 
 @router.get(
@@ -135,17 +135,17 @@ async def list_submissions(world: Here, request: Request, id: str) -> Response: 
         "plugin", PLUGIN, scope="download_urls:read", assumed="the name of the id; the rest as for requests"
     ),
 )
-async def download_urls(world: Here, id: str) -> Response:  # noqa: A002
-    """All photos under the link with fresh signed links."""
-    link = _find(world, id)
-    await draw(link.photos)
+async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+    """Return all photos of a link with fresh signed links."""
+    link = _find(workspace, id)
+    await render_photos(link.photos)
     photos = [
-        {**download_view(world.ground, photo), "permanent_link_submission_id": submission.id}
+        {**download_view(workspace.context, photo), "permanent_link_submission_id": submission.id}
         for submission in link.submissions
         for photo in submission.photos
     ]
     data = {"smart_link_id": link.id, "submissions": photos}
-    return reply(world.ground, data, meta=download_meta(world.ground))
+    return reply(workspace.context, data, meta=download_meta(workspace.context))
 
 
 @router.get(
@@ -153,29 +153,22 @@ async def download_urls(world: Here, id: str) -> Response:  # noqa: A002
     **known("assumed", PLUGIN, scope="smart_links:read", assumed="that it exists under this name"),
 )
 @router.get("/smart-links/{id}/qrcode", **known("plugin", PLUGIN, scope="smart_links:read"))
-async def qrcode(world: Here, id: str) -> Response:  # noqa: A002
+async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Return the address of a QR code of the link."""
-    code = _find(world, id).unique_code
-    return reply(world.ground, {"qrcode_url": f"{world.ground.addresses.main}/qr/{code}.png"})
+    return qr_code_address(workspace.context, _find(workspace, id).unique_code)
 
 
-def _find(world: World, link_id: str) -> Link:
-    link = world.links.get(link_id)
+def _find(workspace: Workspace, link_id: str) -> Link:
+    link = workspace.links.get(link_id)
     if link is None:
         raise not_found("Permanent link")
     return link
 
 
-def _view(world: World, link: Link) -> dict[str, object]:
-    return link_view(world.ground, world.links, link)
+def _view(workspace: Workspace, link: Link) -> dict[str, object]:
+    return link_view(workspace.context, workspace.links, link)
 
 
-def _gone(world: World, link: Link) -> Response:
-    if world.ground.settings.delete_reply == "body":
-        return reply(world.ground, {"id": link.id, "deleted": True})
-    return Response(status_code=204)
-
-
-def _check_slug(world: World, slug: str | None, link: Link | None) -> None:
-    if slug and world.links.slug_taken(slug, by_other_than=link):
+def _check_slug(workspace: Workspace, slug: str | None, link: Link | None) -> None:
+    if slug and workspace.links.slug_taken(slug, by_other_than=link):
         raise validation_error({"custom_slug": ["The custom slug has already been taken."]})

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from . import ids
-from .ground import Ground
-from .vendor import Refusal
+from .context import Context
+from .replies import ErrorReply
 
-_TEXTS = {
+_VALIDATION_MESSAGES = {
     "missing": "The {field} field is required.",
     "extra_forbidden": "The {field} field is prohibited.",
     "string_type": "The {field} field must be a string.",
@@ -27,45 +27,58 @@ _TEXTS = {
     "greater_than_equal": "The {field} field must be at least {ge}.",
     "less_than_equal": "The {field} field must not be greater than {le}.",
 }
+_DEFAULT_MESSAGES = {401: "Unauthenticated.", 429: "Too Many Attempts.", 500: "Server Error"}
 
 
 def reply(
-    ground: Ground,
+    context: Context,
     data: object,
     status: int = 200,
     *,
     meta: Mapping[str, Any] | None = None,
     **beside: object,
 ) -> JSONResponse:
-    """Reply `{"data": ..., "meta": {"request_id": ...}}`, with more in `meta` and beside it when given."""
+    """Reply `{"data": ..., "meta": {"request_id": ...}}`, with more in `meta` and beside it where given."""
     body: dict[str, Any] = {"data": data, **beside}
-    always = {"request_id": f"req_{ids.token(12)}"} if ground.settings.meta else {}
+    always = {"request_id": f"req_{ids.token(12)}"} if context.settings.meta else {}
     if meta or always:
         body["meta"] = {**(meta or {}), **always}
     return JSONResponse(body, status)
 
 
-def validation_error(details: Mapping[str, Sequence[str]]) -> Refusal:
-    """422 in the reference's "Error Format"."""
+def deleted(context: Context, resource_id: str) -> Response:
+    """Return the reply to a DELETE: 204 without a body, or as the settings say (assumed)."""
+    if context.settings.delete_reply == "body":
+        return reply(context, {"id": resource_id, "deleted": True})
+    return Response(status_code=204)
+
+
+def qr_code_address(context: Context, unique_code: str) -> JSONResponse:
+    """Return the address of a link's QR code (plugin)."""
+    return reply(context, {"qrcode_url": f"{context.addresses.main}/qr/{unique_code}.png"})
+
+
+def validation_error(details: Mapping[str, Sequence[str]]) -> ErrorReply:
+    """Return a 422 in the reference's "Error Format"."""
     error = {"code": "validation_error", "message": "The given data was invalid.", "details": details}
-    return Refusal(422, {"error": error})
+    return ErrorReply(422, {"error": error})
 
 
-def free_plan_error(fields: Sequence[str]) -> Refusal:
-    """422 in the flat shape that the reference shows for the free plan."""
+def free_plan_error(fields: Sequence[str]) -> ErrorReply:
+    """Return a 422 in the flat shape that the reference shows for the free plan."""
     texts = [f"The {_words(name)} field is prohibited." for name in fields]
     more = "" if len(texts) == 1 else f" (and {len(texts) - 1} more error)"
     upgrade = "E-mail sending is not available on the free plan. Please upgrade your plan."
-    return Refusal(422, {"message": texts[0] + more, "errors": {name: [upgrade] for name in fields}})
+    return ErrorReply(422, {"message": texts[0] + more, "errors": {name: [upgrade] for name in fields}})
 
 
-def not_found(what: str) -> Refusal:
-    """404 for a record (body assumed: Laravel's shape)."""
-    return Refusal(404, {"message": f"{what} not found."})
+def not_found(what: str) -> ErrorReply:
+    """Return a 404 for a record (body assumed: Laravel's shape)."""
+    return ErrorReply(404, {"message": f"{what} not found."})
 
 
-class Visiono:
-    """Visiono's manners."""
+class VisionoConventions:
+    """How Visiono reads keys, and its error replies."""
 
     name = "visiono"
 
@@ -73,45 +86,31 @@ class Visiono:
         """Read the key from X-API-Key."""
         return headers.get("x-api-key")
 
-    def unauthenticated(self) -> Refusal:
-        """401 (body assumed: Laravel's)."""
-        return Refusal(401, {"message": "Unauthenticated."})
-
-    def forbidden(self, text: str) -> Refusal:
-        """403 (body assumed: Laravel's shape)."""
-        return Refusal(403, {"message": text})
-
-    def no_such_route(self, path: str) -> Refusal:
-        """404 (body assumed: Laravel's)."""
-        return Refusal(404, {"message": f"The route {path.lstrip('/')} could not be found."})
-
-    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> Refusal:
-        """405 (assumed: Laravel's; the reference does not list the status)."""
-        names = ", ".join(allowed)
-        text = (
-            f"The {method} method is not supported for route {path.lstrip('/')}. Supported methods: {names}."
+    def error(self, status: int, text: str = "", headers: Mapping[str, str] | None = None) -> ErrorReply:
+        """Return an error reply; a 400 in the reference's error format, the others as Laravel's (assumed)."""
+        message = text or _DEFAULT_MESSAGES[status]
+        body = (
+            {"error": {"code": "bad_request", "message": message}} if status == 400 else {"message": message}
         )
-        return Refusal(405, {"message": text}, {"Allow": names})
+        return ErrorReply(status, body, headers)
 
-    def bad_request(self, text: str) -> Refusal:
-        """400 in the reference's error format (code assumed)."""
-        return Refusal(400, {"error": {"code": "bad_request", "message": text}})
+    def no_such_route(self, path: str) -> ErrorReply:
+        """Return a 404 for a path."""
+        return self.error(404, f"The route {path.lstrip('/')} could not be found.")
 
-    def invalid(self, problems: Sequence[Any]) -> Refusal:
-        """422 with one list of sentences a field."""
+    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> ErrorReply:
+        """Return a 405 (assumed: Laravel's; the reference does not list the status)."""
+        names, route = ", ".join(allowed), path.lstrip("/")
+        text = f"The {method} method is not supported for route {route}. Supported methods: {names}."
+        return self.error(405, text, {"Allow": names})
+
+    def invalid(self, problems: Sequence[Any]) -> ErrorReply:
+        """Return a 422 with a list of sentences for each field."""
         details: dict[str, list[str]] = {}
         for problem in problems:
             path = ".".join(str(part) for part in problem["loc"][1:]) or "body"
             details.setdefault(path, []).append(_sentence(problem, path))
         return validation_error(details)
-
-    def too_many(self, headers: Mapping[str, str]) -> Refusal:
-        """429 (body assumed: Laravel's)."""
-        return Refusal(429, {"message": "Too Many Attempts."}, headers)
-
-    def broken(self, text: str | None) -> Refusal:
-        """500 (body assumed: Laravel's)."""
-        return Refusal(500, {"message": text or "Server Error"})
 
 
 def _sentence(problem: Mapping[str, Any], path: str) -> str:
@@ -119,8 +118,8 @@ def _sentence(problem: Mapping[str, Any], path: str) -> str:
     if problem["type"] == "value_error":
         return str(context["error"]).format(field=_words(path))
     if problem["type"] == "string_too_short":
-        return _TEXTS["missing"].format(field=_words(path))
-    text = _TEXTS.get(problem["type"], "The {field} field is invalid.")
+        return _VALIDATION_MESSAGES["missing"].format(field=_words(path))
+    text = _VALIDATION_MESSAGES.get(problem["type"], "The {field} field is invalid.")
     return text.format(field=_words(path), **context)
 
 

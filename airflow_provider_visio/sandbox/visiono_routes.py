@@ -3,20 +3,20 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from . import ids
 from .evidence import known
-from .paging import listing
-from .photo_requests import FREE_PLAN_PHOTOS, Item, PhotoRequest
-from .photos import Photo
-from .vendor import Refusal
+from .pagination import listing
+from .photo_requests import FREE_PLAN_PHOTOS, PhotoRequest
+from .photos import Item, Photo
+from .replies import ErrorReply
 from .visiono_bodies import CreatePhotoRequest, CreatePhotoRequests, ItemBody
-from .visiono_replies import free_plan_error, not_found, reply, validation_error
-from .visiono_views import download_meta, download_view, request_view
-from .world import World
+from .visiono_replies import deleted, free_plan_error, not_found, qr_code_address, reply, validation_error
+from .visiono_serializers import download_meta, download_view, request_view
+from .workspace import CurrentWorkspace, Workspace
 
 SEED = "visiono.io/docs/developers/api-reference"
 PLUGIN = "github visiono-io/visiono-claude-plugin, plugin/skills/visiono-api/SKILL.md"
@@ -26,39 +26,30 @@ _STATUSES = ("pending", "in_progress", "submitted", "expired", "cancelled")
 router = APIRouter()
 
 
-async def _world(request: Request) -> World:
-    world = request.app.state.world
-    assert isinstance(world, World)  # noqa: S101  for mypy
-    return world
-
-
-Here = Annotated[World, Depends(_world)]
-
-
 @router.get("/status", **known("seed", SEED, assumed="the body"))
-async def status(world: Here) -> Response:
-    """Health check."""
-    return reply(world.ground, {"status": "ok"})
+async def status(workspace: CurrentWorkspace) -> Response:
+    """Answer that the service is up."""
+    return reply(workspace.context, {"status": "ok"})
 
 
 @router.get("/stats", **known("seed", SEED, assumed="plan.name, usage.photos_used and usage.photos_limit"))
-async def stats(world: Here) -> Response:
-    """Usage and plan."""
-    free = world.ground.settings.plan == "free"
-    today = datetime.fromtimestamp(world.now(), UTC).replace(day=1, hour=0, minute=0, second=0)
+async def stats(workspace: CurrentWorkspace) -> Response:
+    """Return usage and plan."""
+    free = workspace.context.settings.plan == "free"
+    today = datetime.fromtimestamp(workspace.now(), UTC).replace(day=1, hour=0, minute=0, second=0)
     following = today.replace(year=today.year + today.month // 12, month=today.month % 12 + 1)
-    stamp = world.ground.stamp
+    stamp = workspace.context.format_time
     data = {
         "plan": {"name": "Developer Free Plan" if free else "Professional", "email_enabled": not free},
         "usage": {
-            "photos_used": world.requests.photos_taken + world.links.photos_taken,
+            "photos_used": workspace.requests.photos_taken + workspace.links.photos_taken,
             "photos_limit": FREE_PLAN_PHOTOS if free else 1000,
             "is_lifetime_quota": free,
             "billing_period_start": None if free else stamp(today.timestamp()),
             "billing_period_end": None if free else stamp(following.timestamp() - 1),
         },
     }
-    return reply(world.ground, data)
+    return reply(workspace.context, data)
 
 
 @router.get(
@@ -72,23 +63,23 @@ async def stats(world: Here) -> Response:
     ),
 )
 async def list_requests(
-    world: Here,
+    workspace: CurrentWorkspace,
     request: Request,
     status: str | None = None,
     created_after: str | None = None,
     created_before: str | None = None,
 ) -> Response:
-    """Photo requests, in pages."""
-    found = list(world.requests)
-    if world.ground.settings.list_filters:
+    """Return photo requests, in pages."""
+    found = list(workspace.requests)
+    if workspace.context.settings.list_filters:
         for keep in _filters(status, created_after, created_before):
             found = [one for one in found if keep(one)]
     return listing(
-        world.ground,
+        workspace.context,
         request,
         "/photo-requests",
         found,
-        lambda one: request_view(world.ground, world.requests, one),
+        lambda one: request_view(workspace.context, workspace.requests, one),
     )
 
 
@@ -103,12 +94,12 @@ async def list_requests(
         assumed="lengths, ranges and defaults",
     ),
 )
-async def create_request(world: Here, body: CreatePhotoRequest) -> Response:
-    """Make a photo request."""
-    made = _new_request(world, body)
-    world.ask(made)
-    world.catch_up()
-    return reply(world.ground, request_view(world.ground, world.requests, made), 201)
+async def create_request(workspace: CurrentWorkspace, body: CreatePhotoRequest) -> Response:
+    """Create a photo request."""
+    created = _new_request(workspace, body)
+    workspace.add_request(created)
+    workspace.catch_up()
+    return reply(workspace.context, request_view(workspace.context, workspace.requests, created), 201)
 
 
 @router.post(
@@ -117,13 +108,15 @@ async def create_request(world: Here, body: CreatePhotoRequest) -> Response:
         "plugin", PLUGIN, scope="photo_requests:write", status=201, assumed="body and reply; all or nothing"
     ),
 )
-async def create_batch(world: Here, body: CreatePhotoRequests) -> Response:
-    """Make up to ten photo requests; when one is refused, none is made."""
-    made = [_new_request(world, one) for one in body.photo_requests]
-    for one in made:
-        world.ask(one)
-    world.catch_up()
-    return reply(world.ground, [request_view(world.ground, world.requests, one) for one in made], 201)
+async def create_batch(workspace: CurrentWorkspace, body: CreatePhotoRequests) -> Response:
+    """Create up to ten photo requests; where one is refused, none is created."""
+    created = [_new_request(workspace, one) for one in body.photo_requests]
+    for one in created:
+        workspace.add_request(one)
+    workspace.catch_up()
+    return reply(
+        workspace.context, [request_view(workspace.context, workspace.requests, one) for one in created], 201
+    )
 
 
 @router.get(
@@ -136,9 +129,9 @@ async def create_batch(world: Here, body: CreatePhotoRequests) -> Response:
         assumed="the reply has the shape of a created request",
     ),
 )
-async def get_request(world: Here, id: str) -> Response:  # noqa: A002  the reference's name
-    """One photo request, by id or code (the code by the plugin)."""
-    return reply(world.ground, request_view(world.ground, world.requests, _find(world, id)))
+async def get_request(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
+    """Return one photo request, by id or code (the code by the plugin)."""
+    return reply(workspace.context, request_view(workspace.context, workspace.requests, _find(workspace, id)))
 
 
 @router.delete(
@@ -152,16 +145,14 @@ async def get_request(world: Here, id: str) -> Response:  # noqa: A002  the refe
         assumed="204 without a body; photos go too; of one that has ended, the plugin's changes nothing",
     ),
 )
-async def delete_request(world: Here, id: str) -> Response:  # noqa: A002
-    """Delete a photo request; the plugin says cancel, and what is cancelled can still be read."""
-    found = _find(world, id)
-    if world.ground.settings.deleted_requests == "gone":
-        world.requests.delete(found, world.now())
+async def delete_request(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+    """Delete a photo request. In the plugin this cancels it, and it can still be read."""
+    found = _find(workspace, id)
+    if workspace.context.settings.deleted_requests == "gone":
+        workspace.requests.delete(found, workspace.now())
     elif found.is_open:
-        world.requests.cancel(found, world.now())
-    if world.ground.settings.delete_reply == "body":
-        return reply(world.ground, {"id": found.id, "deleted": True})
-    return Response(status_code=204)
+        workspace.requests.cancel(found, workspace.now())
+    return deleted(workspace.context, found.id)
 
 
 @router.get(
@@ -170,56 +161,57 @@ async def delete_request(world: Here, id: str) -> Response:  # noqa: A002
         "plugin", PLUGIN, scope="submissions:read", assumed="the shape: the plugin's webhook `submission`"
     ),
 )
-async def list_submissions(world: Here, id: str) -> Response:  # noqa: A002
-    """Return what the recipient has sent so far, without links."""
-    found = _find(world, id)
-    await draw(found.photos)
-    return reply(world.ground, [photo.summary(world.ground.stamp) for photo in found.photos])
+async def list_submissions(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+    """Return the photos that the recipient has uploaded, without links."""
+    found = _find(workspace, id)
+    await render_photos(found.photos)
+    return reply(workspace.context, [photo.summary(workspace.context.format_time) for photo in found.photos])
 
 
 @router.get("/photo-requests/{id}/download-urls", **known("plugin", PLUGIN, scope="download_urls:read"))
-async def download_urls(world: Here, id: str) -> Response:  # noqa: A002
+async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Return the photos with fresh signed links."""
-    if not world.ground.settings.download_urls:
-        raise Refusal(404, {"message": f"The route v1/photo-requests/{id}/download-urls could not be found."})
-    found = _find(world, id)
-    if found.submitted_at is None and world.ground.settings.download_urls_of_open == "missing":
+    if not workspace.context.settings.download_urls:
+        raise ErrorReply(
+            404, {"message": f"The route v1/photo-requests/{id}/download-urls could not be found."}
+        )
+    found = _find(workspace, id)
+    if found.submitted_at is None and workspace.context.settings.download_urls_of_open == "missing":
         raise not_found("Photos")
-    await draw(found.photos)
+    await render_photos(found.photos)
     data = {
         "photo_request_id": found.id,
-        "submissions": [download_view(world.ground, photo) for photo in found.photos],
+        "submissions": [download_view(workspace.context, photo) for photo in found.photos],
     }
-    return reply(world.ground, data, meta=download_meta(world.ground))
+    return reply(workspace.context, data, meta=download_meta(workspace.context))
 
 
 @router.get("/photo-requests/{id}/qrcode", **known("plugin", PLUGIN, scope="photo_requests:read"))
-async def qrcode(world: Here, id: str) -> Response:  # noqa: A002
+async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
     """Return the address of a QR code of the recipient's link."""
-    code = _find(world, id).unique_code
-    return reply(world.ground, {"qrcode_url": f"{world.ground.addresses.main}/qr/{code}.png"})
+    return qr_code_address(workspace.context, _find(workspace, id).unique_code)
 
 
-async def draw(photos: list[Photo]) -> None:
-    """Make pictures that were not looked at before, off the event loop: replies tell their size."""
+async def render_photos(photos: list[Photo]) -> None:
+    """Draw the files of photos in a thread: replies contain their size."""
     for photo in photos:
         await asyncio.to_thread(photo.file.size)
 
 
 def items_of(bodies: list[ItemBody]) -> list[Item]:
-    """Items with ids, from a request body."""
+    """Return items with ids, from a request body."""
     return [Item(f"pri_{ids.token(8)}", body.instructions, body.is_required) for body in bodies]
 
 
-def _find(world: World, id_or_code: str) -> PhotoRequest:
-    found = world.requests.find(id_or_code)
-    if found is None or (found.id != id_or_code and not world.ground.settings.find_by_code):
+def _find(workspace: Workspace, id_or_code: str) -> PhotoRequest:
+    found = workspace.requests.find(id_or_code)
+    if found is None or (found.id != id_or_code and not workspace.context.settings.find_by_code):
         raise not_found("Photo request")
     return found
 
 
-def _new_request(world: World, body: CreatePhotoRequest) -> PhotoRequest:
-    given, settings, now = body.model_fields_set, world.ground.settings, world.now()
+def _new_request(workspace: Workspace, body: CreatePhotoRequest) -> PhotoRequest:
+    given, settings, now = body.model_fields_set, workspace.context.settings, workspace.now()
     asked = _items_in(body, settings.items_name)
     if body.send_email and not body.recipient_email and settings.plan == "paid":
         text = "The recipient email field is required when send email is true."
@@ -232,12 +224,12 @@ def _new_request(world: World, body: CreatePhotoRequest) -> PhotoRequest:
             name = "photo_slots" if "photo_slots" in given else "items"
             text = f"The {name.replace('_', ' ')} field must not have more than {_FREE_PLAN_ITEMS} items."
             raise validation_error({name: [text]})
-        if world.requests.photos_taken >= FREE_PLAN_PHOTOS:
-            # What the service does with its quota used up is not known.
-            raise Refusal(403, {"message": f"The {FREE_PLAN_PHOTOS} photos of the free plan are used up."})
+        if workspace.requests.photos_taken >= FREE_PLAN_PHOTOS:
+            # Assumed: what the service answers once its quota is used up is not known.
+            raise ErrorReply(403, {"message": f"The {FREE_PLAN_PHOTOS} photos of the free plan are used up."})
     hours = body.expires_in_hours or settings.default_expires_in_hours
     return PhotoRequest(
-        id=world.requests.new_id(),
+        id=workspace.requests.new_id(),
         unique_code=ids.code(),
         numeric_code=ids.digits(),
         instructions=body.instructions,
@@ -254,7 +246,7 @@ def _new_request(world: World, body: CreatePhotoRequest) -> PhotoRequest:
 
 
 def _items_in(body: CreatePhotoRequest, known_as: str) -> list[ItemBody]:
-    """Return the pictures asked for: `items` in the plugin, `photo_slots` in the documentation."""
+    """Return the items: `items` in the plugin, `photo_slots` in the documentation."""
     given = body.model_fields_set & {"items", "photo_slots"}
     if known_as != "either" and (other := given - {known_as}):
         raise validation_error(
@@ -268,7 +260,7 @@ def _items_in(body: CreatePhotoRequest, known_as: str) -> list[ItemBody]:
 def _filters(
     status: str | None, after: str | None, before: str | None
 ) -> list[Callable[[PhotoRequest], Any]]:
-    # Times are compared as they are shown, in whole seconds.
+    # Replies show whole seconds, so whole seconds are compared.
     keep: list[Callable[[PhotoRequest], Any]] = []
     if status is not None:
         if status not in _STATUSES:
@@ -284,9 +276,9 @@ def _filters(
 
 
 def _moment(name: str, text: str) -> float:
-    """Return a date or time as Unix seconds; without an offset it is UTC."""
+    """Return a date or time as a Unix timestamp; without an offset it is UTC."""
     try:
-        # In a query an unescaped "+" of "+00:00" arrives as a blank.
+        # In a query an unescaped "+" of "+00:00" arrives as a space.
         moment = datetime.fromisoformat(text.replace(" 00:00", "+00:00"))
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):

@@ -5,25 +5,35 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from .ground import Ground
-from .vendor import Refusal
+from .context import Context
+from .replies import ErrorReply
+
+_ERRORS = {
+    400: ("bad_request", ""),
+    401: ("unauthorized", "The API key is missing or invalid."),
+    403: ("forbidden", ""),
+    404: ("not_found", ""),
+    405: ("method_not_allowed", ""),
+    429: ("rate_limited", "Too many requests. Back off and try again."),
+    500: ("internal_error", "Something went wrong on our side."),
+}
 
 
-def reply(ground: Ground, data: object, status: int = 200, **meta: object) -> JSONResponse:
+def reply(context: Context, data: object, status: int = 200, **meta: object) -> JSONResponse:
     """Reply `{"data": ..., "meta": {...}}`; an empty `meta` on single resources is assumed."""
     body: dict[str, Any] = {"data": data}
-    if ground.settings.meta:
+    if context.settings.meta:
         body["meta"] = meta
     return JSONResponse(body, status)
 
 
-def not_found(kind: str, wanted: str) -> Refusal:
-    """404 as the reference shows it for a dashboard."""
+def not_found(kind: str, wanted: str) -> ErrorReply:
+    """Return a 404 as the reference shows it for a dashboard."""
     return error(404, "not_found", f"{kind} with ID '{wanted}' does not exist.")
 
 
-class Vizdom:
-    """Vizdom's manners; only the code `not_found` is documented, the others are assumed."""
+class VizdomConventions:
+    """How Vizdom reads keys, and its error replies; only the code `not_found` is documented, the rest is assumed."""
 
     name = "vizdom"
 
@@ -32,30 +42,21 @@ class Vizdom:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         return key.strip() if scheme.lower() == "bearer" else None
 
-    def unauthenticated(self) -> Refusal:
-        """401."""
-        return error(401, "unauthorized", "The API key is missing or invalid.")
+    def error(self, status: int, text: str = "", headers: Mapping[str, str] | None = None) -> ErrorReply:
+        """Return an error reply."""
+        code, message = _ERRORS[status]
+        return error(status, code, text or message, headers)
 
-    def forbidden(self, text: str) -> Refusal:
-        """403."""
-        return error(403, "forbidden", text)
+    def no_such_route(self, path: str) -> ErrorReply:
+        """Return a 404 for a path."""
+        return self.error(404, f"No route matches '{path}'.")
 
-    def no_such_route(self, path: str) -> Refusal:
-        """404."""
-        return error(404, "not_found", f"No route matches '{path}'.")
+    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> ErrorReply:
+        """Return a 405 (the reference does not list the status)."""
+        return self.error(405, f"{method} is not supported for '{path}'.", {"Allow": ", ".join(allowed)})
 
-    def wrong_method(self, method: str, path: str, allowed: Sequence[str]) -> Refusal:
-        """405 (the reference does not list the status)."""
-        refusal = error(405, "method_not_allowed", f"{method} is not supported for '{path}'.")
-        refusal.headers["Allow"] = ", ".join(allowed)
-        return refusal
-
-    def bad_request(self, text: str) -> Refusal:
-        """400."""
-        return error(400, "bad_request", text)
-
-    def invalid(self, problems: Sequence[Any]) -> Refusal:
-        """Answer 400 for a missing field and 422 for a bad value, by the letter of the reference's status table."""
+    def invalid(self, problems: Sequence[Any]) -> ErrorReply:
+        """Return a 400 for a missing field and a 422 for a bad value, as the reference's status table says."""
         first = next((problem for problem in problems if problem["type"] == "missing"), problems[0])
         field = ".".join(str(part) for part in first["loc"][1:]) or "body"
         if first["type"] == "missing":
@@ -64,17 +65,7 @@ class Vizdom:
             return error(422, "validation_failed", f"Field '{field}' is not known.")
         return error(422, "validation_failed", f"Field '{field}': {first['msg']}.")
 
-    def too_many(self, headers: Mapping[str, str]) -> Refusal:
-        """429."""
-        refusal = error(429, "rate_limited", "Too many requests. Back off and try again.")
-        refusal.headers.update(headers)
-        return refusal
 
-    def broken(self, text: str | None) -> Refusal:
-        """500."""
-        return error(500, "internal_error", text or "Something went wrong on our side.")
-
-
-def error(status: int, code: str, message: str) -> Refusal:
-    """Refuse in the one shape of the reference."""
-    return Refusal(status, {"error": {"code": code, "message": message}})
+def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> ErrorReply:
+    """Return an error in the reference's shape."""
+    return ErrorReply(status, {"error": {"code": code, "message": message}}, headers)

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ids
 from .clock import iso
-from .ground import Ground
+from .context import Context
 
 EVENTS = (
     "photo_request.created",
@@ -20,13 +20,13 @@ EVENTS = (
     "photo_submission.created",
     "photo_submission.dropbox_synced",
 )
-# The plugin names the header that carries it, and shows no value.
+# The plugin names the header, and shows no value.
 _TENANT = "tenant_sandbox"
 
 
 @dataclass
 class Webhook:
-    """One endpoint that wants to be told of events."""
+    """One endpoint that subscribes to events."""
 
     id: str
     url: str
@@ -37,25 +37,25 @@ class Webhook:
 
 
 class Webhooks:
-    """The workspace's endpoints and what would have been sent to them."""
+    """Endpoints, and the deliveries that would have been sent to them."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._made = 0
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._created = 0
         self.all: dict[str, Webhook] = {}
         self.deliveries: list[dict[str, Any]] = []
-        ground.listeners.append(self._on_event)
+        context.listeners.append(self._on_event)
 
     def add(self, url: str, events: list[str], moment: float) -> Webhook:
         """Register an endpoint."""
-        self._made += 1
-        hook_id = f"wh_{self._made}" if self._ground.plugin_style else f"wh_{ids.token(10)}"
+        self._created += 1
+        hook_id = f"wh_{self._created}" if self._context.plugin_style else f"wh_{ids.token(10)}"
         hook = Webhook(hook_id, url, events, f"whsec_{secrets.token_hex(24)}", moment)
         self.all[hook.id] = hook
         return hook
 
     def deliver(self, hook: Webhook, event: str, moment: float, data: dict[str, Any]) -> dict[str, Any]:
-        """Record one delivery, with the headers of the documentation and of the plugin."""
+        """Record a delivery, with the headers of the documentation and of the plugin."""
         stamp = iso(moment)
         body = json.dumps({"event": event, "timestamp": stamp, "data": data})
         signature = "sha256=" + hmac.new(hook.secret.encode(), body.encode(), hashlib.sha256).hexdigest()

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_visio.api.client import Download
+    from airflow_provider_visio.api.download import Download
     from airflow_provider_visio.storage.manifest import Manifest, StoredFile
     from airflow_provider_visio.storage.remote_file import RemoteFile
 

@@ -1,20 +1,22 @@
-"""What both triggers share: how a wait ends, whatever the news come from. No exception escapes from here."""
+"""What all triggers share: how a wait ends, and what a killed task does. No exception escapes from here."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TriggerEvent
+from asgiref.sync import sync_to_async
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import moment_of, seconds
 from airflow_provider_visio.waiting import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from airflow_provider_visio.api.status_queries import State
     from airflow_provider_visio.triggers.subscriptions import Subscription, SubscriptionHub
@@ -23,20 +25,26 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 900.0
 
-# Seconds between looks at whether anybody waits, which is not for long: a poll ends with its last wait.
+# Seconds between looks at whether anybody waits; a poll ends with its last wait, so this is never for long.
 IDLE_INTERVAL = 60.0
+
+# States of a task instance after which it does not continue.
+_ENDED = {"failed", "success", "skipped", "upstream_failed", "removed"}
+
+# The event loop keeps only weak references to its tasks.
+_under_way: set[asyncio.Task[None]] = set()
 
 
 class WaitTrigger:
     """
-    A wait for some ids, as a trigger has it.
+    A trigger that waits for some ids.
 
-    :param ids: what is waited for.
-    :param deadline: when the wait gives up, in seconds since 1970: a wall clock, so that it holds on another host.
+    :param ids: the ids.
+    :param deadline: Unix timestamp at which the wait gives up, or None for never. It holds on another host, too.
     :param poke_interval: seconds between two polls.
     :param min_dwell: seconds before which the trigger does not fire: Airflow 3.3 may fail a task whose trigger fires
         before the scheduler has seen it defer (apache/airflow#72716).
-    :raises InvalidRequestError: the deadline is no moment, or the dwell no duration.
+    :raises InvalidRequestError: the deadline is not a moment, or the dwell is not a duration.
     """
 
     def __init__(
@@ -50,63 +58,113 @@ class WaitTrigger:
         self._warned: set[str] = set()
 
     @abstractmethod
-    def judge(self, board: SubscriptionHub, now: float) -> Verdict:
-        """Return what is on the board means for this wait."""
+    def judge(self, hub: SubscriptionHub, now: float) -> Verdict:
+        """Return what the hub's states mean for this wait."""
 
-    async def follow(self, board: SubscriptionHub, seen: Mapping[str, State] | None = None) -> TriggerEvent:
+    async def follow(self, hub: SubscriptionHub, seen: Mapping[str, State] | None = None) -> TriggerEvent:
         """
-        Follow the news on a board until the wait is over, and return the one event that says how.
+        Follow a hub's updates until the wait is over, and return the one event that says how.
 
-        :param board: where the news are.
+        :param hub: where a poll publishes.
         :param seen: what was known of the ids when the wait began.
         """
         not_before = clock.ticks() + self.min_dwell
-        place = board.join(self.ids, self.poke_interval, seen)
+        subscription = hub.subscribe(self.ids, self.poke_interval, seen)
         try:
-            verdict = await self._verdict(board, place)
+            verdict = await self._verdict(hub, subscription)
         except Exception as error:
-            log.exception("The wait has broken off.")
+            log.exception("The wait failed unexpectedly.")
             verdict = Verdict("trouble", waiting=tuple(self.ids), trouble=type(error).__name__)
         finally:
-            board.leave(place)
+            hub.unsubscribe(subscription)
         await clock.asleep(max(0.0, not_before - clock.ticks()))
-        log.info("The wait is over: %s%s.", verdict.outcome, _reason(verdict))
+        late = self.deadline is not None and clock.now() >= self.deadline
+        log.info("%s", describe_end(verdict, late=late))
         return TriggerEvent({**verdict.as_event(), "deadline": self.deadline})  # type: ignore[no-untyped-call]
 
-    async def _verdict(self, board: SubscriptionHub, place: Subscription) -> Verdict:
+    async def _verdict(self, hub: SubscriptionHub, subscription: Subscription) -> Verdict:
         while True:
-            place.news.clear()
+            subscription.updated.clear()
             now = clock.now()
-            verdict = self.judge(board, now)
+            verdict = self.judge(hub, now)
             for word in set(verdict.unknown.values()) - self._warned:
                 self._warned.add(word)
-                log.warning("The service says %r, a status unknown to this provider; waiting on.", word)
-            trouble = board.trouble_for(place)
-            if verdict.outcome in {"wait", "timeout"} and trouble:
-                return replace(verdict, outcome="trouble", trouble=trouble.text, fatal=trouble.fatal)
+                log.warning("The service says %r, a status unknown to this provider. The wait goes on.", word)
+            failure = hub.failure_for(subscription)
+            if verdict.outcome in {"wait", "timeout"} and failure:
+                return replace(verdict, outcome="trouble", trouble=failure.text, fatal=failure.fatal)
             if verdict.outcome != "wait":
                 return verdict
-            await clock.wait(place.news, self._left(verdict, board, now))
+            await clock.wait(subscription.updated, self._next_check(verdict, hub, now))
 
-    def _left(self, verdict: Verdict, board: SubscriptionHub, now: float) -> float | None:
-        """Return the seconds after which the wait may be over without any news, or None for never."""
+    def _next_check(self, verdict: Verdict, hub: SubscriptionHub, now: float) -> float | None:
+        """Return the seconds after which the wait may be over without an update, or None for never."""
         moments = [self.deadline] if self.deadline is not None else []
-        moments += [moment for i in verdict.waiting if (moment := self.ends_by_itself(board, i)) is not None]
-        # Looked at again now and then, for the wall clock may jump.
+        moments += [moment for i in verdict.waiting if (moment := self.expires_at(hub, i)) is not None]
+        # Checked now and then, because the wall clock may jump.
         return min(LONGEST_SLEEP, max(0.0, min(moments) - now)) if moments else None
 
-    def ends_by_itself(self, board: SubscriptionHub, found: str) -> float | None:  # noqa: ARG002
-        """Return when an id ends though nobody says so, in seconds since 1970, or None for never."""
+    def expires_at(self, hub: SubscriptionHub, found: str) -> float | None:  # noqa: ARG002
+        """Return the Unix timestamp at which an id ends without an update, or None for never."""
         return None
 
 
-def _reason(verdict: Verdict) -> str:
-    counts = [
-        (len(verdict.arrived), "arrived"),
-        (len(verdict.ended), "ended otherwise"),
-        (len(verdict.waiting), "still open"),
-    ]
-    parts = [f"{count} {what}" for count, what in counts if count]
-    parts += [f"{i} is {how}" for i, how in list(verdict.ended.items())[:3]]
-    parts += [verdict.trouble] if verdict.trouble else []
-    return f" ({', '.join(parts)})" if parts else ""
+def describe_end(verdict: Verdict, *, late: bool) -> str:
+    """
+    Return how a wait ended, in a sentence for the task's log.
+
+    :param verdict: the verdict that ended it.
+    :param late: whether its deadline has passed.
+    """
+    arrived, ended, waiting = len(verdict.arrived), len(verdict.ended), len(verdict.waiting)
+    counts = [f"{arrived} of {arrived + ended + waiting} arrived"]
+    if ended:
+        named = [f"{i} is {how}" for i, how in list(verdict.ended.items())[:3]]
+        more = [f"and {ended - 3} more"] if ended > 3 else []
+        counts.append(f"{ended} ended without a result ({', '.join(named + more)})")
+    if waiting:
+        counts.append(f"{waiting} still open")
+    start = {
+        "done": "The deadline has passed and the task goes on" if late and waiting else "The wait is over",
+        "failed": "The wait has failed",
+        "timeout": "The deadline has passed",
+        "trouble": f"The wait stops because the service could not be polled ({verdict.trouble})",
+    }[verdict.outcome]
+    return f"{start}: {', '.join(counts)}."
+
+
+async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """
+    Run some work to its end, also when the caller is cancelled.
+
+    Airflow 3.3 cancels a trigger each second until it has ended, which would interrupt its ``on_kill``.
+    """
+    task = asyncio.create_task(work)
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    await asyncio.shield(task)
+
+
+async def task_continues(task_instance: Any) -> bool:
+    """
+    Return whether a task continues, so that nothing it waits for may be cancelled.
+
+    Airflow 3.3 calls ``on_kill`` also when a trigger moves to another triggerer (apache/airflow#73454), and for a task
+    that was cleared, whose next try continues the wait. True where Airflow does not tell.
+    """
+    if task_instance is None:
+        return True
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    try:
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=task_instance.dag_id,
+            task_ids=[task_instance.task_id],
+            run_ids=[task_instance.run_id],
+            map_index=task_instance.map_index,
+        )
+    except Exception:
+        log.exception("Airflow does not tell the task's state, so nothing is cancelled.")
+        return True
+    found = [getattr(state, "value", state) for state in states.get(task_instance.run_id, {}).values()]
+    return not found or not _ENDED.issuperset(found)

@@ -1,4 +1,4 @@
-"""Where a watcher keeps how far it has come: the state store (Airflow 3.3) of each asset that it watches for."""
+"""Keep a watcher's cursor in the state store (Airflow 3.3) of each asset that it watches for."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class CursorStore:
     """
     The cursor of one watcher.
 
-    Airflow makes one trigger of the watchers of several assets that are alike, and its store then wants to be told
-    which asset is meant. The events are for all of them, and so is the cursor.
+    Airflow runs one trigger for equal watchers of several assets, and its store then needs the name of one asset. The
+    events are for all of them, and so is the cursor.
 
-    :param store: what Airflow gives the trigger; None before Airflow 3.3.
+    :param store: the state store that Airflow gives the trigger; None before Airflow 3.3.
     :param key: the key of the watcher.
     """
 
@@ -35,19 +35,19 @@ class CursorStore:
                 self._do_without("it names no asset")
 
     async def read(self) -> Cursor | None:
-        """Return the cursor that was kept, or None; a store that cannot be read is asked until it can."""
+        """Return the stored cursor, or None; a store that cannot be read is tried until it can."""
         found = [await self._read(store) for store in list(self._stores)]
-        # The earliest: rather once more than not at all.
+        # The earliest: an event twice is better than none.
         return min((one for one in found if one is not None), key=lambda one: one.since, default=None)
 
     async def write(self, cursor: Cursor) -> None:
-        """Keep the cursor."""
+        """Store the cursor."""
         for store in self._stores:
             try:
                 await store.aset(self._key, cursor.as_json())
             except Exception:
-                # The next event tries again; until then a restart tells of these once more.
-                log.exception("How far the watch %s has come could not be kept.", self._key)
+                # The next event tries again; a restart before that reports these submissions once more.
+                log.exception("Cannot store the cursor of watcher %s.", self._key)
 
     async def _read(self, store: Any) -> Cursor | None:
         while True:
@@ -55,16 +55,16 @@ class CursorStore:
                 return Cursor.from_json(await store.aget(self._key))
             except Exception as error:
                 if type(error) is ValueError:
-                    # It wants to be told of which asset: asking again does not help.
+                    # It needs the name of an asset: a retry does not help.
                     self._stores.remove(store)
                     self._do_without(str(error))
                     return None
-                log.exception("Airflow does not tell how far the watch %s had come; asking again.", self._key)
+                log.exception("Cannot read the cursor of watcher %s; trying again.", self._key)
                 await clock.asleep(AFTER_FAULT)
 
     def _do_without(self, why: str) -> None:
         log.warning(
-            "Airflow's store cannot keep how far the watch %s has come (%s), so a restart begins anew.",
+            "Cannot persist the cursor of watcher %s (%s); it is lost on restart.",
             self._key,
             why,
         )

@@ -1,4 +1,4 @@
-"""Trigger that waits for a moment: when a service accepts calls again."""
+"""Trigger that waits until a moment, such as when a service accepts calls again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MomentTrigger(BaseTrigger):
     """
     Fire at a moment, with the event that was given.
 
-    :param moment: when, in seconds since 1970.
+    :param moment: when, as a Unix timestamp.
     :param event: what to fire with: plain JSON, nothing secret.
     """
 

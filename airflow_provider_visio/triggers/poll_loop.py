@@ -1,8 +1,7 @@
 """
-The poll behind the triggers: it looks, puts what it learns on a board, pauses, and looks again. Never ends or raises.
+The poll loop behind the triggers: query the service, publish the result to the subscription hub, pause, and repeat.
 
-Where the news come from (here: polls) is kept apart from how they are handed out (:mod:`.board`) and from what a wait
-makes of them (:mod:`.base`).
+It never ends and never raises. :mod:`.subscriptions` has how results reach the waits, :mod:`.base` how a wait ends.
 """
 
 from __future__ import annotations
@@ -24,20 +23,19 @@ from airflow_provider_visio.exceptions import (
     RateLimitedError,
     VisioProviderError,
 )
-from airflow_provider_visio.triggers.clients import shared_client
-from airflow_provider_visio.triggers.logbook import PollReport
+from airflow_provider_visio.triggers.poll_client import PollClient, shared_client
+from airflow_provider_visio.triggers.poll_report import PollReport
 from airflow_provider_visio.waiting import MAX_POLL_FAILURES, jittered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-    from airflow_provider_visio.api.client import AsyncClient
     from airflow_provider_visio.hooks.base import VisioBaseHook
     from airflow_provider_visio.triggers.subscriptions import SubscriptionHub
 
 log = logging.getLogger(__name__)
 
-# A limit that asks for longer than its own longest window is a header misread.
+# A limit that asks for longer than its own longest window is a misread header.
 LONGEST_PAUSE = 3600.0
 SHORTEST_PAUSE = 1.0
 FIRST_BACKOFF = 5.0
@@ -46,97 +44,97 @@ LONGEST_BACKOFF = 60.0
 
 async def poll_forever(
     make_hook: Callable[[], VisioBaseHook],
-    board: SubscriptionHub,
-    look: Callable[[AsyncClient], Awaitable[None]],
-    interval: Callable[[int, AsyncClient | None], float],
+    hub: SubscriptionHub,
+    look: Callable[[PollClient], Awaitable[None]],
+    interval: Callable[[int, PollClient | None], float],
 ) -> None:
     """
-    Poll for ever, for all that wait at a board.
+    Poll for all waits that subscribe to a hub.
 
-    :param make_hook: makes the hook whose client asks; called again after a fault of ours.
-    :param board: where to put what is learnt.
-    :param look: makes one sweep.
-    :param interval: seconds to the next sweep, after so many that went well.
+    :param make_hook: makes the hook whose connection is used; called again after a fault of this provider.
+    :param hub: where to publish the results.
+    :param look: queries the service once.
+    :param interval: seconds to the next query, after this many that went well.
     """
     while True:
         try:
-            await _poll(make_hook(), board, look, interval)
+            await _poll(make_hook(), hub, look, interval)
         except Exception:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                raise  # of the client as it closes
-            # A fault of ours; without a word the waits would sleep for ever. Who watches goes on with the next poll.
-            log.exception("A poll has broken off; the next one begins in %.0f s.", LONGEST_BACKOFF)
-            board.went_wrong("the poll has broken off", fatal=True)
+                raise  # raised by the client as it closes
+            # A fault of this provider. The waits must hear of it, and watchers continue with the next poll.
+            log.exception("A poll has failed; the next one starts in %.0f s.", LONGEST_BACKOFF)
+            hub.poll_failed("the poll has broken off", fatal=True)
             await clock.asleep(LONGEST_BACKOFF)
 
 
 @contextlib.asynccontextmanager
 async def run_beside(poll: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Have a poll run for as long as the block lasts."""
+    """Run a poll for as long as the block lasts."""
     task = asyncio.create_task(poll)
     try:
         yield
     finally:
         task.cancel()
-        # What broke it off, it has said itself.
+        # The poll has logged its own error.
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await task
 
 
 async def _poll(
     hook: VisioBaseHook,
-    board: SubscriptionHub,
-    look: Callable[[AsyncClient], Awaitable[None]],
-    interval: Callable[[int, AsyncClient | None], float],
+    hub: SubscriptionHub,
+    look: Callable[[PollClient], Awaitable[None]],
+    interval: Callable[[int, PollClient | None], float],
 ) -> None:
     rounds = 0
     async with contextlib.AsyncExitStack() as stack:
-        client: AsyncClient | None = None
-        logbook = PollReport(hook.conn_id, board)
+        client: PollClient | None = None
+        report = PollReport(hub)
         while True:
             held, started = 0.0, clock.ticks()
             try:
                 if client is None:
-                    client = await stack.enter_async_context(shared_client(hook))
+                    client = PollClient(await stack.enter_async_context(shared_client(hook)))
                 await look(client)
-                board.went_well()
+                hub.poll_succeeded()
             except RateLimitedError as error:
-                # Not a failure of the service: the poll steps back until it is welcome again.
+                # Not a failure of the service: the poll pauses until calls are accepted again.
                 held = min(LONGEST_PAUSE, max(interval(rounds, client), error.retry_after))
                 log.warning("%s The poll pauses for %.0f s.", error, held)
-            except Exception as error:  # noqa: BLE001 - an error that escapes would end every wait on this poll
-                _went_wrong(board, error)
-                failures = board.trouble.failures if board.trouble else 1
-                # So far apart that five failures in a row are minutes, not a blip.
+            except Exception as error:  # noqa: BLE001  an error that escapes would end every wait on this poll
+                failures = _note_failure(hub, error)
+                # Far enough apart that five failures in a row are minutes.
                 held = max(interval(rounds, client), min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**failures))
-            # From look to look, however long one takes.
+            # From query to query, however long one takes.
             pause = held * (1 + random.random() / 10) or (
                 jittered(interval(rounds, client), random.random()) - (clock.ticks() - started)
             )
             pause = max(SHORTEST_PAUSE, pause)
-            logbook.write(client, pause)
+            report.write(client, pause)
             if held:
                 await clock.asleep(pause)
             else:
-                await board.pause(pause, partial(interval, rounds, client))
+                await hub.pause(pause, partial(interval, rounds, client))
                 rounds += 1
 
 
-def _went_wrong(board: SubscriptionHub, error: Exception) -> None:
-    # A missing connection is Airflow's error, not ours; like a key that is refused, it does not pass by itself.
+def _note_failure(hub: SubscriptionHub, error: Exception) -> int:
+    """Publish a poll's failure, and return how many failures there were in a row."""
+    # A missing connection is Airflow's error. Like a refused key, it does not pass by itself.
     fatal = isinstance(
         error, AuthenticationError | InvalidRequestError | PermissionDeniedError | AirflowNotFoundException
     )
     status = getattr(error, "status", None) if isinstance(error, VisioProviderError) else None
     text = f"{type(error).__name__}{f' ({status})' if status else ''}"
-    board.went_wrong(text, fatal=fatal)
-    failures = board.trouble.failures if board.trouble else 1
+    failures = hub.poll_failed(text, fatal=fatal)
     log.warning("Poll failed (%d of %d in a row): %s: %s", failures, MAX_POLL_FAILURES, text, error)
+    return failures
 
 
 def leave_log_context() -> None:
-    """Leave the log context of the task that happens to open a shared poll, or its log would carry all the others."""
+    """Leave the log context of the task that opened a shared poll: its log would get the lines of all waits."""
     with contextlib.suppress(ImportError):
         import structlog
 

@@ -1,9 +1,8 @@
 """
-Who waits for what, and what is known of it: where news is handed out, wherever they come from.
+Registry of active waits and of what is known of their ids; an update wakes only the waits that it affects.
 
-A poll (or, one day, a webhook) puts what it learns on the board, and the board wakes those waits that it concerns and
-no others: with thousands of them, waking all at every round would make the event loop stand still. All of it runs on
-one event loop, so there are no locks.
+A poll publishes its results here. With thousands of waits, waking all of them after every poll would block the event
+loop. Everything runs on one event loop, so there are no locks.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class PollFailure:
     """
-    What keeps a poll from learning anything.
+    Why a poll learns nothing.
 
     :param failures: polls in a row that have failed.
-    :param text: the last failure, without anything secret.
-    :param fatal: whether waiting on cannot help, as with a key that is refused.
-    :param at: when it was met, on the clock of pauses.
+    :param text: the last failure, without secrets.
+    :param fatal: whether to go on waiting cannot help, as with a refused key.
+    :param at: when it happened, on the clock of pauses.
     """
 
     failures: int
@@ -39,174 +38,158 @@ class PollFailure:
 
     @property
     def lasting(self) -> bool:
-        """Whether it is time to give up on the service."""
+        """Whether the waits end because of it."""
         return self.fatal or self.failures >= MAX_POLL_FAILURES
-
-
-class Bell:
-    """An event for one waiter: a fifth of the memory of asyncio's, of which thousands are kept."""
-
-    __slots__ = ("_rung", "_waiter")
-
-    def __init__(self) -> None:
-        self._rung = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    def set(self) -> None:
-        """Wake the waiter, now or when it comes."""
-        self._rung = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def clear(self) -> None:
-        """Forget that it was set."""
-        self._rung = False
-
-    def is_set(self) -> bool:
-        """Return whether it was set."""
-        return self._rung
-
-    async def wait(self) -> None:
-        """Wait until it is set."""
-        if not self._rung:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
 
 
 @dataclass(eq=False, slots=True)
 class Subscription:
     """
-    One wait's place at the board.
+    One wait's subscription.
 
-    :param ids: what it waits for.
-    :param interval: seconds between two polls that it asked for.
-    :param joined: when it came, on the clock of pauses.
-    :param news: set when there is something new for it.
+    :param ids: the ids that it waits for.
+    :param interval: seconds between two polls that it asks for.
+    :param since: when it subscribed, on the clock of pauses.
+    :param updated: set when there is an update for it.
     """
 
     ids: Sequence[str]
     interval: float
-    joined: float
-    news: Bell = field(default_factory=Bell)
+    since: float
+    updated: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class SubscriptionHub:
     """
-    What is waited for on one connection, and what is known of it.
+    The waits on one connection, and what is known of their ids.
 
+    :param conn_id: id of the Airflow connection.
+    :param subject: what they wait for, as a word for metrics: ``photo_requests``, ``permanent_link`` or ``exports``.
     :param shared: whether it is for all waits of the triggerer, or for one.
     """
 
-    def __init__(self, *, shared: bool = False) -> None:
+    def __init__(self, conn_id: str, subject: str, *, shared: bool = False) -> None:
+        self.conn_id = conn_id
+        self.subject = subject
         self.shared = shared
         self.states: dict[str, State] = {}
-        self.trouble: PollFailure | None = None
+        self.failure: PollFailure | None = None
         self.context: Any = None
-        self._places: dict[str, list[Subscription]] = {}
-        self._everybody: dict[Subscription, None] = {}
-        self._joined = asyncio.Event()
+        self._by_id: dict[str, list[Subscription]] = {}
+        self._all: dict[Subscription, None] = {}
+        self._subscribed = asyncio.Event()
 
     def __len__(self) -> int:
-        """Return how many wait."""
-        return len(self._everybody)
+        """Return the number of waits."""
+        return len(self._all)
 
     @property
     def ids(self) -> KeysView[str]:
         """The ids waited for, each once."""
-        return self._places.keys()
+        return self._by_id.keys()
 
     @property
     def interval(self) -> float | None:
-        """The shortest interval in seconds that any wait asked for, or None where nobody waits."""
-        return min((place.interval for place in self._everybody), default=None)
+        """The shortest interval in seconds that any wait asks for, or None without waits."""
+        return min((one.interval for one in self._all), default=None)
 
     @property
     def youngest(self) -> float:
-        """Seconds since the last wait joined."""
-        # A dict keeps the order in which its keys came.
-        last = next(reversed(self._everybody), None)
-        return 0.0 if last is None else clock.ticks() - last.joined
+        """Seconds since the last wait subscribed."""
+        # A dict keeps the order of its keys.
+        last = next(reversed(self._all), None)
+        return 0.0 if last is None else clock.ticks() - last.since
 
-    def join(
+    def subscribe(
         self, ids: Sequence[str], interval: float, seen: Mapping[str, State] | None = None
     ) -> Subscription:
         """
-        Have some ids looked at until the place is left.
+        Have some ids polled until :meth:`unsubscribe`.
 
-        :param ids: what is waited for.
+        :param ids: the ids.
         :param interval: seconds between two polls.
-        :param seen: what was known of them when the wait began; what the board knows is newer.
+        :param seen: what was known of them when the wait began; what the hub knows is newer.
         """
-        if not self._everybody:
-            self.trouble = None  # of those who waited earlier
-        place = Subscription(ids, interval, clock.ticks())
-        self._everybody[place] = None
+        if not self._all:
+            self.failure = None  # of earlier waits
+        subscription = Subscription(ids, interval, clock.ticks())
+        self._all[subscription] = None
         for found in ids:
-            self._places.setdefault(found, []).append(place)
+            self._by_id.setdefault(found, []).append(subscription)
             if seen and found in seen:
                 self.states.setdefault(found, seen[found])
-        self._joined.set()
-        return place
+        self._subscribed.set()
+        return subscription
 
-    def leave(self, place: Subscription) -> None:
-        """Give a place up."""
-        del self._everybody[place]
-        for found in place.ids:
-            others = self._places[found]
-            others.remove(place)
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription."""
+        del self._all[subscription]
+        for found in subscription.ids:
+            others = self._by_id[found]
+            others.remove(subscription)
             if not others:
-                del self._places[found]
+                del self._by_id[found]
                 self.states.pop(found, None)
 
-    def learn(self, found: str, state: State) -> None:
-        """Put up what the service says of an id."""
-        if found not in self._places or self.states.get(found) == state:
+    def publish(self, found: str, state: State) -> None:
+        """Publish the state of an id."""
+        if found not in self._by_id or self.states.get(found) == state:
             return
         self.states[found] = state
-        self._wake(self._places[found])
+        self._wake(self._by_id[found])
 
-    def went_well(self) -> None:
-        """Note that a poll went well."""
-        self.trouble = None
+    def poll_succeeded(self) -> None:
+        """Note that a poll succeeded."""
+        self.failure = None
 
-    def went_wrong(self, text: str, *, fatal: bool) -> None:
-        """Note that a poll went wrong."""
-        # Those who gave up have left; with those who came since, it counts anew.
-        before = 0 if self.trouble is None or self.trouble.lasting else self.trouble.failures
-        self.trouble = PollFailure(before + 1, text, fatal, clock.ticks())
-        if self.trouble.lasting:
-            self._wake(self._everybody)
+    def poll_failed(self, text: str, *, fatal: bool) -> int:
+        """Note that a poll failed, and return how many failed in a row."""
+        # The waits that gave up have left; for those that came since, the count starts again.
+        before = 0 if self.failure is None or self.failure.lasting else self.failure.failures
+        self.failure = PollFailure(before + 1, text, fatal, clock.ticks())
+        if self.failure.lasting:
+            self._wake(self._all)
+        return self.failure.failures
 
-    def trouble_for(self, place: Subscription) -> PollFailure | None:
-        """Return the trouble that ends a wait, or None; one that was there before does not, for it may be over."""
-        trouble = self.trouble
-        return trouble if trouble and trouble.lasting and trouble.at >= place.joined else None
+    def failure_for(self, subscription: Subscription) -> PollFailure | None:
+        """Return the failure that ends a wait, or None; one from before the wait does not, for it may be over."""
+        failure = self.failure
+        return failure if failure and failure.lasting and failure.at >= subscription.since else None
 
     async def pause(self, seconds: float, interval: Callable[[], float]) -> None:
         """
-        Wait some seconds, or less when a wait has joined that is in more of a hurry.
+        Wait some seconds, or less when a wait subscribes that asks for a shorter interval.
 
         :param seconds: how long.
         :param interval: seconds that a pause takes with the waits that are there then.
         """
         until = clock.ticks() + seconds
         while (left := until - clock.ticks()) > 0:
-            self._joined.clear()
-            if await clock.wait(self._joined, left):
+            self._subscribed.clear()
+            if await clock.wait(self._subscribed, left):
                 until = min(until, clock.ticks() + interval())
 
-    def _wake(self, places: Iterable[Subscription]) -> None:
-        for place in places:
-            place.news.set()
+    def _wake(self, subscriptions: Iterable[Subscription]) -> None:
+        for subscription in subscriptions:
+            subscription.updated.set()
 
 
-_BOARDS: dict[tuple[int, str], SubscriptionHub] = {}
+_HUBS: dict[tuple[int, str, str, str], SubscriptionHub] = {}
 
 
-def hub_of(conn_id: str) -> SubscriptionHub:
-    """Return the board of a connection, on the running event loop."""
-    key = (id(asyncio.get_running_loop()), conn_id)
-    return _BOARDS.setdefault(key, SubscriptionHub(shared=True))
+def hub_of(conn_id: str, subject: str, key: str = "") -> SubscriptionHub:
+    """
+    Return the shared hub of a connection on the running event loop.
+
+    :param conn_id: id of the Airflow connection.
+    :param subject: what its waits wait for.
+    :param key: tells several hubs for one subject apart, such as the id of a permanent link.
+    """
+    place = (id(asyncio.get_running_loop()), conn_id, subject, key)
+    return _HUBS.setdefault(place, SubscriptionHub(conn_id, subject, shared=True))
+
+
+def count_waits(conn_id: str, subject: str) -> int:
+    """Return the number of waits for a subject in all shared hubs of a connection on the running event loop."""
+    mine = (id(asyncio.get_running_loop()), conn_id, subject)
+    return sum(len(hub) for place, hub in _HUBS.items() if place[:3] == mine)

@@ -1,4 +1,4 @@
-"""Triggers for Visiono. The one that waits for photo requests is here: all waits on a connection share one poll."""
+"""Triggers for Visiono; the one for photo requests is here. All waits on a connection share one poll."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api.request_poller import RequestPoller
 from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.exceptions import NotFoundError
-from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger
-from airflow_provider_visio.triggers.killed import run_to_end, task_continues
+from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger, run_to_end, task_continues
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.triggers.visiono_permanent_links import VisionoPermanentLinkTrigger
@@ -31,14 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Mapping
     from datetime import timedelta
 
-    from airflow_provider_visio.api.client import AsyncClient
     from airflow_provider_visio.hooks.base import VisioBaseHook
+    from airflow_provider_visio.triggers.poll_client import PollClient
 
 __all__ = ["VisionoPermanentLinkTrigger", "VisionoPhotoRequestTrigger"]
 
 log = logging.getLogger(__name__)
 
 _NAMESPACE = "airflow_provider_visio.triggers.visiono.photo_requests"
+_SUBJECT = "photo_requests"
 
 
 class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
@@ -50,12 +50,12 @@ class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
 
     :param request_ids: ids of the requests, or one id.
     :param visiono_conn_id: id of the Airflow connection.
-    :param deadline: when to give up, in seconds since 1970, or None for never.
-    :param poke_interval: seconds or timedelta between two polls; the shortest of those who share a poll applies.
+    :param deadline: Unix timestamp at which the wait gives up, or None for never.
+    :param poke_interval: seconds or timedelta between two polls; the shortest of those that share a poll applies.
     :param min_dwell: seconds before which it does not fire.
     :param needed: how many must arrive; None for all.
-    :param proceed: whether the deadline ends the wait well, with what has arrived.
-    :param cancel_on_kill: whether the requests that are open are deleted when somebody kills the task.
+    :param proceed: whether the deadline ends the wait well, with the requests that have arrived.
+    :param cancel_on_kill: whether open requests are deleted when somebody kills the task.
     :param states: what was known when the wait began, by id: ``status``, ``created_at`` and ``expires_at``.
     :raises InvalidRequestError: an argument is not what it should be.
     """
@@ -103,45 +103,45 @@ class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
             },
         )
 
-    def judge(self, board: SubscriptionHub, now: float) -> Verdict:
-        """Return what is on the board means for this wait."""
-        return decide_photo_requests(self.ids, board.states, now=now, deadline=self.deadline, goal=self.goal)
+    def judge(self, hub: SubscriptionHub, now: float) -> Verdict:
+        """Return what the hub's states mean for this wait."""
+        return decide_photo_requests(self.ids, hub.states, now=now, deadline=self.deadline, goal=self.goal)
 
-    def ends_by_itself(self, board: SubscriptionHub, found: str) -> float | None:
-        """Return when a request counts as expired though nobody says so."""
-        return ends_by_itself(board.states.get(found, {}))
+    def expires_at(self, hub: SubscriptionHub, found: str) -> float | None:
+        """Return the Unix timestamp at which a request counts as expired without an update."""
+        return ends_by_itself(hub.states.get(found, {}))
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what all waits on this connection have in common (Airflow 3.3 and later)."""
+        """Return the key that all waits on this connection share (Airflow 3.3 and later)."""
         return (_NAMESPACE, self.visiono_conn_id)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
-        """Poll for all waits on a connection. Nothing is broadcast: the board wakes those whom news concern."""
+        """Poll for all waits on a connection. Nothing is broadcast: the hub wakes the waits that an update affects."""
         leave_log_context()
         conn_id = kwargs["visiono_conn_id"]
-        await _poll(conn_id, hub_of(conn_id))
+        await _poll(hub_of(conn_id, _SUBJECT))
         yield  # never reached; it makes this the generator that Airflow wants
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:  # noqa: ARG002
-        """Wait for what the shared poll puts on the board."""
-        board = hub_of(self.visiono_conn_id)
-        self._announce(f"the poll that it shares with {len(board)} other wait(s)")
-        yield await self.follow(board, self.states)
+        """Wait for what the shared poll publishes."""
+        hub = hub_of(self.visiono_conn_id, _SUBJECT)
+        self._announce(f"the poll that it shares with {len(hub)} other wait(s)")
+        yield await self.follow(hub, self.states)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this wait alone: Airflow before 3.3, and ``dag.test()``."""
         self._announce("a poll of its own")
-        board = SubscriptionHub()
-        async with run_beside(_poll(self.visiono_conn_id, board)):
-            yield await self.follow(board, self.states)
+        hub = SubscriptionHub(self.visiono_conn_id, _SUBJECT)
+        async with run_beside(_poll(hub)):
+            yield await self.follow(hub, self.states)
 
     async def on_kill(self) -> None:
         """Delete the open requests with ``cancel_on_kill`` (Airflow 3.3 and later)."""
         if self.cancel_on_kill:
-            await run_to_end(self._take_back())
+            await run_to_end(self._delete_open_requests())
 
-    async def _take_back(self) -> None:
+    async def _delete_open_requests(self) -> None:
         if await task_continues(self.task_instance):
             return
         from airflow_provider_visio.api import visiono as api
@@ -152,10 +152,10 @@ class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
             for request_id in self.ids:
                 with contextlib.suppress(NotFoundError):
                     state = (await client.send(api.get_photo_request(request_id)))["data"]
-                    # Not one of which we are not told how it is doing: photos may be there.
+                    # Only one that is open in a word we know: others may have photos.
                     if is_surely_open(state, request_id, now=clock.now()):
                         await client.send(api.delete_photo_request(request_id))
-                        log.info("Photo request %s is deleted, for its task was killed.", request_id)
+                        log.info("Deleted photo request %s because its task was killed.", request_id)
         finally:
             await client.close()
 
@@ -170,24 +170,24 @@ class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
         )
 
 
-async def _poll(conn_id: str, board: SubscriptionHub) -> None:
-    lookout = RequestPoller(board.states, board.learn)
+async def _poll(hub: SubscriptionHub) -> None:
+    poller = RequestPoller(hub.states, hub.publish)
 
     def hook() -> VisioBaseHook:
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
-        return VisionoHook(conn_id)
+        return VisionoHook(hub.conn_id)
 
-    async def look(client: AsyncClient) -> None:
+    async def look(client: PollClient) -> None:
         now = clock.now()
         still_open = [
-            i for i in board.ids if photo_request_phase(board.states.get(i, {}), now=now) in {None, "open"}
+            i for i in hub.ids if photo_request_phase(hub.states.get(i, {}), now=now) in {None, "open"}
         ]
         if still_open:
-            await client.sweep(lookout.sweep(still_open, now))
+            await client.query(poller.sweep(still_open, now))
 
-    def interval(_: int, client: AsyncClient | None) -> float:
+    def interval(_: int, client: PollClient | None) -> float:
         share_left = client.budget_left()[1] if client else 1.0
-        return stretched(board.interval or IDLE_INTERVAL, board.youngest, share_left)
+        return stretched(hub.interval or IDLE_INTERVAL, hub.youngest, share_left)
 
-    await poll_forever(hook, board, look, interval)
+    await poll_forever(hook, hub, look, interval)

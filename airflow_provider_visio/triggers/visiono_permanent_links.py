@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.api.status_queries import read_submissions
 from airflow_provider_visio.arguments import link_id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.record import fingerprint
-from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, read_submissions
+from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions
 from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, WaitTrigger
 from airflow_provider_visio.triggers.cursor_store import CursorStore
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
@@ -22,16 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
     from datetime import datetime, timedelta
 
-    from airflow_provider_visio.api.client import AsyncClient
     from airflow_provider_visio.hooks.base import VisioBaseHook
     from airflow_provider_visio.submissions import Submission
+    from airflow_provider_visio.triggers.poll_client import PollClient
     from airflow_provider_visio.waiting import Verdict
 
 log = logging.getLogger(__name__)
 
 _NAMESPACE = "airflow_provider_visio.triggers.visiono_permanent_links.submissions"
+_SUBJECT = "permanent_link"
 
-# Seconds after an event at which it is certain to be stored; only then is it noted that it was sent.
+# Seconds until an event is certain to be stored; only then the cursor moves past it.
 PERSIST_AFTER = 10.0
 
 
@@ -40,25 +42,25 @@ class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
     Watch a permanent link for new submissions.
 
     In an ``AssetWatcher`` it never ends: each look that finds new submissions fires with ``{"link_id", "submissions":
-    [ids]}``. How far it has come is kept in the asset's state store (Airflow 3.3), a little later than the event is
-    sent: a triggerer that dies in between tells of the same submissions once more, and of none too few. So let the DAG
-    tell them apart by their ids. Before Airflow 3.3 nothing is kept: with ``since`` a restart tells of everything since
-    then again, without it nothing of what came while no triggerer ran.
+    [ids]}``. Its cursor is kept in the asset's state store (Airflow 3.3), shortly after the event is sent. A triggerer
+    that dies in between reports the same submissions once more, so the DAG should recognize their ids. Before Airflow
+    3.3 nothing is kept: with ``since``, a restart reports everything since then again; without it, submissions that
+    arrive while no triggerer runs are not reported.
 
-    The sensor has it end at the first look that finds enough (``once``); then it fires with the outcome as well. All
-    triggers for a link on a triggerer share one poll (Airflow 3.3), which reads the link's whole list of submissions: a
-    call for each page of it, less often where there are several pages.
+    The sensor uses ``once``: the trigger ends at the first poll that finds enough submissions, and its event has the
+    outcome as well. All triggers for a link on a triggerer share one poll (Airflow 3.3). A poll reads the link's whole
+    list of submissions, one call a page, and polls of several pages are further apart.
 
     :param link_id: id of the link.
     :param visiono_conn_id: id of the Airflow connection.
-    :param since: only what is submitted from then on, by the service's clock: seconds since 1970, ISO 8601 text or a
-        datetime with a zone; None for when it starts first, by the triggerer's clock. Give a moment that stays the
-        same each time the DAG file is parsed: a watcher that is given another one begins anew there.
+    :param since: count only submissions from then on, by the service's clock: a Unix timestamp, ISO 8601 text or a
+        datetime with a zone; None for the moment the trigger first starts, by the triggerer's clock. Give a moment that
+        stays the same each time the DAG file is parsed: another moment restarts the watch there.
     :param unique_value: only submissions with this value in the link's own field (``unique_field_label``).
-    :param poke_interval: seconds or timedelta between two polls; the shortest of those who share a poll applies.
-    :param once: whether it ends; then the following count.
-    :param min_submissions: how many submissions it takes.
-    :param deadline: when to give up, in seconds since 1970, or None for never.
+    :param poke_interval: seconds or timedelta between two polls; the shortest of those that share a poll applies.
+    :param once: whether it ends; the following parameters then apply.
+    :param min_submissions: number of submissions to wait for.
+    :param deadline: Unix timestamp at which the wait gives up, or None for never.
     :param min_dwell: seconds before which it does not fire.
     :raises InvalidRequestError: an argument is not what it should be.
     """
@@ -103,57 +105,57 @@ class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
             },
         )
 
-    def judge(self, board: SubscriptionHub, now: float) -> Verdict:
-        """Return what is on the board means for a wait that ends."""
-        state = board.states.get(self.link_id)
+    def judge(self, hub: SubscriptionHub, now: float) -> Verdict:
+        """Return what the hub's states mean for a wait that ends."""
+        state = hub.states.get(self.link_id)
         return decide_link(
             self.link_id,
             state,
-            self._found(board),
+            self._found(hub),
             needed=self.min_submissions,
             now=now,
             deadline=self.deadline,
         )
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what all triggers for this link have in common (Airflow 3.3 and later)."""
+        """Return the key that all triggers for this link share (Airflow 3.3 and later)."""
         return (_NAMESPACE, self.visiono_conn_id, self.link_id)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[None]:
-        """Poll for all triggers of a link. Nothing is broadcast: the board wakes them."""
+        """Poll for all triggers of a link. Nothing is broadcast: the hub wakes them."""
         leave_log_context()
         conn_id, link_id = kwargs["visiono_conn_id"], kwargs["link_id"]
-        await _poll(conn_id, link_id, _board(conn_id, link_id))
+        await _poll(link_id, hub_of(conn_id, _SUBJECT, link_id))
         yield  # never reached; it makes this the generator that Airflow wants
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:  # noqa: ARG002
-        """Take what the shared poll puts on the board."""
-        async for event in self._events(_board(self.visiono_conn_id, self.link_id)):
+        """Wait for what the shared poll publishes."""
+        async for event in self._events(hub_of(self.visiono_conn_id, _SUBJECT, self.link_id)):
             yield event
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for this trigger alone: Airflow before 3.3, and ``dag.test()``."""
-        board = SubscriptionHub()
-        async with run_beside(_poll(self.visiono_conn_id, self.link_id, board)):
-            async for event in self._events(board):
+        hub = SubscriptionHub(self.visiono_conn_id, _SUBJECT)
+        async with run_beside(_poll(self.link_id, hub)):
+            async for event in self._events(hub):
                 yield event
 
-    async def _events(self, board: SubscriptionHub) -> AsyncIterator[TriggerEvent]:
+    async def _events(self, hub: SubscriptionHub) -> AsyncIterator[TriggerEvent]:
         log.info("Watching permanent link %s on connection %s.", self.link_id, self.visiono_conn_id)
         if self.once:
             self.since = clock.now() if self.since is None else self.since
-            event = await self.follow(board)
-            # The words of this wait, for the worker that goes on with it.
+            event = await self.follow(hub)
+            # The worker continues the wait from this moment.
             yield TriggerEvent({**event.payload, "since": self.since})  # type: ignore[no-untyped-call]
             return
-        place = board.join(self.ids, self.poke_interval)
+        subscription = hub.subscribe(self.ids, self.poke_interval)
         try:
             store = self._cursor_store()
             cursor = await self._cursor(store)
             while True:
-                place.news.clear()
-                state = board.states.get(self.link_id) or {}
+                subscription.updated.clear()
+                state = hub.states.get(self.link_id) or {}
                 if "submissions" in state:
                     first = cursor.began is not None
                     fresh = cursor.take(
@@ -165,51 +167,47 @@ class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
                         await clock.asleep(PERSIST_AFTER)
                     if fresh or first:
                         await store.write(cursor)
-                await clock.wait(place.news, LONGEST_SLEEP)
+                await clock.wait(subscription.updated, LONGEST_SLEEP)
         finally:
-            board.leave(place)
+            hub.unsubscribe(subscription)
 
-    def _found(self, board: SubscriptionHub) -> list[Submission]:
-        submissions = (board.states.get(self.link_id) or {}).get("submissions") or []
+    def _found(self, hub: SubscriptionHub) -> list[Submission]:
+        submissions = (hub.states.get(self.link_id) or {}).get("submissions") or []
         return new_submissions(submissions, self.since or 0.0, self.unique_value)
 
     def _cursor_store(self) -> CursorStore:
-        # Watchers that differ in what they tell of keep a cursor each, also where they share link and asset.
+        # Watchers with different filters keep a cursor each, also for one link and asset.
         who = fingerprint([self.visiono_conn_id, self.unique_value], 8)
         return CursorStore(getattr(self, "asset_state_store", None), f"visio_{self.link_id}_{who}")
 
     async def _cursor(self, store: CursorStore) -> Cursor:
-        """Return how far it had come."""
+        """Return the cursor of an earlier run, or a new one."""
         start = Cursor.at_start(self.since, clock.now())
         kept = await store.read()
         if kept is not None and self.since in {None, kept.given}:
             return kept
         if kept is not None:
-            log.info("The watch of %s has another `since` than before and begins anew there.", self.link_id)
+            log.info("The watch of %s has another `since` than before and restarts there.", self.link_id)
         await store.write(start)
         return start
 
 
-def _board(conn_id: str, link_id: str) -> SubscriptionHub:
-    return hub_of(f"{conn_id} {link_id}")
-
-
-async def _poll(conn_id: str, link_id: str, board: SubscriptionHub) -> None:
+async def _poll(link_id: str, hub: SubscriptionHub) -> None:
     def hook() -> VisioBaseHook:
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
-        return VisionoHook(conn_id)
+        return VisionoHook(hub.conn_id)
 
-    async def look(client: AsyncClient) -> None:
+    async def look(client: PollClient) -> None:
         try:
-            await client.sweep(read_submissions(link_id, client.config.extra["dialect"], board.learn))
+            await client.query(read_submissions(link_id, client.config.extra["dialect"], hub.publish))
         except NotFoundError as error:
-            # The board knows; who waits decides.
+            # The state is published; each wait decides.
             log.warning("%s", error)
 
-    def interval(_: int, client: AsyncClient | None) -> float:
+    def interval(_: int, client: PollClient | None) -> float:
         share_left = client.budget_left()[1] if client else 1.0
-        pages = (board.states.get(link_id) or {}).get("pages") or 1
-        return stretched(board.interval or IDLE_INTERVAL, 0.0, share_left) * max(1, pages)
+        pages = (hub.states.get(link_id) or {}).get("pages") or 1
+        return stretched(hub.interval or IDLE_INTERVAL, 0.0, share_left) * max(1, pages)
 
-    await poll_forever(hook, board, look, interval)
+    await poll_forever(hook, hub, look, interval)

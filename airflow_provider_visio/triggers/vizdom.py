@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import timedelta
 
-    from airflow_provider_visio.api.client import AsyncClient
     from airflow_provider_visio.hooks.base import VisioBaseHook
+    from airflow_provider_visio.triggers.poll_client import PollClient
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +31,11 @@ class VizdomExportTrigger(WaitTrigger, BaseTrigger):
 
     Fires once, with the same event as
     :class:`~airflow_provider_visio.triggers.visiono.VisionoPhotoRequestTrigger`. An export takes minutes and no list of
-    them is known, so each wait polls for itself; all of a triggerer do so through one client a connection.
+    exports is known, so each wait polls for itself. All waits on a connection share one client.
 
     :param export_ids: ids of the exports, or one id.
     :param vizdom_conn_id: id of the Airflow connection.
-    :param deadline: when to give up, in seconds since 1970, or None for never.
+    :param deadline: Unix timestamp at which the wait gives up, or None for never.
     :param poke_interval: seconds or timedelta between the first two polls; later ones come up to 30 s apart.
     :param min_dwell: seconds before which it does not fire.
     :raises InvalidRequestError: an argument is not what it should be.
@@ -70,10 +70,10 @@ class VizdomExportTrigger(WaitTrigger, BaseTrigger):
             },
         )
 
-    def judge(self, board: SubscriptionHub, now: float) -> Verdict:
-        """Return what is on the board means for this wait."""
+    def judge(self, hub: SubscriptionHub, now: float) -> Verdict:
+        """Return what the hub's states mean for this wait."""
         return decide_exports(
-            self.ids, board.states, board.context or VizdomContract(), now=now, deadline=self.deadline
+            self.ids, hub.states, hub.context or VizdomContract(), now=now, deadline=self.deadline
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -84,27 +84,27 @@ class VizdomExportTrigger(WaitTrigger, BaseTrigger):
             self.vizdom_conn_id,
             ", ".join(self.ids[:5]),
         )
-        board = SubscriptionHub()
-        async with run_beside(self._poll(board)):
-            yield await self.follow(board)
+        hub = SubscriptionHub(self.vizdom_conn_id, "exports")
+        async with run_beside(self._poll(hub)):
+            yield await self.follow(hub)
 
-    async def _poll(self, board: SubscriptionHub) -> None:
+    async def _poll(self, hub: SubscriptionHub) -> None:
         def hook() -> VisioBaseHook:
             from airflow_provider_visio.hooks.vizdom import VizdomHook
 
             return VizdomHook(self.vizdom_conn_id)
 
-        async def look(client: AsyncClient) -> None:
+        async def look(client: PollClient) -> None:
             from airflow_provider_visio.hooks.vizdom import contract_of
 
             contract = contract_of(client.config)
-            board.context = contract
-            # Those first that are not known yet, should a call break the sweep off.
-            ids = sorted(board.ids, key=lambda i: i in board.states)
-            still_open = [i for i in ids if export_phase(board.states.get(i, {}), contract) in {None, "open"}]
-            await client.sweep(query_exports(still_open, contract, board.learn))
+            hub.context = contract
+            # Unknown ones first, in case a call fails.
+            ids = sorted(hub.ids, key=lambda i: i in hub.states)
+            still_open = [i for i in ids if export_phase(hub.states.get(i, {}), contract) in {None, "open"}]
+            await client.query(query_exports(still_open, contract, hub.publish))
 
-        def interval(rounds: int, _: AsyncClient | None) -> float:
+        def interval(rounds: int, _: PollClient | None) -> float:
             return growing(self.poke_interval, rounds)
 
-        await poll_forever(hook, board, look, interval)
+        await poll_forever(hook, hub, look, interval)

@@ -1,1 +1,1 @@
-"""Both services' contracts (docs/openapi), and the page that is made from them: `python -m dev.contract --write`."""
+"""Read docs/openapi, and generate docs/contract.md from it: `python -m dev.contract --write`."""

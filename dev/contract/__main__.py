@@ -1,4 +1,4 @@
-"""Write docs/contract.md: `python -m dev.contract --write`; without it, say whether it is stale."""
+"""Write docs/contract.md: `python -m dev.contract --write`. Without `--write`, only report a stale page."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from dev.contract.page import PAGE, text
 
 
 def main() -> int:
-    """Return 1 when the page is stale and was not written."""
-    made = text()
-    if PAGE.exists() and PAGE.read_text() == made:
+    """Write or check the page.
+
+    :return: exit code; 1 if the page is stale and was not written
+    """
+    generated = text()
+    if PAGE.exists() and PAGE.read_text() == generated:
         return 0
     if "--write" in sys.argv[1:]:
-        PAGE.write_text(made)
+        PAGE.write_text(generated)
         return 0
-    print(f"{PAGE.name} is stale: python -m dev.contract --write")
+    print(f"docs/{PAGE.name} is stale. Run `python -m dev.contract --write`.")
     return 1
 
 

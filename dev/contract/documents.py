@@ -1,4 +1,4 @@
-"""The OpenAPI documents as data."""
+"""Read the OpenAPI documents in docs/openapi as data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Operation:
     :param service: `visiono` or `vizdom`
     :param method: the HTTP method, in capitals
     :param path: the path below the base URL, with its placeholders
-    :param about: what the document says of it
+    :param about: the operation object of the document
     """
 
     service: str
@@ -38,12 +38,12 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """Its method and path."""
+        """Return its method and path."""
         return f"{self.method} {self.path}"
 
     @property
     def id(self) -> str:
-        """Its operationId."""
+        """Return its operationId."""
         return str(self.about["operationId"])
 
 
@@ -59,7 +59,7 @@ def load(service: str) -> Json:
 
 
 def operations(document: Json, service: str = "") -> Iterator[Operation]:
-    """Go through a document's operations."""
+    """Yield a document's operations."""
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
@@ -67,12 +67,12 @@ def operations(document: Json, service: str = "") -> Iterator[Operation]:
 
 
 def every_operation() -> list[Operation]:
-    """Return both services' operations."""
+    """Return the operations of both services."""
     return [one for service in SERVICES for one in operations(load(service), service)]
 
 
 def follow(document: Json, node: Json) -> Json:
-    """Return what a node refers to, or the node; what stands beside a reference goes first."""
+    """Resolve the references of a node. Fields beside a reference override those of its target."""
     while "$ref" in node:
         found: Any = document
         for name in node["$ref"].removeprefix("#/").split("/"):
@@ -82,7 +82,7 @@ def follow(document: Json, node: Json) -> Json:
 
 
 def closed(document: Json) -> Json:
-    """Return the document with replies that may have no other fields, which is what a stand-in has to keep to."""
+    """Return a copy that allows no other fields in replies. The sandbox must keep to it."""
     document = copy.deepcopy(document)
     _close(document["components"]["schemas"])
     _close(document["components"]["responses"])
@@ -101,7 +101,10 @@ def _close(node: Any) -> None:
 
 
 def spoken_in(document: Json, dialect: str) -> Json:
-    """Return the document with what a service has that speaks one dialect alone."""
+    """Return a copy with the calls and fields of one dialect only.
+
+    :param dialect: `reference`, `plugin` or `both`
+    """
     document = copy.deepcopy(document)
     if dialect == "both":
         return document
@@ -110,7 +113,7 @@ def spoken_in(document: Json, dialect: str) -> Json:
             if method in item and item[method]["x-dialect"] not in (dialect, "both"):
                 del item[method]
             elif method in item:
-                # Whatever is inferred from the plugin, a service of the reference alone does not have.
+                # A service with the reference's dialect has no filters that are inferred from the plugin.
                 item[method]["parameters"] = [
                     one
                     for one in item[method].get("parameters", [])

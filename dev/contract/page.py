@@ -1,4 +1,4 @@
-"""The text of docs/contract.md."""
+"""Generate the text of docs/contract.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_visio.api.vizdom_contract import rows
 from dev.checkout import ROOT
-from dev.contract import words
+from dev.contract import prose
 from dev.contract.documents import load, operations
 
 if TYPE_CHECKING:
@@ -22,32 +22,36 @@ CALLS = ("call", "hook method", "operator, sensor or trigger", "tests", "evidenc
 def text() -> str:
     """Return the whole page."""
     parts = [
-        words.INTRO,
+        prose.INTRO,
         "## Visiono\n",
-        words.VISIONO,
+        prose.VISIONO,
         table((*CALLS, "dialect"), (_cells(one, dialect=True) for one in _all("visiono"))),
         _count("visiono"),
         _sources("visiono"),
         "## Vizdom\n",
-        words.VIZDOM,
+        prose.VIZDOM,
         table(CALLS, (_cells(one) for one in _all("vizdom"))),
         _count("vizdom"),
         _sources("vizdom"),
-        words.ASSUMPTIONS,
-        table(("name", "taken to be", "evidence", "why"), _assumptions()),
-        words.DIFFERS,
+        prose.ASSUMPTIONS,
+        table(("name", "assumed value", "evidence", "why"), _assumptions()),
+        prose.DIFFERS,
     ]
     return "\n".join(parts)
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a table of Markdown."""
+    """Return a Markdown table.
+
+    :param head: cells of the first row
+    :param lines: cells of each further row
+    """
     marks = ["---"] * len(head)
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, marks, *lines))
 
 
 def names(listed: str) -> list[str]:
-    """Return the names in a list with commas."""
+    """Split a list of names at its commas."""
     return [name.strip() for name in listed.split(",")]
 
 
@@ -77,8 +81,8 @@ def _test(name: str) -> str:
 def _count(service: str) -> str:
     found = Counter(one.about["x-evidence"] for one in _all(service))
     levels = load(service)["info"]["x-evidence-levels"]
-    told = ", ".join(f"{found[level]} {level}" for level in levels if found[level])
-    return f"{found.total()} calls: {told}.\n"
+    counts = ", ".join(f"{found[level]} {level}" for level in levels if found[level])
+    return f"{found.total()} calls: {counts}.\n"
 
 
 def _sources(service: str) -> str:

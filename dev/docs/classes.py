@@ -20,16 +20,15 @@ _SERVICES = ("Visiono", "Vizdom")
 _INTERNAL = frozenset(
     {
         "async_config",
+        "check_open",
         "find_photo_requests",
         "get_async_conn",
         "get_connection_form_widgets",
-        "get_or_gone",
         "get_polling_conn",
         "get_ui_field_behaviour",
         "judge",
-        "list_made_since",
+        "list_created_since",
         "config",
-        "tagged_photo_requests",
     }
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.get_provider_info import get_provider_info
 from dev.docs import classes
-from dev.surface import words
+from dev.surface import literals
 from dev.surface.signatures import PACKAGE, Source
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def take(root: Path) -> dict[str, Any]:
         "contract": _contract(source),
         **_metadata(),
         **_project(root),
-        "keys": words.keys(root / PACKAGE),
-        "metrics": words.metrics(root / PACKAGE),
-        "sandbox_options": words.options(root / PACKAGE / "sandbox" / "__main__.py"),
+        "keys": literals.keys(root / PACKAGE),
+        "metrics": literals.metrics(root / PACKAGE),
+        "sandbox_options": literals.options(root / PACKAGE / "sandbox" / "__main__.py"),
     }
     # Last, for they are those that the signatures name.
     return {**found, "records": source.records()}

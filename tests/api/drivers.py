@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.client import AsyncClient, Client
+from airflow_provider_visio.api.client import Client, TriggerClient
 from airflow_provider_visio.api.config import ServiceConfig
 
 Reload = Callable[[], ServiceConfig]
@@ -30,30 +30,18 @@ class Driver:
         return asyncio.run(self._send(config, call, reload))
 
     def items(self, config: ServiceConfig, call: Call, limit: int | None = None) -> list[dict[str, Any]]:
-        if self.kind == "sync":
-            client = Client(config, lambda: config)
-            try:
-                return list(client.pages(call, limit=limit))
-            finally:
-                client.close()
-        return asyncio.run(self._items(config, call, limit))
+        client = Client(config, lambda: config)
+        try:
+            return list(client.pages(call, limit=limit))
+        finally:
+            client.close()
 
     async def _send(self, config: ServiceConfig, call: Call, reload: Reload) -> dict[str, Any]:
         async def again() -> ServiceConfig:
             return reload()
 
-        client = AsyncClient(config, again)
+        client = TriggerClient(config, again)
         try:
             return await client.send(call)
-        finally:
-            await client.close()
-
-    async def _items(self, config: ServiceConfig, call: Call, limit: int | None) -> list[dict[str, Any]]:
-        async def again() -> ServiceConfig:
-            return config
-
-        client = AsyncClient(config, again)
-        try:
-            return [item async for item in client.pages(call, limit=limit)]
         finally:
             await client.close()

@@ -68,9 +68,9 @@ def test_no_changes_are_the_default(nothing):
         ("x", "must be a JSON object"),
         ([1], "must be a JSON object"),
         ({"start": "/x"}, "'start' is not one of"),
-        ({"start_path": 5}, "start_path must be text"),
-        ({"done_words": "success"}, "done_words must be a list of words"),
-        ({"done_words": [1]}, "done_words must be a list of words"),
+        ({"start_path": 5}, "start_path: Input should be a valid string"),
+        ({"done_words": "success"}, "done_words: Input should be a valid"),
+        ({"done_words": [1]}, "done_words: Input should be a valid"),
     ],
 )
 def test_a_change_that_cannot_be_made_is_refused(changes, advice):

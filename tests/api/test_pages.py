@@ -337,27 +337,3 @@ def test_a_list_that_was_not_whole_stays_so_when_a_guess_is_refused():
     assert pages.guessing
     pages.stop()
     assert not pages.whole
-
-
-def doubt_of(*pages: tuple[list[int], int]) -> str:
-    """Return what is doubtful of a list, of which each page shows some items and counts so many."""
-    taken = Pages(FIRST)
-    for number, (shown, total) in enumerate(pages, start=1):
-        following = f"?page={number + 1}" if number < len(pages) else None
-        taken.take({"data": [item(n) for n in shown], "meta": {"total": total}, "links": {"next": following}})
-    return taken.doubt
-
-
-def test_what_is_made_while_a_list_is_read_is_not_missing():
-    assert doubt_of(([3, 2], 3), ([2, 1], 4)) == ""
-    assert doubt_of(([1, 2], 3), ([3, 4], 5)) == ""
-
-
-def test_what_is_deleted_while_a_list_is_read_may_hide_another():
-    assert "counts 3 in a list and shows 2" in doubt_of(([1, 2], 3), ([], 2))
-    # The fifth moves to the second page, and the sixth, which is made meanwhile, makes up for it.
-    assert "fewer" in doubt_of(([1, 2], 5), ([3, 4], 6), ([6], 5))
-
-
-def test_a_total_that_counts_a_page_alone_does_not_say_that_something_was_deleted():
-    assert doubt_of(([1, 2], 2), ([3, 4], 2), ([5], 1)) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_visio.api.visiono import photos_in
+from airflow_provider_visio.api.visiono_permanent_links import photos_of_link, submission_by_photo
 
 REQUEST = {
     "id": "req_1",
@@ -120,3 +121,27 @@ def test_a_place_that_is_no_number_is_none(value):
 def test_a_plugin_null_place_does_not_hide_the_documentation_s():
     entry = {**DOCS, "gps_latitude": None, "gps_longitude": None}
     assert photos_in({"photos": [entry]})[0]["gps"] == {"latitude": 48.2, "longitude": 16.37}
+
+
+@pytest.mark.parametrize("item_id", [7, "7"])
+def test_an_id_that_comes_as_an_integer_is_kept_as_text(item_id):
+    request = {"id": 1, "items": [{"id": 7, "instructions": "Front"}, {"instructions": "without an id"}]}
+    found = photos_in(request, {"submissions": [{"id": 5, "item_id": item_id, "url": "https://s.test/1"}]})
+    assert [(one["id"], one["item_id"], one["item"]) for one in found] == [("5", "7", "Front")]
+
+
+@pytest.mark.parametrize("item_id", [None, "", True, 1.5, ["7"]])
+def test_a_value_that_is_no_id_is_left_out(item_id):
+    assert photos_in({"photos": [{"id": "a", "item_id": item_id}]})[0]["item_id"] is None
+
+
+@pytest.mark.parametrize("name", ["permanent_link_submission_id", "submission_id"])
+def test_integer_ids_of_a_permanent_link_are_kept_as_text(name):
+    link = {"items": [{"id": 7, "instructions": "Front"}]}
+    single = photos_of_link({"photos": [{"id": 5, "item_id": 7, name: 3}]}, link)
+    nested = photos_of_link({"submissions": [{"id": 3, "photos": [{"id": 5, "item_id": 7}]}]}, link)
+    for found in (single, nested):
+        assert [(one["id"], one["item_id"], one["item"], one["submission_id"]) for one in found] == [
+            ("5", "7", "Front", "3")
+        ]
+    assert submission_by_photo([{"id": 3, "photos": [{"id": 5}]}]) == {"5": "3"}

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visio.api import rate_limit_file as ledger
+from airflow_provider_visio.api import rate_limit as ledger
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.config import ServiceConfig
-from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
+from airflow_provider_visio.api.rate_limit import SharedRateLimit
 from airflow_provider_visio.api.visiono import VISIONO
 
 NOW = 1767225600.0

@@ -1,4 +1,4 @@
-"""A client's turns: one that was booked ahead is booked anew after a refusal, and ten calls are under way at most."""
+"""A client's turns: a booked turn is booked again after a refusal, and few calls are under way at once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.call import Reply
-from airflow_provider_visio.api.client import AsyncClient, Client
-from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
+from airflow_provider_visio.api.client import CONCURRENCY, Client, TriggerClient
+from airflow_provider_visio.api.rate_limit import SharedRateLimit
 
 GET = api.get_status()
 
@@ -80,7 +80,7 @@ class Holding:
 
 
 @pytest.mark.parametrize("polling", [True, False])
-async def test_an_event_loop_has_ten_calls_under_way_at_most(config_at: Any, polling: bool):
+async def test_an_event_loop_has_few_calls_under_way_at_once(config_at: Any, polling: bool):
     service = Holding()
     async with service.running() as url:
         config = config_at(url)
@@ -88,11 +88,11 @@ async def test_an_event_loop_has_ten_calls_under_way_at_most(config_at: Any, pol
         async def again() -> Any:
             return config
 
-        client = AsyncClient(config, again, polling=polling)
+        client = TriggerClient(config, again, polling=polling)
         calls = [asyncio.create_task(client.send(GET)) for _ in range(25)]
-        await asyncio.wait_for(service.has(10), 10)
+        await asyncio.wait_for(service.has(CONCURRENCY), 10)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(service.has(11), 0.1)
+            await asyncio.wait_for(service.has(CONCURRENCY + 1), 0.1)
         service.answer.set()
         assert len(await asyncio.wait_for(asyncio.gather(*calls), 10)) == 25
         await client.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 
 from airflow_provider_visio.api.call import Reply, call
 from airflow_provider_visio.api.config import ServiceConfig
 from airflow_provider_visio.api.reply import read_reply
+from airflow_provider_visio.api.retry import History, decide
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.api.vizdom import VIZDOM
 from airflow_provider_visio.exceptions import (
@@ -132,8 +134,8 @@ def test_a_post_with_a_bad_body_may_have_been_done():
 )
 @pytest.mark.parametrize("body", [b"", b"<html><title>Oops</title></html>", b'{"message": "Oops"}', b'{"err'])
 def test_each_status_has_its_error_whatever_the_body(status, kind, body):
-    if kind is NotFoundError and body.startswith(b"<"):
-        kind = UnexpectedReplyError  # a proxy's page tells nothing of the thing asked for
+    if body.startswith(b"<") and kind not in {ServiceError, RateLimitedError}:
+        kind = UnexpectedReplyError  # a gateway's page says nothing of the key, the right or the id
     error = failure(GET, reply(status, body, x_request_id="req_77"))
     assert type(error) is kind
     assert error.status == status
@@ -141,6 +143,52 @@ def test_each_status_has_its_error_whatever_the_body(status, kind, body):
     assert error.conn_id == "my_visiono"
     for part in ("Visiono", str(status), "GET /photo-requests/req_abc123", "req_77", "connection my_visiono"):
         assert part in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 413, 422, 451])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(0, b"<html><title>Access denied</title></html>"),
+        reply(0, b"\xef\xbb\xbf <!DOCTYPE html><html>"),
+        reply(0, b"Access denied", content_type="text/html; charset=utf-8"),
+        reply(0, b'<?xml version="1.0"?><Error/>'),
+    ],
+)
+def test_a_page_is_never_the_service_s_word(status, answer):
+    error = failure(GET, replace(answer, status=status))
+    assert (type(error), error.status) == (UnexpectedReplyError, status)
+    assert "no proxy answers in its place" in str(error)
+    resent = [
+        decide(
+            failure(one, replace(answer, status=status)), one, History(), max_attempts=5, rate_limit_wait=9
+        )
+        for one in (GET, DELETE, POST)
+    ]
+    assert [one is not None and not one.reload for one in resent] == [True, True, False]
+    assert not failure(POST, replace(answer, status=status)).ambiguous
+
+
+def test_json_under_a_wrong_media_type_is_the_service_s_word():
+    error = failure(GET, reply(403, {"message": "Forbidden"}, content_type="text/html"))
+    assert type(error) is PermissionDeniedError
+
+
+def test_a_page_with_429_is_a_limit_that_a_gateway_has_set():
+    error = failure(POST, reply(429, b"<html><title>Slow down</title>", retry_after="7"))
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after == 7
+    assert 'an HTML page titled "Slow down"' in str(error)
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504])
+@pytest.mark.parametrize("call_", [GET, POST])
+def test_a_fault_carries_how_long_the_service_asks_to_wait(status, call_):
+    asked = failure(call_, reply(status, {"message": "Back soon"}, retry_after="20"))
+    assert isinstance(asked, ServiceError)
+    assert asked.retry_after == 20
+    # Every reply has the header of the rate limit, which is not about the fault.
+    assert failure(call_, reply(status, x_ratelimit_reset="60")).retry_after == 0
 
 
 @pytest.mark.parametrize(
@@ -300,3 +348,23 @@ def test_a_redirect_names_its_target_but_not_its_path():
 def test_each_service_is_called_by_its_name():
     vizdom = ServiceConfig(VIZDOM, "my_vizdom", "https://api.vizdom.ai/v1", "k")
     assert str(failure(GET, reply(500), vizdom)).startswith("Vizdom answered 500")
+
+
+@pytest.mark.parametrize(
+    ("words", "unknown"),
+    [
+        ("The route v1/photo-requests/batch could not be found.", True),
+        ("Photo request not found.", False),
+        ("", False),
+    ],
+)
+def test_a_404_says_whether_the_service_has_no_such_call(words, unknown):
+    error = failure(GET, reply(404, {"message": words}))
+    assert isinstance(error, NotFoundError)
+    assert error.unknown_route is unknown
+
+
+def test_an_error_carries_the_service_s_message_without_secrets():
+    error = failure(POST, reply(422, {"message": "No vsk_live_secret_1 here"}))
+    assert error.service_message == "No *** here"
+    assert failure(GET, reply(500)).service_message == ""

@@ -135,7 +135,7 @@ def test_an_id_of_a_call_has_no_key(body, headers):
     "body", [rb'{"message": "cut \ud83d"}', rb'{"message": "No.", "errors": {"\udc00": ["\ud83d"]}}']
 )
 def test_words_cut_in_the_middle_of_an_emoji_can_be_logged(body):
-    error = error_from(POST, Reply(422, {"x-request-id": "\ud83d"}, body), SITE, now=0.0)
+    error = error_from(POST, Reply(422, {}, body), SITE, now=0.0)
     assert isinstance(error, InvalidRequestError)
     assert "\ufffd".encode() in f"{error} {error.fields}".encode()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visio.api.list_behavior import FORGET
+from airflow_provider_visio.api.request_poller import FORGET
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
 from api.test_request_poller import Endless, FakeService, Poll, known_as, workspace
 

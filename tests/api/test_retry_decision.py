@@ -138,3 +138,40 @@ def test_even_unlucky_draws_stay_inside_the_longest_wait(asked):
     while (step := again(RateLimitedError("x", retry_after=asked), GET, history)) is not None:
         history, total = step.history, total + step.wait + step.spread
     assert total <= 120.0
+
+
+def asked_to_wait(seconds: float, *, status: int = 503) -> ServiceError:
+    error = ServiceError("x", status=status)
+    error.retry_after = seconds
+    return error
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("seconds", [1.0, 20.0, 120.0])
+def test_a_fault_waits_as_long_as_the_service_asks(status, seconds):
+    step = again(asked_to_wait(seconds, status=status), GET)
+    assert step is not None
+    assert step.wait == seconds
+    assert step.wait + step.spread <= 120.0
+    assert step.history.failures == 1
+
+
+def test_a_fault_that_asks_for_less_than_the_backoff_backs_off():
+    assert again(asked_to_wait(0.1), GET) == again(ServiceError("x", status=503), GET)
+
+
+def test_a_fault_that_asks_for_more_than_a_call_may_wait_is_given_up_at_once():
+    assert again(asked_to_wait(121.0), GET) is None
+    assert again(asked_to_wait(20.0), GET, History(limit_waited=101.0)) is None
+
+
+def test_faults_that_ask_to_wait_use_up_attempts_and_the_longest_wait():
+    history, sent, total = History(), 1, 0.0
+    while (step := again(asked_to_wait(30.0), GET, history)) is not None:
+        history, sent, total = step.history, sent + 1, total + step.wait + step.spread
+    assert sent <= 5
+    assert 90.0 <= total <= 120.0
+
+
+def test_a_post_that_may_have_arrived_is_not_sent_again_after_the_wait():
+    assert again(asked_to_wait(5.0), POST) is None

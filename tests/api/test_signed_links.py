@@ -84,7 +84,7 @@ BAD_VALUES = [
     ("a\nb", "control character"),
     ("a\x00b", "control character"),
     ("a\u2028b", "line break"),
-    ("a\ud800", "half a character"),
+    ("a\ud800", "unpaired surrogate"),
     (None, "not NoneType"),
     (True, "not bool"),
     (1.5, "not float"),
@@ -206,12 +206,12 @@ def test_a_signature_is_believed_for_a_while(later, valid_for, good):
     if good:
         assert verify(BACK, NOW + later, valid_for=valid_for) == BELIEVED
     else:
-        with pytest.raises(SignatureError, match=r"old; only|in the future"):
+        with pytest.raises(SignatureError, match=r"old; the limit|in the future"):
             verify(BACK, NOW + later, valid_for=valid_for)
 
 
 def test_an_hour_is_what_it_is_believed_for_unless_told():
-    with pytest.raises(SignatureError, match="61 min old; only 60 min are believed"):
+    with pytest.raises(SignatureError, match="61 min old; the limit is 60 min"):
         verify(BACK, NOW + 3660)
 
 
@@ -261,7 +261,7 @@ def test_a_part_moved_over_the_separator_is_refused():
     "ref", ["why?", "https://me.example/case", "https://me.example/case?number=1", "/a/b", "?"]
 )
 @pytest.mark.parametrize(
-    "before", ["", "?", "/back?", "/to=me/back?", "me.example/back?", "https://me.example/back?"]
+    "before", ["?", "/back?", "/to=me/back?", "me.example/back?", "https://me.example/back?"]
 )
 def test_a_value_need_not_be_escaped(before, ref):
     signed = {**BACK, "ref": ref}
@@ -287,7 +287,6 @@ def signed_back(**values):
     [
         ({"ref": RUN_ID}, str),
         ({"uv": "+390471", "ref": RUN_ID}, str),
-        ({"uv": "a +b", "ref": "c d+"}, lambda value: value.replace(" ", "%20")),
         ({"uv": "a+b c", "ref": RUN_ID}, quote_plus),
     ],
 )
@@ -318,14 +317,14 @@ def test_a_plus_elsewhere_is_not_believed(ref):
 
 @pytest.mark.parametrize("returned", ["https://[me?sub=1", "https://[::1/back?sub=1"])
 def test_what_is_no_address_is_refused(returned):
-    with pytest.raises(InvalidRequestError, match="this is no address") as caught:
+    with pytest.raises(InvalidRequestError, match="it is not a URL") as caught:
         verify(returned)
     assert list(caught.value.fields) == ["returned"]
 
 
 @pytest.mark.parametrize("returned", [None, 5, b"sub=1", ["sub", "1"]])
 def test_something_else_is_refused(returned):
-    with pytest.raises(InvalidRequestError, match="give the address"):
+    with pytest.raises(InvalidRequestError, match="give the URL"):
         verify(returned)
 
 
@@ -339,7 +338,7 @@ def test_the_template_s_own_names_are_read():
 
 
 @pytest.mark.parametrize(
-    ("names", "why"), [({"id": "sub"}, "there is no id"), ({"submission_id": "uv"}, "the same name")]
+    ("names", "why"), [({"id": "sub"}, "id is unknown"), ({"submission_id": "uv"}, "the same name")]
 )
 def test_names_that_cannot_be_are_refused(names, why):
     with pytest.raises(InvalidRequestError, match=why):

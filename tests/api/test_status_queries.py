@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.client import AsyncClient, Client
-from airflow_provider_visio.api.status_queries import FEW, query_exports, query_photo_requests
+from airflow_provider_visio.api.client import Client, TriggerClient
+from airflow_provider_visio.api.status_queries import (
+    FEW,
+    query_exports,
+    query_photo_requests,
+    read_submissions,
+)
 from airflow_provider_visio.api.vizdom import create_export
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import PermissionDeniedError, ServiceError
-from airflow_provider_visio.submissions import read_submissions
 from airflow_provider_visio.waiting import WITHHELD
 
 LIST, ONE = "GET /photo-requests", "GET /photo-requests/{id}"
@@ -27,7 +31,7 @@ def carry_out(request):
         if request.param == "sync":
             client = Client(config, lambda: config)
             try:
-                client.sweep(plan)
+                client.query(plan)
             finally:
                 client.close()
             return states
@@ -36,9 +40,9 @@ def carry_out(request):
             async def again():
                 return config
 
-            client = AsyncClient(config, again)
+            client = TriggerClient(config, again)
             try:
-                await client.sweep(plan)
+                await client.query(plan)
             finally:
                 await client.close()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_visio.api import client
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.client import MAX_REPLY_BYTES, Body
 from airflow_provider_visio.exceptions import ConnectionFailedError, UnexpectedReplyError
 from api.local_server import Answer
 
@@ -47,13 +47,11 @@ def test_the_text_says_to_raise_the_timeout(driver, sandbox, visiono):
         driver.send(replace(visiono, read_timeout=0.1, max_attempts=1), GET)
 
 
-def test_a_reply_without_end_ends(config_at):
-    body = Body(GET, config_at("http://x"))
-    piece = b" " * 2**20
-    for _ in range(MAX_REPLY_BYTES // 2**20):
-        body.add(piece)
-    with pytest.raises(UnexpectedReplyError, match="more than 64 MiB"):
-        body.add(b" ")
+def test_a_reply_without_end_ends(driver, serve, config_at, monkeypatch):
+    monkeypatch.setattr(client, "MAX_REPLY_BYTES", 2**20)
+    server = serve(Answer(200, b" " * (2**20 + 1)))
+    with pytest.raises(UnexpectedReplyError, match="more than 1 MiB"):
+        driver.send(config_at(server.url, max_attempts=1), GET)
 
 
 def test_a_compressed_reply_is_read(driver, serve, config_at):

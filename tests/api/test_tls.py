@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import warnings
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -89,6 +90,20 @@ def test_a_private_authority_can_be_trusted(driver, secure, config_at, certifica
     assert driver.send(config, api.get_status())["data"] == {"id": "req_1"}
 
 
+def test_a_renewed_bundle_is_read_without_a_restart(secure, config_at, certificate, tmp_path):
+    import certifi
+
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    config = config_at(secure.url, verify=str(bundle), max_attempts=1)
+    client = Client(config, lambda: config)
+    with pytest.raises(ConnectionFailedError):
+        client.send(api.get_status())
+    bundle.write_bytes(Path(certificate).read_bytes())
+    assert client.send(api.get_status())["data"] == {"id": "req_1"}
+    client.close()
+
+
 def test_both_clients_trust_what_the_environment_says(driver, secure, config_at, certificate, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate)
     assert driver.send(config_at(secure.url), api.get_status())["data"] == {"id": "req_1"}
@@ -129,7 +144,6 @@ def test_the_error_of_a_bundle_names_the_connection(driver, secure, config_at):
 
 def test_a_folder_of_certificates_can_be_trusted(driver, secure, config_at, certificate, tmp_path):
     import subprocess
-    from pathlib import Path
 
     pem = Path(certificate).read_text()
     (tmp_path / "ca.pem").write_text(

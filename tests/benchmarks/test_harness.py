@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio import clock as provider_clock
-from benchmarks.asks import bound
+from benchmarks.create_measurement import bound
 from benchmarks.fast_clock import FastClock
-from benchmarks.forked import forked
-from benchmarks.notes import find, leave
+from benchmarks.fork import forked
+from benchmarks.message_files import find, leave
 from benchmarks.slots import Slots
 from benchmarks.table import Row
-from benchmarks.waits import Found, Plan
+from benchmarks.wait_measurement import Found, Plan
 
 
 @pytest.fixture

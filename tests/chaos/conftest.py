@@ -14,9 +14,9 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1])]
 
-from chaos.field import the_field  # noqa: E402
-from chaos.judge import Outcome  # noqa: E402
-from chaos.play import play  # noqa: E402
+from chaos.environment import the_field  # noqa: E402
+from chaos.outcome import Outcome  # noqa: E402
+from chaos.run_scenes import play  # noqa: E402
 from chaos.scenes import scenes  # noqa: E402
 from chaos.table import FILE, put, table  # noqa: E402
 

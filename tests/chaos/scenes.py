@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.field import Field, pause
+from chaos.environment import Field, pause
 
 # Seconds that a slow service takes: its caller has died by then, and the next try has begun.
 SLOW = 20.0
@@ -215,7 +215,7 @@ CANNOT_TELL = (
 
 def scenes(seed: int) -> list[Scene]:
     """All scenes; the seed decides what happens in the one at random."""
-    from chaos.at_random import EXPORTS, at_random
+    from chaos.random_faults import EXPORTS, at_random
 
     blocking = {"deferrable": False}
     return [

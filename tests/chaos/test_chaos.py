@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chaos.judge import Outcome
+    from chaos.outcome import Outcome
 
 
 def test_scene(outcome: Outcome) -> None:

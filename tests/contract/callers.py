@@ -37,15 +37,16 @@ def named() -> Pairs:
 def record(monkeypatch: pytest.MonkeyPatch) -> Pairs:
     """Return a set into which goes who makes each call from now on."""
     made: Pairs = set()
-    for kind in (client.Client, client.AsyncClient):
+    for kind in (client.Client, client.TriggerClient):
 
-        def noted(self: Any, call: Any, exchange: Any = kind._exchange) -> Any:
+        def noted(self: Any, attempt: Any, send: Any = kind._attempt) -> Any:
+            call = attempt.call
             operation = _operation(self.config.service.name.lower(), call.method, call.path)
             if operation is not None:
                 made.update((name, operation) for name in _callers(sys._getframe()))
-            return exchange(self, call)
+            return send(self, attempt)
 
-        monkeypatch.setattr(kind, "_exchange", noted)
+        monkeypatch.setattr(kind, "_attempt", noted)
     return made
 
 

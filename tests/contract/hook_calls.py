@@ -76,14 +76,10 @@ SAMPLES: dict[str, list[Sample]] = {
     "VisionoHook.get_qr_code": [lambda hook, _: hook.get_qr_code("req_abc123")],
     "VisionoHook.list_photos": [lambda hook, _: hook.list_photos("req_abc123")],
     "VisionoHook.download_photos": [lambda hook, folder: hook.download_photos("req_abc123", folder)],
-    "VisionoHook.get_or_gone": [lambda hook, _: hook.get_or_gone("req_abc123")],
     "VisionoHook.find_photo_requests": [
         lambda hook, _: hook.find_photo_requests({"ticket_id": "1"}, since=WHEN.timestamp())
     ],
-    "VisionoHook.tagged_photo_requests": [
-        lambda hook, _: list(hook.tagged_photo_requests({"ticket_id": "1"}, since=WHEN.timestamp()))
-    ],
-    "VisionoHook.list_made_since": [lambda hook, _: list(hook.list_made_since(WHEN.timestamp()))],
+    "VisionoHook.list_created_since": [lambda hook, _: list(hook.list_created_since(WHEN.timestamp()))],
     "VisionoHook.judge": [lambda hook, _: hook.judge(["req_abc123"])],
     "VisionoHook.list_permanent_links": [
         lambda hook, _: list(hook.list_permanent_links()),
@@ -193,6 +189,7 @@ BEYOND: dict[str, dict[str, str]] = {
 SILENT = {
     "build_workflow_url": "signs without a call",
     "verify_workflow_return": "verifies without a call",
+    "check_open": "checks a reply",
     "contract": "reads the connection",
     "dialect": "reads the connection",
     "dashboard_url": "reads the connection",
@@ -209,10 +206,8 @@ SILENT = {
 }
 # Beside the methods that the document names for a call, these use it on the way.
 ON_THE_WAY = {
-    "VisionoHook.get_or_gone",
     "VisionoHook.find_photo_requests",
-    "VisionoHook.tagged_photo_requests",
-    "VisionoHook.list_made_since",
+    "VisionoHook.list_created_since",
     "VisionoHook.judge",
     "VisionoHook.list_photos",
     "VisionoHook.download_photos",

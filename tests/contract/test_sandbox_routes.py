@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 from fastapi.routing import APIRoute
 
-from airflow_provider_visio.sandbox.evidence import spoken
+from airflow_provider_visio.sandbox.evidence import in_dialect
 from airflow_provider_visio.sandbox.options import Options
 from airflow_provider_visio.sandbox.server import visiono_app, vizdom_app
-from airflow_provider_visio.sandbox.world import World
+from airflow_provider_visio.sandbox.workspace import Workspace
 from dev.contract.documents import SERVICES, load, operations, spoken_in
 
 APPS = {"visiono": visiono_app, "vizdom": vizdom_app}
 
 
 def routes(service: str) -> dict[str, APIRoute]:
-    found = APPS[service](World(Options())).router.routes
+    found = APPS[service](Workspace(Options())).router.routes
     return {
         f"{method} {one.path}": one for one in found if isinstance(one, APIRoute) for method in one.methods
     }
@@ -36,5 +36,5 @@ def test_same_status_of_success(service):
 
 @pytest.mark.parametrize("dialect", ["both", "reference", "plugin"])
 def test_same_calls_in_each_dialect(dialect):
-    served = {name for name, one in routes("visiono").items() if spoken(one, dialect)}
+    served = {name for name, one in routes("visiono").items() if in_dialect(one, dialect)}
     assert served == {one.name for one in operations(spoken_in(load("visiono"), dialect))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import re
 import shlex
@@ -11,6 +12,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import requests
 from packaging.requirements import Requirement
 
 from .connections import accepted
@@ -97,6 +99,28 @@ def _python(words: list[str], stage: Stage) -> None:
     assert importlib.util.find_spec(words[1]), f"there is no module {words[1]}"
 
 
+# Ids in commands stand for the object that an earlier line of the block has created.
+EXAMPLE_IDS: dict[str, str] = {"req_k7m2n9p4qx": "/photo-requests", "exp_k7m2n9p4qx": "/exports"}
+
+
+def _curl(words: list[str], stage: Stage) -> None:
+    parser = argparse.ArgumentParser("curl")
+    parser.add_argument("url")
+    parser.add_argument("-X", dest="method")
+    parser.add_argument("--json")
+    parser.add_argument("-H", dest="headers", action="append", default=[])
+    args = parser.parse_args(words)
+    url = args.url.replace("http://127.0.0.1:8400", stage.sandbox.info["url"])
+    for example, path in EXAMPLE_IDS.items():
+        if example in url:
+            url = url.replace(example, stage.sandbox.control("GET", path)[-1]["id"])
+    headers = {"Content-Type": "application/json"} if args.json else {}
+    headers |= dict(header.split(": ", 1) for header in args.headers)
+    method = args.method or ("POST" if args.json else "GET")
+    reply = requests.request(method, url, data=args.json, headers=headers, timeout=30)
+    assert reply.ok, f"{method} {args.url}: {reply.status_code} {reply.text}"
+
+
 def _sandbox(words: list[str], stage: Stage) -> None:
     # The options before it are parsed first, and a wrong one is refused.
     command = [sys.executable, "-m", "airflow_provider_visio.sandbox", *words, "--help"]
@@ -105,6 +129,7 @@ def _sandbox(words: list[str], stage: Stage) -> None:
 
 COMMANDS: dict[str, Callable[[list[str], Stage], None]] = {
     "airflow": _airflow,
+    "curl": _curl,
     "export": _export,
     "make": _make,
     "pip": _pip,

@@ -253,7 +253,7 @@ def test_a_bad_extra_says_what_it_must_be(define, extra, advice):
     [
         ({"contract": "{not json"}, "contract must be JSON"),
         ({"contract": {"start": "/x"}}, "'start' is not one of"),
-        ({"contract": {"done_words": "x"}}, "done_words must be a list of words"),
+        ({"contract": {"done_words": "x"}}, "done_words: Input should be a valid tuple"),
     ],
 )
 def test_a_bad_contract_says_what_it_must_be(sandbox, define, extra, advice):

@@ -68,12 +68,12 @@ def test_photos_tell_their_submission(visiono, link, two):
         assert visiono.list_permanent_link_photos(link["id"], submission_ids=nobody) == []
 
 
-def test_links_to_photos_are_given_as_they_are(visiono, link, two):
+def test_signed_links_are_returned_unchanged(visiono, link, two):
     found = visiono.get_permanent_link_download_urls(link["id"])["submissions"]
     assert [set(one) >= {"id", "download_url"} for one in found] == [True] * 3
 
 
-def test_a_qr_code_s_address_is_given(visiono, link):
+def test_get_a_qr_code_s_address(visiono, link):
     address = visiono.get_permanent_link_qr_code(link["id"])["qrcode_url"]
     assert requests.get(address, timeout=10).content.startswith(b"\x89PNG")
 
@@ -88,7 +88,7 @@ def test_a_qr_code_s_address_is_given(visiono, link):
     ],
 )
 def test_a_link_that_is_not_there_may_be_a_call_that_is_not_there(visiono, call):
-    with pytest.raises(NotFoundError, match=r"Check the id.*plugin has .*`dialect` to `plugin`"):
+    with pytest.raises(NotFoundError, match=r"Check the id.*plugin and not in .*`dialect` to `plugin`"):
         call(visiono)
 
 

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 
 
-def test_a_link_is_made_read_changed_and_deleted(sandbox, visiono):
+def test_create_read_update_and_delete_a_link(sandbox, visiono):
     made = visiono.create_permanent_link(
         "Photograph each damage",
         custom_slug="fleet-inspection",

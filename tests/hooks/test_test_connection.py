@@ -127,7 +127,7 @@ def test_a_connection_that_cannot_be_used_is_told(define, fields, advice):
     [
         ({"strat_path": "/x"}, "did you mean 'start_path'"),
         ({"dashboard_field": ""}, "start_path must hold"),
-        ({"invite_path": 5}, "invite_path must be text"),
+        ({"invite_path": 5}, "invite_path: Input should be a valid string"),
     ],
     ids=str,
 )

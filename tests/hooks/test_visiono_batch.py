@@ -16,7 +16,7 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.hooks.visiono import VisionoHook
 
 
-def test_a_batch_is_made_in_the_order_given(sandbox, visiono):
+def test_a_batch_keeps_the_given_order(sandbox, visiono):
     asked = [{"instructions": f"Car {n}", "items": ["Front"], "metadata": {"n": n}} for n in range(10)]
     asked[3] |= {"expires_in_hours": dt.timedelta(hours=36), "recipient_email": "mary@example.com"}
     made = visiono.create_photo_requests(asked)

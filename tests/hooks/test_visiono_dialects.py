@@ -31,7 +31,7 @@ def other(request, sandbox, monkeypatch):
     return VisionoHook()
 
 
-def test_a_request_lives_in_either(sandbox, dialect):
+def test_a_request_in_both_dialects(sandbox, dialect):
     hook = VisionoHook()
     made = hook.create_photo_request("The car", items=["Front", "Back"], metadata={"n": 1})
     assert [item["instructions"] for item in made["items"]] == ["Front", "Back"]
@@ -62,9 +62,7 @@ def test_items_of_a_request_have_the_dialect_s_name(sandbox, monkeypatch, writte
     assert [[item["instructions"] for item in one["items"]] for one in made] == [["Front"]] * 4
 
 
-ITEMS_ADVICE = (
-    "items are sent as photo_slots, in `plugin` as items: the connection's extra `dialect` says which"
-)
+ITEMS_ADVICE = "Items are sent as photo_slots in the dialect `reference` and as items in `plugin`"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +88,6 @@ def test_what_was_deleted_ends_a_wait_in_either(sandbox, dialect):
     made = hook.create_photo_request("The car")
     hook.delete_photo_request(made["id"])
     word = {"reference": "deleted", "plugin": "cancelled"}[dialect]
-    assert hook.get_or_gone(made["id"])["status"] == word
     verdict, _ = hook.judge([made["id"]])
     assert (verdict.outcome, dict(verdict.ended)) == ("failed", {made["id"]: word})
 
@@ -103,7 +100,7 @@ def test_files_come_in_either(sandbox, dialect, tmp_path):
     assert [file["item"] for file in manifest["files"]] == ["Front"]
 
 
-def test_a_link_lives_in_either(sandbox, dialect):
+def test_a_permanent_link_in_both_dialects(sandbox, dialect):
     hook, (path, verb) = VisionoHook(), LINK_NAMES[dialect]
     made = hook.create_permanent_link("Each damage", custom_slug="fleet", items=["Front"])
     assert hook.get_permanent_link(made["id"]) == made
@@ -119,7 +116,7 @@ def test_a_link_lives_in_either(sandbox, dialect):
     ]
 
 
-def test_what_comes_through_a_link_is_asked_for_under_its_name(sandbox, monkeypatch, tmp_path):
+def test_calls_for_submissions_use_the_dialect_s_path(sandbox, monkeypatch, tmp_path):
     for written, (path, _) in LINK_NAMES.items():
         connect(monkeypatch, "visiono_default", sandbox.visiono_url, sandbox.visiono_key, dialect=written)
         hook = VisionoHook()
@@ -158,7 +155,7 @@ def test_a_service_without_the_plugin_s_calls_is_told(other, call):
         call(other)
     for part in (
         "This service does not have the call",
-        "which the vendor's plugin has and its API reference has not",
+        "which is in the vendor's plugin and not in its API reference",
         "set the connection's extra `dialect` to `plugin`",
         "connection visiono_default",
     ):
@@ -174,7 +171,7 @@ def test_a_service_without_the_reference_s_calls_is_told(other, call):
     with pytest.raises(NotFoundError) as caught:
         call(other)
     for part in (
-        "This service does not have the call, which the vendor's API reference has and its plugin has not",
+        "This service does not have the call, which is in the vendor's API reference and not in its plugin",
         "set the connection's extra `dialect` to `reference`",
     ):
         assert part in str(caught.value)

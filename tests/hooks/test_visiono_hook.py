@@ -32,7 +32,7 @@ def test_usage_and_plan(sandbox, visiono, plan, mails):
 
 @pytest.mark.parametrize("meta", [True, False])
 @pytest.mark.parametrize("style", ["req", "pr"])
-def test_a_request_is_made_as_asked_for(sandbox, visiono, style, meta):
+def test_a_request_has_the_given_fields(sandbox, visiono, style, meta):
     sandbox.settings(request_id_style=style, meta=meta)
     made = visiono.create_photo_request(
         "Größe & 日本: the car",

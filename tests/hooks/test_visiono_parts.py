@@ -20,7 +20,7 @@ def asked(visiono):
     return visiono.create_photo_request("A photo", items=["Front", "Back"])
 
 
-def test_submissions_come_as_they_are_sent(sandbox, visiono, asked):
+def test_submissions_are_listed_as_they_arrive(sandbox, visiono, asked):
     assert list(visiono.list_submissions(asked["id"])) == []
     send_photo(asked, 0)
     (first,) = visiono.list_submissions(asked["id"])
@@ -42,7 +42,7 @@ def test_no_more_submissions_are_asked_for_than_are_taken(sandbox, visiono, aske
     assert sandbox.count("visiono", route) == before + 3
 
 
-def test_links_to_photos_are_given_as_they_are(sandbox, visiono, asked):
+def test_signed_links_are_returned_unchanged(sandbox, visiono, asked):
     submit(sandbox, asked)
     found = visiono.get_download_urls(asked["id"])
     assert found["photo_request_id"] == asked["id"]
@@ -51,7 +51,7 @@ def test_links_to_photos_are_given_as_they_are(sandbox, visiono, asked):
         assert requests.get(photo["download_url"], timeout=10).content.startswith(b"\xff\xd8")
 
 
-def test_a_qr_code_s_address_is_given(sandbox, visiono, asked):
+def test_get_a_qr_code_s_address(sandbox, visiono, asked):
     address = visiono.get_qr_code(asked["id"])["qrcode_url"]
     assert requests.get(address, timeout=10).content.startswith(b"\x89PNG")
 
@@ -73,7 +73,7 @@ def test_a_reply_without_the_qr_code_is_told(serve, connection):
 def test_a_request_that_is_not_there_may_be_a_call_that_is_not_there(visiono, call):
     with pytest.raises(NotFoundError) as caught:
         call(visiono)
-    for part in ("Check the id", "plugin has and its API reference has not", "`dialect` to `plugin`"):
+    for part in ("Check the id", "plugin and not in its API reference", "`dialect` to `plugin`"):
         assert part in str(caught.value)
 
 

@@ -57,7 +57,13 @@ def test_a_used_up_quota_says_that_a_retry_will_not_help(sandbox, visiono):
         ("Monthly photo quota exceeded.", True),
         ("Your plan limit has been reached.", True),
         ("All photos are used up", True),
+        ("The limit of your plan has been reached.", True),
+        ("The monthly limit is exceeded.", True),
         ("The instructions field is required.", False),
+        ("The instructions length exceeded 500 characters.", False),
+        ("The limit of 20 items was exceeded.", False),
+        ("Items limit reached.", False),
+        ("Your patience is exhausted.", False),
         ("Forbidden", False),
     ],
 )
@@ -114,7 +120,7 @@ def test_a_plan_without_e_mail_says_so_for_one_and_for_several(serve, connection
 
 def test_the_free_plan_has_no_permanent_links(sandbox, visiono):
     sandbox.settings(plan="free")
-    with pytest.raises(PermissionDeniedError, match="The plan does not have this: upgrade it") as caught:
+    with pytest.raises(PermissionDeniedError, match="The plan does not include this: upgrade it") as caught:
         visiono.create_permanent_link("Each damage")
     assert "scope" not in str(caught.value)
 

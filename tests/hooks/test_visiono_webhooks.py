@@ -19,7 +19,7 @@ URL = "https://hooks.example.com/visiono"
 EVENTS = ["photo_request.submitted", "photo_request.expired"]
 
 
-def test_an_endpoint_is_made_read_changed_tested_and_deleted(sandbox, visiono):
+def test_create_read_update_test_and_delete_an_endpoint(sandbox, visiono):
     made = visiono.create_webhook(URL, EVENTS)
     assert (made["url"], made["events"], made["is_active"]) == (URL, EVENTS, True)
     assert made["secret"].startswith("whsec_")
@@ -60,7 +60,7 @@ def test_endpoints_are_listed_through_all_pages(sandbox, visiono):
     assert len(list(visiono.list_webhooks(limit=3))) == 3
 
 
-def test_the_events_are_told(visiono):
+def test_list_webhook_events(visiono):
     assert set(EVENTS) < set(visiono.list_webhook_events())
 
 

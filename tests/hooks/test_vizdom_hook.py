@@ -41,7 +41,7 @@ def test_a_dashboard_that_is_not_there_says_so(vizdom):
 
 @pytest.mark.parametrize("meta", [True, False])
 @pytest.mark.parametrize("wanted", ["pdf", "PNG", " csv "])
-def test_an_export_is_started_and_watched(sandbox, vizdom, wanted, meta):
+def test_start_an_export_and_read_its_status(sandbox, vizdom, wanted, meta):
     sandbox.settings(export_seconds=30, meta=meta)
     export = vizdom.create_export("dash_abc123", wanted)
     assert export["format"] == wanted.strip().lower()

@@ -44,7 +44,7 @@ def shop(monkeypatch):
     return "shop"
 
 
-def test_a_dashboard_is_made(vizdom):
+def test_create_a_dashboard(vizdom):
     made = vizdom.create_dashboard(" Claims ", description="By week")
     assert made.items() >= {"name": "Claims", "description": "By week"}.items()
     assert vizdom.get_dashboard(made["id"]) == made
@@ -56,7 +56,7 @@ def test_a_dashboard_may_have_fields_that_we_do_not_know(vizdom):
         vizdom.create_dashboard("Claims", colour="red")
 
 
-def test_a_data_source_is_made_listed_tested_and_deleted(sandbox, vizdom):
+def test_create_list_test_and_delete_a_data_source(sandbox, vizdom):
     made = vizdom.create_data_source("Shop", "postgresql", DATABASE)
     assert made.items() >= {"name": "Shop", "type": "postgresql", "status": "untested"}.items()
     assert vizdom.test_data_source(made["id"]) == {
@@ -301,7 +301,7 @@ def test_what_is_secret_in_settings_is_masked_in_logs(vizdom):
     assert text == "*** *** shown.example.com"
 
 
-def test_members_are_listed_and_somebody_is_invited(vizdom):
+def test_list_members_and_invite_one(vizdom):
     assert {member["role"] for member in vizdom.list_members()} == {"admin", "editor", "viewer"}
     invite = vizdom.invite_member("new@example.com", " Editor ")
     assert invite.items() >= {"email": "new@example.com", "role": "editor", "status": "pending"}.items()
@@ -348,7 +348,7 @@ def test_a_role_that_may_not_is_told_whose_key_it_takes(sandbox, vizdom, role, m
         for part in (
             "answered 403",
             "Put the key of an Admin",
-            "an Editor all but inviting",
+            "Editors everything except invite",
             "connection vizdom_default",
         ):
             assert part in str(caught.value)
@@ -365,7 +365,7 @@ def test_an_editor_may_all_but_invite(sandbox, vizdom):
 def test_a_key_whose_maker_is_demoted_stops_in_the_middle(sandbox, vizdom):
     source = vizdom.create_data_source("Shop", "postgresql", DATABASE)
     sandbox.settings(vizdom_role="viewer")
-    with pytest.raises(PermissionDeniedError, match="have that user's role given back"):
+    with pytest.raises(PermissionDeniedError, match="restore the user's role"):
         vizdom.test_data_source(source["id"])
 
 

@@ -272,7 +272,7 @@ def test_a_killed_task_that_goes_on_for_a_while_is_asked_for_anew_by_its_retry(
     with monkeypatch.context() as patch:
         patch.setattr("airflow_provider_visio.clock.sleep", killed_asleep)
         patch.setattr(TaskWait, "defer", killed_deferring)
-        with pytest.raises(PhotoRequestFailedError, match=r"its task was killed.*a retry asks anew"):
+        with pytest.raises(PhotoRequestFailedError, match=r"its task was killed.*a retry asks again"):
             task.run()
     (first,) = made(sandbox)
     assert sandbox.count("visiono", DELETE) == 1

@@ -32,7 +32,6 @@ def context(*, retries: int = 2, **ti: Any) -> dict[str, Any]:
     ("record", "tried_before", "step"),
     [
         (None, False, "ask"),
-        (None, True, "look up"),
         (RECORD, False, "look up"),
         (RECORD, True, "look up"),
         (replace(RECORD, sent=False), True, "ask"),
@@ -40,8 +39,14 @@ def context(*, retries: int = 2, **ti: Any) -> dict[str, Any]:
         (replace(RECORD, id="req_1", sent=False, over=True), True, "look at"),
     ],
 )
-def test_what_a_try_does_first(record, tried_before, step):
-    assert first_step(record, tried_before=tried_before) == step
+@pytest.mark.parametrize("has_store", [True, False])
+def test_what_a_try_does_first(record, tried_before, step, has_store):
+    assert first_step(record, tried_before=tried_before, has_store=has_store) == step
+
+
+def test_without_a_record_only_an_airflow_without_a_store_looks_up():
+    assert first_step(None, tried_before=True, has_store=True) == "ask"
+    assert first_step(None, tried_before=True, has_store=False) == "look up"
 
 
 @pytest.mark.parametrize("on_existing", ["reuse", "replace", "fail"])
@@ -114,7 +119,7 @@ def test_an_end_that_bothers_nobody_keeps_nobody_from_asking_anew(cleared):
 )
 def test_a_retry_asks_anew_for_what_its_own_task_took_back(phase, foreign, step):
     how = {"cleared": False, "over": False, "final": ENDS, "foreign": foreign}
-    assert existing_step(phase, "reuse", **how, undone=True) == step
+    assert existing_step(phase, "reuse", **how, taken_back=True) == step
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,6 @@ def test_keys_of_several_kinds_have_a_fingerprint(metadata, same):
         RECORD,
         replace(RECORD, id="req_1", over=True),
         replace(RECORD, sent=False),
-        replace(RECORD, ended=True),
         replace(RECORD, taken_back=True),
     ],
 )

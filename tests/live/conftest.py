@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 from examples import EXAMPLES, NEVER_ANSWER  # noqa: E402
 from mailbox_server import MailboxServer  # noqa: E402
 
-from dev.both import airflow_and_sandbox  # noqa: E402
+from dev.airflow_and_sandbox import airflow_and_sandbox  # noqa: E402
 from dev.checkout import EXAMPLE_DAGS, ROOT, WORK  # noqa: E402
 from dev.docs.markdown import pages  # noqa: E402
 from dev.run_watcher import RunWatcher  # noqa: E402

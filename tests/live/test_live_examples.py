@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from examples import EXAMPLES, NEVER_ANSWER
 
-from dev.left_files import left_files
+from dev.output_files import left_files
 from dev.task_log import read_task_log
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from dev.waits import wait_for
+from dev.polling import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from dev.airflow_api import AirflowApi
+from dev.polling import wait_for
 from dev.ports import free_port, is_free
 from dev.processes import Child, DevError
 from dev.stack import COMPONENTS, Stack
-from dev.waits import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

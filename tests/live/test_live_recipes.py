@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+from dev.polling import wait_for
 from dev.sandbox import Sandbox
 from dev.stack import Stack
-from dev.waits import wait_for
 
 DWELL = 10.0
 # They answer at once, for the recipe looks every minute only.

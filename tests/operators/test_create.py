@@ -120,7 +120,7 @@ def test_a_timeout_says_that_the_link_still_works(sandbox, run_task, deferrable:
 def test_a_server_fault_before_the_work_says_that_nothing_was_made(sandbox, run_task):
     sandbox.fault("visiono", "status", status=503, method="POST")
     with pytest.raises(
-        ServiceError, match=r"answered 503.*so it was not made; the next try asks again"
+        ServiceError, match=r"answered 503.*so it was not created; the next try creates it"
     ) as error:
         run_task(create()).run()
     assert "may or may not" not in str(error.value)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from api.local_server import Answer
 
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError
 from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -111,33 +110,9 @@ def test_a_name_for_links_that_the_service_does_not_have_is_no_link_that_is_miss
     assert [listed["id"] for listed in VisionoHook().list_permanent_links()] == [link["id"]]
 
 
-def test_a_link_that_is_there_is_not_taken_for_missing(sandbox, run_task):
-    """A 404 to the deletion, which a proxy can send, too."""
-    link = VisionoHook().create_permanent_link("The van")
-    sandbox.fault("visiono", "status", status=404, method="DELETE", times=1)
-    delete = VisionoDeletePermanentLinkOperator(task_id="d", link_id=link["id"], ignore_missing=True)
-    with pytest.raises(NotFoundError, match="there all the same"):
-        run_task(delete).run()
-    assert run_task(delete).run() == {"id": link["id"], "deleted": True}
-
-
 @pytest.mark.parametrize("visiono_dialect", ["reference", "plugin"])
 def test_a_link_is_missing_also_where_the_list_counts_those_that_are_deleted(sandbox, run_task):
     body = {"data": [], "meta": {"total": 3}, "links": {"next": None}}
     sandbox.fault("visiono", "body", method="GET", path="-links$", status=200, body=body)
     delete = VisionoDeletePermanentLinkOperator(task_id="d", link_id="sl_1", ignore_missing=True)
     assert run_task(delete).run() == {"id": "sl_1", "deleted": False}
-
-
-def test_a_service_whose_list_is_not_there_either_is_not_believed(run_task, serve, connection):
-    """One that says no more than that it is not found."""
-    server = serve(Answer(404, {"error": {"message": "Not found"}}))
-    delete = VisionoDeletePermanentLinkOperator(
-        task_id="d",
-        link_id="sl_1",
-        ignore_missing=True,
-        visiono_conn_id=connection("my_visiono", server.url, "key12345"),
-    )
-    with pytest.raises(NotFoundError, match="cannot be read either"):
-        run_task(delete).run()
-    assert [asked.method for asked in server.received] == ["DELETE", "GET"]

@@ -82,7 +82,7 @@ def test_the_output_is_what_the_service_says_and_what_is_left(sandbox, run_task,
 
 
 @pytest.mark.parametrize("plan", ["free", "paid"])
-def test_enough_goes_on(sandbox, run_task, plan, capfd):
+def test_enough_quota_continues(sandbox, run_task, plan, capfd):
     sandbox.settings(plan=plan)
     left = 100 if plan == "free" else 1000
     result = run_task(circuit(at_least=left)).run()

@@ -22,7 +22,8 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.hooks.vizdom import VizdomHook
-from airflow_provider_visio.idempotency.find_by_name import CreateByName
+from airflow_provider_visio.idempotency.find_by_name import BEFORE_KEY
+from airflow_provider_visio.idempotency.state_store import StateStore
 from airflow_provider_visio.operators.vizdom import (
     VizdomCreateDashboardOperator,
     VizdomCreateDataSourceOperator,
@@ -199,7 +200,7 @@ def test_a_call_that_was_on_its_way_after_a_slow_list_is_waited_for(
 
 @MAKES
 @pytest.mark.parametrize("kind", ["drop_after", "truncate"])
-def test_a_lost_reply_costs_no_second_one(sandbox, first, make, kind):
+def test_a_lost_reply_creates_no_second_one(sandbox, first, make, kind):
     sandbox.fault("vizdom", kind, method="POST", times=1)
     assert [first(make()).run()["id"]] == claims(make)
     assert sandbox.count("vizdom", "POST /dashboards" if make is board else "POST /data-sources") == 1
@@ -209,7 +210,7 @@ def test_a_lost_reply_costs_no_second_one(sandbox, first, make, kind):
 def test_a_call_that_never_arrived_is_made_by_the_next_try(sandbox, first, run_task, make):
     sandbox.fault("vizdom", "drop_before", method="POST", times=1)
     task = first(make())
-    with pytest.raises(ConnectionFailedError, match="so it was not made; the next try asks again"):
+    with pytest.raises(ConnectionFailedError, match="so it was not created; the next try creates it"):
         task.run()
     assert claims(make) == []
     assert [run_task(make(), task).run()["id"]] == claims(make)
@@ -285,13 +286,17 @@ def test_one_that_was_to_be_replaced_is_not_taken_for_the_other(sandbox, run_tas
     before = task.run()["id"]
     again = run_task(make(on_existing="replace"), task, cleared=True)
 
-    def die(*_: Any) -> None:
-        raise KeyboardInterrupt
+    write = StateStore.set
+
+    def die(self: Any, key: str, value: Any) -> None:
+        if key == BEFORE_KEY:
+            raise KeyboardInterrupt
+        write(self, key, value)
 
     with monkeypatch.context() as patch:
         # After it has written down that it asks anew, and before it did.
         patch.setattr(VizdomHook, "delete_data_source", lambda *_: None)
-        patch.setattr(CreateByName, "_called", die)
+        patch.setattr(StateStore, "set", die)
         with pytest.raises(KeyboardInterrupt):
             again.run()
     assert run_task(make(on_existing="replace"), again).run()["id"] != before

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from hypothesis import strategies as st
 
 from airflow_provider_visio.api.config import ServiceConfig
-from airflow_provider_visio.api.rate_limit import RateLimit
-from airflow_provider_visio.api.rate_limit_file import SharedRateLimit
+from airflow_provider_visio.api.rate_limit import RateLimit, SharedRateLimit
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.idempotency.record import Intent, Record
 from airflow_provider_visio.sensors.base import wait_started_at

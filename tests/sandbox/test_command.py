@@ -1,10 +1,12 @@
 import json
+import re
 import signal
 import socket
 
 import pytest
 
 from airflow_provider_visio.sandbox.__main__ import main
+from airflow_provider_visio.sandbox.options import Person
 from airflow_provider_visio.sandbox.server import bind
 
 from .conftest import start, stop
@@ -61,6 +63,21 @@ def test_bad_options(options, capsys):
         main(["--port", "0", *options])
     assert end.value.code == 2
     assert "visio-sandbox: error:" in capsys.readouterr().err
+
+
+def test_a_wrong_field_of_a_person_is_named_with_the_allowed_ones(capsys):
+    with pytest.raises(SystemExit):
+        main(["--port", "0", "--person", '{"mood": "good"}'])
+    text = "argument --person: unknown field 'mood'. Allowed: " + ", ".join(Person.model_fields)
+    assert text in capsys.readouterr().err
+
+
+def test_help_names_the_fields_of_a_person(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    fields = capsys.readouterr().out.partition("fields of --person")[2]
+    for name, field in Person.model_fields.items():
+        assert re.search(rf"^  {name} +{field.description.split()[0]}", fields, re.MULTILINE), name
 
 
 def test_listeners_name_their_protocol():

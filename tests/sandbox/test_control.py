@@ -5,6 +5,61 @@ def test_health(sandbox):
     assert sandbox.control("GET", "/health") == {"ok": True}
 
 
+@pytest.mark.parametrize("path", ["", "/"])
+def test_index(sandbox, path):
+    calls = {f"{one['method']} {one['path']}": one for one in sandbox.control("GET", path)}
+    assert {"GET /control", "POST /control/photo-requests/{id}/{action}", "DELETE /control/faults"} <= set(
+        calls
+    )
+    assert all(one["does"].endswith(".") for one in calls.values())
+    assert calls["PUT /control/person"]["body"][:2] == ["behaviour", "open_after"]
+    assert calls["POST /control/faults/{number}/let-go"]["body"] == ["drop"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/fault", 404), ("PUT", "/reset", 405)])
+def test_a_call_that_does_not_exist_points_to_the_index(sandbox, method, path, status):
+    reply = sandbox.call("control_url", method, path)
+    text = f"There is no {method} /control{path}. GET /control lists the calls."
+    assert (reply.status_code, reply.json()) == (status, {"error": text})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "allowed"),
+    [
+        ("PUT", "/person", {"mood": "good"}, "behaviour, open_after, photo_every, photos, gps, notes"),
+        ("PATCH", "/settings", {"mood": 1}, "dialect, plan, visiono_per_minute"),
+        (
+            "POST",
+            "/faults",
+            {"service": "visiono", "kind": "empty", "mood": 1},
+            "service, kind, method, path",
+        ),
+        ("POST", "/time", {"mood": 1}, "advance, speed"),
+        ("PUT", "/keys", {"mood": []}, "visiono, vizdom, vizdom_roles"),
+        ("POST", "/photo-requests", {"count": 1, "mood": 1}, "count, share, submit_after"),
+    ],
+)
+def test_an_unknown_field_is_named_with_the_allowed_ones(sandbox, method, path, body, allowed):
+    reply = sandbox.call("control_url", method, path, json=body)
+    assert reply.status_code == 422
+    assert reply.json()["error"].startswith(f"unknown field 'mood'. Allowed: {allowed}")
+
+
+def test_a_wrong_value_is_named_with_the_allowed_ones(sandbox):
+    reply = sandbox.call("control_url", "PUT", "/person", json={"behaviour": "shy", "gps": "yes"})
+    assert reply.json()["error"] == (
+        "behaviour: Input should be 'manual', 'submit', 'partial', 'never' or 'expire'; "
+        "gps: Input should be a valid boolean"
+    )
+
+
+def test_a_body_without_its_content_type_says_what_to_send(sandbox):
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = sandbox.call("control_url", "PUT", "/person", data='{"gps": true}', headers=headers)
+    assert reply.status_code == 422
+    assert "Content-Type: application/json" in reply.json()["error"]
+
+
 def test_settings(sandbox):
     before = sandbox.control("GET", "/settings")
     assert (before["visiono_per_minute"], before["plan"], before["pagination"]) == (60, "paid", "page")
@@ -56,7 +111,7 @@ def test_a_key_is_switched_off_and_on_again(sandbox):
 
 
 @pytest.mark.parametrize(("service", "key"), [("visiono", "vsk_live_test"), ("vizdom", "vzd_test")])
-def test_a_key_is_made_anew_and_the_old_one_is_dead_at_once(sandbox, service, key):
+def test_a_regenerated_key_replaces_the_old_one_at_once(sandbox, service, key):
     new = sandbox.control("POST", f"/keys/{service}/regenerate", {"key": key})["key"]
     assert new != key
     assert new.startswith(key.removesuffix("test"))
@@ -64,7 +119,7 @@ def test_a_key_is_made_anew_and_the_old_one_is_dead_at_once(sandbox, service, ke
     assert (call("GET", path, key=key).status_code, call("GET", path, key=new).status_code) == (401, 200)
 
 
-def test_an_inactive_key_stays_so_when_it_is_made_anew(sandbox):
+def test_a_regenerated_inactive_key_is_inactive(sandbox):
     sandbox.control("POST", "/keys/visiono/deactivate", {"key": "vsk_live_test"})
     new = sandbox.control("POST", "/keys/visiono/regenerate", {"key": "vsk_live_test"})["key"]
     assert sandbox.visiono("GET", "/status", key=new).status_code == 401
@@ -72,7 +127,7 @@ def test_an_inactive_key_stays_so_when_it_is_made_anew(sandbox):
     assert sandbox.visiono("GET", "/status", key=new).status_code == 200
 
 
-def test_a_key_that_is_none(sandbox):
+def test_an_unknown_key(sandbox):
     reply = sandbox.call("control_url", "POST", "/keys/visiono/activate", json={"key": "other"})
     assert reply.status_code == 404
 

@@ -42,7 +42,7 @@ def test_methods_of_the_other_source_are_refused(sandbox, dialect, method, path,
     assert (reply.status_code, reply.headers.get("allow")) == (status, allow)
 
 
-def test_what_is_not_there_is_counted_as_unknown_and_needs_no_key(sandbox):
+def test_a_missing_route_is_counted_as_unknown_and_needs_no_key(sandbox):
     sandbox.settings(dialect="reference")
     assert sandbox.visiono("GET", "/webhooks", key=None).status_code == 404
     assert sandbox.control("GET", "/counters")["visiono"] == {"GET (unknown)": 1}
@@ -105,7 +105,7 @@ def test_a_request_s_items_have_each_source_s_name(sandbox):
             assert told == [f"The {other.replace('_', ' ')} field is prohibited."]
 
 
-def test_too_many_items_for_a_free_plan_are_told_by_the_name_they_had(sandbox):
+def test_too_many_items_on_a_free_plan_are_named_as_they_were_sent(sandbox):
     sandbox.settings(plan="free")
     for name in ("items", "photo_slots"):
         body = {"instructions": "x", name: [{"instructions": "Front"}] * 6}
@@ -113,7 +113,7 @@ def test_too_many_items_for_a_free_plan_are_told_by_the_name_they_had(sandbox):
         assert list(reply.json()["error"]["details"]) == [name]
 
 
-def test_what_the_plugin_deletes_is_cancelled(sandbox):
+def test_delete_in_the_plugin_s_dialect_cancels(sandbox):
     sandbox.settings(dialect="plugin")
     made = sandbox.ask()
     for _ in range(2):
@@ -123,7 +123,7 @@ def test_what_the_plugin_deletes_is_cancelled(sandbox):
     assert sandbox.kinds() == ["request_created", "request_cancelled"]
 
 
-def test_what_the_plugin_deletes_after_its_end_stays_as_it_is(sandbox):
+def test_delete_in_the_plugin_s_dialect_keeps_a_submitted_request(sandbox):
     sandbox.settings(dialect="plugin")
     made = sandbox.ask()
     sandbox.act(made, "submit")

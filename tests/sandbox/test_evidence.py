@@ -6,7 +6,7 @@ import pytest
 from airflow_provider_visio import sandbox
 from airflow_provider_visio.sandbox.options import Options
 from airflow_provider_visio.sandbox.server import visiono_app, vizdom_app
-from airflow_provider_visio.sandbox.world import World
+from airflow_provider_visio.sandbox.workspace import Workspace
 
 FOLDER = Path(sandbox.__file__).parent
 
@@ -56,14 +56,14 @@ def labels(app):
 
 
 def test_every_visiono_call_is_there_and_labelled():
-    found = labels(visiono_app(World(Options())))
+    found = labels(visiono_app(Workspace(Options())))
     assert {call for call, level in found.items() if level == "seed"} == SEED
     assert {call for call, level in found.items() if level == "plugin"} == PLUGIN
     assert {level for call, level in found.items() if call not in SEED | PLUGIN} == {"assumed"}
 
 
 def test_every_vizdom_call_is_labelled():
-    found = labels(vizdom_app(World(Options())))
+    found = labels(vizdom_app(Workspace(Options())))
     assert found == {
         "GET /dashboards": "seed",
         "GET /dashboards/{id}": "inferred",

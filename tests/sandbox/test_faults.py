@@ -219,7 +219,7 @@ def test_hold_and_drop(sandbox, after_work, count):
     assert made(sandbox) == count
 
 
-def test_what_was_held_is_worked_on_though_the_caller_has_gone(sandbox):
+def test_a_held_call_is_worked_on_after_its_caller_disconnects(sandbox):
     number = order(sandbox, "hold")
     with pytest.raises(requests.ReadTimeout):
         requests.post(
@@ -235,7 +235,7 @@ def test_what_was_held_is_worked_on_though_the_caller_has_gone(sandbox):
 
 
 @pytest.mark.parametrize("path", ["/reset", "/faults"])
-def test_nothing_is_held_when_all_faults_are_taken_back(sandbox, path):
+def test_clearing_faults_releases_held_calls(sandbox, path):
     order(sandbox, "hold")
     with asking(sandbox) as reply:
         sandbox.control("POST" if path == "/reset" else "DELETE", path)

@@ -81,7 +81,7 @@ def test_link_submissions(sandbox):
         assert sandbox.get(f"{path}/{made['id']}/qrcode")["qrcode_url"].endswith(f"{made['unique_code']}.png")
 
 
-def test_what_is_told_of_a_submission_s_origin_is_kept(sandbox):
+def test_the_origin_of_a_submission_is_kept(sandbox):
     made = create(sandbox)
     told = {"full_name": "Ada", "external_source": "crm", "external_reference": "4"}
     hook = {"url": "https://hooks.example.com/", "events": ["photo_submission.created"]}
@@ -96,7 +96,7 @@ def test_what_is_told_of_a_submission_s_origin_is_kept(sandbox):
     assert sandbox.get("/stats")["usage"]["photos_used"] == 1
 
 
-def test_nothing_comes_through_a_link_that_is_switched_off(sandbox):
+def test_an_inactive_link_takes_no_submission(sandbox):
     made = create(sandbox)
     sandbox.visiono("PATCH", f"/permanent-links/{made['id']}", {"is_active": False})
     reply = sandbox.call("control_url", "POST", f"/permanent-links/{made['id']}/submit", json={})

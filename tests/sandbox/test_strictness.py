@@ -72,7 +72,7 @@ def test_bad_photo_request(sandbox, body, field, text):
     assert sandbox.control("GET", "/photo-requests") == []
 
 
-def test_every_bad_field_is_told(sandbox):
+def test_every_bad_field_is_named(sandbox):
     reply = sandbox.visiono("POST", "/photo-requests", {"send_email": 1, "foo": 2})
     assert set(reply.json()["error"]["details"]) == {"instructions", "send_email", "foo"}
 
@@ -91,7 +91,7 @@ def test_every_bad_field_is_told(sandbox):
         b'{"instructions": "\\ud800"}',
     ],
 )
-def test_what_is_not_json_is_400(sandbox, content):
+def test_invalid_json_is_400(sandbox, content):
     for call in (sandbox.visiono, sandbox.vizdom):
         path = "/photo-requests" if call == sandbox.visiono else "/exports"
         base = "visiono_url" if call == sandbox.visiono else "vizdom_url"

@@ -22,9 +22,11 @@ def without(name):
     return {key: value for key, value in DATABASE.items() if key != name}
 
 
-def test_a_dashboard_is_made_listed_and_exported(sandbox):
-    board = made(sandbox, "/dashboards", {"name": "Claims", "description": "By week"})
-    assert board.items() >= {"name": "Claims", "description": "By week", "visualization_count": 0}.items()
+def test_a_dashboard_is_created_listed_and_exported(sandbox):
+    board = made(sandbox, "/dashboards", {"name": "Claims <R&D", "description": "By week"})
+    assert (
+        board.items() >= {"name": "Claims <R&D", "description": "By week", "visualization_count": 0}.items()
+    )
     assert sandbox.vizdom("GET", f"/dashboards/{board['id']}").json()["data"] == board
     listed = sandbox.vizdom("GET", "/dashboards").json()
     assert (listed["meta"], listed["data"][-1]) == ({"total": 4}, board)
@@ -35,7 +37,7 @@ def test_a_dashboard_is_made_listed_and_exported(sandbox):
         assert sandbox.session.get(link, timeout=20).status_code == 200
 
 
-def test_a_data_source_is_made_tested_and_deleted(sandbox):
+def test_a_data_source_is_created_tested_and_deleted(sandbox):
     source = made(sandbox, "/data-sources", SOURCE)
     assert source.items() >= {"name": "Shop", "type": "postgresql", "status": "untested"}.items()
     assert "pw-12345" not in str(source)
@@ -114,7 +116,7 @@ def test_other_sources_take_any_settings(sandbox):
     [("admin", 201, 201, 201), ("editor", 201, 201, 403), ("viewer", 403, 403, 403)],
 )
 @pytest.mark.parametrize("by", ["setting", "key"])
-def test_a_key_may_what_its_maker_may(sandbox, role, dashboards, sources, invites, by):
+def test_a_key_has_its_creator_s_role(sandbox, role, dashboards, sources, invites, by):
     if by == "setting":
         sandbox.settings(vizdom_role=role)
     else:

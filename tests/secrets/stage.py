@@ -21,11 +21,11 @@ from markers import Markers, Secret
 from search import Hit, Search
 
 from dev.checkout import EXAMPLE_DAGS, WORK
+from dev.polling import wait_for
 from dev.processes import stop_all
 from dev.run_watcher import RunWatcher
 from dev.sandbox import Sandbox
 from dev.stack import Stack
-from dev.waits import wait_for
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = {

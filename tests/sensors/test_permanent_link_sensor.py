@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from tasks.conftest import needs_store
 
+from airflow_provider_visio.api.status_queries import small
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,
@@ -21,7 +22,7 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators.visiono import VisionoDownloadPermanentLinkPhotosOperator
 from airflow_provider_visio.sensors.visiono import VisionoPermanentLinkSensor
-from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions, small
+from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions
 
 MODES = [{}, {"mode": "poke"}, {"mode": "reschedule"}]
 MODE_IDS = ["deferred", "poke", "reschedule"]
@@ -169,7 +170,7 @@ def between(monkeypatch, run_task):
 
 
 @modes
-def test_it_ends_with_what_is_submitted_while_it_waits(sandbox, run_task, between, link, mode, clock):
+def test_it_ends_with_the_submissions_of_its_wait(sandbox, run_task, between, link, mode, clock):
     submit(sandbox, link)
     clock.sleep(60)
     task, found = run_task(wait(link, **mode)), []

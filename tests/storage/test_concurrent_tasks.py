@@ -17,7 +17,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tasks.children import FORK, Child, child
 from tasks.ten_photos import COUNT, Retakes, TenPhotos, before_each_fetch
 
-from airflow_provider_visio.api.client import Client, Download
+from airflow_provider_visio.api.client import Client
+from airflow_provider_visio.api.download import Download
 from airflow_provider_visio.storage.temp_files import GRACE
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

@@ -14,7 +14,8 @@ from hooks.recipient import picture
 from tasks.raw_server import RawServer, reply
 from tasks.ten_photos import COUNT, TenPhotos
 
-from airflow_provider_visio.api.client import SLOWEST_FILE, SLOWEST_REPLY, Client, Download
+from airflow_provider_visio.api.client import SLOWEST_REPLY, Client
+from airflow_provider_visio.api.download import SLOWEST_FILE, Download
 from airflow_provider_visio.exceptions import TransferError
 
 TIMEOUT = 30

@@ -23,8 +23,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hooks.recipient import send_photo, submit
 from PIL import Image
 
-from airflow_provider_visio.api.client import Client, Download
+from airflow_provider_visio.api.client import Client
 from airflow_provider_visio.api.config import ServiceConfig
+from airflow_provider_visio.api.download import Download
 from airflow_provider_visio.api.visiono import VISIONO
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,

@@ -1,22 +1,21 @@
-"""Waits for exports share one client and its bounds, and look less and less often."""
+"""Waits for exports share one client and its bounds, and poll less and less often."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import ssl
+import threading
 from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
-import httpx
 import pytest
 
 from airflow_provider_visio.api import client as client_module
 from airflow_provider_visio.exceptions import ExportFailedError
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
-from airflow_provider_visio.triggers import clients
+from airflow_provider_visio.triggers import poll_client
 from airflow_provider_visio.triggers.vizdom import VizdomExportTrigger
 from tasks.streams import fire_alone
 
@@ -65,69 +64,72 @@ def wait_for_all(ids: list[str], **more: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def clients_made(monkeypatch) -> list[httpx.AsyncClient]:
-    made: list[httpx.AsyncClient] = []
-    init = httpx.AsyncClient.__init__
+def clients_made(monkeypatch) -> list[client_module.TriggerClient]:
+    made: list[client_module.TriggerClient] = []
+    init = client_module.TriggerClient.__init__
 
-    def counted(self: httpx.AsyncClient, *args: Any, **kwargs: Any) -> None:
+    def counted(self: client_module.TriggerClient, *args: Any, **kwargs: Any) -> None:
         made.append(self)
         init(self, *args, **kwargs)
 
-    monkeypatch.setattr(httpx.AsyncClient, "__init__", counted)
+    monkeypatch.setattr(client_module.TriggerClient, "__init__", counted)
     return made
 
 
 @pytest.fixture
-def contexts_made(monkeypatch) -> list[ssl.SSLContext]:
-    made: list[ssl.SSLContext] = []
-    create = ssl.SSLContext.__new__
+def closed(monkeypatch) -> list[client_module.TriggerClient]:
+    ended: list[client_module.TriggerClient] = []
+    close = client_module.TriggerClient.close
 
-    def counted(cls: Any, *args: Any, **kwargs: Any) -> ssl.SSLContext:
-        made.append(create(cls, *args, **kwargs))
-        return made[-1]
+    async def noted(self: client_module.TriggerClient) -> None:
+        ended.append(self)
+        await close(self)
 
-    client_module._tls.cache_clear()
-    monkeypatch.setattr(ssl.SSLContext, "__new__", counted)
-    return made
+    monkeypatch.setattr(client_module.TriggerClient, "close", noted)
+    return ended
 
 
-def test_they_share_one_client_and_one_tls_context(sandbox, clients_made, contexts_made):
+def test_they_share_one_client(sandbox, clients_made, closed):
     sandbox.settings(export_seconds=30)
     events = wait_for_all(ids := start(WAITS))
     assert [event["arrived"] for event in events] == [[i] for i in ids]
-    assert (len(clients_made), len(contexts_made)) == (1, 1)
-    assert clients_made[0].is_closed
-    assert not clients._SHARED
+    assert len(clients_made) == 1
+    assert closed == clients_made
+    assert not poll_client._SHARED
 
 
-def test_those_that_come_after_all_have_gone_make_another(sandbox, clients_made):
+def test_those_that_come_after_all_have_gone_use_another(sandbox, clients_made, closed):
     ids = start(2)
     sandbox.advance(10)
     for export_id in ids:
         assert wait_for_all([export_id])[0]["outcome"] == "done"
-    assert [made.is_closed for made in clients_made] == [True, True]
+    assert len(clients_made) == 2
+    assert closed == clients_made
 
 
-def test_ten_calls_are_under_way_at_most(sandbox, monkeypatch):
+def test_few_calls_are_under_way_at_once(sandbox, monkeypatch):
+    """All triggers of a triggerer share Python's few worker threads."""
     ids = start(WAITS)
     sandbox.advance(10)
     sandbox.fault("vizdom", "delay", seconds=0.02, times=None)
-    under_way, most = 0, 0
-    exchange = client_module.AsyncClient._exchange
+    lock, under_way, most = threading.Lock(), 0, 0
+    exchange = client_module.TriggerClient._exchange
 
-    async def counted(self: Any, call: Any) -> Any:
+    def counted(self: Any, call: Any) -> Any:
         nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
         try:
-            return await exchange(self, call)
+            return exchange(self, call)
         finally:
-            under_way -= 1
+            with lock:
+                under_way -= 1
 
-    monkeypatch.setattr(client_module.AsyncClient, "_exchange", counted)
+    monkeypatch.setattr(client_module.TriggerClient, "_exchange", counted)
     events = wait_for_all(ids)
     assert {event["outcome"] for event in events} == {"done"}
-    assert most == 10
+    assert 1 < most <= client_module.CONCURRENCY
 
 
 def test_looks_grow_apart_from_two_to_thirty_seconds_and_spread(sandbox):

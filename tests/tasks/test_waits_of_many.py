@@ -188,7 +188,7 @@ def test_more_wanted_than_are_known_at_run_time_are_refused(wait, sandbox, run_t
     operator_output = SimpleNamespace(resolve=lambda: None)
     operator = sensor(operator_output, min_submitted=4)
     operator.request_id = [{"id": i} for i in ask(3)]
-    with pytest.raises(InvalidRequestError, match="4 can never arrive, for there are 3"):
+    with pytest.raises(InvalidRequestError, match="4 can never arrive, because there are 3"):
         run_task(operator).run()
 
 
@@ -211,7 +211,7 @@ def test_with_fewer_asked_than_wanted_it_proceeds_with_what_comes(wait, at, cloc
         ({"min_submitted": 0.0}, "min_submitted: give a whole number"),
         ({"min_submitted": float("nan")}, "min_submitted: give a whole number"),
         ({"min_submitted": "80%"}, "min_submitted: give a whole number"),
-        ({"min_submitted": 4}, "4 can never arrive, for there are 3"),
+        ({"min_submitted": 4}, "4 can never arrive, because there are 3"),
         ({"on_deadline": "skip"}, "on_deadline: give 'fail' or 'proceed', not 'skip'"),
         ({"on_deadline": None}, "on_deadline: give 'fail' or 'proceed'"),
     ],

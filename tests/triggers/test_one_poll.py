@@ -13,7 +13,7 @@ from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.api import client as client_module
 from airflow_provider_visio.api.request_poller import RequestPoller
 from airflow_provider_visio.hooks.visiono import VisionoHook
-from airflow_provider_visio.triggers.logbook import PollReport
+from airflow_provider_visio.triggers.poll_report import PollReport
 from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
 
 pytestmark = shared_streams
@@ -187,19 +187,19 @@ def test_each_end_ends_its_own_wait(sandbox, clock, ask, later, known):
 def test_replies_slower_than_the_interval(sandbox, clock, ask, monkeypatch):
     ids = ask(30)
     under_way: list[int] = [0, 0]
-    exchange = client_module.AsyncClient._exchange
+    attempt = client_module.TriggerClient._attempt
 
-    async def slowly(self: Any, call: Any) -> Any:
+    async def slowly(self: Any, one: Any) -> Any:
         under_way[0] += 1
         under_way[1] = max(under_way)
         # Only now does the call begin, for time stands still while one is under way.
         await provider_clock.asleep(100)
         try:
-            return await exchange(self, call)
+            return await attempt(self, one)
         finally:
             under_way[0] -= 1
 
-    monkeypatch.setattr(client_module.AsyncClient, "_exchange", slowly)
+    monkeypatch.setattr(client_module.TriggerClient, "_attempt", slowly)
     for request_id in ids:
         submits(sandbox, request_id, 900)
     started = clock.now()
@@ -337,7 +337,7 @@ def test_one_that_joins_after_a_fault_of_ours_is_looked_for(sandbox, clock, ask,
     monkeypatch.setattr(PollReport, "write", broken)
     events = asyncio.run(asyncio.wait_for(both(), 30))
     assert [event["outcome"] for event in events] == ["trouble", "done"]
-    assert "A poll has broken off" in caplog.text
+    assert "A poll has failed" in caplog.text
 
 
 @pytest.mark.parametrize("pause", [0, 1, 2, 5])
@@ -399,14 +399,14 @@ def test_the_poll_says_what_it_does_once_a_minute_at_most(sandbox, clock, ask, c
     ids = ask(12)
     with caplog.at_level(logging.INFO):
         asyncio.run(fire_shared([wait(i, clock, hours=0.5, poke_interval=10) for i in ids]))
-    told = messages(caplog, "logbook")
+    told = messages(caplog, "poll_report")
     assert 20 <= len(told) <= 31
-    assert "connection visiono_default serves 12 wait(s): " in told[0]
+    assert "The poll for photo requests on connection visiono_default serves 12 wait(s): " in told[0]
     for part in (
-        "call(s) since the last entry",
+        "call(s) since the last report",
         "of 60 in 60 s and",
         "of 1,000 in 3600 s left for polls",
-        "next look in",
+        "next query in",
     ):
         assert part in told[-1]
 
@@ -419,8 +419,8 @@ def test_a_wait_says_when_it_joined_and_what_ended_it(sandbox, clock, ask, caplo
         asyncio.run(fire_shared([wait(a, clock), wait(b, clock)]))
     joined, ended = messages(caplog, "visiono"), messages(caplog, "base")
     assert f"shares with 1 other wait(s): {b}." in joined[1]
-    assert "The wait is over: done (1 arrived)." in ended
-    assert f"The wait is over: failed (1 ended otherwise, {b} is cancelled)." in ended
+    assert "The wait is over: 1 of 1 arrived." in ended
+    assert f"The wait has failed: 0 of 1 arrived, 1 ended without a result ({b} is cancelled)." in ended
 
 
 def test_nothing_secret_is_said(sandbox, clock, ask, caplog, later):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tasks.streams import ask, fire, fire_shared, shared_streams
 
-from airflow_provider_visio.api.client import AsyncClient
+from airflow_provider_visio.api.client import TriggerClient
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
@@ -161,21 +161,21 @@ def test_a_missing_connection_ends_the_wait(sandbox):
 
 
 def test_a_client_that_fails_as_it_closes_does_not_keep_the_poll_going(sandbox, monkeypatch, caplog):
-    close, left = AsyncClient.close, [1]
+    close, left = TriggerClient.close, [1]
 
-    async def broken(self: AsyncClient) -> None:
+    async def broken(self: TriggerClient) -> None:
         await close(self)
         left[0] -= 1
         if left[0] >= 0:
             raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(AsyncClient, "close", broken)
+    monkeypatch.setattr(TriggerClient, "close", broken)
     (request_id,) = ask(1)
     sandbox.act(request_id, "submit")
     event = fire(VisionoPhotoRequestTrigger([request_id], "visiono_default", None, 30, 0))
     assert event["outcome"] == "done"
     assert left[0] == 0
-    assert "A poll has broken off" not in caplog.text
+    assert "A poll has failed" not in caplog.text
 
 
 def test_polls_are_spread(sandbox, clock):

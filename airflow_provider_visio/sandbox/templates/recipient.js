@@ -1,5 +1,5 @@
 "use strict";
-// Without this script the form sends everything at once; with it, each photo goes as soon as it is taken.
+// Uploads each photo as soon as it is taken. Without this script the form sends all photos at once.
 (() => {
   const form = document.getElementById("form");
   const address = form.dataset.address;
@@ -15,9 +15,9 @@
   function lacking() {
     const all = slots();
     const sent = all.filter((slot) => slot.classList.contains("sent")).length;
-    if (all.some((slot) => slot.classList.contains("sending"))) return "Still sending ...";
+    if (all.some((slot) => slot.classList.contains("sending"))) return "Sending ...";
     const missing = all.filter((slot) => slot.dataset.required === "yes" && !slot.classList.contains("sent")).length;
-    if (missing) return missing === 1 ? "One photo to go" : `${missing} photos to go`;
+    if (missing) return missing === 1 ? "One photo is missing" : `${missing} photos are missing`;
     if (!sent) return loose ? "Add at least one photo" : "Take at least one photo";
     if (form.dataset.gps === "yes" && place().includes("")) return "Your location is missing";
     return "";
@@ -84,7 +84,7 @@
       } else {
         image.remove();
         shot.classList.remove("full");
-        say(slot, (call.response && call.response.error) || "That did not work. Please try again.", "bad");
+        say(slot, (call.response && call.response.error) || "The upload failed. Please try again.", "bad");
       }
       show();
     };
@@ -98,7 +98,7 @@
     const input = event.target;
     if (input.type !== "file" || !input.files.length) return show();
     let slot = input.closest(".slot");
-    // A sent photo of an open list is replaced: take the old one back first.
+    // Without items a new photo replaces the one in its place: remove that first.
     const earlier = slot.querySelector(".remove").dataset.photo;
     if (loose && earlier) fetch(`${address}/photos/${earlier}?draft=${draft}`, { method: "DELETE" });
     for (const file of [...input.files]) {
@@ -133,19 +133,19 @@
 
   const locate = document.getElementById("locate");
   if (locate && navigator.geolocation) {
-    const told = document.getElementById("located");
+    const located = document.getElementById("located");
     locate.hidden = false;
     locate.addEventListener("click", () => {
-      told.textContent = "Looking ...";
+      located.textContent = "Locating ...";
       navigator.geolocation.getCurrentPosition(
         ({ coords }) => {
           form.elements.latitude.value = coords.latitude.toFixed(6);
           form.elements.longitude.value = coords.longitude.toFixed(6);
-          told.textContent = `Location added, to within ${Math.round(coords.accuracy)} m.`;
+          located.textContent = `Location added, to within ${Math.round(coords.accuracy)} m.`;
           show();
         },
         () => {
-          told.textContent = "Your device did not tell. Allow it in the browser's settings, or type it in.";
+          located.textContent = "The location is not available. Allow it in the browser's settings, or type it in.";
           document.getElementById("by-hand").open = true;
         },
         { enableHighAccuracy: true, timeout: 15000 },
@@ -157,7 +157,7 @@
   form.addEventListener("submit", (event) => {
     const still = lacking();
     if (!still) {
-      send.textContent = "Finishing ...";
+      send.textContent = "Submitting ...";
       return;
     }
     event.preventDefault();

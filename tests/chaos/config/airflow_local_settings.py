@@ -16,9 +16,10 @@ def import_what_tasks_need() -> None:
     """Import it before the scheduler forks, not in each of a thousand tasks."""
     import requests  # noqa: F401
 
-    from airflow_provider_visio import task_wait, transfer  # noqa: F401
+    from airflow_provider_visio import task_wait  # noqa: F401
     from airflow_provider_visio.hooks import visiono, vizdom  # noqa: F401
-    from airflow_provider_visio.operators import once  # noqa: F401
+    from airflow_provider_visio.idempotency import create_once  # noqa: F401
+    from airflow_provider_visio.storage import transfer  # noqa: F401
     from airflow_provider_visio.triggers import visiono as trigger  # noqa: F401
 
 

@@ -1,0 +1,118 @@
+"""The requests session for API calls and downloads: no redirects, no cookies, no .netrc, and an end to each reply."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import socket
+import threading
+from functools import lru_cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from airflow_provider_visio import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+USER_AGENT = f"airflow-provider-visio/{__version__}"
+
+# A whole reply may take this many read timeouts: the read timeout alone bounds only the wait for each byte.
+SLOWEST_REPLY = 10
+
+
+class Session(requests.Session):
+    """A session that follows no redirect, keeps no cookie and bounds the time until a reply's headers are complete."""
+
+    def __init__(self, connections: int = 10) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter(pool_maxsize=connections))
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """Return None: requests would otherwise read the body to prepare the next request."""
+        return None
+
+
+class HeaderAuth(requests.auth.AuthBase):
+    """Authentication by header; given also without a key, since requests would read a .netrc file otherwise."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the headers."""
+        request.headers.update(self._headers)
+        return request
+
+
+def lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers by their lower-case names."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+class _Adapter(HTTPAdapter):
+    """Uses connections that bound the time for a reply's headers; also through a proxy."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _bounded(pool.ConnectionCls)
+        return pool
+
+
+class _Bounded:
+    """A connection whose reply headers must be complete within :data:`SLOWEST_REPLY` read timeouts."""
+
+    sock: socket.socket | None
+
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        patience = self.sock.gettimeout() if self.sock else None
+        if patience is None:
+            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        # A server that sends a header a minute never exceeds the read timeout of a single byte.
+        too_late = threading.Event()
+        timer = threading.Timer(SLOWEST_REPLY * patience, _shut_down, [self.sock, too_late])
+        timer.daemon = True
+        timer.start()
+        try:
+            response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            timer.cancel()
+        if too_late.is_set():
+            raise TimeoutError("the reply's headers take too long")
+        return response
+
+
+@lru_cache(maxsize=16)
+def _bounded(connection: type[Any]) -> type[Any]:
+    if issubclass(connection, _Bounded):
+        return connection
+    return type(connection.__name__, (_Bounded, connection), {})
+
+
+def _shut_down(connected: socket.socket, too_late: threading.Event) -> None:
+    too_late.set()
+    with contextlib.suppress(OSError):  # it was closed meanwhile
+        connected.shutdown(socket.SHUT_RDWR)
+
+
+class _RedactSignatures(logging.Filter):
+    """Removes signatures of links from what urllib3 logs."""
+
+    _SIGNED = re.compile(r"\?[^\s\"]*(?:sig|token|credential)[^\s\"]*", re.IGNORECASE)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                self._SIGNED.sub("?...", part) if isinstance(part, str) else part for part in record.args
+            )
+        return True
+
+
+for _logger in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_logger).addFilter(_RedactSignatures())

@@ -1,0 +1,56 @@
+"""What all parts of the sandbox share: clock, scheduler, event log, settings, files and addresses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .clock import Clock, Scheduler, iso
+from .event_log import EventLog
+from .options import Settings
+from .stored_files import File, Signer
+
+Listener = Callable[[str, float, Callable[[], dict[str, Any]]], None]
+
+
+@dataclass
+class Addresses:
+    """Base URLs of the two listeners."""
+
+    main: str = ""
+    storage: str = ""
+
+
+@dataclass
+class Context:
+    """Shared state; a reset replaces all of it except the addresses."""
+
+    addresses: Addresses
+    settings: Settings
+    clock: Clock
+    scheduler: Scheduler = field(default_factory=Scheduler)
+    event_log: EventLog = field(default_factory=EventLog)
+    signer: Signer = field(default_factory=Signer)
+    files: dict[str, File] = field(default_factory=dict)
+    listeners: list[Listener] = field(default_factory=list)
+
+    @property
+    def plugin_style(self) -> bool:
+        """Whether ids and timestamps follow the vendor's plugin instead of its documentation."""
+        return self.settings.request_id_style == "pr"
+
+    def format_time(self, moment: float) -> str:
+        """Return a Visiono timestamp: `Z` in the documentation, `+00:00` in the plugin."""
+        return iso(moment, offset=self.plugin_style)
+
+    def in_caller_time(self, moment: float) -> float:
+        """Convert a virtual time to the clock that the caller uses."""
+        return moment if self.settings.caller_clock == "virtual" else self.clock.in_caller_time(moment)
+
+    def link(self, path: str, seconds: float) -> str:
+        """Return a signed URL of a stored file, valid for the given seconds."""
+        return f"{self.addresses.storage}{path}?{self.signer.query(path, self.clock.now() + seconds)}"
+
+    def notify(self, event: str, moment: float, data: Callable[[], dict[str, Any]]) -> None:
+        """Send an event to the webhooks; `data` is called only where one subscribes to it."""
+        for listener in self.listeners:
+            listener(event, moment, data)
