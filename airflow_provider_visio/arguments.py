@@ -1,4 +1,4 @@
-"""An operator's arguments: what is known of them when a DAG file is parsed, and what they mean at run time."""
+"""Checks of operators' arguments, while a DAG file is parsed and at run time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from airflow_provider_visio.api.call import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.waiting import epoch
 
-# Seconds before a task's execution_timeout at which a wait ends itself.
+# Seconds by which a wait ends before the task's execution_timeout.
 LEAD = 5.0
 
 
 def is_literal(value: object) -> bool:
-    """Return whether a value is what it will be at run time: no template, no output of another task."""
+    """Return whether a value is already the one of run time: no template, no output of another task."""
     if isinstance(value, str):
         return "{{" not in value and "{%" not in value
     if value is None or isinstance(value, bool | int | float | bytes | os.PathLike):
@@ -26,12 +26,12 @@ def is_literal(value: object) -> bool:
         return all(is_literal(part) for part in value.values())
     if isinstance(value, Sequence | set):
         return all(is_literal(part) for part in value)
-    # A timedelta, say, is known; whatever Airflow resolves later has a `resolve`.
+    # A value that Airflow resolves later has a `resolve`; a timedelta, for example, has none.
     return not hasattr(value, "resolve")
 
 
 def check_if_known(check: Callable[..., Any], **values: object) -> None:
-    """Run a check on the arguments whose values are known while the DAG file is parsed."""
+    """Run a check on those arguments whose values are known while the DAG file is parsed."""
     known = {name: value for name, value in values.items() if value is not None and is_literal(value)}
     if known:
         check(**known)
@@ -43,7 +43,7 @@ def require(value: object, name: str, advice: str = "") -> None:
 
     :param value: the argument.
     :param name: its name.
-    :param advice: what to give, where the name does not say it.
+    :param advice: what to give, where the name does not show it.
     :raises InvalidRequestError: it is None, empty or blank.
     """
     if not is_literal(value):
@@ -54,56 +54,73 @@ def require(value: object, name: str, advice: str = "") -> None:
 
 def require_resolved(value: object, name: str, *, given: bool) -> None:
     """
-    Refuse an argument that the DAG file gives and that is None at run time: leaving it out would mean something else.
+    Refuse an argument that the DAG file gives but that is None at run time; None would mean something else.
 
-    :raises InvalidRequestError: it has come to nothing.
+    :param value: the argument at run time.
+    :param name: its name.
+    :param given: whether the DAG file gives it.
+    :raises InvalidRequestError: it is given and None.
     """
-    # Text is what a template makes of it.
+    # A template renders None as text.
     if given and value in (None, "None"):
         raise InvalidRequestError.of(
-            name, "it is None, though the DAG file gives it: the task that it comes from may return nothing"
+            name, "it is None, though the DAG file gives it; check what the task that it comes from returns"
         )
+
+
+def read_once(value: object) -> object:
+    """Return the output of a mapped task as a list, read in a single call to Airflow; any other value unchanged."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | list | tuple):
+        return value
+    from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
+
+    # To iterate costs a call for each item, and the one behind the last logs an error.
+    items = value[:] if isinstance(value, LazyXComSequence) else value
+    return [item for item in items if item is not None]
 
 
 def known_ids(value: object, name: str) -> list[str]:
     """
-    Return the ids that are known while the DAG file is parsed; none where they are not.
+    Return the ids that are known while the DAG file is parsed; an empty list where they are not known.
 
-    :raises InvalidRequestError: there is none in it, or one that cannot be.
+    :param value: the id or ids.
+    :param name: the parameter's name.
+    :raises InvalidRequestError: it holds no id, or an id that is not valid.
     """
     return checked_ids(value, name) if is_literal(value) else []
 
 
 def checked_ids(value: object, name: str) -> list[str]:
     """
-    Return the ids in what a user passes on, see :func:`ids_of`, each of which can be one.
+    Return the ids in a value, as :func:`ids_of` does, and check each.
 
-    :raises InvalidRequestError: there is none in it, or one that cannot be.
+    :param value: the id or ids.
+    :param name: the parameter's name.
+    :raises InvalidRequestError: it holds no id, or an id that is not valid.
     """
     return [check_id(found, name) for found in ids_of(value, name)]
 
 
 def ids_of(value: object, name: str) -> list[str]:
     """
-    Return the ids in what a user passes on: an id, the output of the task that made it, or a list of either.
+    Return the ids in a value: an id, the output of a task that has one, or a list of either.
 
-    A sensor's result over a list (``{"arrived": [...]}``) counts for the ids that arrived, a batch's
-    (``{"ids": [...]}``) for those that were made; in a list, one may have made none.
+    A sensor's output over a list (``{"arrived": [...]}``) stands for the ids that arrived, and a batch's output
+    (``{"ids": [...]}``) for those that it created. In a list, outputs of batches that created none are left out.
 
     :param value: the id or ids.
-    :param name: the parameter's name, for the error.
-    :raises InvalidRequestError: there is no id in it.
+    :param name: the parameter's name.
+    :return: the ids, each once, in their order.
+    :raises InvalidRequestError: it holds no id.
     """
+    value = read_once(value)
     found: list[str] = []
     if isinstance(value, str):
         found = [value.strip()]
-    elif isinstance(value, Mapping) and "id" in value:
-        found = ids_of(value["id"], name)
-    elif isinstance(value, Mapping) and value.get("arrived"):
-        found = ids_of(value["arrived"], name)
-    elif isinstance(value, Mapping) and value.get("ids"):
-        found = ids_of(value["ids"], name)
-    elif value is not None and not isinstance(value, Mapping | bytes | int | float):
+    elif isinstance(value, Mapping):
+        held = value["id"] if "id" in value else value.get("arrived") or value.get("ids")
+        found = ids_of(held, name) if held else []
+    elif value is not None and not isinstance(value, bytes | int | float):
         try:
             entries = list(value)  # type: ignore[call-overload]
         except TypeError:
@@ -111,25 +128,25 @@ def ids_of(value: object, name: str) -> list[str]:
         for entry in entries:
             found.extend([] if holds_none(entry, bare=True) else ids_of(entry, name))
     if isinstance(value, Mapping) and value.get("arrived") == []:
-        raise InvalidRequestError.of(name, "nothing has arrived, so there is nothing to take")
+        raise InvalidRequestError.of(name, "nothing has arrived, so the output holds no id")
     if holds_none(value):
         raise InvalidRequestError.of(
-            name, "no request was made, so there is none to take; the batch's output says why, in `failed`"
+            name, "the batch created no request; its output gives the reason of each in `failed`"
         )
     if not found or not all(found):
         raise InvalidRequestError.of(
             name,
-            f"{_shown(value)} holds no id; give an id, the output of the task that made it, or a list of these",
+            f"{_shown(value)} holds no id; give an id, the output of the task that created it, or a list of these",
         )
     return list(dict.fromkeys(found))
 
 
 def holds_none(value: object, *, bare: bool = False) -> bool:
     """
-    Return whether what a user passes on is the output of a batch that made nothing, or a list of nothing else.
+    Return whether a value is the output of a batch that created no request, or a list of such outputs.
 
-    :param value: what is passed on.
-    :param bare: whether a list may be such a batch's ``ids``: an empty one alone does not say what it is of.
+    :param value: the value.
+    :param bare: whether an empty list counts as such a batch's ``ids``; an empty list alone does not show its origin.
     """
     if isinstance(value, Mapping):
         return "id" not in value and not value.get("arrived") and value.get("ids") == []
@@ -140,11 +157,11 @@ def holds_none(value: object, *, bare: bool = False) -> bool:
 
 def id_of(value: object, name: str) -> str:
     """
-    Return the one id in what a user passes on: an id, or the output of a task that has it as ``name`` or as ``id``.
+    Return the one id in a value: an id, or the output of a task that has it as ``name`` or as ``id``.
 
     :param value: the id.
     :param name: the parameter's name.
-    :raises InvalidRequestError: there is none in it, or there are several.
+    :raises InvalidRequestError: it holds no id, several, or one that is not valid.
     """
     if isinstance(value, Mapping) and name in value:
         value = value[name]
@@ -155,34 +172,35 @@ def id_of(value: object, name: str) -> str:
 
 
 def known_id(value: object, name: str) -> None:
-    """Refuse an id of which it is known while the DAG file is parsed that it cannot be, or that it is several."""
+    """Check the one id in a value where it is known while the DAG file is parsed; see :func:`id_of`."""
     if is_literal(value):
         id_of(value, name)
 
 
 def link_id_of(value: object) -> str:
     """
-    Return the id of one permanent link: as it is, or of the output of the task that made it or waited on it.
+    Return the id of one permanent link: an id, or the output of the task that created it or waited on it.
 
-    :raises InvalidRequestError: it is none, or several.
+    :param value: the id.
+    :raises InvalidRequestError: it holds no id, several, or one that is not valid.
     """
     return id_of(value, "link_id")
 
 
 def known_link(value: object) -> None:
-    """Refuse a permanent link's id of which it is known while the DAG file is parsed that it cannot be."""
+    """Check the id of one permanent link where it is known while the DAG file is parsed."""
     known_id(value, "link_id")
 
 
 def is_many(value: object) -> bool:
-    """Return whether what a user passes on stands for several ids, so that the result is a list as well."""
+    """Return whether a value stands for several ids, so that the output is a list."""
     if isinstance(value, Mapping):
         return "id" not in value
     return not isinstance(value, str)
 
 
 def min_dwell() -> float:
-    """Return the seconds for which a deferred task stays deferred at least, as Airflow's configuration says."""
+    """Return the seconds for which a deferred task stays deferred at least (``[visio] min_dwell``)."""
     from airflow.providers.common.compat.sdk import conf
 
     return max(0.0, float(conf.getfloat("visio", "min_dwell", fallback=10.0)))
@@ -190,8 +208,10 @@ def min_dwell() -> float:
 
 def seconds(value: float | timedelta | None, name: str) -> float | None:
     """
-    Return a duration in seconds.
+    Return a duration in seconds, or None for None.
 
+    :param value: seconds, or a timedelta.
+    :param name: the parameter's name.
     :raises InvalidRequestError: it is not a positive number of seconds or timedelta.
     """
     if value is None:
@@ -205,9 +225,10 @@ def seconds(value: float | timedelta | None, name: str) -> float | None:
 
 def moment_of(value: object, name: str) -> float | None:
     """
-    Return a moment as seconds since 1970, or None for none.
+    Return a moment as a Unix timestamp, or None for None.
 
-    :param value: seconds since 1970, a datetime with a zone, or ISO 8601 text with one.
+    :param value: a Unix timestamp, a datetime with a time zone, or ISO 8601 text with one.
+    :param name: the parameter's name.
     :raises InvalidRequestError: it is none of these.
     """
     if value is None:
@@ -216,7 +237,7 @@ def moment_of(value: object, name: str) -> float | None:
         return float(value)
     found = epoch(value)
     if found is None:
-        raise InvalidRequestError.of(name, f"give a time with its zone, not {_shown(value)}")
+        raise InvalidRequestError.of(name, f"give a time with a time zone, not {_shown(value)}")
     return found
 
 
@@ -224,12 +245,12 @@ def earliest_deadline(
     since: float, timeout: float | timedelta | None, execution_timeout: timedelta | None
 ) -> float | None:
     """
-    Return when a wait gives up, in seconds since 1970, or None for never.
+    Return the deadline of a wait as a Unix timestamp, or None for no deadline.
 
-    :param since: when it began.
+    :param since: when the wait began, a Unix timestamp.
     :param timeout: seconds or a timedelta that it may take.
-    :param execution_timeout: that of the task, which Airflow counts on a worker only; a little earlier than Airflow, so
-        that the wait ends in its own words.
+    :param execution_timeout: the task's, which Airflow counts on a worker only. The wait ends a little before it, so
+        that the error names what is still open.
     """
     spans = [timeout.total_seconds() if isinstance(timeout, timedelta) else timeout]
     if execution_timeout is not None:

@@ -1,4 +1,4 @@
-"""The one clock that this provider reads and waits by, so that a test can put another in its place."""
+"""The only clock that this provider reads and waits by, so that a test can replace it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Protocol
 
 
 def now() -> float:
-    """Return the time, in seconds since 1970."""
+    """Return the time as a Unix timestamp."""
     return time.time()
 
 
 def ticks() -> float:
-    """Return seconds on a clock that never jumps, for pauses."""
+    """Return seconds on a monotonic clock, for pauses."""
     return time.monotonic()
 
 
 def sleep(seconds: float) -> None:
-    """Wait some seconds, on a worker."""
+    """Sleep for some seconds, on a worker."""
     time.sleep(seconds)
 
 
 async def asleep(seconds: float) -> None:
-    """Wait some seconds, on an event loop."""
+    """Sleep for some seconds, on an event loop."""
     await asyncio.sleep(seconds)
 
 
 class Event(Protocol):
-    """Something to wait for."""
+    """An event to wait for."""
 
     def is_set(self) -> bool:
         """Return whether it has happened."""
@@ -39,8 +39,8 @@ class Event(Protocol):
 
 
 async def wait(event: Event, seconds: float | None) -> bool:
-    """Wait for an event, some seconds at most (None: for ever), and return whether it came."""
-    # Not wait_for, which makes a task for each of thousands of waits.
+    """Wait for an event, at most some seconds (None: no limit), and return whether it happened."""
+    # Not wait_for, which creates a task for each of thousands of waits.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,12 +1,14 @@
 """
-The fields of both connections, each written once. Imports nothing.
+The fields of both connection types, each defined once. Imports nothing of Airflow.
 
-From here come the form of Airflow 3.2 and later (provider metadata), that of 3.1 (hook classmethods), and the reading
-of the extras, which a form gives as numbers, a URI as text, and a person by hand as either.
+They make the form of Airflow 3.2 and later (provider metadata) and that of 3.1 (hook classmethods), and read the
+extras: a form stores numbers, a URI stores text, and a person writes either.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["number", "integer", "boolean", "text", "secret", "json"]
+
+_BOOLEANS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
 
 
 @dataclass(frozen=True)
@@ -24,11 +31,11 @@ class Field:
     :param name: its name in the connection's extras.
     :param label: its label in the form.
     :param description: what it does, with its unit.
-    :param kind: what it holds.
-    :param default: what applies where it is left out.
-    :param minimum: the least it may be.
-    :param maximum: the most it may be.
-    :param choices: the words it may be; any where there are none.
+    :param kind: the kind of its value.
+    :param default: its value where the extras leave it out.
+    :param minimum: the least allowed number.
+    :param maximum: the greatest allowed number.
+    :param choices: the allowed words; empty for any text.
     """
 
     name: str
@@ -44,59 +51,42 @@ class Field:
         """
         Return the field's value in a connection's extras.
 
-        :raises ValueError: says what it must be.
+        :param extra: the extras.
+        :raises ValueError: the value is not allowed; the text says what is.
         """
         value = extra.get(self.name)
         if value is None or (isinstance(value, str) and not value.strip()):
             return self.default
-        if self.kind in {"number", "integer"}:
-            return self._number(value)
-        if self.kind == "boolean":
-            return self._boolean(value)
-        if self.kind == "json":
-            return self._json(value)
-        text = str(value).strip()
-        if self.choices and text.lower() not in self.choices:
-            raise ValueError(f"{self.name} must be {' or '.join(self.choices)}")
-        return text.lower() if self.choices else text
-
-    def _number(self, value: Any) -> float | int:
         try:
-            number = float(value)
-            good = not isinstance(value, bool) and self._fits(number)
-            whole = int(number)
-        except (TypeError, ValueError, OverflowError):
-            good, number, whole = False, 0.0, 0
-        if not good or (self.kind == "integer" and whole != number):
-            least = "" if self.minimum is None else f" of at least {self.minimum:g}"
-            most = "" if self.maximum is None else f" and at most {self.maximum:g}"
-            raise ValueError(
-                f"{self.name} must be {'a whole' if self.kind == 'integer' else 'a'} number{least}{most}"
-            )
+            return self._parsed(value)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise ValueError(f"{self.name} must be {self._allowed()}") from None
+
+    def _parsed(self, value: Any) -> Any:
+        text = str(value).strip()
+        if self.kind == "json":
+            return json.loads(value) if isinstance(value, str) else value
+        if self.kind == "boolean":
+            return _BOOLEANS[text.lower()]
+        if self.kind in {"text", "secret"}:
+            return self.choices[self.choices.index(text.lower())] if self.choices else text
+        number = float(value)
+        whole = int(number)  # fails for NaN and infinity
+        good = not isinstance(value, bool) and (self.kind == "number" or whole == number)
+        if not good or not _bound(self.minimum, -math.inf) <= number <= _bound(self.maximum, math.inf):
+            raise ValueError
         return whole if self.kind == "integer" else number
 
-    def _fits(self, number: float) -> bool:
-        return (self.minimum is None or number >= self.minimum) and (
-            self.maximum is None or number <= self.maximum
-        )
+    def _allowed(self) -> str:
+        if self.kind in {"number", "integer"}:
+            least = "" if self.minimum is None else f" of at least {self.minimum:g}"
+            most = "" if self.maximum is None else f" and at most {self.maximum:g}"
+            return f"{'a whole' if self.kind == 'integer' else 'a'} number{least}{most}"
+        return {"boolean": "true or false", "json": "JSON"}.get(self.kind) or " or ".join(self.choices)
 
-    def _boolean(self, value: Any) -> bool:
-        word = str(value).strip().lower()
-        if word in {"true", "1", "yes", "on"}:
-            return True
-        if word in {"false", "0", "no", "off"}:
-            return False
-        raise ValueError(f"{self.name} must be true or false")
 
-    def _json(self, value: Any) -> Any:
-        import json
-
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError(f"{self.name} must be JSON") from None
+def _bound(limit: float | None, none: float) -> float:
+    return none if limit is None else limit
 
 
 @dataclass(frozen=True)
@@ -104,11 +94,11 @@ class Form:
     """
     One connection type.
 
-    :param conn_type: its type.
-    :param hook_class: the hook, by dotted name.
-    :param hook_name: as people call it.
-    :param base_url: the documented base URL, shown as the placeholder of Host.
-    :param key_hint: what a key looks like.
+    :param conn_type: its name in Airflow.
+    :param hook_class: dotted name of the hook.
+    :param hook_name: the service's name.
+    :param base_url: the documented base URL, the placeholder of Host.
+    :param key_hint: the placeholder of the API key.
     :param fields: its extras.
     """
 
@@ -120,7 +110,7 @@ class Form:
     fields: tuple[Field, ...]
 
     def behaviour(self) -> dict[str, Any]:
-        """Return hidden fields, labels and placeholders, with the names that hooks use (Airflow 3.1)."""
+        """Return hidden fields, labels and placeholders, as hooks name them (Airflow 3.1)."""
         return {
             "hidden_fields": ["schema", "login", "port", "extra"],
             "relabeling": {"host": "Base URL", "password": "API key"},
@@ -133,16 +123,11 @@ class Form:
 
     def metadata(self) -> dict[str, Any]:
         """Return the entry under ``connection-types`` of the provider's metadata (Airflow 3.2 and later)."""
-        behaviour = self.behaviour()
         return {
             "connection-type": self.conn_type,
             "hook-class-name": self.hook_class,
             "hook-name": self.hook_name,
-            "ui-field-behaviour": {
-                "hidden-fields": behaviour["hidden_fields"],
-                "relabeling": behaviour["relabeling"],
-                "placeholders": behaviour["placeholders"],
-            },
+            "ui-field-behaviour": {name.replace("_", "-"): of for name, of in self.behaviour().items()},
             "conn-fields": {f.name: _metadata_of(f) for f in self.fields},
         }
 
@@ -161,26 +146,31 @@ class Form:
 
 
 def _metadata_of(field: Field) -> dict[str, Any]:
-    # JSON is typed as text: the form has no widget for an object of any shape.
-    types = {"number": "number", "integer": "integer", "boolean": "boolean"}
-    schema: dict[str, Any] = {"type": [types.get(field.kind, "string"), "null"]}
-    if field.kind == "secret":
-        schema["format"] = "password"
-    if field.kind == "json":
-        schema["format"] = "multiline"
-    if field.default is not None:
-        schema["default"] = field.default
-    if field.choices:
-        schema["enum"] = [*field.choices, None]
-    if field.minimum is not None:
-        schema["minimum"] = field.minimum
-    if field.maximum is not None:
-        schema["maximum"] = field.maximum
-    return {"label": field.label, "description": field.description, "schema": schema}
+    # The form has no widget for an object of any shape, so JSON is text.
+    kind = field.kind if field.kind in {"number", "integer", "boolean"} else "string"
+    schema = {
+        "format": {"secret": "password", "json": "multiline"}.get(field.kind),
+        "default": field.default,
+        "enum": [*field.choices, None] if field.choices else None,
+        "minimum": field.minimum,
+        "maximum": field.maximum,
+    }
+    known = {name: value for name, value in schema.items() if value is not None}
+    return {
+        "label": field.label,
+        "description": field.description,
+        "schema": {"type": [kind, "null"], **known},
+    }
 
 
-# A socket cannot be told to wait for centuries, and nobody means more than this.
+# A socket refuses a timeout of centuries.
 _DAY = 86_400
+
+
+def _calls(per: str, default: int, most: int) -> Field:
+    text = f"Calls that the service allows per {per}."
+    return Field(f"calls_per_{per}", f"Calls per {per}", text, "integer", default, 1, most)
+
 
 _TRANSPORT = (
     Field(
@@ -189,8 +179,8 @@ _TRANSPORT = (
     Field(
         "connect_timeout", "Connect timeout (s)", "Seconds to wait for a connection.", "number", 10, 0.1, _DAY
     ),
-    Field("verify", "Verify TLS", "Whether to check the service's certificate.", "boolean", default=True),
-    Field("ca_bundle", "CA bundle", "Path of a file with the certificates to trust, for a private proxy."),
+    Field("verify", "Verify TLS", "Whether to check the service's certificate.", "boolean", True),  # noqa: FBT003
+    Field("ca_bundle", "CA bundle", "Path of a file with trusted certificates, for a private proxy."),
     Field(
         "max_attempts",
         "Attempts",
@@ -202,7 +192,7 @@ _TRANSPORT = (
     Field(
         "rate_limit_wait",
         "Longest wait for the rate limit (s)",
-        "Seconds that one call may wait for its turn, or while the service refuses calls (429), before it fails.",
+        "Seconds that one call may wait for the rate limit, or while the service answers 429, before it fails.",
         "number",
         120,
         0,
@@ -210,7 +200,7 @@ _TRANSPORT = (
     Field(
         "polling_reserve",
         "Reserve (%)",
-        "Part of the calls, in percent, that polls for waiting tasks leave to everything else.",
+        "Percentage of the calls that polls for waiting tasks leave to all other calls.",
         "number",
         25,
         0,
@@ -226,29 +216,13 @@ VISIONO_FORM = Form(
     key_hint="vsk_live_...",
     fields=(
         *_TRANSPORT,
-        Field(
-            "calls_per_minute",
-            "Calls a minute",
-            "Calls that the service allows a minute.",
-            "integer",
-            60,
-            1,
-            10_000,
-        ),
-        Field(
-            "calls_per_hour",
-            "Calls an hour",
-            "Calls that the service allows an hour.",
-            "integer",
-            1000,
-            1,
-            20_000,
-        ),
+        _calls("minute", 60, 10_000),
+        _calls("hour", 1000, 20_000),
         Field(
             "dialect",
             "Dialect",
-            "Which of the vendor's two descriptions is written: its API reference, or its plugin (/smart-links, PUT, "
-            "items for photo_slots, and https://www.visiono.io/api/v1 where no Base URL is given). Both are read.",
+            "Which of the vendor's two descriptions the calls follow: its API reference, or its plugin (/smart-links, "
+            "PUT, items for photo_slots; https://www.visiono.io/api/v1 without a Base URL). Replies of both are read.",
             default="reference",
             choices=("reference", "plugin"),
         ),
@@ -256,7 +230,7 @@ VISIONO_FORM = Form(
         Field(
             "workflow_secret",
             "Workflow secret",
-            "Secret that signs the links of the workflow mode; a permanent link's page in the dashboard has it.",
+            "Secret that signs the links of the workflow mode; the dashboard shows it on a permanent link's page.",
             "secret",
         ),
     ),
@@ -270,15 +244,7 @@ VIZDOM_FORM = Form(
     key_hint="API key",
     fields=(
         *_TRANSPORT,
-        Field(
-            "calls_per_minute",
-            "Calls a minute",
-            "Calls that the service allows a minute.",
-            "integer",
-            1000,
-            1,
-            10_000,
-        ),
+        _calls("minute", 1000, 10_000),
         Field("workspace", "Workspace", "The workspace's slug, for the link to a dashboard in Airflow's UI."),
         Field(
             "dashboard_url",
@@ -298,8 +264,10 @@ VIZDOM_FORM = Form(
 
 def read_extras(form: Form, extra: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the values of a form's fields in a connection's extras.
+    Return the values of a form's fields in a connection's extras, by name.
 
-    :raises ValueError: says which field is wrong, and what it must be.
+    :param form: the connection type.
+    :param extra: the connection's extras.
+    :raises ValueError: a value is not allowed; the text names the field and what is allowed.
     """
     return {field.name: field.read(extra) for field in form.fields}

@@ -1,41 +1,77 @@
-"""Buttons in Airflow's UI that lead to what a task is about."""
+"""Extra links: buttons in Airflow's UI that open the photo request or the dashboard of a task."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
 LINK_KEY = "visio_link"
 
+# Attribute of a task whose process knows its link; "" where there is none.
+_KNOWN = "_visio_link"
+
 
 def remember_link(context: Any, url: object) -> None:
-    """Keep a link for the button; done before a task defers, so that it works while the task waits."""
-    if isinstance(url, str) and url.startswith(("https://", "http://")):
+    """
+    Keep a link for the button, also for the process that resumes the task.
+
+    :param context: the context of the running task.
+    :param url: the link; anything but an ``http(s)`` URL is ignored.
+    """
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+        return
+    task = context["task"]
+    if url != getattr(task, _KNOWN, None):
+        setattr(task, _KNOWN, url)
         context["ti"].xcom_push(key=LINK_KEY, value=url)
+
+
+@contextlib.contextmanager
+def keeping_link(context: Any) -> Iterator[None]:
+    """
+    Run a task from its start, so that Airflow can ask for its link at any time.
+
+    A task that defers without a link stores an empty one: Airflow logs an error for an XCom that does not exist.
+    """
+    task = context["task"]
+    setattr(task, _KNOWN, "")
+    try:
+        yield
+    except TaskDeferred:
+        if task.operator_extra_links and not getattr(task, _KNOWN):
+            context["ti"].xcom_push(key=LINK_KEY, value="")
+        raise
 
 
 class _RememberedLink(BaseOperatorLink):
     """A button for the link that the task has kept."""
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link; empty where the task has none (yet)."""
+        known: str | None = getattr(operator, _KNOWN, None)
+        if known is not None:
+            return known
         from airflow.sdk.execution_time.xcom import XCom
 
         return XCom.get_value(ti_key=ti_key, key=LINK_KEY) or ""
 
 
 class VisionoRequestLink(_RememberedLink):
-    """To the page that the recipient sees: the ``request_url`` that the service gave."""
+    """A link to the recipient's page: the ``request_url`` of the photo request."""
 
     name = "Photo request"
 
 
 class VizdomDashboardLink(_RememberedLink):
-    """To the dashboard in Vizdom's app."""
+    """A link to the dashboard in Vizdom's app."""
 
     name = "Vizdom dashboard"

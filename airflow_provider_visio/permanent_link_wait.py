@@ -1,9 +1,8 @@
-"""The wait for submissions on a permanent link, as a task has it."""
+"""A wait for submissions through a permanent link, as a task runs it."""
 
 from __future__ import annotations
 
 import logging
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
@@ -15,7 +14,7 @@ from airflow_provider_visio.submissions import (
     new_submissions,
     untimed,
 )
-from airflow_provider_visio.task_wait import LONGEST_HOLD, TaskWait
+from airflow_provider_visio.task_wait import TaskWait
 from airflow_provider_visio.waiting import Verdict
 
 if TYPE_CHECKING:
@@ -32,32 +31,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class LinkWait(TaskWait):
+class LinkWait(TaskWait["VisionoHook"]):
     """
-    A wait for submissions.
+    A wait for submissions through a permanent link.
 
-    :param since: only what is submitted from then on, in seconds since 1970.
-    :param needed: how many it takes.
-    :param unique_value: only those with this value in the link's own field; None for all.
+    :param hook: the hook that looks.
+    :param poke_interval: seconds between two looks.
+    :param since: only submissions from then on count, a Unix timestamp.
+    :param needed: how many submissions the wait needs.
+    :param unique_value: only submissions with this value in the link's own field; None for all.
     """
 
     def __init__(
-        self, conn_id: str, poke_interval: float, *, since: float, needed: int, unique_value: str | None
+        self, hook: VisionoHook, poke_interval: float, *, since: float, needed: int, unique_value: str | None
     ) -> None:
-        super().__init__(conn_id, poke_interval)
+        super().__init__(hook, poke_interval)
         self.since = since
         self.needed = needed
         self.unique_value = unique_value
         self.found: list[Submission] = []
 
-    @cached_property
-    def _hook(self) -> VisionoHook:
-        from airflow_provider_visio.hooks.visiono import VisionoHook
-
-        return VisionoHook(self.conn_id, longest_wait=LONGEST_HOLD)
-
     def resume(self, task: BaseOperator, event: Any) -> Verdict:
-        """Go on after a deferred wait; for what has come, a look tells more than the event does."""
+        """Return the verdict of a deferred wait; the event has no submissions, so the service is asked for them."""
         verdict = Verdict.from_event(event, self.goal)
         if verdict.outcome != "done":
             return super().resume(task, event)
@@ -68,19 +63,20 @@ class LinkWait(TaskWait):
             log.warning("%s", error)
             verdict = Verdict("wait", waiting=tuple(ids))
         if verdict.outcome == "wait":
-            log.info("The wait goes on, for what has come cannot be told now.")
             self.defer(task, ids, event.get("deadline"))
         return self.settle(verdict)
+
+    def _describe_end(self, verdict: Verdict) -> str:  # noqa: ARG002
+        return f"{len(self.found)} submission(s) have arrived, of {self.needed} that the wait needs."
 
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
         states: dict[str, dict[str, Any]] = {}
         (link_id,) = ids
-        hook = self._hook
-        hook.get_conn().query(read_submissions(link_id, hook.dialect, states.__setitem__))
+        self.hook.get_conn().query(read_submissions(link_id, self.hook.dialect, states.__setitem__))
         submissions = states[link_id]["submissions"]
         if (count := untimed(submissions)) and "untimed" not in self._warned:
             self._warned.add("untimed")
-            log.warning("The service does not tell when %d submission(s) came; they are left out.", count)
+            log.warning("%d submission(s) have no time in the service's reply; they are left out.", count)
         self.found = new_submissions(submissions, self.since, self.unique_value)
         self.states = states
         return self._decide(ids, deadline), states

@@ -1,14 +1,14 @@
-"""A wait as a task has it: blocking its worker, or deferred and resumed. Both kinds of wait look alike."""
+"""A wait as a task runs it: on its worker, or deferred to the triggerer and resumed."""
 
 from __future__ import annotations
 
 import logging
 import random
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import min_dwell
@@ -22,6 +22,7 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.waiting import (
     ALL,
+    MAX_NAMED,
     MAX_POLL_FAILURES,
     Goal,
     Verdict,
@@ -40,32 +41,36 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.triggers.base import BaseTrigger
 
+    from airflow_provider_visio.hooks.base import VisioBaseHook
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.hooks.vizdom import VizdomHook
     from airflow_provider_visio.waiting import States
 
 log = logging.getLogger(__name__)
 
-# Airflow's own timeout ends a deferred task without our word, so it comes so much later than ours.
+Hook = TypeVar("Hook", bound="VisioBaseHook")
+
+# Airflow's own timeout ends a deferred task without our error, so it comes this many seconds later than our deadline.
 TIMEOUT_BUFFER = 120.0
 
-# A worker is held for so many seconds for the rate limit at most: the task defers, or there will be another look.
+# Seconds for which the rate limit may hold a worker: then the task defers, or looks again later.
 LONGEST_HOLD = 60.0
 
-# What is known of more ids than these is not stored with the wait: the poll reads them from a list as quickly.
+# For more ids than these no states are stored with the trigger: its poll reads them from a list as quickly.
 MAX_SEEN = 200
 
 
-class TaskWait(ABC):
+class TaskWait(ABC, Generic[Hook]):
     """
     A wait for ids of one kind.
 
-    :param conn_id: id of the Airflow connection.
+    :param hook: the hook that looks.
     :param poke_interval: seconds between two looks.
     """
 
-    def __init__(self, conn_id: str, poke_interval: float) -> None:
-        self.conn_id = conn_id
+    def __init__(self, hook: Hook, poke_interval: float) -> None:
+        self.hook = hook
+        self.conn_id = hook.conn_id
         self.poke_interval = poke_interval
         self.goal = ALL
         self.states: States = {}
@@ -73,29 +78,51 @@ class TaskWait(ABC):
         self._failures = 0
         self._warned: set[str] = set()
 
+    def announce(self, ids: Sequence[str], deadline: float | None, where: str) -> None:
+        """
+        Log what the task waits for, where, how often it looks and until when.
+
+        :param ids: what it waits for.
+        :param deadline: when the wait gives up, a Unix timestamp; None for never.
+        :param where: ``"in the triggerer"`` or ``"on this worker"``.
+        """
+        more = f" and {len(ids) - MAX_NAMED} more" if len(ids) > MAX_NAMED else ""
+        left = (
+            "without a deadline"
+            if deadline is None
+            else f"for {max(0.0, deadline - clock.now()):.0f} s at most"
+        )
+        log.info(
+            "Waiting for %s%s %s, %s; looking every %g s.",
+            ", ".join(ids[:MAX_NAMED]),
+            more,
+            where,
+            left,
+            self.poke_interval,
+        )
+
     def look(self, ids: Sequence[str], deadline: float | None = None) -> Verdict:
         """
         Ask the service once.
 
-        :raises VisioProviderError: it could not be asked.
+        :raises VisioProviderError: the service could not be asked.
         """
         verdict, self.states = self._judge(ids, deadline)
         self._last, self._failures = verdict, 0
         for word in set(verdict.unknown.values()) - self._warned:
             self._warned.add(word)
-            log.warning("The service says %r, a status unknown to this provider; waiting on.", word)
+            log.warning("The service says %r, a status unknown to this provider; the wait continues.", word)
         return verdict
 
-    def look_patiently(self, ids: Sequence[str], deadline: float | None = None) -> Verdict:
+    def try_look(self, ids: Sequence[str], deadline: float | None = None) -> Verdict:
         """
-        Ask the service once, and bear it when that fails, unless it has failed too often in a row.
+        Ask the service once; a failure keeps the wait going, unless too many follow each other.
 
-        :raises VisioProviderError: it could not be asked, and waiting on will not help.
+        :raises VisioProviderError: the service could not be asked, and to wait longer does not help.
         """
         try:
             return self.look(ids, deadline)
         except RateLimitedError as error:
-            # The service is there; when the calls are used up, a wait goes on without a look.
             log.warning("%s", error)
             return Verdict("wait", waiting=tuple(ids))
         except (ConnectionFailedError, ServiceError, UnexpectedReplyError) as error:
@@ -107,7 +134,7 @@ class TaskWait(ABC):
             return Verdict("wait", waiting=tuple(ids))
 
     def last_look(self, ids: Sequence[str]) -> Verdict:
-        """Ask the service at the deadline; where it cannot be asked, what it said before has to do."""
+        """Ask the service at the deadline; where that fails, return the verdict of the last look."""
         try:
             return self.look(ids, clock.now())
         except (ConnectionFailedError, RateLimitedError, ServiceError, UnexpectedReplyError) as error:
@@ -118,72 +145,78 @@ class TaskWait(ABC):
 
     def settle(self, verdict: Verdict) -> Verdict:
         """
-        Return a verdict that is good.
+        Return a verdict that does not fail the wait.
 
-        :raises VisioProviderError: the wait has ended otherwise.
+        :raises VisioProviderError: the wait has failed or timed out.
         """
+        if verdict.outcome != "wait":
+            log.info("%s", self._describe_end(verdict))
         error = self._error_of(verdict)
         if error is not None:
             raise error
         return verdict
 
     def error_at_deadline(self, ids: Sequence[str]) -> VisioProviderError | None:
-        """Return the error of a wait whose deadline has passed while these were open."""
+        """Return the error of a wait whose deadline has passed while these ids were open."""
         last = self._last or Verdict("timeout", waiting=tuple(ids))
         return self._error_of(replace(last, outcome="timeout"))
 
     def begin(
-        self, task: BaseOperator, made: Mapping[str, Any], deadline: float | None, *, deferrable: bool
+        self, task: BaseOperator, state: Mapping[str, Any], deadline: float | None, *, deferrable: bool
     ) -> Verdict:
         """
-        Wait for what the task has just made, or found: not at all where it has ended already.
+        Wait for what the task has just created or found; return at once where it has ended already.
 
-        :param made: what the service says of it.
-        :param deferrable: give the worker back meanwhile.
-        :raises VisioProviderError: the wait has ended otherwise.
+        :param task: the task.
+        :param state: the service's reply, with ``id``.
+        :param deadline: when the wait gives up, a Unix timestamp; None for never.
+        :param deferrable: give the worker back while waiting.
+        :raises VisioProviderError: the wait has failed or timed out.
         """
-        verdict = self.check(made, deadline)
+        verdict = self.check(state, deadline)
         if verdict.outcome != "wait":
             return verdict
-        ids = [str(made["id"])]
+        ids = [str(state["id"])]
         if deferrable:
             self.defer(task, ids, deadline)
         return self.block(ids, deadline)
 
-    def check(self, made: Mapping[str, Any], deadline: float | None = None) -> Verdict:
+    def check(self, state: Mapping[str, Any], deadline: float | None = None) -> Verdict:
         """
-        Decide by what the service says of what the task has just made, or found.
+        Decide by the service's reply to the call that created or found something.
 
-        :raises VisioProviderError: a wait for it has ended otherwise.
+        :raises VisioProviderError: a wait for it has failed or timed out.
         """
-        found = str(made["id"])
-        self.states = {found: made}
+        found = str(state["id"])
+        self.states = {found: state}
         return self.settle(self._decide([found], deadline))
 
     def block(self, ids: Sequence[str], deadline: float | None) -> Verdict:
-        """Wait here, holding the worker, until the wait is over."""
+        """Wait on this worker until the wait is over."""
+        self.announce(ids, deadline, "on this worker")
         rounds = 0
-        while (verdict := self.look_patiently(ids, deadline)).outcome == "wait":
+        while (verdict := self.try_look(ids, deadline)).outcome == "wait":
             if deadline is not None and clock.now() >= deadline:
-                # It could not look; what it saw last has to do.
+                # This look was refused by the rate limit: the last verdict counts.
                 error = self.error_at_deadline(ids)
                 if error is not None:
                     raise error
             now = clock.now()
             next_look = now + jittered(self._interval(rounds), random.random())
             sooner = [
-                moment for moment in (deadline, *self._ends(ids)) if moment is not None and moment > now
+                moment for moment in (deadline, *self._expiries(ids)) if moment is not None and moment > now
             ]
             clock.sleep(min([next_look, *sooner]) - now)
             rounds += 1
         return self.settle(verdict)
 
     def defer(self, task: BaseOperator, ids: Sequence[str], deadline: float | None) -> None:
-        """Give the worker back; the task goes on in its ``execute_complete`` when the wait is over."""
+        """Give the worker back; Airflow calls the task's ``execute_complete`` when the wait is over."""
         dwell, timeout = min_dwell(), None
         if deadline is not None:
             left = max(0.0, deadline - clock.now())
             timeout = timedelta(seconds=left + self.poke_interval + dwell + TIMEOUT_BUFFER)
+        self.announce(ids, deadline, "in the triggerer")
         task.defer(
             trigger=self._trigger(list(ids), deadline, dwell),
             method_name="execute_complete",
@@ -192,52 +225,53 @@ class TaskWait(ABC):
 
     def resume(self, task: BaseOperator, event: Any) -> Verdict:
         """
-        Go on after a deferred wait.
+        Return the verdict of a deferred wait.
 
-        All but a good end is looked at once more from here: photos may have come with the deadline, a worker may reach
-        what the triggerer could not, and the service's own words are for the worker to report. A wait that turns out
-        to be open still, as after an outage, is deferred again with the same deadline.
+        Unless all went well, the service is asked once more: photos may have come with the deadline, this worker may
+        reach a service that the triggerer could not, and the error needs the service's own words. A wait that is still
+        open, for example after an outage, defers again with the same deadline.
 
-        :raises VisioProviderError: the wait has ended otherwise.
+        :param task: the task.
+        :param event: the event of the trigger.
+        :raises VisioProviderError: the wait has failed or timed out.
         """
         verdict = Verdict.from_event(event, self.goal)
         if verdict.outcome == "done" and not (self.goal.proceed and verdict.waiting):
-            return verdict
+            return self.settle(verdict)
         deadline = event.get("deadline")
         ids = [*verdict.arrived, *verdict.ended, *verdict.waiting]
         if verdict.fatal and str(verdict.trouble).startswith(AuthenticationError.__name__):
-            # Not asked once more: of a thousand waits, each would have to wait for its turn to hear it.
+            # No look: a thousand waits would each spend a call to get the same 401.
             raise AuthenticationError(
-                f"The service answered 401 to the poll on the connection {self.conn_id!r}, also after that was read "
-                "again. Check the API key in the connection's Password: it may be mistyped, revoked or regenerated. "
+                f"The service answered 401 to the poll on the connection {self.conn_id!r}, also after the connection "
+                "was read again. Check the API key in its Password: it may be mistyped, revoked or regenerated. "
                 "Nothing was cancelled; clear this task when the key is good.",
                 status=401,
                 conn_id=self.conn_id,
             )
         if verdict.trouble:
-            log.warning(
-                "The triggerer could not ask any more (%s); asking from this worker.", verdict.trouble
-            )
+            log.warning("The triggerer's poll has failed (%s); asking from this worker.", verdict.trouble)
         try:
             verdict = self.look(ids, deadline)
         except RateLimitedError as error:
-            # The service is there, and this worker is one of many that ask at once: back to the one poll.
+            # Many workers ask at once after an outage; the one poll asks for all of them.
             log.warning("%s", error)
             verdict = replace(verdict, outcome="wait") if verdict.outcome == "trouble" else verdict
         except VisioProviderError:
             if verdict.outcome == "trouble":
                 raise
-            log.warning("The service could not be asked once more.", exc_info=True)
+            log.warning("The last look has failed; the poll's result counts.", exc_info=True)
         if verdict.outcome == "wait":
-            log.info("The wait goes on.")
             self.defer(task, ids, deadline)
         return self.settle(verdict)
+
+    def _describe_end(self, verdict: Verdict) -> str:
+        return describe_end(verdict, self.goal)
 
     def _interval(self, rounds: int) -> float:  # noqa: ARG002
         return self.poke_interval
 
-    def _ends(self, ids: Sequence[str]) -> Iterable[float | None]:  # noqa: ARG002
-        """Return when those that are waited for end by themselves."""
+    def _expiries(self, ids: Sequence[str]) -> Iterable[float | None]:  # noqa: ARG002
         return ()
 
     @abstractmethod
@@ -246,7 +280,7 @@ class TaskWait(ABC):
 
     @abstractmethod
     def _decide(self, ids: Sequence[str], deadline: float | None) -> Verdict:
-        """Decide by what is known."""
+        """Decide by the states that are known."""
 
     @abstractmethod
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
@@ -257,34 +291,30 @@ class TaskWait(ABC):
         """Return the trigger that waits in the triggerer."""
 
 
-class PhotoRequestWait(TaskWait):
+class PhotoRequestWait(TaskWait["VisionoHook"]):
     """
     A wait for photo requests.
 
-    :param goal: when it is good.
+    :param hook: the hook that looks.
+    :param poke_interval: seconds between two looks.
+    :param goal: when the wait is good.
     :param cancel_on_kill: whether the requests are deleted when the task is killed while it is deferred.
     """
 
     def __init__(
-        self, conn_id: str, poke_interval: float, goal: Goal = ALL, *, cancel_on_kill: bool = False
+        self, hook: VisionoHook, poke_interval: float, goal: Goal = ALL, *, cancel_on_kill: bool = False
     ) -> None:
-        super().__init__(conn_id, poke_interval)
+        super().__init__(hook, poke_interval)
         self.goal = goal
         self.cancel_on_kill = cancel_on_kill
 
-    @cached_property
-    def _hook(self) -> VisionoHook:
-        from airflow_provider_visio.hooks.visiono import VisionoHook
-
-        return VisionoHook(self.conn_id, longest_wait=LONGEST_HOLD)
-
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
-        return self._hook.judge(ids, deadline=deadline, goal=self.goal)
+        return self.hook.judge(ids, deadline=deadline, goal=self.goal)
 
     def _decide(self, ids: Sequence[str], deadline: float | None) -> Verdict:
         return decide_photo_requests(ids, self.states, now=clock.now(), deadline=deadline, goal=self.goal)
 
-    def _ends(self, ids: Sequence[str]) -> Iterable[float | None]:
+    def _expiries(self, ids: Sequence[str]) -> Iterable[float | None]:
         return (ends_by_itself(self.states[i]) for i in ids if i in self.states)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
@@ -306,45 +336,41 @@ class PhotoRequestWait(TaskWait):
         )
 
     def _seen(self, ids: list[str]) -> dict[str, dict[str, Any]]:
-        """Return what the poll in the triggerer would otherwise have to ask for; no links, for those are stored."""
+        """Return the states that spare the poll its first calls; without links, since Airflow stores them."""
         if len(ids) > MAX_SEEN:
             return {}
-        told = ("status", "created_at", "expires_at")
+        fields = ("status", "created_at", "expires_at")
         return {
-            i: {name: self.states[i][name] for name in told if isinstance(self.states[i].get(name), str)}
+            i: {name: self.states[i][name] for name in fields if isinstance(self.states[i].get(name), str)}
             for i in ids
             if i in self.states
         }
 
 
-class ExportWait(TaskWait):
+class ExportWait(TaskWait["VizdomHook"]):
     """
     A wait for dashboard exports.
 
-    :param starts: whether the task that waits starts them as well, so that a retry of it starts another.
+    :param hook: the hook that looks.
+    :param poke_interval: seconds between the first two looks; the next ones grow apart.
+    :param starts: whether the waiting task also starts the exports, so that its retry starts another.
     """
 
-    def __init__(self, conn_id: str, poke_interval: float, *, starts: bool = False) -> None:
-        super().__init__(conn_id, poke_interval)
+    def __init__(self, hook: VizdomHook, poke_interval: float, *, starts: bool = False) -> None:
+        super().__init__(hook, poke_interval)
         self.starts = starts
 
-    @cached_property
-    def _hook(self) -> VizdomHook:
-        from airflow_provider_visio.hooks.vizdom import VizdomHook
-
-        return VizdomHook(self.conn_id, longest_wait=LONGEST_HOLD)
-
     def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
-        return self._hook.judge(ids, deadline=deadline)
+        return self.hook.judge(ids, deadline=deadline)
 
     def _decide(self, ids: Sequence[str], deadline: float | None) -> Verdict:
-        return decide_exports(ids, self.states, self._hook.contract, now=clock.now(), deadline=deadline)
+        return decide_exports(ids, self.states, self.hook.contract, now=clock.now(), deadline=deadline)
 
     def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
         from airflow_provider_visio.api.vizdom import failure_of
 
-        # What began the wait may be the service's own reply, with links in it.
-        reasons = {i: failure_of(state, self._hook.get_conn().config) for i, state in self.states.items()}
+        # The first state may be the service's own reply, with links in its text.
+        reasons = {i: failure_of(state, self.hook.get_conn().config) for i, state in self.states.items()}
         return error_of_exports(verdict, self.conn_id, reasons, starts=self.starts)
 
     def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
@@ -354,3 +380,27 @@ class ExportWait(TaskWait):
 
     def _interval(self, rounds: int) -> float:
         return growing(self.poke_interval, rounds)
+
+
+def describe_end(verdict: Verdict, goal: Goal = ALL) -> str:
+    """
+    Return how a wait has ended, in a sentence for the log.
+
+    :param verdict: the verdict that ended it.
+    :param goal: when the wait is good.
+    """
+    ids = [*verdict.arrived, *verdict.ended, *verdict.waiting]
+    if len(verdict.arrived) == len(ids):
+        return f"{ids[0]} has arrived." if len(ids) == 1 else f"All {len(ids)} have arrived."
+    counts = [f"{len(verdict.arrived)} of {len(ids)} arrived"]
+    counts += [f"{count} {phase}" for phase, count in Counter(verdict.ended.values()).items()]
+    counts += [f"{len(verdict.waiting)} still open"] if verdict.waiting else []
+    text = ", ".join(counts)
+    if verdict.outcome == "trouble":
+        return f"The service could not be asked ({verdict.trouble}): {text}."
+    if verdict.outcome == "failed":
+        return f"Too few can still arrive: {text}."
+    if verdict.outcome == "done" and len(verdict.arrived) >= goal.of_all(len(ids)):
+        return f"Enough have arrived: {text}."
+    why = "The deadline has passed" if verdict.waiting else "No more can arrive"
+    return f"{why}: {text}{'; the task continues' if verdict.outcome == 'done' else ''}."

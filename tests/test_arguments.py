@@ -78,7 +78,7 @@ def test_a_wait_that_went_on_with_nothing_is_refused_in_these_words(value):
 
 @pytest.mark.parametrize("value", [{"ids": []}, [{"ids": []}, {"ids": []}]], ids=repr)
 def test_a_batch_that_made_nothing_is_refused_in_these_words(value):
-    with pytest.raises(InvalidRequestError, match="no request was made") as caught:
+    with pytest.raises(InvalidRequestError, match="created no request") as caught:
         ids_of(value, "request_id")
     assert list(caught.value.fields) == ["request_id"]
 

@@ -1,4 +1,4 @@
-"""The workflow mode of the Visiono hook."""
+"""The signed links (workflow mode) of the Visiono hook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class VisionoWorkflowMixin(VisionoBaseHook):
-    """Signed links, and what comes back from them, with the connection's ``workflow_secret``; no call is made."""
+    """Sign links and verify their returns with the connection's ``workflow_secret``; these methods send no call."""
 
     def build_workflow_url(
         self,
@@ -31,17 +31,17 @@ class VisionoWorkflowMixin(VisionoBaseHook):
         valid_for: float | timedelta | None = None,
     ) -> str:
         """
-        Return a permanent link's address, signed for one person (source: plugin; onto which address is inferred).
+        Return a permanent link's URL, signed for one person (source: plugin; the base of the URL is inferred).
 
-        Whoever has it can open the link for an hour, so its signature is masked in logs and rendered fields. It still
-        works in mails and messages; to keep it out of XComs, sign it in the task that sends it.
+        Anyone who has it can open the link for an hour, so its signature is masked in logs and rendered fields. It
+        still works in mails and messages. To keep it out of XComs, sign it in the task that sends it.
 
-        :param link_url: the link's own ``request_url``; its query is kept. The plugin signs
+        :param link_url: the link's ``request_url``; its query is kept. The plugin signs
             ``https://visiono.io/s/<slug>``: give that if the signed link does not open.
-        :param unique_value: what the link asks for by its unique field, such as a licence plate.
+        :param unique_value: the value of the link's unique field, such as a licence plate.
         :param source: where the person comes from, such as the DAG's id.
-        :param reference: what you know the case by; it comes back.
-        :param valid_for: seconds or a timedelta for which the link opens, an hour at most; None for the hour.
+        :param reference: your reference of the case; it comes back.
+        :param valid_for: seconds or a timedelta for which the link opens, an hour at most; None for an hour.
         :raises InvalidRequestError: the connection has no ``workflow_secret``, or a value is empty, begins or ends with
             a blank, or has a ``|`` or control characters.
         """
@@ -65,21 +65,21 @@ class VisionoWorkflowMixin(VisionoBaseHook):
         valid_for: float | timedelta = signed_links.HOUR,
     ) -> WorkflowReturn:
         """
-        Return what came back from a signed link, once its signature is found to be the service's (source: plugin).
+        Verify the return from a signed link, and return its values (source: plugin).
 
-        The signature does not cover the source, and does not say whether it was seen before: take a ``submission_id``
-        once. Outside a task, where there may be no connection,
+        The signature does not cover the source, and the same return can come again: accept a ``submission_id`` once.
+        Outside a task, where there may be no connection,
         :func:`airflow_provider_visio.signed_links.verify_return` takes the secret itself.
 
-        :param url_or_params: the address that the person was led back to, its query, or its parameters by name.
-        :param names: how your redirect template calls the parameters, where that differs from ``sub``, ``uv``, ``ref``,
-            ``cnt``, ``ts`` and ``sig``: by ``submission_id``, ``unique_value``, ``reference``, ``photo_count``,
-            ``timestamp`` and ``signature``. The template must have all six.
-        :param valid_for: seconds or a timedelta for which it is believed.
+        :param url_or_params: the URL that the person was redirected to, its query, or its parameters by name.
+        :param names: the names of the parameters in your redirect template, where they differ from ``sub``, ``uv``,
+            ``ref``, ``cnt``, ``ts`` and ``sig``: by ``submission_id``, ``unique_value``, ``reference``,
+            ``photo_count``, ``timestamp`` and ``signature``. The template must have all six.
+        :param valid_for: seconds or a timedelta for which a return is valid.
         :return: ``{"submission_id", "unique_value", "reference", "photo_count", "signed_at"}``.
-        :raises InvalidRequestError: the connection has no ``workflow_secret``, or a parameter is missing, there twice,
-            or cannot be. Whoever knows your address can cause either error: catch both.
-        :raises SignatureError: the signature does not fit, or is too old; nothing of it may be believed.
+        :raises InvalidRequestError: the connection has no ``workflow_secret``, or a parameter is missing, repeated or
+            not valid. Anyone who knows your URL can cause this error and the next: catch both.
+        :raises SignatureError: the signature is wrong or too old; do not use the values.
         """
         return signed_links.verify_return(
             url_or_params, secret=self._workflow_secret(), now=clock.now(), valid_for=valid_for, names=names

@@ -28,26 +28,26 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         """
         Iterate over webhook endpoints, through all pages (source: plugin).
 
-        A secret is not expected in there; one that is there is masked in logs.
+        The endpoints should have no secret; if one has, it is masked in logs.
 
-        :param limit: stop after so many.
+        :param limit: stop after this many.
         """
         for found in self.get_conn().pages(api.list_webhooks(), limit=limit):
             yield cast("Webhook", _masked(found))
 
     def create_webhook(self, url: str, events: Sequence[str]) -> Webhook:
         """
-        Make a webhook endpoint (source: plugin).
+        Create a webhook endpoint (source: plugin).
 
-        The reply's ``secret`` is shown this once: put it into a connection or a secrets backend at once, and do not
-        return it from a task, for an XCom is not secret. It is masked in logs.
+        Only this reply has the ``secret``: store it in a connection or a secrets backend at once. Do not return it from
+        a task, since an XCom is not secret. It is masked in logs.
 
         :param url: an ``https://`` address on the public internet.
-        :param events: names of the events wanted, at least one; :meth:`list_webhook_events` tells which there are.
+        :param events: names of the events, at least one; :meth:`list_webhook_events` returns all names.
         :return: the endpoint, with ``id`` and ``secret``.
-        :raises InvalidRequestError: the input is refused, by us or by the service.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may have been made, with a secret that nobody
-            knows: look for it with :meth:`list_webhooks` and delete it.
+        :raises InvalidRequestError: the input is refused, by this provider or by the service.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may have been created, with a secret that you
+            do not have: look for it with :meth:`list_webhooks` and delete it.
         """
         return self._webhook(api.create_webhook(url, events))
 
@@ -55,7 +55,8 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         """
         Return one webhook endpoint, without its secret (source: plugin).
 
-        :raises NotFoundError: there is none, or this service does not have the call.
+        :param webhook_id: id of the endpoint.
+        :raises NotFoundError: it does not exist, or this service does not have the call.
         """
         return self._webhook(api.get_webhook(webhook_id))
 
@@ -63,8 +64,9 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         """
         Change a webhook endpoint (source: plugin) and return it.
 
+        :param webhook_id: id of the endpoint.
         :param changes: ``url``, ``events``, ``is_active`` (assumed).
-        :raises InvalidRequestError: the input is refused, by us or by the service.
+        :raises InvalidRequestError: the input is refused, by this provider or by the service.
         """
         return self._webhook(api.update_webhook(webhook_id, changes))
 
@@ -72,7 +74,8 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         """
         Delete a webhook endpoint (source: plugin).
 
-        :raises NotFoundError: there is none, or this service does not have the call.
+        :param webhook_id: id of the endpoint.
+        :raises NotFoundError: it does not exist, or this service does not have the call.
         """
         self._data(api.delete_webhook(webhook_id))
 
@@ -80,8 +83,9 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         """
         Have the service send a test to a webhook endpoint (source: plugin).
 
-        :return: what the service says of it, None where it says nothing; its shape is not public.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, a test may have been sent all the same.
+        :param webhook_id: id of the endpoint.
+        :return: the reply's data, None if it has none; its shape is not public.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, a test may still have been sent.
         """
         return self._data(api.test_webhook(webhook_id))
 
@@ -89,7 +93,7 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         """
         Return the names of all events (source: plugin; the shape is assumed).
 
-        :raises UnexpectedReplyError: there are no names in the reply.
+        :raises UnexpectedReplyError: the reply has no names.
         """
         request = api.list_webhook_events()
         names = api.event_names(self._data(request))
@@ -100,7 +104,7 @@ class VisionoWebhooksMixin(VisionoBaseHook):
         return names
 
     def _webhook(self, request: Call) -> Webhook:
-        # Before anything else can go wrong with it.
+        # Masked first, before an error can show it.
         data = _masked(self._data(request))
         return cast("Webhook", self._with_field(data, request, "id"))
 

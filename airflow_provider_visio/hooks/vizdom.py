@@ -1,4 +1,4 @@
-"""Hook for Vizdom: dashboards and their exports; the rest of the workspace is in :mod:`.vizdom_workspace`."""
+"""Hook for Vizdom: dashboards and their exports; :mod:`.vizdom_workspace` has the rest of the workspace."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class VizdomHook(VizdomWorkspace):
     """
     Calls of the Vizdom REST API.
 
-    Only ``GET /dashboards`` is documented. All other calls follow an **assumed** contract, each part of which can be
-    replaced in the connection's extra ``contract``: see :mod:`airflow_provider_visio.api.vizdom_contract`.
+    Only ``GET /dashboards`` is documented. All other calls follow an **assumed** contract; the connection's extra
+    ``contract`` can replace each part of it, see :mod:`airflow_provider_visio.api.vizdom_contract`.
 
     :param vizdom_conn_id: id of the Airflow connection: ``host`` is the base URL (optional), ``password`` the API key.
     """
@@ -50,14 +50,14 @@ class VizdomHook(VizdomWorkspace):
 
     @property
     def contract(self) -> VizdomContract:
-        """The undocumented calls as this connection has them."""
+        """The contract of the undocumented calls, as this connection has it."""
         return contract_of(self.get_conn().config)
 
     def list_dashboards(self, *, whole: bool = False) -> Iterator[Dashboard]:
         """
         Iterate over the dashboards that the key can see, through all pages (source: seed).
 
-        :param whole: fail where the service answers without a list, rather than yield nothing.
+        :param whole: raise an error if the service answers without a list, instead of yielding nothing.
         """
         request = api.list_dashboards()
         pages = self.get_conn().pages(request, whole=whole)
@@ -67,7 +67,8 @@ class VizdomHook(VizdomWorkspace):
         """
         Return one dashboard (source: inferred).
 
-        :raises NotFoundError: there is none that the key can see.
+        :param dashboard_id: id of the dashboard.
+        :raises NotFoundError: the key can see no such dashboard.
         """
         return cast("Dashboard", self._object(api.get_dashboard(dashboard_id, self.contract)))
 
@@ -76,11 +77,11 @@ class VizdomHook(VizdomWorkspace):
         Start an export (source: assumed).
 
         :param dashboard_id: id of the dashboard.
-        :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx``, where the contract's ``formats``
-            has them.
+        :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx`` if the contract's ``formats`` has
+            them.
         :return: the export, with ``id`` and ``status``.
-        :raises InvalidRequestError: there is no such format.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the export may have been started all the same.
+        :raises InvalidRequestError: the format does not exist.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, the export may still have been started.
         """
         contract = self.contract
         request = api.create_export(dashboard_id, export_format, contract)
@@ -88,9 +89,10 @@ class VizdomHook(VizdomWorkspace):
 
     def get_export(self, export_id: str) -> Export:
         """
-        Return how an export is doing (source: assumed).
+        Return the state of an export (source: assumed).
 
-        :raises NotFoundError: there is none, or it has lapsed.
+        :param export_id: id of the export.
+        :raises NotFoundError: the export does not exist, or has expired.
         """
         contract = self.contract
         return api.read_export(
@@ -101,11 +103,11 @@ class VizdomHook(VizdomWorkspace):
         """
         Store an export's file in ``<destination>/<export id>/``, with a ``manifest.json`` written last.
 
-        A file that an earlier run has stored whole is not fetched again.
+        A file that an earlier run has stored completely is not fetched again.
 
         :param export_id: id of the export.
         :param destination: an object store's URL, such as ``s3://bucket/reports``, or an absolute path.
-        :return: the manifest, as of :meth:`VisionoHook.download_photos`.
+        :return: the manifest, as in :meth:`VisionoHook.download_photos`.
         :raises ExportFailedError: the export has no file (yet).
         :raises TransferError: the file could not be fetched, verified or stored.
         """
@@ -151,11 +153,11 @@ class VizdomHook(VizdomWorkspace):
 
     def judge(self, export_ids: Sequence[str], *, deadline: float | None = None) -> tuple[Verdict, States]:
         """
-        Ask how some exports are doing, and decide whether a wait for them is over.
+        Get the states of some exports, and decide whether a wait for them is over.
 
         :param export_ids: ids of the exports.
-        :param deadline: when the wait gives up, in seconds since 1970, or None for never.
-        :return: the verdict, and what the service said by id.
+        :param deadline: when the wait gives up, a Unix timestamp; None for never.
+        :return: the verdict, and the states by id.
         """
         contract = self.contract
         client = self.get_conn()
@@ -167,9 +169,11 @@ class VizdomHook(VizdomWorkspace):
 
     def dashboard_url(self, dashboard_id: str) -> str:
         """
-        Return the address of a dashboard's page in Vizdom's app (docs, the part after the workspace assumed).
+        Return the URL of a dashboard's page in Vizdom's app (docs; the part after the workspace is assumed).
 
-        Empty where the connection does not name the workspace that the address needs.
+        It is empty if it needs a workspace and the connection names none.
+
+        :param dashboard_id: id of the dashboard.
         """
         extra = self.get_conn().config.extra
         pattern, workspace = str(extra["dashboard_url"]), extra.get("workspace")
@@ -178,11 +182,13 @@ class VizdomHook(VizdomWorkspace):
         return pattern.replace("{workspace}", str(workspace)).replace("{dashboard_id}", dashboard_id)
 
     def _probe(self) -> str:
-        contract_of(self.get_conn().config)  # a fault in it is told here, not by the first task
+        contract_of(
+            self.get_conn().config
+        )  # a mistake in it fails the test of the connection, not the first task
         seen = sum(1 for _ in self.get_conn().pages(api.list_dashboards(), limit=1))
         return "GET /dashboards answered" + ("." if seen else ", but this key sees no dashboard.")
 
 
 def contract_of(config: ServiceConfig) -> VizdomContract:
-    """Return the undocumented calls as a connection has them."""
+    """Return the contract of the undocumented calls, as a connection has it."""
     return VizdomContract.with_changes(config.extra.get("contract"))

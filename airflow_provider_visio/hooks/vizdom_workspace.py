@@ -1,4 +1,4 @@
-"""Calls of the Vizdom hook that make up a workspace: new dashboards, data sources, members. All are assumed."""
+"""Calls of the Vizdom hook for a workspace: new dashboards, data sources, members. All are assumed."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 
 class VizdomWorkspace(VisioBaseHook):
-    """The part of :class:`airflow_provider_visio.hooks.vizdom.VizdomHook` that is about the workspace."""
+    """The workspace calls of :class:`airflow_provider_visio.hooks.vizdom.VizdomHook`."""
 
     @property
     @abstractmethod
     def contract(self) -> VizdomContract:
-        """The undocumented calls as this connection has them."""
+        """The contract of the undocumented calls, as this connection has it."""
 
     def create_dashboard(self, name: str, *, description: str | None = None, **fields: Any) -> Dashboard:
         """
-        Make a dashboard; an Editor's or Admin's key may (source: assumed).
+        Create a dashboard; needs an Editor's or Admin's key (source: assumed).
 
         :param name: its name.
         :param description: its description.
         :param fields: other fields, by the service's names.
         :return: the dashboard, with ``id``.
         :raises InvalidRequestError: the name is empty, or the service refuses a field.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may have been made all the same.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may still have been created.
         """
         contract = self.contract
         request = api.create_dashboard(name, description, fields, contract)
@@ -48,9 +48,9 @@ class VizdomWorkspace(VisioBaseHook):
 
     def list_data_sources(self, *, whole: bool = False) -> Iterator[DataSource]:
         """
-        Iterate over the workspace's data sources, through all pages; no secrets are in them (source: assumed).
+        Iterate over the workspace's data sources, through all pages, without their secrets (source: assumed).
 
-        :param whole: fail where the service answers without a list, rather than yield nothing.
+        :param whole: raise an error if the service answers without a list, instead of yielding nothing.
         """
         contract = self.contract
         request = workspace.list_data_sources(contract)
@@ -66,17 +66,17 @@ class VizdomWorkspace(VisioBaseHook):
         source_conn_id: str | None = None,
     ) -> DataSource:
         """
-        Connect a data source; an Editor's or Admin's key may (source: assumed).
+        Connect a data source; needs an Editor's or Admin's key (source: assumed).
 
         :param name: its name.
-        :param source_type: what it is, in the service's words: ``postgresql``, ``mysql``, ... (assumed).
-        :param settings: how to reach it: for a database ``host``, ``port``, ``database``, ``username`` and
-            ``password`` (inferred). All but what is known to be harmless is masked in logs and left out of errors.
-        :param source_conn_id: id of an Airflow connection to take host, port, database (its Schema), username (its
-            Login) and password from; ``settings`` comes on top.
+        :param source_type: its type, in the service's words: ``postgresql``, ``mysql``, ... (assumed).
+        :param settings: its settings: for a database ``host``, ``port``, ``database``, ``username`` and ``password``
+            (inferred). All but those known to be harmless are masked in logs and left out of errors.
+        :param source_conn_id: id of an Airflow connection that gives host, port, database (its Schema), username (its
+            Login) and password; ``settings`` overrides them.
         :return: the data source, with ``id``, without the secrets of its settings.
-        :raises InvalidRequestError: there are no settings, no such connection, or the service refuses something.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may have been made all the same.
+        :raises InvalidRequestError: the settings are empty, the connection does not exist, or a value is refused.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, it may still have been created.
         """
         contract = self.contract
         whole = {**self._settings_of(source_conn_id), **(settings or {})}
@@ -87,11 +87,12 @@ class VizdomWorkspace(VisioBaseHook):
 
     def test_data_source(self, data_source_id: str) -> SourceTest:
         """
-        Have the service try a data source (source: assumed).
+        Have the service test a data source (source: assumed).
 
-        :return: ``id``, ``success`` (None for a status word that the contract does not know), ``status`` and
-            ``message`` in the service's words. A test that fails is no error here.
-        :raises NotFoundError: there is no such data source.
+        :param data_source_id: id of the data source.
+        :return: ``id``, ``success`` (None for a status that the contract does not know), ``status`` and ``message`` in
+            the service's words. A failed test raises no error.
+        :raises NotFoundError: the data source does not exist.
         """
         contract, config = self.contract, self.get_conn().config
         request = workspace.test_data_source(data_source_id, contract)
@@ -102,9 +103,10 @@ class VizdomWorkspace(VisioBaseHook):
 
     def delete_data_source(self, data_source_id: str) -> None:
         """
-        Delete a data source for good; what is drawn from it stops loading (source: assumed).
+        Delete a data source for good; charts that use it stop loading (source: assumed).
 
-        :raises NotFoundError: there is no such data source.
+        :param data_source_id: id of the data source.
+        :raises NotFoundError: the data source does not exist.
         """
         self._data(workspace.delete_data_source(data_source_id, self.contract))
 
@@ -116,20 +118,20 @@ class VizdomWorkspace(VisioBaseHook):
 
     def invite_member(self, email: str, role: str) -> Invite:
         """
-        Invite somebody by e-mail; only an Admin's key may (source: assumed).
+        Invite a person by e-mail; needs an Admin's key (source: assumed).
 
         :param email: the address.
         :param role: ``viewer``, ``editor`` or ``admin``.
-        :return: the invite, as far as the service tells: with ``id``, and the address.
-        :raises InvalidRequestError: there is no such role, or the address is a member's or invited already.
+        :return: the invite with ``id`` and the address, as far as the reply has them.
+        :raises InvalidRequestError: the role does not exist, or the person is a member or invited already.
         :raises PermissionDeniedError: the key is not an Admin's.
-        :raises ConnectionFailedError: no reply; with ``.ambiguous``, a mail may have been sent all the same.
+        :raises ConnectionFailedError: no reply; with ``.ambiguous``, a mail may still have been sent.
         """
         contract = self.contract
         request = workspace.invite_member(email, role, contract)
         data = self._data(request)
         if data is None:
-            # A success without a word: the mail is sent.
+            # Success without a body: the mail was sent.
             return {}
         return workspace.read_invite(self._with_field(data, request, None), contract)
 

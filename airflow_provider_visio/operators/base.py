@@ -1,4 +1,4 @@
-"""What all operators share: where the rate limit is used up for long, they give their worker back until it opens."""
+"""What all operators share: they defer while the rate limit is used up, and work through lists of ids."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
     join_errors,
 )
+from airflow_provider_visio.extra_links import keeping_link
 from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 Done = TypeVar("Done")
 Step = Literal["execute", "execute_complete"]
 
-# Seconds a task defers at least, for that has its cost; and for how long it goes on to do so.
+# Seconds for which a task defers at least, since to defer has its cost; and in total at most, over all deferrals.
 SHORTEST_DEFERRAL = 15.0
 LONGEST_DEFERRAL = 24 * 3600.0
 
-# Seconds that a signal handler waits for its thread: Airflow ends a process 5 s after it has told it to end.
+# Seconds that a signal handler waits for its thread: Airflow kills a process 5 s after SIGTERM.
 SIGNAL_WAIT = 2.5
 
 
@@ -40,24 +41,28 @@ class VisioOperator(BaseOperator):
     """
     An operator of this provider.
 
-    :param deferrable: whether it may wait in the triggerer rather than on its worker: for what it asked for, and for
-        longer than a minute for the service's rate limit.
+    :param deferrable: whether it may wait in the triggerer instead of on its worker: for photos or files, and for the
+        rate limit where that takes longer than a minute.
     """
+
+    # A hook has locks, which cannot be copied deeply.
+    shallow_copy_attrs: Sequence[str] = ("hook",)
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable
-        # What is done already when the task defers for the rate limit; plain JSON.
+        # Results so far, kept while the task defers for the rate limit; plain JSON.
         self._done: dict[str, Any] = {}
         self._started = 0.0
 
     def execute(self, context: Context) -> Any:
         """Do the task's work."""
         self._done, self._started = {}, clock.now()
-        return self._paced("execute", context)
+        with keeping_link(context):
+            return self._paced("execute", context)
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
-        """Go on when what was waited for has come, or will not come."""
+        """Go on after a deferred wait."""
         return self._paced("execute_complete", context, event)
 
     def execute_again(self, context: Context, event: Any = None) -> Any:
@@ -67,7 +72,7 @@ class VisioOperator(BaseOperator):
 
     @abstractmethod
     def _run(self, context: Context) -> Any:
-        """Do the task's work; called again from the start when the rate limit broke it off."""
+        """Do the task's work; called again from its start after a deferral for the rate limit."""
 
     def _resume(self, context: Context, event: Any) -> Any:
         """Go on after a deferred wait."""
@@ -75,22 +80,21 @@ class VisioOperator(BaseOperator):
 
     def _each(self, ids: Sequence[str], what: str, work: Callable[[str], Done]) -> list[Done]:
         """
-        Do some work for each id; one that fails keeps no other from being tried.
+        Do some work for each id, also after it has failed for another.
 
         :param ids: the ids.
         :param what: what they are, for the error, such as ``"photo requests"``.
         :param work: called with each id.
-        :return: what the calls return, in the order of the ids.
-        :raises RateLimitedError: at once; the task may defer for it, and goes on with the ids that are left.
+        :return: the results, in the order of the ids.
+        :raises RateLimitedError: at once; the task may defer, and continues with the ids that are left.
         :raises AuthenticationError: at once.
-        :raises VisioProviderError: any other, when all were tried: names each id that failed and the reason, and has
-            the type that the errors share, or is a :class:`TransferError` where their types differ. The only id there
-            is raises its error as it is.
+        :raises VisioProviderError: after all were tried: names each id that failed and the reason, and has the type
+            that the errors share, or is a :class:`TransferError` where their types differ. With one id its own error.
         """
         results: list[Done] = []
         failed: dict[str, VisioProviderError] = {}
         for one in ids:
-            # After a deferral for the rate limit it is not tried again: it would use up the next calls, too.
+            # Not tried again after a deferral for the rate limit: that would use up the next calls, too.
             if isinstance(kept := self._done.get(one), dict):
                 failed[one] = _error_from(kept)
                 continue
@@ -101,7 +105,7 @@ class VisioOperator(BaseOperator):
             except VisioProviderError as error:
                 if len(ids) == 1:
                     raise
-                self.log.warning("%s failed; the task goes on with the others: %s", one, error)
+                self.log.warning("%s failed; the task continues with the others: %s", one, error)
                 failed[one] = error
                 self._done[one] = {"type": type(error).__name__, "text": str(error), "status": error.status}
         if failed:
@@ -112,9 +116,9 @@ class VisioOperator(BaseOperator):
 
     def _deadline(self, since: float, timeout: float | None) -> float | None:
         """
-        Return when this task's wait gives up, in seconds since 1970, or None for never.
+        Return the deadline of this task's wait as a Unix timestamp, or None for no deadline.
 
-        :param since: from when it counts.
+        :param since: when the wait began, a Unix timestamp.
         :param timeout: seconds that it may take.
         """
         limits = [earliest_deadline(since, timeout, self.execution_timeout)]
@@ -125,7 +129,7 @@ class VisioOperator(BaseOperator):
 
     @property
     def _longest_wait(self) -> float | None:
-        """Seconds that the hook may wait for the rate limit at most; None for what the connection says."""
+        """Seconds that the hook may wait for the rate limit at most; None for the connection's setting."""
         return LONGEST_HOLD if self.deferrable else None
 
     def _paced(self, step: Step, context: Context, event: Any = None, since: float | None = None) -> Any:
@@ -141,11 +145,11 @@ class VisioOperator(BaseOperator):
             limit = earliest_deadline(since, None, self.execution_timeout)
             if limit is not None and now + pause > limit:
                 raise error.saying(
-                    "The task would wait for its turn beyond its execution_timeout; a retry goes on from here."
+                    "The task would wait beyond its execution_timeout; a retry continues from here."
                 ) from error
-            self.log.info("%s The task gives its worker back and goes on in %.0f s.", error, pause)
+            self.log.info("%s The task defers and continues in %.0f s.", error, pause)
             self._defer(now + pause, {"step": step, "event": event, "since": since, "done": self._done})
-        return None  # never reached: to defer is to raise
+        return None  # not reached: to defer raises
 
     def _defer(self, moment: float, event: dict[str, Any]) -> None:
         from airflow_provider_visio.triggers.moment import MomentTrigger
@@ -154,7 +158,7 @@ class VisioOperator(BaseOperator):
 
 
 def _error_from(kept: dict[str, Any]) -> VisioProviderError:
-    """Return the error that a task wrote down before it deferred."""
+    """Return the error that a task kept before it deferred."""
     error: VisioProviderError = getattr(exceptions, kept["type"], TransferError)(kept["text"])
     error.status = kept["status"]
     return error
@@ -162,10 +166,10 @@ def _error_from(kept: dict[str, Any]) -> VisioProviderError:
 
 def run_in_thread(work: Callable[[], None]) -> None:
     """
-    Do some work in a thread of its own, and wait for it a little.
+    Do some work of a signal handler in a thread, and wait for it at most ``SIGNAL_WAIT`` seconds.
 
-    What a signal has interrupted may hold a lock, such as the one on Airflow's messages. The handler itself would wait
-    for that for ever; the thread gets it once the handler is done, and the task goes on.
+    The interrupted code may hold a lock, such as the one on Airflow's messages. A handler that needs it would wait
+    forever; a thread gets the lock when the handler has returned.
     """
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

@@ -300,7 +300,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
     def _wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait
 
-        return PhotoRequestWait(self.visiono_conn_id, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
+        return PhotoRequestWait(self.hook, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
     @contextlib.contextmanager
     def _told(self, once: CreateOnce) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Operators for the workspace's usage: what it is, and whether enough is left to go on."""
+"""Operators for the plan's usage: get it, and stop a DAG when too few photos are left."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ OnUnknown = Literal["continue", "stop", "fail"]
 
 class VisionoGetStatsOperator(VisionoOperator):
     """
-    Ask for the workspace's usage and plan.
+    Get the workspace's plan and usage.
 
-    The output is what the service says, such as ``{"plan": {"email_enabled", ...}, "usage": {"is_lifetime_quota",
+    The output is the service's reply, such as ``{"plan": {"email_enabled", ...}, "usage": {"is_lifetime_quota",
     "billing_period_start", "billing_period_end", ...}}`` (the dates are None on the free plan), and ``photos_left``:
-    how many photos the plan has left, None where it does not tell. The names of the service's counters are not public;
-    the likely ones are read (**assumed**), and the log says
-    which.
+    how many photos the plan has left, None if that is not known. The names of the service's counters are not public;
+    likely names are read (**assumed**), and the log has those that were found.
 
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
-    :raises NotFoundError: the service has no such call: the plugin does not know it.
+    :raises NotFoundError: the service has no such call; only the reference documents it.
     """
 
     template_fields: Sequence[str] = ("visiono_conn_id",)
@@ -46,30 +45,30 @@ class VisionoGetStatsOperator(VisionoOperator):
         self.visiono_conn_id = visiono_conn_id
 
     def _run(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
-        """Ask."""
+        """Get the plan and usage."""
         stats = self.hook.get_stats()
         left = photos_left(stats)
         if left:
-            self.log.info("%d photos are left of the plan (%s).", left.photos, ", ".join(left.read))
+            self.log.info("The plan has %d photos left (%s).", left.photos, ", ".join(left.read))
         return {**stats, "photos_left": left.photos if left else None}
 
 
 class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
     """
-    Stop a DAG where the photos that the plan has left are fewer than a number: all tasks after this one are skipped.
+    Skip all tasks after this one if the plan has fewer photos left than a number.
 
-    The log says how many are left, or that the plan does not tell. The output, where the DAG goes on, is
-    ``{"photos_left", "at_least"}``; ``photos_left`` is None where the plan does not tell. Which counters are read is
-    **assumed**, as for :class:`VisionoGetStatsOperator`.
+    The log has the number of photos left. The output, if the DAG continues, is ``{"photos_left", "at_least"}``;
+    ``photos_left`` is None if it is not known. The names of the counters are **assumed**, as in
+    :class:`VisionoGetStatsOperator`.
 
     :param at_least: how many photos must be left. (templated)
-    :param on_unknown: what to do where the plan does not tell: ``"continue"``, ``"stop"`` (skip), or ``"fail"``.
-    :param ignore_downstream_trigger_rules: True skips all tasks after this one; False skips the next ones, and those
-        after them go by their trigger rules. As for Airflow's ``ShortCircuitOperator``.
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param on_unknown: what to do if the number is not known: ``"continue"``, ``"stop"`` (skip), or ``"fail"``.
+    :param ignore_downstream_trigger_rules: True skips all tasks after this one; False skips the next ones, and the
+        trigger rules decide for those after them. As in Airflow's ``ShortCircuitOperator``.
+    :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
-    :raises VisioProviderError: the plan does not tell, and ``on_unknown`` is ``"fail"``.
-    :raises NotFoundError: the service has no such call: the plugin does not know it.
+    :raises VisioProviderError: the number is not known, and ``on_unknown`` is ``"fail"``.
+    :raises NotFoundError: the service has no such call; only the reference documents it.
     """
 
     template_fields: Sequence[str] = ("at_least", "visiono_conn_id")
@@ -98,31 +97,31 @@ class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
             )
 
     def _run(self, context: Context) -> dict[str, Any]:
-        """Ask, and go on or stop."""
+        """Get the usage, and continue or skip."""
         at_least, left = _number(self.at_least), photos_left(self.hook.get_stats())
         if left is None and self.on_unknown == "fail":
             raise VisioProviderError(
-                "The plan does not tell how many photos are left, and on_unknown is 'fail'. See Visiono's dashboard, "
-                f"or use on_unknown='continue'. [connection {self.visiono_conn_id}]",
+                "The reply does not show how many photos the plan has left, and on_unknown is 'fail'. See Visiono's "
+                f"dashboard, or use on_unknown='continue'. [connection {self.visiono_conn_id}]",
                 conn_id=self.visiono_conn_id,
             )
         if left is None:
             goes_on = self.on_unknown == "continue"
             self.log.warning(
-                "The plan does not tell how many photos are left; the DAG %s, as on_unknown says.",
-                "goes on" if goes_on else "stops here",
+                "The reply does not show how many photos the plan has left; the DAG %s, as on_unknown says.",
+                "continues" if goes_on else "stops here",
             )
         else:
             goes_on = left.photos >= at_least
             self.log.info(
-                "%d photos are left of the plan (%s), at least %d are wanted: the DAG %s.",
+                "The plan has %d photos left (%s), and the task needs at least %d: the DAG %s.",
                 left.photos,
                 ", ".join(left.read),
                 at_least,
-                "goes on" if goes_on else "stops here",
+                "continues" if goes_on else "stops here",
             )
         if not goes_on:
-            # To skip is to raise, save for a mapped task: those after it learn of it by its XCom.
+            # This raises, except for a mapped task, which skips later tasks by its XCom.
             self.skip(ti=context["ti"], tasks=self._to_skip(context))  # type: ignore[call-arg, unused-ignore]
         return {"photos_left": left.photos if left else None, "at_least": at_least}
 

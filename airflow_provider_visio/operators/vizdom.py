@@ -1,4 +1,4 @@
-"""Operators for Vizdom: export a dashboard, fetch an export; those for the workspace are in modules of their own."""
+"""Operators for Vizdom: export a dashboard and download an export."""
 
 from __future__ import annotations
 
@@ -47,43 +47,43 @@ __all__ = [
     "VizdomTestDataSourceOperator",
 ]
 
-# A link to the file is not among them: it is signed, and would have lapsed anyway.
+# Without the link to the file, which is signed and expires.
 _OUTPUT = ("id", "dashboard_id", "format", "status", "created_at")
 
 
 class _VizdomExportOperator(VizdomOperator):
-    """An operator that is about an export of a dashboard."""
+    """An operator with a link to the dashboard."""
 
     operator_extra_links = (VizdomDashboardLink(),)
 
 
 class VizdomExportDashboardOperator(_VizdomExportOperator):
     """
-    Export a dashboard; wait for the file, and with ``destination`` also store it.
+    Export a dashboard, wait for the file and, with ``destination``, store it.
 
     The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`.
 
-    The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the service
-    gives them, and ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest`` where it was stored.
+    The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the reply
+    has them. With ``destination`` it has ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest``.
 
-    :param dashboard_id: id of the dashboard, or the output of the task that made it. (templated)
-    :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx``, where ``formats`` in the connection's
+    :param dashboard_id: id of the dashboard, or the output of the task that created it. (templated)
+    :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx`` if ``formats`` in the connection's
         ``contract`` has them. (templated)
     :param wait_for_completion: wait until the file is ready.
     :param destination: where to store the file: an object store's URL or an absolute path. (templated)
-    :param timeout: seconds or timedelta to wait for the file at most, from when it was asked for; None for no limit.
-        ``execution_timeout`` counts likewise.
-    :param poke_interval: seconds or timedelta between the first two looks; later ones come up to 30 s apart.
-    :param on_existing: what becomes, when the task is cleared, of the export that it started and that is still being
-        made: ``"reuse"`` waits for it once more, ``"replace"`` starts another (no call to cancel one is known),
-        ``"fail"`` fails. A retry goes on waiting for it, and starts another only after one that has failed, or where
-        the reply to the start was lost: Vizdom has no list to find it in.
-    :param deferrable: wait in the triggerer, at no cost, rather than on the worker; also, for longer than a minute, for
-        the service's rate limit.
+    :param timeout: seconds or timedelta to wait for the file at most, from when the export was started; None for no
+        limit. ``execution_timeout`` counts from then, too.
+    :param poke_interval: seconds or timedelta between the first two looks; later ones are up to 30 s apart.
+    :param on_existing: what a cleared task does if the export that it started is not finished: ``"reuse"`` waits for
+        it again, ``"replace"`` starts another (no call to cancel one is known), ``"fail"`` fails. A retry continues to
+        wait for it. It starts another only if that one has failed, or if the reply to the start was lost, since Vizdom
+        has no list of exports.
+    :param deferrable: wait in the triggerer instead of on the worker; also for the service's rate limit, where that
+        takes longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
-    :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
+    :raises InvalidRequestError: the input is refused; already while the DAG is parsed, where it is known then.
     :raises ExportFailedError: the export failed.
-    :raises WaitTimeoutError: ``timeout`` passed; the export goes on.
+    :raises WaitTimeoutError: ``timeout`` passed; the export continues at Vizdom.
     """
 
     template_fields: Sequence[str] = ("dashboard_id", "export_format", "destination", "vizdom_conn_id")
@@ -121,7 +121,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
             if not wait_for_completion:
                 raise InvalidRequestError.of(
                     "destination",
-                    "a file can only be stored once it is there; leave wait_for_completion True",
+                    "a file can be stored only after the export has finished; leave wait_for_completion True",
                 )
 
     @property
@@ -144,7 +144,8 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         return self._finish(context, export["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
-        """Go on when the file is ready, or will never be."""
+        """Go on after the wait for the file."""
+        require_resolved(self.destination, "destination", given=self._stores)
         return self._finish(context, self._wait().resume(self, event).arrived[0])
 
     def _once(self, context: Context) -> CreateOnce:
@@ -154,7 +155,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         return CreateOnce(context, self._done, asked, self.on_existing)
 
     def _export(self, once: CreateOnce) -> Mapping[str, Any]:
-        """Return the export that this task asks for: started now, or by an earlier try."""
+        """Return this task's export, started now or by an earlier try."""
         from airflow_provider_visio.idempotency.create_once import ResourceAdapter
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
         from airflow_provider_visio.waiting import export_phase
@@ -163,10 +164,10 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
             made = hook.create_export(self._dashboard, self.export_format)
-            self.log.info("Export %s of dashboard %s is started.", made["id"], self._dashboard)
+            self.log.info("Started export %s of dashboard %s.", made["id"], self._dashboard)
             return made
 
-        # No list of exports and no call to cancel one is known. One that has failed is started again by a retry.
+        # No list of exports and no call to cancel one is known.
         return once.get(
             ResourceAdapter(
                 ask=ask,
@@ -181,12 +182,11 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait
 
-        return ExportWait(self.vizdom_conn_id, self.poke_interval, starts=True)
+        return ExportWait(self.hook, self.poke_interval, starts=True)
 
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
         from airflow_provider_visio.storage.manifest import summary
 
-        require_resolved(self.destination, "destination", given=self._stores)
         hook = self.hook
         output = _output(hook.get_export(export_id))
         if self.destination is not None:
@@ -200,13 +200,13 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
     """
     Store the file of a finished export in an object store.
 
-    It comes to ``<destination>/<export id>/``, with a ``manifest.json``. The output is ``{"id", "manifest", "files":
-    [{"path", "bytes", "sha256", "mime_type"}]}``; for several exports a list of these. An export that fails keeps no
-    other from being stored; the error comes at the end, as of ``VisionoDownloadPhotosOperator``.
+    The file is stored in ``<destination>/<export id>/``, with a ``manifest.json``. The output is ``{"id",
+    "manifest", "files": [{"path", "bytes", "sha256", "mime_type"}]}``; for several exports a list of these. If one
+    export fails, the others are stored first. The error is raised at the end, as in ``VisionoDownloadPhotosOperator``.
 
     :param export_id: an id, the output of the task that started the export, or a list of either. (templated)
     :param destination: an object store's URL or an absolute path. (templated)
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
     :raises ExportFailedError: the export has no file.
     :raises TransferError: the file could not be fetched, verified or stored.

@@ -1,7 +1,8 @@
-"""What all operators for Vizdom share: the hook of their connection."""
+"""What all operators for Vizdom share: their hook."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_visio.operators.base import VisioOperator
@@ -16,7 +17,7 @@ class VizdomOperator(VisioOperator):
     ui_color = "#efe6ff"
     vizdom_conn_id: str
 
-    @property
+    @cached_property
     def hook(self) -> VizdomHook:
         """The hook of this operator's connection."""
         # Imported here, so that parsing a DAG file does not import an HTTP library.

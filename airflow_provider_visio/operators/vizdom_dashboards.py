@@ -1,4 +1,4 @@
-"""Operator that makes a dashboard in Vizdom."""
+"""Operator that creates a dashboard in Vizdom."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 class VizdomCreateDashboardOperator(VizdomOperator):
     """
-    Make a dashboard.
+    Create a dashboard.
 
     The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is a dict
     with ``id``, ``name`` and ``created_at``, as far as the service gives them.
 
-    A retry makes none where an earlier try has made it, also where the reply to that was lost: it is then found in the
-    list by its name, as one that was not there before. Another of the same name that somebody makes in that moment can
-    be taken for it.
+    A retry creates no second one: it finds the dashboard of an earlier try, even if the reply was lost. It then looks
+    it up by name in the list, among the dashboards that were not there before. A dashboard that somebody else creates
+    under the same name at that moment can be taken for it.
 
     :param name: the dashboard's name. (templated)
     :param description: its description. (templated)
     :param fields: other fields, by the service's names. (templated)
-    :param on_existing: what becomes, when the task is cleared, of the dashboard that it made: ``"reuse"`` keeps it and
-        makes no other, ``"replace"`` makes another (no call to delete one is known), ``"fail"`` fails.
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param on_existing: what a cleared task does with the dashboard that it created: ``"reuse"`` keeps it,
+        ``"replace"`` creates another (no call to delete one is known), ``"fail"`` fails.
+    :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection; its key must be an Editor's or Admin's. (templated)
-    :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
-    :raises PermissionDeniedError: the key's maker may not.
-    :raises VisioProviderError: it cannot be looked up whether an earlier try has made it; nothing is made.
+    :raises InvalidRequestError: the input is refused; already while the DAG is parsed, where it is known then.
+    :raises PermissionDeniedError: the key's creator lacks permission.
+    :raises VisioProviderError: the list cannot be read to find the dashboard of an earlier try; nothing is created.
     """
 
     template_fields: Sequence[str] = ("name", "description", "fields", "vizdom_conn_id")
@@ -67,7 +67,7 @@ class VizdomCreateDashboardOperator(VizdomOperator):
         check_if_known(_check_fields, fields=fields)
 
     def _run(self, context: Context) -> dict[str, Any]:
-        """Make the dashboard, unless it was made."""
+        """Create the dashboard, or find it."""
         from airflow_provider_visio.idempotency.create_once import CreateOnce
         from airflow_provider_visio.idempotency.find_by_name import create_by_name
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
@@ -77,7 +77,7 @@ class VizdomCreateDashboardOperator(VizdomOperator):
 
         def create() -> Mapping[str, Any]:
             made = hook.create_dashboard(self.name, description=self.description, **(self.fields or {}))
-            self.log.info("Dashboard %s is made.", made["id"])
+            self.log.info("Created dashboard %s.", made["id"])
             return made
 
         asked = {"name": self.name, "description": self.description, "fields": self.fields}
@@ -97,4 +97,4 @@ class VizdomCreateDashboardOperator(VizdomOperator):
 
 def _check_fields(fields: Mapping[str, Any]) -> None:
     if {"name", "description"} & set(fields):
-        raise InvalidRequestError.of("fields", "give name and description as arguments of their own")
+        raise InvalidRequestError.of("fields", "give name and description as separate arguments")

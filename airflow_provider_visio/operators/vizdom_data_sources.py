@@ -25,26 +25,26 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
     The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is a dict
     with ``id``, ``name``, ``type``, ``status`` and ``created_at``, as far as the service gives them.
 
-    With ``source_conn_id`` no secret stands in the DAG file. What is given in ``settings`` is masked in logs and
-    rendered fields, save host, port, database and username; written out in a DAG file, it is in the DAG's source and
-    the serialized DAG all the same.
+    With ``source_conn_id`` the DAG file holds no secret. The values of ``settings`` are masked in logs and rendered
+    fields, except host, port, database and username. A secret written into the DAG file is still visible in the DAG's
+    source and in the serialized DAG.
 
-    A retry makes none where an earlier try has made it, also where the reply to that was lost: it is then found in the
-    list by its name, as one that was not there before. Another of the same name that somebody makes in that moment can
-    be taken for it.
+    A retry creates no second one: it finds the data source of an earlier try, even if the reply was lost. It then looks
+    it up by name in the list, among the data sources that were not there before. A data source that somebody else
+    connects under the same name at that moment can be taken for it.
 
     :param name: the data source's name. (templated)
-    :param source_type: what it is, in the service's words: ``postgresql``, ``mysql``, ... (assumed). (templated)
-    :param settings: how to reach it: for a database ``host``, ``port``, ``database``, ``username`` and ``password``.
+    :param source_type: its type, in the service's words: ``postgresql``, ``mysql``, ... (assumed). (templated)
+    :param settings: its settings: for a database ``host``, ``port``, ``database``, ``username`` and ``password``.
         (templated)
-    :param source_conn_id: id of an Airflow connection to take these from; ``settings`` comes on top. (templated)
-    :param on_existing: what becomes, when the task is cleared, of the data source that it made: ``"reuse"`` keeps it as
-        it is, ``"replace"`` deletes it and connects another, ``"fail"`` fails.
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param source_conn_id: id of an Airflow connection that gives these; ``settings`` overrides them. (templated)
+    :param on_existing: what a cleared task does with the data source that it connected: ``"reuse"`` keeps it as it is,
+        ``"replace"`` deletes it and connects another, ``"fail"`` fails.
+    :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection; its key must be an Editor's or Admin's. (templated)
-    :raises InvalidRequestError: the input is refused; where it is known then, while the DAG is parsed.
-    :raises PermissionDeniedError: the key's maker may not.
-    :raises VisioProviderError: it cannot be looked up whether an earlier try has made it; nothing is made.
+    :raises InvalidRequestError: the input is refused; already while the DAG is parsed, where it is known then.
+    :raises PermissionDeniedError: the key's creator lacks permission.
+    :raises VisioProviderError: the list cannot be read to find the data source of an earlier try; nothing is created.
     """
 
     template_fields: Sequence[str] = ("name", "source_type", "settings", "source_conn_id", "vizdom_conn_id")
@@ -77,13 +77,13 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
-        """How to reach the data source."""
+        """The settings of the data source."""
         return self._settings
 
     @settings.setter
     def settings(self, settings: Mapping[str, Any] | None) -> None:
-        # Airflow stores rendered fields in the clear, save what it was told to mask. It is told here, where rendering
-        # puts the value, for only then is this a running task.
+        # Airflow stores rendered fields unmasked, unless a secret is registered. This setter is called when the running
+        # task renders the field.
         if settings and hasattr(self, "_settings"):
             from airflow.sdk.log import mask_secret
 
@@ -94,7 +94,7 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
         self._settings = settings
 
     def _run(self, context: Context) -> dict[str, Any]:
-        """Connect the data source, unless it was connected."""
+        """Connect the data source, or find it."""
         from airflow_provider_visio.idempotency.create_once import CreateOnce
         from airflow_provider_visio.idempotency.find_by_name import create_by_name
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
@@ -105,10 +105,10 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
             made = hook.create_data_source(
                 self.name, self.source_type, self.settings, source_conn_id=self.source_conn_id
             )
-            self.log.info("Data source %s is connected.", made["id"])
+            self.log.info("Connected data source %s.", made["id"])
             return made
 
-        # Not the settings: even a fingerprint of a password is more of it than need be kept.
+        # Without the settings: no fingerprint of a password is stored.
         asked = {"name": self.name, "source_type": self.source_type, "source_conn_id": self.source_conn_id}
         once = CreateOnce(context, self._done, asked, self.on_existing)
         found = create_by_name(
@@ -125,17 +125,17 @@ class VizdomCreateDataSourceOperator(VizdomOperator):
 
 class VizdomTestDataSourceOperator(VizdomOperator):
     """
-    Have Vizdom test a data source; fail where it cannot be reached.
+    Have Vizdom test a data source, and fail if Vizdom cannot reach it.
 
     The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is ``{"id",
     "success": True, "message"}``; for several data sources a list of these.
 
     :param data_source_id: an id, the output of the task that connected it, or a list of either. (templated)
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection; its key must be an Editor's or Admin's. (templated)
-    :raises ServiceError: a test failed; with the service's words.
-    :raises NotFoundError: there is no such data source.
-    :raises UnexpectedReplyError: the service says something that the contract does not know.
+    :raises ServiceError: a test failed; the error has the service's message.
+    :raises NotFoundError: the data source does not exist.
+    :raises UnexpectedReplyError: the contract does not know the status of the reply.
     """
 
     template_fields: Sequence[str] = ("data_source_id", "vizdom_conn_id")
@@ -147,22 +147,22 @@ class VizdomTestDataSourceOperator(VizdomOperator):
         known_ids(data_source_id, "data_source_id")
 
     def _run(self, context: Context) -> Any:  # noqa: ARG002
-        """Test the data sources, all of them before it fails for one."""
+        """Test all data sources, then fail for those that failed."""
         hook = self.hook
         results = [hook.test_data_source(one) for one in ids_of(self.data_source_id, "data_source_id")]
         unknown = [one for one in results if one["success"] is None]
         failed = [one for one in results if one["success"] is False]
         if failed:
             raise ServiceError(
-                f"Vizdom could not reach {_told(failed)}. Check its settings, and that Vizdom's addresses (Settings > "
-                f"Data Sources > Vizdom IP Addresses) may connect to it. [connection {self.vizdom_conn_id}]",
+                f"Vizdom could not reach {_listed(failed)}. Check its settings, and allow Vizdom's addresses "
+                f"(Settings > Data Sources > Vizdom IP Addresses) to connect to it. [connection {self.vizdom_conn_id}]",
                 conn_id=self.vizdom_conn_id,
             )
         if unknown:
             raise UnexpectedReplyError(
-                f"Vizdom tested {_told(unknown)}, and says {unknown[0]['status']!r}, which is neither success nor "
-                "failure as far as is known. Name the word in `contract.test_passed_words` or `test_failed_words`, or "
-                f"its field in `test_status_field`, in the connection's extras. [connection {self.vizdom_conn_id}]",
+                f"Vizdom tested {_listed(unknown)} with the status {unknown[0]['status']!r}, which the contract does "
+                "not know. Add the word to `contract.test_passed_words` or `test_failed_words`, or name its field in "
+                f"`test_status_field`, in the connection's extras. [connection {self.vizdom_conn_id}]",
                 conn_id=self.vizdom_conn_id,
             )
         output = [{name: one.get(name) for name in ("id", "success", "message")} for one in results]
@@ -170,7 +170,7 @@ class VizdomTestDataSourceOperator(VizdomOperator):
         return output[0] if self.multiple_outputs else output
 
 
-def _told(tests: Sequence[SourceTest]) -> str:
+def _listed(tests: Sequence[SourceTest]) -> str:
     several = (
         f"data source {one['id']} ({one['message'].rstrip('.') or 'no reason given'})" for one in tests
     )

@@ -1,4 +1,4 @@
-"""Operator that invites somebody to Vizdom."""
+"""Operator that invites a person to Vizdom."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ if TYPE_CHECKING:
     from airflow_provider_visio.idempotency.create_once import CreateOnce
 
 
-# Stands in the record of what was asked for, and in the log, where the service gives no id.
+# In the record and the log, where the service gives no id.
 _NO_ID = "the invite"
 
 
 class VizdomInviteMemberOperator(VizdomOperator):
     """
-    Invite somebody to the workspace by e-mail.
+    Invite a person to the workspace by e-mail.
 
     The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is ``{"id",
     "role", "invited": True}``, without the address, and without ``id`` where the service gives none; with
-    ``ignore_existing``, for somebody who is a member or invited already, ``{"role", "invited": False}``.
+    ``ignore_existing``, for a person who is a member or invited already, ``{"role", "invited": False}``.
 
-    Invites are in no list that is known. So where the reply is lost, nobody can tell whether the mail was sent: the
-    task fails and says so, and a retry invites again. Where the service then answers that the address is invited
-    already, that counts as done. Airflow before 3.3 keeps nothing between tries: there each retry takes that answer so,
-    also one after a refusal.
+    No list of invites is known. If the reply is lost, the task cannot find out whether the mail was sent: it fails with
+    an error that says so, and a retry invites again. If the service then answers that the address is invited already,
+    the task succeeds. Airflow before 3.3 keeps nothing between tries, so there any retry accepts that answer.
 
-    :param email: the address. Kept out of logs and rendered fields. (templated)
+    :param email: the address. It is masked in logs and rendered fields. (templated)
     :param role: ``viewer``, ``editor`` or ``admin``. (templated)
-    :param ignore_existing: take somebody who is a member or invited already as done; the role stays what it was.
-    :param deferrable: give the worker back where the service's rate limit is used up for longer than a minute.
+    :param ignore_existing: succeed if the person is a member or invited already; the role does not change.
+    :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection; its key must be an Admin's. (templated)
-    :raises InvalidRequestError: the input is refused, or the address is a member's or invited already.
+    :raises InvalidRequestError: the input is refused, or the person is a member or invited already.
     :raises PermissionDeniedError: the key is not an Admin's.
     """
 
@@ -77,7 +76,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
         self._email = address
 
     def _run(self, context: Context) -> dict[str, Any]:
-        """Send the invite, unless it was sent."""
+        """Send the invite, unless an earlier try has sent it."""
         from airflow_provider_visio.api.vizdom_workspace import is_there_already
         from airflow_provider_visio.idempotency.create_once import CreateOnce
 
@@ -91,16 +90,16 @@ class VizdomInviteMemberOperator(VizdomOperator):
                 raise
             if not (self.ignore_existing or may_be_ours):
                 raise error.saying(
-                    "To send the mail once more, use Pending invites in Vizdom's settings; with ignore_existing=True "
-                    "this task takes somebody who is there already as done."
+                    "To send the mail again, use Pending invites in Vizdom's settings; with ignore_existing=True this "
+                    "task succeeds for a person who is there already."
                 ) from error
-            self.log.info("The address is a member's, or invited already; nothing is sent.")
+            self.log.info("The person is a member or invited already; no mail was sent.")
             return {"role": self.role, "invited": False}
         except VisioProviderError as error:
             if not error.ambiguous:
                 raise
             raise error.saying(
-                "An answer to that retry that the address is invited already counts as done."
+                "If the service answers to that retry that the address is invited already, the task succeeds."
             ) from error
         once.close()
         about = {} if invite_id == _NO_ID else {"id": invite_id}
@@ -112,7 +111,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
             invite_id = self.hook.invite_member(self.email, self.role).get("id", _NO_ID)
-            self.log.info("%s is sent.", invite_id)
+            self.log.info("Sent %s.", invite_id)
             return {"id": invite_id}
 
         return once.get(

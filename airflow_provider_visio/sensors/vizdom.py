@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import known_ids
-from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.extra_links import VizdomDashboardLink
 from airflow_provider_visio.sensors.base import VisioSensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from airflow.sdk import Context
-
+    from airflow_provider_visio.hooks.vizdom import VizdomHook
     from airflow_provider_visio.task_wait import ExportWait
     from airflow_provider_visio.waiting import States
 
@@ -22,15 +22,15 @@ class VizdomExportSensor(VisioSensor):
     """
     Wait until dashboard exports are ready.
 
-    Deferrable by default; with ``mode="poke"`` or ``mode="reschedule"`` it waits the usual ways instead. All end alike.
-    The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is
+    Deferrable by default; with ``mode="poke"`` or ``mode="reschedule"`` it waits as other sensors do. All modes end
+    alike. The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is
     ``{"id", "arrived": [ids], "ended": {}, "waiting": []}``, without ``id`` for a list.
 
     :param export_id: an id, the output of the task that started the export, or a list of either: then all must be
         ready. (templated)
     :param vizdom_conn_id: id of the Airflow connection. (templated)
-    :param poke_interval: seconds or timedelta between two looks; deferred, between the first two, later ones come up to
-        30 s apart.
+    :param poke_interval: seconds or timedelta between two looks; in a deferred wait, between the first two, and later
+        ones are up to 30 s apart.
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
     :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
     :param soft_fail: skip the task instead of failing it, in all modes.
@@ -57,17 +57,21 @@ class VizdomExportSensor(VisioSensor):
         self.vizdom_conn_id = vizdom_conn_id
         known_ids(export_id, "export_id")
 
+    @cached_property
+    def hook(self) -> VizdomHook:
+        """The hook of this sensor's connection."""
+        # Imported here, so that parsing a DAG file does not import an HTTP library.
+        from airflow_provider_visio.hooks.vizdom import VizdomHook
+        from airflow_provider_visio.task_wait import LONGEST_HOLD
+
+        return VizdomHook(self.vizdom_conn_id, longest_wait=LONGEST_HOLD)
+
     def _make_wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait
 
-        return ExportWait(self.vizdom_conn_id, self.poke_interval)
+        return ExportWait(self.hook, self.poke_interval)
 
-    def _remember(self, context: Context, states: States) -> None:
-        dashboard_id = next(
-            (state["dashboard_id"] for state in states.values() if state.get("dashboard_id")), None
-        )
-        if dashboard_id is None:
-            return
-        from airflow_provider_visio.hooks.vizdom import VizdomHook
-
-        remember_link(context, VizdomHook(self.vizdom_conn_id).dashboard_url(dashboard_id))
+    def _link_of(self, states: States) -> object:
+        dashboard_ids = (state["dashboard_id"] for state in states.values() if state.get("dashboard_id"))
+        dashboard_id = next(dashboard_ids, None)
+        return None if dashboard_id is None else self.hook.dashboard_url(dashboard_id)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Stores that show an object only once it is complete, and for which a rename would be a copy.
+# Stores that show only complete objects, and in which a rename is a copy.
 WHOLE_OBJECT_STORES = {
     "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "oci", "memory",
 }  # fmt: skip
@@ -33,7 +33,7 @@ SPOOL = "visio"
 
 
 def write_whole(path: ObjectStoragePath, content: bytes) -> None:
-    """Write a small file so that it appears whole."""
+    """Write a small file, which appears only when it is whole."""
     if path.protocol in WHOLE_OBJECT_STORES:
         path.fs.pipe_file(path.path, content)
         check_stored(path, len(content))
@@ -47,7 +47,7 @@ def write_whole(path: ObjectStoragePath, content: bytes) -> None:
 
 @contextlib.contextmanager
 def temporary_name(folder: ObjectStoragePath, name: str) -> Iterator[Path | ObjectStoragePath]:
-    """Give a hidden name of this task's own, and leave nothing under it."""
+    """Yield a hidden name that only this task uses, and remove the file in the end."""
     if folder.protocol in LOCAL:
         with local_part(Path(folder.path), name) as part:
             yield part
@@ -62,41 +62,41 @@ def temporary_name(folder: ObjectStoragePath, name: str) -> Iterator[Path | Obje
 
 @contextlib.contextmanager
 def spooled_file() -> Iterator[Path]:
-    """Give a name in the temporary folder of this machine, and leave nothing under it."""
+    """Yield a file in the temporary folder of this machine, and remove it in the end."""
     folder = Path(tempfile.gettempdir())
     try:
         with local_part(folder, SPOOL, mode=0o600) as part:
             yield part
     except OSError as error:
         if error.errno in DISK_FULL and error.filename is None:
-            error.filename = str(folder)  # a write does not say where it failed
+            error.filename = str(folder)  # a failed write has no path
         raise
 
 
 def flush(target: Any) -> None:
-    """Have a local file's bytes on the disk before its name is there, for the machine itself may fail."""
+    """Write a local file's bytes to the disk before it gets its name, in case the machine fails."""
     target.flush()
-    with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # a file of another kind of store
+    with contextlib.suppress(AttributeError, io.UnsupportedOperation):  # not a local file
         os.fsync(target.fileno())
 
 
 def move_into_place(temporary: Path | ObjectStoragePath, path: ObjectStoragePath) -> None:
     """Rename a written file to its final name, over an older one."""
     written = str(getattr(temporary, "path", temporary))
-    # With Airflow 3.1 a path in any store may be a pathlib.Path, so the type does not tell.
+    # With Airflow 3.1 a path in any store may be a pathlib.Path, so its type does not show the store.
     if path.protocol in LOCAL:
         Path(written).replace(path.path)  # the one rename that is atomic over an older file
     else:
         try:
             path.fs.mv(written, path.path)
-        except FileExistsError:  # a store whose rename does not replace
+        except FileExistsError:  # this store's rename does not replace
             with _aside(path):
                 path.fs.mv(written, path.path)
 
 
 @contextlib.contextmanager
 def _aside(path: ObjectStoragePath) -> Iterator[None]:
-    """Have a file out of the way, and back where what takes its place does not come."""
+    """Move a file out of the way, and back if its replacement fails."""
     aside = path.parent / part_name(path.name)
     path.fs.mv(path.path, aside.path)
     try:
@@ -106,7 +106,7 @@ def _aside(path: ObjectStoragePath) -> Iterator[None]:
         raise
     try:
         aside.unlink()
-    except Exception as error:  # noqa: BLE001 - what was to be stored is in its place
+    except Exception as error:  # noqa: BLE001 - the new file is in place
         log.warning("%s, an earlier %s, could not be removed: %s", aside, path.name, error)
 
 

@@ -1,4 +1,4 @@
-"""What earlier runs have stored in a folder: what is whole is not fetched again."""
+"""The files that earlier runs have stored in a folder; those that are whole are not fetched again."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ READ_BYTES = 2**20
 
 class EarlierFiles:
     """
-    What earlier runs have left in a folder.
+    The files that earlier runs have stored in a folder.
 
     :param folder: the folder.
-    :param files: what it shall hold.
+    :param files: the files that it is to hold.
     """
 
     def __init__(self, folder: ObjectStoragePath, files: Sequence[RemoteFile]) -> None:
         self._folder = folder
         self._manifest = read_manifest(folder / MANIFEST)
         self._found: dict[str, StoredFile | None] = {}
-        #: By path, the sha256 of files that the manifest alone tells to be outdated.
+        #: The sha256, by path, of files that only the manifest shows to be outdated.
         self.outdated: dict[str, str] = {}
-        #: Whether the manifest lists what is not there.
+        #: Whether the manifest lists files that do not exist.
         self.lists_missing_files = False
         entries = manifest_entries(self._manifest)
         for file in files:
@@ -50,27 +50,27 @@ class EarlierFiles:
         self.lists_missing_files = self.lists_missing_files or not all(path.exists() for path in unwanted)
 
     def find(self, file: RemoteFile) -> StoredFile | None:
-        """Return the entry of a file that is whole, or None where it must be fetched."""
+        """Return the entry of a file that is whole, or None if it must be fetched."""
         if file.key not in self._found:
             self._found[file.key] = self._check_unlisted(file)
         return self._found[file.key]
 
     def names(self, file: RemoteFile) -> Collection[str]:
-        """Return the names of which each would be this file, whole; none where it must be fetched."""
+        """Return the names under which this file can be whole; none if it must be fetched."""
         if file.key not in self._found:
             return possible_names(file)
         found = self._found[file.key]
         return [name_in(found)] if found else []
 
     def remove_manifest(self) -> None:
-        """Take the manifest away, for from now on it does not tell of what is here; and first what is outdated."""
+        """Remove the outdated files and then the manifest, which no longer describes the folder."""
         if self._manifest is None:
             return
         left = [path for name, sha256 in self.outdated.items() if (path := self._unchanged(name, sha256))]
         for path in left:
             _remove(path)
         manifest = self._folder / MANIFEST
-        # A store may keep what it shall remove, and say nothing; another task may have written a newer manifest.
+        # A store may silently keep a file; another task may have written a newer manifest.
         if not any(path.exists() for path in left) and read_manifest(manifest) == self._manifest:
             _remove(manifest)
         self._manifest = None
@@ -93,7 +93,7 @@ class EarlierFiles:
         return None
 
     def _check_unlisted(self, file: RemoteFile) -> StoredFile | None:
-        # No manifest: that run did not finish, but a file under its final name is one that was verified.
+        # The run did not finish, but a file under its final name was verified.
         for path in (self._folder / name for name in possible_names(file)):
             found = _inspect(path, file.mime_type)
             if found is not None:
@@ -107,7 +107,7 @@ def _retaken(file: RemoteFile, entry: StoredFile) -> bool:
 
 
 def _inspect(path: ObjectStoragePath, declared: str | None) -> Inspection | None:
-    """Read a file that may be there."""
+    """Read a file, or return None if it does not exist."""
     if not path.exists():
         return None
     found = Inspection(declared)

@@ -1,4 +1,4 @@
-"""The manifest of a folder: what is stored there, and what it is."""
+"""The manifest: a JSON file that lists the files of a folder."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ StoredFile = dict[str, Any]
 
 class Manifest(TypedDict):
     """
-    What is stored in a folder, and what it is.
+    The files of a folder.
 
-    ``path`` is the manifest's own. Each file has ``key``, ``path``, ``bytes``, ``sha256`` and ``mime_type``, and what
-    is known of it: for a photo ``item``, ``item_id``, ``gps``, ``taken_at`` and ``submitted_at``.
+    ``path`` is the path of the manifest itself. Each file has ``key``, ``path``, ``bytes``, ``sha256`` and
+    ``mime_type``; a photo also has ``item``, ``item_id``, ``gps``, ``taken_at`` and ``submitted_at``.
     """
 
     version: int
@@ -38,16 +38,16 @@ class Manifest(TypedDict):
 
 
 def manifest_in(folder: ObjectStoragePath) -> Manifest | None:
-    """Return the manifest of what was stored whole in a folder, or None where there is none that can be read."""
+    """Return the manifest of a folder, or None if it has none that can be read."""
     try:
         manifest: Manifest = json.loads((folder / MANIFEST).read_bytes())
-    except Exception:  # noqa: BLE001 - each store has errors of its own for what is not there
+    except Exception:  # noqa: BLE001 - each store has its own error for a missing file
         return None
     return manifest if isinstance(manifest, dict) and "files" in manifest else None
 
 
 def summary(manifest: Manifest) -> dict[str, Any]:
-    """Return a manifest's short form for XCom: no place, no time, no person."""
+    """Return a manifest's short form for XCom, without places, times and persons."""
     return {
         "id": manifest["id"],
         "manifest": manifest["path"],
@@ -59,7 +59,7 @@ def summary(manifest: Manifest) -> dict[str, Any]:
 
 
 def read_manifest(path: ObjectStoragePath) -> bytes | None:
-    """Read a manifest, or return None where there is none; one that cannot be read is not missing."""
+    """Return the bytes of a manifest, or None if it does not exist; raise an error if it cannot be read."""
     tries = 0
     while True:
         tries += 1
@@ -69,10 +69,10 @@ def read_manifest(path: ObjectStoragePath) -> bytes | None:
             return None
         except Exception as error:
             if tries >= READ_TRIES or isinstance(error, PermissionError):
-                if not path.exists():  # each store has errors of its own for what is not there
+                if not path.exists():  # each store has its own error for a missing file
                     return None
                 raise TransferError(
-                    f"{path} is there, but cannot be read: {type(error).__name__}: {error}."
+                    f"{path} exists, but cannot be read: {type(error).__name__}: {error}."
                 ) from error
         clock.sleep(0.5 * 2**tries)
 
@@ -85,7 +85,7 @@ def manifest_entries(manifest: bytes | None) -> dict[str, StoredFile]:
             for entry in json.loads(manifest or b"")["files"]
             if isinstance(entry["path"], str) and isinstance(entry["bytes"], int)
         }
-    except Exception:  # noqa: BLE001 - none there, or none that we understand: then everything is looked at anew
+    except Exception:  # noqa: BLE001 - no manifest, or an unknown shape: then every file is checked
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Whether bytes are whole, and what they claim to be. No I/O."""
+"""Media types of files, and checks that a file is complete. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXTENSIONS = {
 }
 
 _EDGE_BYTES = 1024
-# A page, or an object store's error in XML, where a file should be.
+# A web page, or an object store's XML error, instead of a file.
 _PAGE = re.compile(
     rb"(\xef\xbb\xbf)?\s*<(!doctype|!--|html|head|body|title|script|\?xml|error)", re.IGNORECASE
 )
@@ -26,9 +26,9 @@ _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 
 class Inspection:
     """
-    What a file turns out to be, as its bytes pass by.
+    Finds the size, digest and media type of a file while its bytes are received.
 
-    :param declared: the media type it should have, or None for any.
+    :param declared: the declared media type, or None for any.
     """
 
     def __init__(self, declared: str | None = None) -> None:
@@ -41,7 +41,7 @@ class Inspection:
         self._boxes = BoxEnd()
 
     def add(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         if len(self._head) < _EDGE_BYTES:
             self._head = (self._head + chunk)[:_EDGE_BYTES]
         self._tail = (self._tail + chunk[-_EDGE_BYTES:])[-_EDGE_BYTES:]
@@ -52,16 +52,16 @@ class Inspection:
 
     @property
     def sha256(self) -> str:
-        """Digest of the bytes so far, in hex."""
+        """Digest of the bytes so far, as hex."""
         return self._digest.hexdigest()
 
     @property
     def mime_type(self) -> str | None:
-        """The declared media type where it can be verified, else the one that the bytes show."""
+        """The declared media type if it can be verified, else that of the bytes."""
         return self.declared if self.declared in EXTENSIONS else sniff(self._head) or self.declared
 
     def problem(self) -> str | None:
-        """Return what shows that the file is not whole or not of its declared type, or None where nothing does."""
+        """Return why the file is not complete or not of its declared type, or None."""
         if self.size == 0:
             return "it is empty"
         found = sniff(self._head)
@@ -86,10 +86,10 @@ class Inspection:
 
 class JpegEnd:
     """
-    Looks for the end of a JPEG picture (ITU T.81, annex B), for a cut one may come with a matching length.
+    Finds the end of a JPEG picture (ITU T.81, annex B), since a truncated one may have a matching length.
 
-    The file's last bytes do not tell: phones put more behind the picture (motion photos), and a thumbnail inside the
-    header has an end marker of its own. So the segments are walked up to the end marker of the picture itself.
+    The last bytes do not show it: phones append data (motion photos), and a thumbnail in the header has its own end
+    marker. So the segments are followed to the end marker of the picture itself.
     """
 
     # A marker inside entropy-coded data: not a stuffed zero, not a restart marker, not fill.
@@ -103,7 +103,7 @@ class JpegEnd:
         self._rest = b""
 
     def add(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         if self.reached or self._broken:
             return
         data = self._rest + chunk
@@ -143,7 +143,7 @@ class JpegEnd:
 
 
 class BoxEnd:
-    """Follows the boxes of an HEIF picture (ISO/IEC 14496-12, 4.2), each of which tells its length in front."""
+    """Follows the boxes of an HEIF picture (ISO/IEC 14496-12, 4.2), each of which begins with its length."""
 
     def __init__(self) -> None:
         self._to_the_end = False
@@ -152,11 +152,11 @@ class BoxEnd:
 
     @property
     def cut(self) -> bool:
-        """Whether the last box has not all of its bytes."""
+        """Whether bytes of the last box are missing."""
         return not self._to_the_end and bool(self._skip or self._rest)
 
     def add(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         if self._to_the_end:
             return
         if self._skip >= len(chunk):
@@ -170,7 +170,7 @@ class BoxEnd:
                 if len(data) - at < 16:
                     break
                 size = int.from_bytes(data[at + 8 : at + 16], "big")
-            if size < 8:  # 0 is a box up to the end; less than a header, and what follows is none
+            if size < 8:  # 0 is a box up to the end; less than a header is no box
                 self._to_the_end = True
                 return
             self._skip = max(0, size - (len(data) - at))
@@ -179,14 +179,14 @@ class BoxEnd:
 
 
 def media_type(declared: str | None) -> str | None:
-    """Return a declared media type without its parameters, or None where it says nothing."""
+    """Return a declared media type without its parameters, or None if it is unspecific."""
     name = (declared or "").split(";")[0].strip().lower()
     name = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}.get(name, name)
     return None if name in {"", "application/octet-stream", "binary/octet-stream"} else name
 
 
 def sniff(head: bytes) -> str | None:
-    """Return the media type that a file's first bytes show, or None where they show none that we know."""
+    """Return the media type of a file's first bytes, or None if it is unknown."""
     for start, found in (
         (b"\xff\xd8\xff", "image/jpeg"),
         (b"\x89PNG\r\n\x1a\n", "image/png"),

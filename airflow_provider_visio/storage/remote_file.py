@@ -17,10 +17,10 @@ class RemoteFile:
     """
     A file to fetch.
 
-    :param key: what it is called at the service; the same on every run.
+    :param key: its id at the service, the same on every run.
     :param title: words for its name.
     :param mime_type: the media type that the service declares, or None.
-    :param about: what the manifest shall say of it.
+    :param about: more fields of its entry in the manifest.
     """
 
     key: str
@@ -31,13 +31,13 @@ class RemoteFile:
 
 def _stem(file: RemoteFile) -> str:
     key = safe_name(file.key)
-    # Two ids must stay two files: those that differ in what a name cannot hold, and one that a title seems to go on in.
+    # Two ids must get two names: a safe name can drop where they differ, and a title can end like the start of an id.
     mark = "" if key == file.key and "-" not in key else f"-{mark_of(file.key)}"
     return f"{safe_name(file.title, limit=50)}-{key}{mark}"
 
 
 def possible_names(file: RemoteFile) -> dict[str, None]:
-    """Return all names that a file may have, that of its declared type first."""
+    """Return all names that a file can have, first that of its declared type."""
     declared = EXTENSIONS.get(media_type(file.mime_type) or "", ".bin")
     return dict.fromkeys(f"{_stem(file)}{extension}" for extension in (declared, *EXTENSIONS.values()))
 

@@ -1,4 +1,4 @@
-"""Files while they are written: hidden, each one task's own, and gone with it even when it is killed."""
+"""Part files: hidden, used by one task only, and removed also after the task was killed."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Where hosts do not see one another's locks, a file that has just grown is taken for one that is being written.
+# Hosts may not see each other's locks, so a file that changed in the last seconds counts as being written.
 GRACE = 60.0
 
 
 def part_name(name: str) -> str:
-    """Return a hidden name that no other task has."""
+    """Return a hidden name that no other task uses."""
     return f".{name}.{uuid.uuid4().hex[:8]}.part"
 
 
 @contextlib.contextmanager
 def local_part(folder: Path, name: str, *, mode: int = 0o666) -> Iterator[Path]:
     """
-    Make an empty file to write to, and leave nothing under its name.
+    Yield an empty file to write to, and remove it in the end.
 
-    :param folder: a folder of this machine.
+    :param folder: a local folder.
     :param name: a part of the file's name.
     :param mode: its permissions, before the umask.
     """
@@ -48,13 +48,13 @@ def local_part(folder: Path, name: str, *, mode: int = 0o666) -> Iterator[Path]:
 
 def remove_dead(folder: Path, name: str = "") -> None:
     """
-    Remove what tasks that were killed have left behind; what a task is writing is locked by it, and stays.
+    Remove the part files of killed tasks; a running task holds a lock on its own.
 
-    :param folder: a folder of this machine.
-    :param name: as given to :func:`local_part`; all names by default.
+    :param folder: a local folder.
+    :param name: the name given to :func:`local_part`; all names by default.
     """
     pattern = re.compile(rf"\.{re.escape(name) or '.+'}\.[0-9a-f]{{8}}\.part")
-    # One that cannot be told to be dead stays, and none is worth failing for.
+    # Cleaning up never fails a task.
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if pattern.fullmatch(entry.name):
@@ -70,7 +70,7 @@ def _locked(folder: Path, name: str, mode: int) -> tuple[Path, int]:
             fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
             return path, lock
-        os.close(lock)  # it was taken for a dead one before it had its lock
+        os.close(lock)  # another task removed it before it had its lock
 
 
 def _remove_if_dead(path: Path) -> None:
@@ -80,6 +80,6 @@ def _remove_if_dead(path: Path) -> None:
         if stat.S_ISREG(found.st_mode) and clock.now() - found.st_mtime > GRACE:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
-            log.info("Removed %s, which a task that was killed had left behind.", path)
+            log.info("Removed %s, the part file of a killed task.", path)
     finally:
         os.close(lock)

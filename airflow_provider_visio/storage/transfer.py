@@ -1,12 +1,8 @@
 """
-From signed links to verified files in an object store.
+Fetch files by signed links, check them and store them in a folder of an object store.
 
-A file appears under its final name only when all of its bytes were checked. Where the store can rename, they are
-written beside it and renamed; where it cannot (object stores, which show an object only once it is complete), they are
-checked in a local temporary file and uploaded from there. The manifest is written last, and taken away before anything
-is fetched again, so that it tells of a finished job; a re-run takes what is already whole from there. Where it alone
-tells that files are outdated, it stays until the first new one is stored, and the rest of them go before it; where
-it lists what is not there, all of these go at once.
+A file appears under its final name only when all of its bytes were checked. The manifest is written last, and removed
+before anything is fetched again, so it always describes a finished job. A re-run keeps the files that are whole.
 """
 
 from __future__ import annotations
@@ -59,9 +55,9 @@ log = logging.getLogger(__name__)
 
 MAX_TRIES = 4
 
-_LAPSED = {401, 403, 404, 410}
-# Some stores answer this to a link that has lapsed, and to what will never do.
-_MAY_BE_LAPSED = 400
+_EXPIRED = {401, 403, 404, 410}
+# Some stores answer this to an expired link, and to other errors.
+_MAY_BE_EXPIRED = 400
 
 
 def store(
@@ -76,21 +72,21 @@ def store(
     fetch: Callable[[str], AbstractContextManager[Download]],
 ) -> Manifest:
     """
-    Bring files into a folder and write its manifest.
+    Store files in a folder and write its manifest.
 
-    :param files: what to fetch.
-    :param folder: where to.
+    :param files: the files.
+    :param folder: the folder.
     :param service: the service's name, for the manifest.
     :param conn_id: id of the Airflow connection, for errors.
     :param job_id: id of the request or export.
-    :param about: what the manifest shall say of the whole.
-    :param links: mints a link for each file, by key; called again when one has lapsed.
+    :param about: the manifest's ``about``.
+    :param links: gets a link for each file, by key; called again when one has expired.
     :param fetch: opens a link.
     :return: the manifest.
-    :raises TransferError: files could not be fetched or verified; raised when all others were tried, and names them.
-        At once where the store itself fails, for example because the disk is full. What was stored stays, and a re-run
+    :raises TransferError: files could not be fetched or verified; raised after all others were tried, and names them.
+        Raised at once if the store itself fails, for example because the disk is full. Stored files stay, and a re-run
         fetches the rest.
-    :raises VisioProviderError: at once, where no link can be minted, for example with the rate limit used up.
+    :raises VisioProviderError: at once, if no link can be got, for example because the rate limit is used up.
     """
     import pendulum
 
@@ -125,7 +121,7 @@ def store(
         if failed:
             raise join_errors(failed, len(files), "files") if len(failed) > 1 else failed.popitem()[1]
         if gone := len(stored) - _still_there(sizes_in(folder), stored):
-            raise TransferError(f"{gone} files have vanished from {folder} while others were being stored.")
+            raise TransferError(f"{gone} files were removed from {folder} while others were being stored.")
         path = folder / MANIFEST
         manifest: Manifest = {
             "version": 1,
@@ -147,9 +143,9 @@ def store(
 
 
 def _prepare(folder: ObjectStoragePath) -> None:
-    """Make the folder where the store has folders, and remove what dead tasks have left half written."""
+    """Create the folder if the store has folders, and remove the part files of killed tasks."""
     if folder.protocol not in WHOLE_OBJECT_STORES:
-        # An object store has no folders; making one there could make a bucket that nobody asked for.
+        # In an object store, creating a folder could create a bucket.
         folder.mkdir(parents=True, exist_ok=True)
     if folder.protocol in LOCAL:
         remove_dead(Path(folder.path))
@@ -158,11 +154,11 @@ def _prepare(folder: ObjectStoragePath) -> None:
 
 
 class _Links:
-    """Links that are minted when first needed, and again when one has lapsed."""
+    """Links, got when the first is needed and again when one has expired."""
 
     def __init__(self, mint: Callable[[], Mapping[str, str]]) -> None:
-        #: Whether a file could not be fetched in several tries, and no other has come since. Until one comes, each is
-        #: tried once: a host that is down or refuses all then costs neither hours nor the rate limit.
+        #: Whether the last file failed in several tries. Then each next file is tried once until one arrives, so that a
+        #: host that is down costs neither hours nor the rate limit.
         self.failing = False
         self._mint = mint
         self._links: Mapping[str, str] | None = None
@@ -172,7 +168,9 @@ class _Links:
             self._links = self._mint()
         link = self._links.get(key)
         if not link:
-            raise TransferError(f"The service gives no link for {key}; it may have been deleted there.")
+            raise TransferError(
+                f"The service gives no link for {key}; it may have been deleted at the service."
+            )
         return link
 
 
@@ -183,7 +181,7 @@ def _fetch_into(
     fetch: Callable[[str], AbstractContextManager[Download]],
 ) -> StoredFile:
     fresh, tries = False, 0
-    lapsed = {*_LAPSED, _MAY_BE_LAPSED}
+    expired = {*_EXPIRED, _MAY_BE_EXPIRED}
     most = 1 if links.failing else MAX_TRIES
     while True:
         tries += 1
@@ -200,14 +198,14 @@ def _fetch_into(
             status, problem = None, str(error)
         else:
             problem = f"the file's host answered {status}"
-        if tries >= most or (status is not None and status < 500 and status not in lapsed | {408, 429}):
+        if tries >= most or (status is not None and status < 500 and status not in expired | {408, 429}):
             links.failing = links.failing or tries > 1
             raise TransferError(
                 f"{file.key} could not be fetched in {tries} tries: {problem.rstrip('.')}.", status=status
             )
-        fresh = status in lapsed
+        fresh = status in expired
         if fresh:
-            lapsed.discard(_MAY_BE_LAPSED)
+            expired.discard(_MAY_BE_EXPIRED)
         log.warning(
             "%s: %s. Trying again%s.", file.key, problem.rstrip("."), " with a new link" if fresh else ""
         )
@@ -230,7 +228,7 @@ def _receive(file: RemoteFile, folder: ObjectStoragePath, download: Download) ->
 
 
 class _BadBytesError(Exception):
-    """The bytes that came are not the file; they may come right on another try."""
+    """The received bytes are not the file; another try may receive it."""
 
 
 def _copy(file: RemoteFile, download: Download, part: Path | ObjectStoragePath) -> Inspection:
@@ -242,7 +240,7 @@ def _copy(file: RemoteFile, download: Download, part: Path | ObjectStoragePath) 
         flush(target)
     expected = download.headers.get("content-length", "")
     if expected.isdigit() and "content-encoding" not in download.headers and found.size != int(expected):
-        raise _BadBytesError(f"{found.size} of {expected} bytes came")
+        raise _BadBytesError(f"{found.size} of {expected} bytes arrived")
     if problem := found.problem():
         raise _BadBytesError(problem)
     return found
@@ -277,7 +275,7 @@ def sizes_in(folder: ObjectStoragePath) -> dict[str, int | None]:
 
 
 def _still_there(sizes: Mapping[str, int | None], stored: Sequence[StoredFile]) -> int:
-    """Return how many of some stored files are in the store with all their bytes."""
+    """Return how many of some stored files are in the store at their full size."""
     names = [(name_in(file), file["bytes"]) for file in stored]
     return sum(name in sizes and sizes[name] in {size, None} for name, size in names)
 
@@ -290,9 +288,9 @@ def _with_count(
     earlier: EarlierFiles | None,
     conn_id: str,
 ) -> TransferError:
-    # Where it is not known what earlier runs have left, such as in a folder that cannot be read, nothing is said of it.
+    # No count where the folder cannot be read.
     count = None if earlier is None else len(stored)
-    with contextlib.suppress(Exception):  # a store that lists nothing now has no better word than ours
+    with contextlib.suppress(Exception):  # the count stays as it is where the store cannot be listed
         if earlier is not None:
             sizes = sizes_in(folder)
             count = _still_there(sizes, stored)

@@ -75,7 +75,7 @@ def test_the_output_is_what_the_service_says_and_what_is_left(sandbox, run_task,
     sandbox.settings(plan="free")
     result = run_task(VisionoGetStatsOperator(task_id="s")).run()
     assert result["photos_left"] == 100
-    assert "100 photos are left of the plan (usage.photos_limit, usage.photos_used)" in capfd.readouterr().out
+    assert "The plan has 100 photos left (usage.photos_limit, usage.photos_used)" in capfd.readouterr().out
     assert result["usage"]["is_lifetime_quota"] is True
     assert result["usage"]["billing_period_start"] is None
     assert result["plan"]["email_enabled"] is False
@@ -88,8 +88,8 @@ def test_enough_quota_continues(sandbox, run_task, plan, capfd):
     result = run_task(circuit(at_least=left)).run()
     assert result == {"photos_left": left, "at_least": left}
     assert (
-        f"{left} photos are left of the plan (usage.photos_limit, usage.photos_used), at least {left} are wanted: "
-        "the DAG goes on" in capfd.readouterr().out
+        f"The plan has {left} photos left (usage.photos_limit, usage.photos_used), and the task needs at least {left}: "
+        "the DAG continues" in capfd.readouterr().out
     )
 
 
@@ -97,8 +97,8 @@ def test_too_little_skips_all_that_follows(sandbox, run_task, capfd):
     sandbox.settings(plan="free")
     assert skipped(run_task, at_least=101) == {"next", "last"}
     assert (
-        "100 photos are left of the plan (usage.photos_limit, usage.photos_used), at least 101 are wanted: "
-        "the DAG stops here" in capfd.readouterr().out
+        "The plan has 100 photos left (usage.photos_limit, usage.photos_used), and the task needs at "
+        "least 101: the DAG stops here" in capfd.readouterr().out
     )
 
 
@@ -111,13 +111,13 @@ def test_trigger_rules_further_down_can_be_minded(sandbox, run_task):
 def test_a_plan_that_does_not_tell(sandbox, run_task, monkeypatch, on_unknown, tasks, capfd):
     monkeypatch.setattr(VisionoHook, "get_stats", lambda self: {"plan": {"email_enabled": True}})
     assert skipped(run_task, on_unknown=on_unknown) == tasks
-    word = "stops here" if tasks else "goes on"
-    assert f"does not tell how many photos are left; the DAG {word}" in capfd.readouterr().out
+    word = "stops here" if tasks else "continues"
+    assert f"does not show how many photos the plan has left; the DAG {word}" in capfd.readouterr().out
 
 
 def test_a_plan_that_does_not_tell_can_fail_the_task(sandbox, run_task, monkeypatch):
     monkeypatch.setattr(VisionoHook, "get_stats", lambda self: {})
-    with pytest.raises(VisioProviderError, match=r"does not tell .*\[connection visiono_default\]"):
+    with pytest.raises(VisioProviderError, match=r"does not show how many .*\[connection visiono_default\]"):
         run_task(circuit(on_unknown="fail")).run()
 
 

@@ -434,7 +434,7 @@ def test_a_lost_reply_to_an_invite_is_told_and_a_retry_takes_already_for_done(sa
     sandbox.fault("vizdom", "drop_after", method="POST", times=1)
     task = first(invite())
     with pytest.raises(
-        ConnectionFailedError, match=r"a retry does it again.* invited already counts as done"
+        ConnectionFailedError, match=r"a retry does it again.* invited already, the task succeeds"
     ):
         task.run()
     assert run_task(invite(), task).run() == {"role": "viewer", "invited": False}

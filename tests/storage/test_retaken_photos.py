@@ -206,7 +206,7 @@ def test_a_manifest_that_cannot_be_read_is_not_missing(photos, retakes, fails, c
     unreadable(100)
     # Nor is it known how many of the files are good.
     fails(
-        r"manifest\.json is there, but cannot be read: OSError: come again\. Run the task again to try once more"
+        r"manifest\.json exists, but cannot be read: OSError: come again\. Run the task again to try once more"
     )
     unreadable(0)
     assert photos.content() == before

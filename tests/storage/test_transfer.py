@@ -899,7 +899,7 @@ def test_a_good_destination_has_no_problem(good):
         ("photos", "it is a relative path"),
         ("./photos", "it is a relative path"),
         ("C:\\photos", "it is a relative path"),
-        (" s3://bucket/photos", "it begins with a blank; leave that out"),
+        (" s3://bucket/photos", "it begins with a blank; remove it"),
         ("\u00a0/data/photos", "it begins with a blank"),
         ("s3:/bucket/photos", "as in 's3://bucket/photos'"),
         ("file:/data/photos", "the scheme needs two slashes"),

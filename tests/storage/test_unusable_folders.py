@@ -193,7 +193,7 @@ def test_a_folder_that_is_emptied_between_two_photos(sandbox, run_task, monkeypa
             (photos.folder / name).unlink()
 
     before_each_fetch(monkeypatch, once(4, empty))
-    with pytest.raises(TransferError, match=r"3 files have vanished from .* 7 of 10 files are stored"):
+    with pytest.raises(TransferError, match=r"3 files were removed from .* 7 of 10 files are stored"):
         run_task(photos.operator).run()
     assert photos.fetched() == COUNT
     photos.check(range(3, COUNT))

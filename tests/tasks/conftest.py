@@ -68,6 +68,9 @@ class Task:
         self.max_tries = earlier.max_tries if earlier and not cleared else tried + operator.retries
         self.store = earlier.store if earlier else Store() if store is True and HAS_STORE else None
         self.xcom: dict[str, Any] = {}
+        self.pushed: list[str] = []
+        #: What each button led to when the last process of the task ended.
+        self.buttons: dict[str, str] = {}
         self.deferrals: list[TaskDeferred] = []
         self.events: list[dict[str, Any]] = []
         self.reschedules = 0
@@ -79,6 +82,7 @@ class Task:
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcom[key] = value
+        self.pushed.append(key)
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         return self.first_reschedule
@@ -87,26 +91,45 @@ class Task:
         """Run to the end; ``meanwhile`` is called each time the task has deferred or is put off."""
         while True:
             try:
-                return self.operator.execute(self.context)
+                return self._ended(self.operator.execute(self.context))
             except TaskDeferred as deferral:
                 return self._resume(deferral, meanwhile)
             except AirflowRescheduleException as pause:
+                self._ended()
                 self.reschedules += 1
                 self.first_reschedule = self.first_reschedule or utcnow()
                 clock.sleep((pause.reschedule_date - utcnow()).total_seconds())
                 meanwhile()
 
     def _resume(self, deferral: TaskDeferred, meanwhile: Callable[[], None]) -> Any:
+        self._ended()
+        # The process that resumes knows what Airflow keeps only.
+        vars(self.operator).pop("_visio_link", None)
         self.deferrals.append(deferral)
         meanwhile()
         event = fire(deferral.trigger)
         self.events.append(event)
         try:
-            return self.operator.resume_execution(
-                deferral.method_name, {**(deferral.kwargs or {}), "event": event}, self.context
+            return self._ended(
+                self.operator.resume_execution(
+                    deferral.method_name, {**(deferral.kwargs or {}), "event": event}, self.context
+                )
             )
         except TaskDeferred as again:
             return self._resume(again, meanwhile)
+
+    def _ended(self, result: Any = None) -> Any:
+        """Ask for the links, as Airflow does when a process of the task ends."""
+
+        def stored(*, ti_key: Task, key: str) -> Any:
+            assert key in ti_key.xcom, f"Airflow logs an error: XCom not found, {key}"
+            return ti_key.xcom[key]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("airflow.sdk.execution_time.xcom.XCom.get_value", stored)
+            for link in self.operator.operator_extra_links:
+                self.buttons[link.name] = link.get_link(self.operator, ti_key=self)
+        return result
 
 
 def utcnow() -> datetime:
