@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from benchmarks.scenarios import PEERS, SCENARIOS, Bench
 from benchmarks.table import HEAD
 from benchmarks.wait_measurement import WarmUp
-from dev.processes import Stopped, signals_stop_us
+from dev.processes import Stopped, raise_on_signal
 from dev.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, help="folder for logs and notes (default: none are kept)")
     options = parser.parse_args(arguments)
     try:
-        with signals_stop_us():
+        with raise_on_signal():
             peers = () if options.alone else PEERS
             rows = measure(options.only.split(","), quick=options.quick, keep=options.keep, peers=peers)
     except Stopped as stopped:
