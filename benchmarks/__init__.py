@@ -1,1 +1,1 @@
-"""What the provider costs, measured beside peers. See README.md."""
+"""Benchmarks of the provider, compared with peers. See README.md."""

@@ -1,4 +1,4 @@
-"""Who is compared: how each of them waits for one photo request, and the connection that it needs."""
+"""The contestants: the trigger with which each waits for a photo request, and its connection."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ INTERVAL = 60.0
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A photo request to wait for, as the worker saw it last, and the speed at which time passes."""
+class WaitedRequest:
+    """A photo request to wait for.
+
+    :param speed: virtual seconds in a real second
+    """
 
     id: str
     created_at: str
@@ -25,58 +28,65 @@ class Wanted:
 
 
 class Contestant:
-    """Waits for photo requests with one trigger each."""
+    """Waits for each photo request with its own trigger."""
 
     name: str
 
-    def trigger(self, wanted: Wanted, prefix: str = "") -> BaseTrigger:
-        """Return the trigger for one request, over the connection whose id has this prefix."""
+    def trigger(self, request: WaitedRequest, prefix: str = "") -> BaseTrigger:
+        """Return the trigger for a request.
+
+        :param prefix: prefix of the connection's id
+        """
         raise NotImplementedError
 
-    def order(self, wanted: Wanted, prefix: str = "") -> tuple[str, Json]:
-        """Return the trigger as it is stored: its class path and its arguments."""
-        return self.trigger(wanted, prefix).serialize()
+    def serialized_trigger(self, request: WaitedRequest, prefix: str = "") -> tuple[str, Json]:
+        """Return the trigger as Airflow stores it: class path and arguments."""
+        return self.trigger(request, prefix).serialize()
 
     def connection(self, info: Json, prefix: str = "") -> dict[str, Json]:
-        """Return the connection to a sandbox that the trigger needs, by its id."""
+        """Return the connection to a sandbox.
+
+        :param info: addresses and keys of the sandbox
+        :return: connection id -> fields
+        """
         host, key = info["visiono_url"], info["visiono_key"]
         return {f"{prefix}visiono_default": {"conn_type": "visiono", "host": host, "password": key}}
 
 
 class Provider(Contestant):
-    """This provider, with its real settings: its clock is fast."""
+    """This provider with its real settings, on a fast clock."""
 
     name = "this provider"
 
-    def trigger(self, wanted: Wanted, prefix: str = "") -> BaseTrigger:
-        """Return what the operators and sensors defer to."""
+    def trigger(self, request: WaitedRequest, prefix: str = "") -> BaseTrigger:
+        """Return the trigger of the operators and sensors."""
         from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
 
-        known = {"status": "pending", "created_at": wanted.created_at, "expires_at": wanted.expires_at}
+        known = {"status": "pending", "created_at": request.created_at, "expires_at": request.expires_at}
         return VisionoPhotoRequestTrigger(
-            [wanted.id],
+            [request.id],
             f"{prefix}visiono_default",
             poke_interval=INTERVAL,
             min_dwell=10.0,
-            states={wanted.id: known},
+            states={request.id: known},
         )
 
 
 class HttpSensor(Contestant):
-    """The HTTP provider's sensor; all it can wait for is that something is no longer 404."""
+    """The HTTP provider's sensor. It can only wait until a call stops returning 404."""
 
     name = "HttpSensor"
 
-    def trigger(self, wanted: Wanted, prefix: str = "") -> BaseTrigger:
-        """Return what the sensor defers to, made of the sensor's own arguments."""
+    def trigger(self, request: WaitedRequest, prefix: str = "") -> BaseTrigger:
+        """Return the sensor's trigger, with the sensor's own arguments."""
         from airflow.providers.http.sensors.http import HttpSensor as Sensor
         from airflow.providers.http.triggers.http import HttpSensorTrigger
 
         sensor = Sensor(
             task_id="wait",
             http_conn_id=f"{prefix}http_visiono",
-            endpoint=f"photo-requests/{wanted.id}/download-urls",
-            poke_interval=INTERVAL / wanted.speed,
+            endpoint=f"photo-requests/{request.id}/download-urls",
+            poke_interval=INTERVAL / request.speed,
             deferrable=True,
         )
         return HttpSensorTrigger(
@@ -90,30 +100,30 @@ class HttpSensor(Contestant):
         )
 
     def connection(self, info: Json, prefix: str = "") -> dict[str, Json]:
-        """Return an HTTP connection with the key among its headers."""
+        """Return an HTTP connection, with the API key as a header."""
         extra = json.dumps({"X-API-Key": info["visiono_key"]})
         return {f"{prefix}http_visiono": {"conn_type": "http", "host": info["visiono_url"], "extra": extra}}
 
 
 class Plain(Contestant):
-    """One poll per task."""
+    """Polls once for each task and interval."""
 
     name = "one poll per task"
 
-    def trigger(self, wanted: Wanted, prefix: str = "") -> BaseTrigger:
-        """Return the careful author's trigger."""
+    def trigger(self, request: WaitedRequest, prefix: str = "") -> BaseTrigger:
+        """Return the trigger that a careful author writes today."""
         from benchmarks.peer_triggers import PlainTrigger
 
-        return PlainTrigger(f"{prefix}visiono_default", wanted.id, INTERVAL / wanted.speed)
+        return PlainTrigger(f"{prefix}visiono_default", request.id, INTERVAL / request.speed)
 
 
 class Sleeper(Contestant):
-    """Waits and asks nobody: Airflow's own share."""
+    """Sleeps without a call, to measure the cost of Airflow itself."""
 
     name = "only sleeping"
 
-    def trigger(self, wanted: Wanted, prefix: str = "") -> BaseTrigger:  # noqa: ARG002
-        """Return a trigger that sleeps; the one to warm up wakes at once."""
+    def trigger(self, request: WaitedRequest, prefix: str = "") -> BaseTrigger:  # noqa: ARG002
+        """Return a trigger that sleeps. The warm-up trigger ends at once."""
         from benchmarks.peer_triggers import SleepTrigger
 
         return SleepTrigger(0.1 if prefix else 86400.0)

@@ -1,4 +1,4 @@
-"""Many mapped tasks create requests at once, alone or beside a triggerer full of waits; how many get through."""
+"""Measure how many photo requests mapped tasks create, alone or while a triggerer polls for others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks import wait_measurement
 from benchmarks.contestants import PROVIDER
-from benchmarks.environment import Stage
-from benchmarks.wait_measurement import orders, triggerer
+from benchmarks.environment import MeasurementEnvironment
+from benchmarks.wait_measurement import serialized_triggers, triggerer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,13 @@ PER_MINUTE, PER_HOUR = 60, 1000
 @dataclass(frozen=True)
 class Plan:
     """
-    What is measured.
+    A measurement.
 
-    :param slots: how many tasks run at once.
-    :param count: how many there are.
-    :param hours: virtual hours that they have.
-    :param speed: virtual seconds in a real one.
-    :param beside: what waits meanwhile.
+    :param slots: number of tasks that run at the same time.
+    :param count: number of tasks.
+    :param hours: virtual hours of the measurement.
+    :param speed: virtual seconds in a real second.
+    :param beside: waits that poll at the same time; None: none.
     """
 
     slots: int
@@ -40,17 +40,17 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Made:
+class CreateResult:
     """
-    What came of it; virtual time, counted from the first call of all.
+    The result of a measurement. It begins with the first call. All times are virtual.
 
-    :param creates: requests made within the time measured.
-    :param polls: calls let through within it that are no creates.
-    :param refused: 429s within it.
-    :param took: seconds until the last request was made.
-    :param failed: tasks that failed.
-    :param first_failure: the traceback of the first that did.
-    :param deferrals: how often tasks gave their slot back.
+    :param creates: number of created requests.
+    :param polls: number of other accepted calls.
+    :param refused: number of 429 replies.
+    :param took: seconds until the last request was created.
+    :param failed: number of failed tasks.
+    :param first_failure: traceback of the first failed task.
+    :param deferrals: number of deferrals.
     """
 
     creates: int
@@ -63,51 +63,55 @@ class Made:
 
     @property
     def share(self) -> float:
-        """Creates against what the hour's limit and the polls leave."""
+        """Return the created requests, divided by the calls that the hourly limit leaves beside the polls."""
         return self.creates / (PER_HOUR - self.polls)
 
 
-def bound(count: int) -> float:
-    """Return the seconds in which so many calls can be made at best: windows of a minute, each used up at once."""
+def minimum_seconds(count: int) -> float:
+    """Return the shortest time for a number of calls, in seconds, with each minute's limit used at its start."""
     return (-(-count // PER_MINUTE) - 1) * 60.0
 
 
-def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Made:
-    """Carry out a plan."""
-    with Stage(folder, plan.speed, {"page_size": 100}) as stage:
-        tasks = stage.start(
+def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> CreateResult:
+    """Run a measurement.
+
+    :param folder: folder for messages and logs
+    :param warm_up: the sandbox for the first task
+    """
+    with MeasurementEnvironment(folder, plan.speed, {"page_size": 100}) as environment:
+        tasks = environment.start(
             "benchmarks.create_tasks",
             {
-                **PROVIDER.connection(stage.sandbox.info),
+                **PROVIDER.connection(environment.sandbox.info),
                 **PROVIDER.connection(warm_up.sandbox.info, "warm_"),
             },
             slots=plan.slots,
         )
-        tasks.note("ready")
+        tasks.message("ready")
         if plan.beside is not None:
-            waiting = triggerer(stage, plan.beside, warm_up)
-            stage.sandbox.control("POST", "/photo-requests", {"count": plan.beside.waits})
-            waiting.order(triggers=orders(stage, plan.beside)[1])
+            waiting = triggerer(environment, plan.beside, warm_up)
+            environment.sandbox.control("POST", "/photo-requests", {"count": plan.beside.waits})
+            waiting.order(triggers=serialized_triggers(environment, plan.beside)[1])
         tasks.order(count=plan.count)
         until = time.monotonic() + plan.hours * wait_measurement.HOUR / plan.speed + 2.0
-        while time.monotonic() < until and not tasks.left("finished"):
+        while time.monotonic() < until and not tasks.has_message("finished"):
             time.sleep(0.1)
         tasks.stop()
-        report = tasks.note("report")
-        return _made(stage.sandbox.control("GET", "/calls"), plan.hours, report)
+        report = tasks.message("report")
+        return _result(environment.sandbox.control("GET", "/calls"), plan.hours, report)
 
 
-def _made(calls: list[Json], hours: float, report: Json) -> Made:
+def _result(calls: list[Json], hours: float, report: Json) -> CreateResult:
     calls = [call for call in calls if call["service"] == "visiono"]
     first = calls[0]["at"] if calls else 0.0
     calls = [call for call in calls if call["at"] <= first + hours * wait_measurement.HOUR]
-    made = [call for call in calls if call["status"] == 201]
+    created = [call for call in calls if call["status"] == 201]
     refused = [call for call in calls if call["status"] == 429]
-    return Made(
-        creates=len(made),
-        polls=len(calls) - len(made) - len(refused),
+    return CreateResult(
+        creates=len(created),
+        polls=len(calls) - len(created) - len(refused),
         refused=len(refused),
-        took=made[-1]["at"] - first if made else 0.0,
+        took=created[-1]["at"] - first if created else 0.0,
         failed=report["failed"],
         first_failure=report["first_failure"],
         deferrals=report["deferrals"],

@@ -1,10 +1,10 @@
 """
-Mapped tasks that create photo requests, one process each, in a number of slots, as an executor runs them.
+Run mapped tasks that create photo requests, each in its own process, with a limited number of slots.
 
     python -m benchmarks.create_tasks FOLDER
 
-It finds the note `setup` in the folder, leaves `ready`, waits for `order`, leaves `finished` when as many requests as
-ordered are made, and `report` when it is told to stop.
+It reads the message `setup` in the folder, writes `ready`, and waits for `order`. It writes `finished` when all ordered
+tasks have ended, waits for `stop`, and writes `report`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
 from benchmarks.fast_clock import FastClock
-from benchmarks.fork import forked
-from benchmarks.message_files import appears, find, leave
+from benchmarks.fork import run_in_fork
+from benchmarks.message_files import read_message, wait_for_message, write_message
 from benchmarks.slots import Slots
 
 if TYPE_CHECKING:
@@ -31,14 +31,19 @@ if TYPE_CHECKING:
 
 
 class TaskInstance:
-    """As much of a task instance as the operator uses."""
+    """The part of a task instance that the operator uses."""
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Take a value."""
+        """Ignore a value."""
 
 
 def step(number: int, deferral: Json | None, prefix: str = "") -> Json:
-    """Carry out a task, up to its end or its next deferral."""
+    """Run a task until its end or its next deferral.
+
+    :param number: number of the task
+    :param deferral: its last deferral, to resume it; None: start it
+    :param prefix: prefix of the connection's id
+    """
     operator = VisionoCreatePhotoRequestOperator(
         task_id="ask",
         instructions=f"Photograph car {number}",
@@ -58,17 +63,17 @@ def step(number: int, deferral: Json | None, prefix: str = "") -> Json:
 
 
 async def event_of(deferral: Json) -> Any:
-    """Run the trigger that a task has deferred to, and return its event."""
+    """Run the trigger of a deferral, and return its event."""
     from airflow._shared.module_loading import import_string
 
     trigger = import_string(deferral["path"])(**deferral["arguments"])
     async for event in trigger.run():
         return json.loads(json.dumps(event.payload))
-    raise RuntimeError("the trigger has ended without an event")
+    raise RuntimeError("the trigger ended without an event")
 
 
 class Tasks:
-    """The tasks, and how they went."""
+    """Runs tasks, and counts their results."""
 
     def __init__(self, slots: int) -> None:
         self._slots = Slots(slots)
@@ -76,11 +81,11 @@ class Tasks:
         self.first_failure = ""
 
     async def run(self, number: int) -> None:
-        """Run one task to its end; while it is deferred, its slot is another's."""
+        """Run a task to its end. It uses no slot while it is deferred."""
         deferral: Json | None = None
         while True:
             async with self._slots.one(number):
-                answer = await forked(functools.partial(step, number, deferral))
+                answer = await run_in_fork(functools.partial(step, number, deferral))
             deferral = answer.get("deferred")
             if deferral is None:
                 break
@@ -92,24 +97,24 @@ class Tasks:
 
 
 async def carry_out(folder: Path, slots: int) -> None:
-    """Carry out one order."""
-    leave(folder, "ready", {})
-    order = await appears(folder, "order")
+    """Wait for an order, and run it."""
+    write_message(folder, "ready", {})
+    order = await wait_for_message(folder, "order")
     tasks = Tasks(slots)
     running = asyncio.gather(*(tasks.run(number) for number in range(order["count"])))
-    running.add_done_callback(lambda _: leave(folder, "finished", {}))
-    await appears(folder, "stop")
-    leave(folder, "report", {**tasks.counts, "first_failure": tasks.first_failure})
+    running.add_done_callback(lambda _: write_message(folder, "finished", {}))
+    await wait_for_message(folder, "stop")
+    write_message(folder, "report", {**tasks.counts, "first_failure": tasks.first_failure})
 
 
 def main(folder: Path) -> int:
-    """Prepare, and carry out one order."""
-    setup = find(folder, "setup")
+    """Prepare the process, and run one order."""
+    setup = read_message(folder, "setup")
     assert setup is not None
     FastClock(**setup["clock"]).install()
-    # What tasks load is loaded here, by one that asks elsewhere: importing is not what is measured.
+    # A first task, on another sandbox, imports all modules: imports are not measured.
     step(0, None, "warm_")
-    # The forked processes share these pages for as long as nobody collects garbage on them.
+    # The forked processes share these memory pages until a garbage collection writes to them.
     gc.collect()
     gc.freeze()
     asyncio.run(carry_out(folder, setup["slots"]))

@@ -1,4 +1,4 @@
-"""Where a measurement takes place: a sandbox of its own on a fast clock, and the processes that use it."""
+"""The environment of a measurement: a sandbox on a fast clock, and the processes that use it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.fast_clock import FastClock
-from benchmarks.message_files import Json, find, leave
+from benchmarks.message_files import Json, read_message, write_message
 from dev.checkout import ROOT
 from dev.polling import wait_for
 from dev.processes import Child, DevError
@@ -23,11 +23,17 @@ START_TIMEOUT = 60.0
 
 
 class Process:
-    """One of the benchmark's modules, running beside us; it and we leave notes in a folder."""
+    """A module of the benchmark in its own process. Both sides write messages in a folder.
+
+    :param module: name of the module
+    :param folder: a new folder for messages and output
+    :param setup: the first message to the process
+    :param env: its environment variables
+    """
 
     def __init__(self, module: str, folder: Path, setup: Json, env: Mapping[str, str]) -> None:
         folder.mkdir(parents=True)
-        leave(folder, "setup", setup)
+        write_message(folder, "setup", setup)
         self.folder = folder
         self.child = Child(
             module,
@@ -38,37 +44,37 @@ class Process:
             grace=2,
         )
 
-    def note(self, name: str, timeout: float = START_TIMEOUT) -> Json:
-        """Wait for a note."""
+    def message(self, name: str, timeout: float = START_TIMEOUT) -> Json:
+        """Wait for a message of the process."""
         return wait_for(f"{name} of {self.child.name}", lambda: self._look(name), timeout=timeout, every=0.05)
 
-    def left(self, name: str) -> bool:
-        """Whether it has left a note."""
+    def has_message(self, name: str) -> bool:
+        """Return whether the process has written a message."""
         return self._look(name) is not None
 
     def order(self, **order: Any) -> None:
-        """Say what to do."""
-        leave(self.folder, "order", order)
+        """Write the message `order`."""
+        write_message(self.folder, "order", order)
 
     def stop(self) -> None:
-        """Say that it is over."""
-        leave(self.folder, "stop", {})
+        """Write the message `stop`."""
+        write_message(self.folder, "stop", {})
 
     def _look(self, name: str) -> Json | None:
         alive = self.child.alive
-        found = find(self.folder, name)
+        found = read_message(self.folder, name)
         if found is None and not alive:
-            raise DevError(f"{self.child.name} has ended:\n{self.child.tail()}")
+            raise DevError(f"{self.child.name} ended. The end of its log:\n{self.child.tail()}")
         return found
 
 
-class Stage:
+class MeasurementEnvironment:
     """
-    A fresh sandbox, and processes whose connections lead there; all of it ends with the `with` block.
+    A new sandbox, and processes with connections to it. All of them end with the `with` block.
 
-    :param folder: a folder of its own.
-    :param speed: virtual seconds in a real one.
-    :param settings: the sandbox's settings.
+    :param folder: a folder for this measurement only.
+    :param speed: virtual seconds in a real second.
+    :param settings: settings of the sandbox.
     """
 
     def __init__(self, folder: Path, speed: float, settings: Json) -> None:
@@ -80,7 +86,7 @@ class Stage:
     def __enter__(self) -> Self:
         with ExitStack() as started:
             started.enter_context(self.sandbox)
-            # The provider lives on the sandbox's clock.
+            # The provider uses the sandbox's clock.
             self.sandbox.control("PATCH", "/settings", {"caller_clock": "virtual", **self._settings})
             self.clock = FastClock.of(self.sandbox)
             self._ended = started.pop_all()
@@ -90,7 +96,13 @@ class Stage:
         self._ended.close()
 
     def start(self, module: str, connections: Mapping[str, Json], **setup: Any) -> Process:
-        """Start a module in a process of its own; all share what this machine remembers, and nothing from before."""
+        """Start a module in its own process.
+
+        All processes of this measurement share their temporary files, and none has those of an earlier one.
+
+        :param connections: connection id -> fields
+        :param setup: further fields of the first message
+        """
         home = self._folder / "airflow"
         home.mkdir(exist_ok=True)
         env = environment(
@@ -109,7 +121,7 @@ class Stage:
         return process
 
     def counters(self) -> Json:
-        """Return calls and refused calls since the counters were cleared."""
+        """Return the numbers of calls and of 429 replies since the last reset."""
         counters = self.sandbox.control("GET", "/counters")
         return {
             "calls": sum(counters["visiono"].values()),

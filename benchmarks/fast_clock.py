@@ -1,4 +1,4 @@
-"""A clock that agrees with a fast sandbox, put in the place of the provider's own."""
+"""A clock with the time of a fast sandbox, which replaces the provider's clock."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FUNCTIONS = ("now", "ticks", "sleep", "asleep", "wait")
 @dataclass(frozen=True)
 class FastClock:
     """
-    Virtual time, the same in all processes of this machine.
+    Virtual time, equal in all processes of this machine.
 
-    :param virtual: a moment, in virtual seconds since 1970.
-    :param real: the same moment on the machine's monotonic clock.
-    :param speed: virtual seconds in a real one.
+    :param virtual: a virtual Unix timestamp.
+    :param real: the monotonic time of the same moment, in seconds.
+    :param speed: virtual seconds in a real second.
     """
 
     virtual: float
@@ -33,46 +33,50 @@ class FastClock:
 
     @classmethod
     def of(cls, sandbox: Sandbox) -> Self:
-        """Set the clock by a sandbox: by the quickest of a few replies, which is the least wrong."""
+        """Read the time of a sandbox, from the fastest of ten replies because its error is the smallest."""
         best, shortest = None, float("inf")
         for _ in range(10):
             sent = time.monotonic()
-            told = sandbox.control("GET", "/time")
+            reply = sandbox.control("GET", "/time")
             took = time.monotonic() - sent
             if took < shortest:
-                best, shortest = cls(told["now"], sent + took / 2, told["speed"]), took
+                best, shortest = cls(reply["now"], sent + took / 2, reply["speed"]), took
         assert best is not None
         return best
 
     def as_json(self) -> dict[str, float]:
-        """Return it as plain JSON, for another process."""
+        """Return the clock as JSON, for another process."""
         return asdict(self)
 
     def now(self) -> float:
-        """Return the virtual time, in seconds since 1970."""
+        """Return the virtual Unix timestamp."""
         return self.virtual + (time.monotonic() - self.real) * self.speed
 
     def ticks(self) -> float:
-        """Return virtual seconds on a clock that never jumps."""
+        """Return the virtual monotonic time in seconds."""
         return time.monotonic() * self.speed
 
     def sleep(self, seconds: float) -> None:
-        """Wait some virtual seconds."""
+        """Sleep for some virtual seconds."""
         time.sleep(max(0.0, seconds) / self.speed)
 
     async def asleep(self, seconds: float) -> None:
-        """Wait some virtual seconds, on an event loop."""
+        """Sleep for some virtual seconds on the event loop."""
         await asyncio.sleep(seconds / self.speed)
 
     async def wait(self, event: asyncio.Event, seconds: float | None) -> bool:
-        """Wait for an event, some virtual seconds at most, and return whether it came."""
+        """Wait for an event.
+
+        :param seconds: the longest wait in virtual seconds; None: no limit
+        :return: whether the event is set
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None if seconds is None else seconds / self.speed):
                 await event.wait()
         return event.is_set()
 
     def install(self) -> None:
-        """Have the provider live on this clock, in this process and those forked from it."""
+        """Replace the provider's clock in this process and in processes that it forks."""
         target: Any = clock
         for name in FUNCTIONS:
             if hasattr(target, name):

@@ -1,4 +1,4 @@
-"""Work in a forked process, as a task is run: it remembers nothing of the one before."""
+"""Run a function in a forked process, as Airflow runs a task: without the memory of an earlier one."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from benchmarks.message_files import Json
 
 
-async def forked(work: Callable[[], Json]) -> Json:
-    """Return what the work gave, or `{"failed": why}`."""
+async def run_in_fork(work: Callable[[], Json]) -> Json:
+    """Run a function in a forked process.
+
+    :return: the function's result, or `{"failed": traceback}`
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         _carry_out(work, writing)
     os.close(writing)
     content = await _read(reading)
-    os.waitpid(child, 0)  # noqa: ASYNC222 - it has closed its pipe, so it is about to end
-    answer: Json = json.loads(content) if content else {"failed": "its process was lost"}
+    os.waitpid(child, 0)  # noqa: ASYNC222 - the child has closed its pipe, so it ends at once
+    answer: Json = json.loads(content) if content else {"failed": "its process ended without a result"}
     return answer
 
 
@@ -31,7 +34,7 @@ def _carry_out(work: Callable[[], Json], writing: int) -> None:
     try:
         try:
             answer = work()
-        except BaseException:  # noqa: BLE001 - the parent is told of everything
+        except BaseException:  # noqa: BLE001 - the parent gets every error
             answer = {"failed": traceback.format_exc()}
         with os.fdopen(writing, "w") as pipe:
             pipe.write(json.dumps(answer))

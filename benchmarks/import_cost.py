@@ -1,4 +1,4 @@
-"""What a DAG file pays to import an operator, beside peers, in processes that have imported ``airflow.sdk``."""
+"""Measure the import time of operators and of peers, in processes that have imported ``airflow.sdk``."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ print((time.perf_counter() - started) * 1000)
 
 
 def once(module: str) -> float:
-    """Return the milliseconds of one import in a process of its own."""
-    # Installed packages come compiled; ours must be allowed to be, for a fair comparison.
+    """Measure one import in a new process.
+
+    :return: milliseconds
+    """
+    # Installed packages have bytecode files. For a fair comparison, this package may write them too.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     run = subprocess.run(
         [sys.executable, "-c", CODE.format(module=module)],
@@ -41,7 +44,7 @@ def once(module: str) -> float:
 
 
 def main() -> None:
-    """Measure all of them in turn, round by round, so that a machine that slows down slows all of them."""
+    """Measure all modules in rounds, so that a slow phase of the machine affects all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds

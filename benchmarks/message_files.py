@@ -1,4 +1,4 @@
-"""Notes that the processes of a measurement leave for one another: whole JSON files in a folder."""
+"""Messages between the processes of a measurement, as JSON files in a folder."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# The first trigger of a triggerer loads what the others need; what it costs is not theirs.
+# The first trigger of a triggerer imports all modules, so it is not measured.
 WARM_UP_ID = 1
-# Real seconds, and more for each trigger, after which the measuring begins though not all have started.
+# Real seconds, and further seconds for each trigger, until the measurement begins even if not all have started.
 START_LIMIT, START_LIMIT_EACH = 20.0, 0.01
 
 
-def leave(folder: Path, name: str, content: Json) -> None:
-    """Write a note; readers see all of it or nothing."""
+def write_message(folder: Path, name: str, content: Json) -> None:
+    """Write a message. A reader sees all of it or nothing."""
     partial = folder / f".{name}.{os.getpid()}"
     partial.write_text(json.dumps(content))
     partial.replace(folder / f"{name}.json")
 
 
-def find(folder: Path, name: str) -> Json | None:
-    """Return a note, or None while there is none."""
+def read_message(folder: Path, name: str) -> Json | None:
+    """Return a message, or None if it does not exist yet."""
     try:
         content: Json = json.loads((folder / f"{name}.json").read_text())
     except FileNotFoundError:
@@ -34,8 +34,8 @@ def find(folder: Path, name: str) -> Json | None:
     return content
 
 
-async def appears(folder: Path, name: str) -> Json:
-    """Wait for a note, and return it."""
-    while (content := find(folder, name)) is None:  # noqa: ASYNC110 - another process leaves it
+async def wait_for_message(folder: Path, name: str) -> Json:
+    """Wait for a message, and return it."""
+    while (content := read_message(folder, name)) is None:  # noqa: ASYNC110 - another process writes it
         await asyncio.sleep(0.02)
     return content

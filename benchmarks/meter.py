@@ -1,4 +1,4 @@
-"""What a trigger runner's process costs: resident memory, and how long its event loop was blocked."""
+"""Measure the memory of a trigger runner's process, and the blocks of its event loop."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ def resident() -> int:
     """
     Return the resident memory of this process, in bytes.
 
-    Not its private part: that grows in a forked process without anybody's doing, as Python counts references on pages
-    that it shares with its parent.
+    Private memory would be misleading: in a forked process, it grows by itself, because Python counts references on
+    pages that are shared with the parent.
     """
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
 class Meter:
-    """Watches its own process and the running event loop, from :meth:`begin` on."""
+    """Measures its own process and the running event loop, after :meth:`begin`."""
 
     def __init__(self) -> None:
         self.idle = 0
         self.most = 0
         self.longest_block = 0.0
         self.longest_collection = 0.0
-        self.longest_apart = 0.0
+        self.longest_without_collections = 0.0
         self.longest_work = 0.0
         self._collecting_since = 0.0
         self._collected = 0.0
         self._watching: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Watch until the loop ends."""
+        """Measure until the loop ends."""
         self._watching = asyncio.create_task(self._watch())
         gc.callbacks.append(self._on_collection)
 
@@ -59,8 +59,8 @@ class Meter:
             late = time.perf_counter() - before - STEP
             self.longest_block = max(self.longest_block, late)
             collected = self._collected - collected
-            self.longest_apart = max(self.longest_apart, late - collected)
-            # Processor time tells a block from a machine that had no processor for us.
+            self.longest_without_collections = max(self.longest_without_collections, late - collected)
+            # Processor time shows whether the loop was blocked or the machine was busy.
             self.longest_work = max(self.longest_work, time.thread_time() - work - collected)
             if before - sampled > SAMPLE_EVERY:
                 sampled = before

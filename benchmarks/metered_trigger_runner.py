@@ -1,4 +1,4 @@
-"""Airflow's own trigger runner with a meter in it: it runs in a process forked by its supervisor."""
+"""Airflow's own trigger runner with a meter. Its supervisor forks its process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 
-from benchmarks.message_files import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, leave
+from benchmarks.message_files import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, write_message
 from benchmarks.meter import Meter, resident
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class TimedEvents(deque[Any]):
-    """The runner's queue of events, which notes the virtual time at which each comes out of its trigger."""
+    """The runner's queue of events, which records the virtual time of each event."""
 
     def __init__(self, clock: FastClock) -> None:
         super().__init__()
@@ -29,18 +29,18 @@ class TimedEvents(deque[Any]):
         self.times: dict[int, float] = {}
 
     def append(self, entry: Any) -> None:
-        """Take an event."""
+        """Record the time of an event, and queue it."""
         self.times.setdefault(entry.trigger_id, self._clock.now())
         super().append(entry)
 
 
 class MeteredRunner(TriggerRunner):
     """
-    A trigger runner that leaves notes: when it is warm, when all triggers have started, and a report at its end.
+    A trigger runner that writes messages: `warm`, `started` when all triggers have started, and `report` at its end.
 
-    :param folder: where these go.
-    :param clock: the clock to note events by.
-    :param waits: how many triggers it will be given, apart from the first.
+    :param folder: folder for the messages.
+    :param clock: clock for the times of events.
+    :param waits: number of triggers, without the warm-up trigger.
     """
 
     def __init__(self, folder: Path, clock: FastClock, waits: int) -> None:
@@ -57,28 +57,28 @@ class MeteredRunner(TriggerRunner):
         self.events: Any = TimedEvents(clock)
 
     def _handle_signal(self, signum: int, frame: object) -> None:  # noqa: ARG002
-        """Report and end at once: a loop that is overrun would take minutes to end in order."""
+        """Write the report and exit at once, because an overloaded loop takes minutes to stop normally."""
         self._report()
         os._exit(0)
 
     async def cleanup_finished_triggers(self) -> list[int]:
-        """Take the idle measure once the first trigger is gone."""
+        """Measure the idle memory after the first trigger has ended."""
         if self._created and not self.triggers and not self._warm:
             await asyncio.sleep(0.5)
             gc.collect()
             self._meter.idle = resident()
             self._warm = True
-            leave(self._folder, "warm", {"idle": self._meter.idle})
+            write_message(self._folder, "warm", {"idle": self._meter.idle})
         finished = await super().cleanup_finished_triggers()
         self._failed += [trigger_id for trigger_id, _ in self.failed_triggers]
         return finished
 
     async def create_triggers(self) -> None:
-        """Begin to measure once all triggers run; their start is Airflow's own work."""
+        """Begin to measure when all triggers run. Their start is Airflow's own work."""
         new = len(self.to_create)
         if new and not self._first_start and self._created:
             self._first_start = time.monotonic()
-            # A loop that is overrun may never have started all of them.
+            # An overloaded loop may never start all of them.
             asyncio.get_running_loop().call_later(
                 START_LIMIT + self._expected * START_LIMIT_EACH, self._begin
             )
@@ -94,7 +94,7 @@ class MeteredRunner(TriggerRunner):
             self._begun = True
             self._meter.begin()
             now = time.monotonic()
-            leave(
+            write_message(
                 self._folder,
                 "started",
                 {"at": now, "took": now - self._first_start, "number": len(self.triggers)},
@@ -106,7 +106,7 @@ class MeteredRunner(TriggerRunner):
             "idle": meter.idle,
             "most": meter.most,
             "block": meter.longest_block,
-            "apart": meter.longest_apart,
+            "without_collections": meter.longest_without_collections,
             "work": meter.longest_work,
             "collection": meter.longest_collection,
             "events": {
@@ -115,4 +115,4 @@ class MeteredRunner(TriggerRunner):
             "failed": self._failed,
             "waiting": len(self.triggers),
         }
-        leave(self._folder, "report", report)
+        write_message(self._folder, "report", report)

@@ -1,4 +1,4 @@
-"""Triggers to compare with: what a careful author writes today, and one that does nothing but wait."""
+"""Triggers of the peers: one that a careful author writes today, and one that only sleeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
 _CLIENTS: dict[str, asyncio.Task[httpx.AsyncClient]] = {}
-# Without it a pool that a thousand calls queue for blocks the event loop for seconds.
+# Without this limit, a thousand calls wait for the connection pool, which blocks the event loop for seconds.
 _AT_ONCE = asyncio.Semaphore(20)
 
 
@@ -27,14 +27,14 @@ async def _connect(conn_id: str) -> httpx.AsyncClient:
 
 
 async def _client(conn_id: str) -> httpx.AsyncClient:
-    """Return the one client of this process for a connection."""
+    """Return this process's client for a connection."""
     if conn_id not in _CLIENTS:
         _CLIENTS[conn_id] = asyncio.create_task(_connect(conn_id))
     return await asyncio.shield(_CLIENTS[conn_id])
 
 
 class PlainTrigger(BaseTrigger):
-    """One poll per wait, with a shared client and a start that is spread; whatever goes wrong passes by itself."""
+    """Polls for one request, with a shared client and a random start. It ignores HTTP errors and polls again."""
 
     def __init__(self, visiono_conn_id: str, request_id: str, poke_interval: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -48,7 +48,7 @@ class PlainTrigger(BaseTrigger):
         return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Ask again and again."""
+        """Poll until the request is submitted."""
         import httpx
 
         client = await _client(self.visiono_conn_id)
@@ -66,7 +66,7 @@ class PlainTrigger(BaseTrigger):
 
 
 class SleepTrigger(BaseTrigger):
-    """Waits and asks nobody: what Airflow itself costs."""
+    """Sleeps without a call, to measure the cost of Airflow itself."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -77,6 +77,6 @@ class SleepTrigger(BaseTrigger):
         return f"{__name__}.{type(self).__name__}", {"seconds": self.seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Sleep."""
+        """Sleep, then fire."""
         await asyncio.sleep(self.seconds)
         yield TriggerEvent({})  # type: ignore[no-untyped-call]

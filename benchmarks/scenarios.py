@@ -1,4 +1,4 @@
-"""What is measured: each scenario yields the rows that it has found."""
+"""The scenarios of the benchmark. Each yields rows of the table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks import create_measurement, wait_measurement
 from benchmarks.contestants import HTTP_SENSOR, PLAIN, PROVIDER, SLEEPER, Contestant
 from benchmarks.table import Row, number
-from benchmarks.wait_measurement import Found, Plan, WarmUp
+from benchmarks.wait_measurement import Plan, WaitResult, WarmUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,64 +20,65 @@ NO_FILTERS = {"list_filters": False, "list_total": False}
 
 
 @dataclass
-class Bench:
+class BenchmarkRun:
     """
-    One run of all measurements.
+    One run of the benchmark.
 
-    :param folder: where they leave their notes and logs.
-    :param warm_up: the sandbox to warm up on.
-    :param tell: told of what is going on.
+    :param folder: folder for messages and logs.
+    :param warm_up: the sandbox for warm-up triggers.
+    :param log: prints a line of progress.
     :param quick: fewer waits, and a third of an hour.
-    :param peers: whom to compare with.
+    :param peers: the contestants beside this provider.
     """
 
     folder: Path
     warm_up: WarmUp
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     quick: bool = False
     peers: tuple[Contestant, ...] = PEERS
     _runs: int = 0
 
     @property
     def hours(self) -> float:
-        """How long the full measurements take, in virtual hours."""
+        """Return the virtual hours of a full measurement."""
         return 1 / 3 if self.quick else 1.0
 
     @property
-    def many(self) -> int:
-        """How many wait where the issue says 1,000."""
+    def medium_load(self) -> int:
+        """Return the number of waits of the medium load: 1,000, or fewer in a quick run."""
         return 100 if self.quick else 1000
 
     @property
-    def most(self) -> int:
-        """How many wait where the issue says 5,000."""
+    def large_load(self) -> int:
+        """Return the number of waits of the large load: 5,000, or fewer in a quick run."""
         return 100 if self.quick else 5000
 
-    def room(self) -> Path:
-        """Return a folder for the next measurement."""
+    def next_folder(self) -> Path:
+        """Return a new path for the next measurement."""
         self._runs += 1
         return self.folder / f"{self._runs:02}"
 
-    def wait(self, plan: Plan) -> Found:
-        """Carry out a plan of waiting."""
-        found = wait_measurement.measure(plan, self.room(), self.warm_up)
-        self.tell(
+    def wait(self, plan: Plan) -> WaitResult:
+        """Measure waits, and log the result."""
+        found = wait_measurement.measure(plan, self.next_folder(), self.warm_up)
+        self.log(
             f"{plan.contestant.name}, {plan.waits} waits: {found.calls:,.0f} calls and {found.refused:,.0f} 429s an "
-            f"hour, {found.seen} of {len(found.delays)} seen, median {number(found.delay(0.5))}, p95 "
-            f"{number(found.delay(0.95))}; {found.memory / MIB:.1f} MiB, block {found.block * 1000:.0f} ms "
-            f"(a collection {found.collection * 1000:.0f}, apart from them {found.apart * 1000:.0f}, of work "
-            f"{found.work * 1000:.0f}), "
-            f"{found.started} started in {found.start_took:.1f} s{', LATE' if found.late else ''}"
-            f"{f', {found.failed} FAILED' if found.failed else ''}"
+            f"hour; {found.seen} of {len(found.delays)} submissions seen, delay median {number(found.delay(0.5))}, p95 "
+            f"{number(found.delay(0.95))} intervals; {found.memory / MIB:.1f} MiB over idle; longest block "
+            f"{found.block * 1000:.0f} ms (garbage collection {found.collection * 1000:.0f}, without collections "
+            f"{found.without_collections * 1000:.0f}, processor time {found.work * 1000:.0f}); "
+            f"{found.started} triggers started in {found.start_took:.1f} s"
+            f"{', submissions began BEFORE all had started' if found.late else ''}"
+            f"{f', {found.failed} triggers FAILED' if found.failed else ''}"
         )
         return found
 
-    def ask(self, what: str, plan: create_measurement.Plan) -> create_measurement.Made:
-        """Carry out a plan of asking."""
-        made = create_measurement.measure(plan, self.room(), self.warm_up)
-        self.tell(
-            f"{what}: {made.creates} made, {made.polls} polls, {made.refused} 429s in {made.took:.0f} s; "
-            f"{made.failed} failed, {made.deferrals} deferrals"
+    def create(self, what: str, plan: create_measurement.Plan) -> create_measurement.CreateResult:
+        """Measure creates, and log the result."""
+        made = create_measurement.measure(plan, self.next_folder(), self.warm_up)
+        self.log(
+            f"{what}: {made.creates} created, {made.polls} polls, {made.refused} 429s in {made.took:.0f} s; "
+            f"{made.failed} tasks failed, {made.deferrals} deferrals"
             f"{made.first_failure and ': ' + made.first_failure}"
         )
         return made
@@ -87,25 +88,25 @@ FAST = 60.0
 
 
 def speed_for(who: Contestant, number_of_waits: int) -> float:
-    """Return the speed at which a machine can keep up: peers poll once for each wait and interval."""
+    """Return the speed that the machine can reach. Peers need a slower one, because they poll for each wait."""
     return FAST if who is PROVIDER or number_of_waits <= 100 else 20.0
 
 
-def half_arrive(bench: Bench) -> Iterator[Row]:
-    """Have 1,000 wait and half of them arrive; lists filter and have a total."""
-    for who in (PROVIDER, *bench.peers):
-        plan = Plan(who, bench.many, share=0.5, hours=bench.hours, speed=speed_for(who, bench.many))
-        yield from _arrivals(bench, plan, "lists filter", 200.0)
+def half_arrive(run: BenchmarkRun) -> Iterator[Row]:
+    """Measure 1,000 waits, half of which are submitted. Lists filter and have a total."""
+    for who in (PROVIDER, *run.peers):
+        plan = Plan(who, run.medium_load, share=0.5, hours=run.hours, speed=speed_for(who, run.medium_load))
+        yield from _arrivals(run, plan, "lists filter", 200.0)
 
 
-def half_arrive_unfiltered(bench: Bench) -> Iterator[Row]:
-    """Do the same where lists cannot be filtered and show no total."""
-    plan = Plan(PROVIDER, bench.many, share=0.5, hours=bench.hours, settings=NO_FILTERS)
-    yield from _arrivals(bench, plan, "lists do not filter", 700.0)
+def half_arrive_unfiltered(run: BenchmarkRun) -> Iterator[Row]:
+    """Measure the same with lists that do not filter and have no total."""
+    plan = Plan(PROVIDER, run.medium_load, share=0.5, hours=run.hours, settings=NO_FILTERS)
+    yield from _arrivals(run, plan, "lists do not filter", 700.0)
 
 
-def _arrivals(bench: Bench, plan: Plan, lists: str, most: float) -> Iterator[Row]:
-    found, who = bench.wait(plan), plan.contestant
+def _arrivals(run: BenchmarkRun, plan: Plan, lists: str, most: float) -> Iterator[Row]:
+    found, who = run.wait(plan), plan.contestant
     ours = who is PROVIDER
     half = f"{plan.waits:,} wait, half arrive, {lists}"
     yield Row(f"calls an hour: {half}", who.name, found.calls, most=most if ours else None)
@@ -121,30 +122,30 @@ def _arrivals(bench: Bench, plan: Plan, lists: str, most: float) -> Iterator[Row
         )
 
 
-def nothing_arrives(bench: Bench) -> Iterator[Row]:
-    """Have some wait, and none of them arrive."""
-    numbers = (10, 100) if bench.quick else (10, 100, 1000, 5000)
+def nothing_arrives(run: BenchmarkRun) -> Iterator[Row]:
+    """Measure waits without any submission."""
+    numbers = (10, 100) if run.quick else (10, 100, 1000, 5000)
     for waiting in numbers:
-        for who in (PROVIDER, *bench.peers):
+        for who in (PROVIDER, *run.peers):
             ours = who is PROVIDER
             if not ours and waiting > 100:
                 continue
-            found = bench.wait(Plan(who, waiting, hours=bench.hours if ours else 1 / 3))
+            found = run.wait(Plan(who, waiting, hours=run.hours if ours else 1 / 3))
             what = f"{waiting:,} wait, nothing arrives"
             yield Row(f"calls an hour: {what}", who.name, found.calls, most=70.0 if ours else None)
             yield Row(f"429s an hour: {what}", who.name, found.refused, most=0.0 if ours else None)
-            if ours and waiting == bench.most:
+            if ours and waiting == run.large_load:
                 yield from _process(found)
 
 
-def floor(bench: Bench) -> Iterator[Row]:
-    """Measure what Airflow itself costs, and the peers."""
-    yield from _process(bench.wait(Plan(SLEEPER, bench.most, hours=0.3)))
-    for who in bench.peers:
-        yield from _process(bench.wait(Plan(who, bench.most, hours=0.01 if bench.quick else 0.03, speed=3.0)))
+def floor(run: BenchmarkRun) -> Iterator[Row]:
+    """Measure the memory and the blocks of Airflow itself and of the peers."""
+    yield from _process(run.wait(Plan(SLEEPER, run.large_load, hours=0.3)))
+    for who in run.peers:
+        yield from _process(run.wait(Plan(who, run.large_load, hours=0.01 if run.quick else 0.03, speed=3.0)))
 
 
-def _process(found: Found) -> Iterator[Row]:
+def _process(found: WaitResult) -> Iterator[Row]:
     who, ours = found.plan.contestant.name, found.plan.contestant is PROVIDER
     waiting = f"{found.plan.waits:,} wait"
     some = "" if found.started == found.plan.waits else f" ({found.started:,} had started)"
@@ -160,45 +161,45 @@ def _process(found: Found) -> Iterator[Row]:
         f"longest block of the event loop, ms: {waiting}",
         who,
         block,
-        f"{block:.0f}; without garbage collections {found.apart * 1000:.0f}, of which processor time "
+        f"{block:.0f}; without garbage collections {found.without_collections * 1000:.0f}, of which processor time "
         f"{found.work * 1000:.0f}{some}",
         most=50.0 if ours else None,
     )
 
 
-def creates_beside_waits(bench: Bench) -> Iterator[Row]:
-    """Create flat out while 1,000 wait, and alone."""
-    beside = Plan(PROVIDER, bench.many, speed=FAST / 2)
-    for what, plan in ((f"while {bench.many:,} wait", beside), ("alone", None)):
-        # Half as fast, for a process must be started for each task.
-        made = bench.ask(
-            f"creates {what}", create_measurement.Plan(8, 2000, bench.hours, speed=FAST / 2, beside=plan)
+def creates_beside_waits(run: BenchmarkRun) -> Iterator[Row]:
+    """Measure creates at full speed, while 1,000 requests are waited for, and alone."""
+    beside = Plan(PROVIDER, run.medium_load, speed=FAST / 2)
+    for what, plan in ((f"while {run.medium_load:,} wait", beside), ("alone", None)):
+        # Half as fast, because each task starts a process.
+        made = run.create(
+            f"creates {what}", create_measurement.Plan(8, 2000, run.hours, speed=FAST / 2, beside=plan)
         )
         text = f"{made.creates} of {create_measurement.PER_HOUR - made.polls} ({made.share:.0%})"
         yield Row(f"creates an hour, {what}", PROVIDER.name, made.share, text, least=0.9 if plan else None)
         yield Row(f"429s: creates {what}", PROVIDER.name, made.refused, most=0.0)
 
 
-def mapped_creates(bench: Bench) -> Iterator[Row]:
-    """Create 1,000 requests by one mapped task."""
-    count = 200 if bench.quick else 1000
-    best = create_measurement.bound(count)
-    # Slower still: the best pace is a call a second.
+def mapped_creates(run: BenchmarkRun) -> Iterator[Row]:
+    """Measure 1,000 creates by a mapped task."""
+    count = 200 if run.quick else 1000
+    best = create_measurement.minimum_seconds(count)
+    # Slower still, because the shortest time needs a call a second.
     plan = create_measurement.Plan(16, count, hours=2 * best / wait_measurement.HOUR, speed=10.0)
-    made = bench.ask(f"{count} mapped creates", plan)
+    made = run.create(f"{count} mapped creates", plan)
     done = made.creates == count
-    text = f"{made.took:,.0f} s, the limit's own bound is {best:,.0f} s"
+    text = f"{made.took:,.0f} s, at best {best:,.0f} s within the limit"
     yield Row(
-        f"creating {count:,} requests by a mapped task, against the limit's bound",
+        f"creating {count:,} requests by a mapped task, against the shortest time within the limit",
         PROVIDER.name,
         made.took / best if done else float("inf"),
-        f"{made.took / best:.2f} ({text})" if done else f"{made.creates} made ({text})",
+        f"{made.took / best:.2f} ({text})" if done else f"{made.creates} created ({text})",
         most=1.1,
     )
     yield Row(f"429s: creating {count:,}", PROVIDER.name, made.refused, most=0.0)
 
 
-SCENARIOS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+SCENARIOS: dict[str, Callable[[BenchmarkRun], Iterator[Row]]] = {
     "A": half_arrive,
     "B": half_arrive_unfiltered,
     "C": nothing_arrives,

@@ -1,4 +1,4 @@
-"""The slots of an executor."""
+"""The task slots of an executor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Slots:
-    """Some slots; one that gets free goes to the waiting task with the lowest number, as Airflow's scheduler has it."""
+    """A number of slots. A free slot goes to the waiting task with the lowest number, as in Airflow's scheduler."""
 
     def __init__(self, number: int) -> None:
         self._free = number
@@ -20,7 +20,10 @@ class Slots:
 
     @asynccontextmanager
     async def one(self, number: int) -> AsyncIterator[None]:
-        """Hold a slot."""
+        """Wait for a slot, and hold it.
+
+        :param number: number of the task
+        """
         if self._free:
             self._free -= 1
         else:

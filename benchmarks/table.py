@@ -1,4 +1,4 @@
-"""Rows of the table: a figure, what it should be, and whether it is."""
+"""The rows of the table: a figure, its target, and whether it is met."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Row:
     """
-    One line of the table.
+    A row of the table.
 
-    :param figure: what was measured.
-    :param who: of whom.
-    :param value: how much.
-    :param text: how much, for the reader; made of the value where it is empty.
-    :param most: what it may be at most.
-    :param least: what it must be at least.
+    :param figure: name of the figure.
+    :param who: name of the contestant.
+    :param value: the measured value.
+    :param text: text for the value; empty: the value itself.
+    :param most: largest value that meets the target; None: no such limit.
+    :param least: smallest value that meets the target; None: no such limit.
     """
 
     figure: str
@@ -28,14 +28,14 @@ class Row:
 
     @property
     def target(self) -> str:
-        """The target in words."""
+        """Return the target as text."""
         if self.most is not None:
             return f"at most {number(self.most)}"
         return "" if self.least is None else f"at least {number(self.least)}"
 
     @property
     def verdict(self) -> str:
-        """Whether the target is met."""
+        """Return whether the target is met, as text."""
         if self.most is None and self.least is None:
             return ""
         met = self.value <= (math.inf if self.most is None else self.most) and self.value >= (
@@ -44,7 +44,7 @@ class Row:
         return "hit" if met else "**miss**"
 
     def line(self) -> str:
-        """Return the line."""
+        """Return the row as a line of Markdown."""
         cells = (self.figure, self.who, self.text or number(self.value), self.target, self.verdict)
         return f"| {' | '.join(cells)} |"
 
@@ -53,7 +53,7 @@ HEAD = "| figure | who | measured | target | |\n|---|---|---|---|---|"
 
 
 def number(value: float) -> str:
-    """Return a number as people write it."""
+    """Return a number as text."""
     if math.isinf(value):
         return "never"
     if math.isnan(value):

@@ -1,10 +1,10 @@
 """
-A triggerer without a database: Airflow's supervisor and trigger runner, fed with triggers from a note.
+Run Airflow's trigger supervisor and runner without a database. They read their triggers from a message.
 
     python -m benchmarks.triggerer FOLDER
 
-It finds the note `setup` in the folder, leaves `warm` when one trigger has come and gone, waits for `order`, leaves
-`started` when all triggers of the order run, waits for `stop`, and leaves `report`.
+It reads the message `setup` in the folder, writes `warm` when the warm-up trigger has ended, and waits for `order`. It
+writes `started` when all triggers of the order run, waits for `stop`, and writes `report`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from airflow.jobs.triggerer_job_runner import TriggerLoggingFactory, TriggerRunn
 from airflow.models.trigger import Trigger
 
 from benchmarks.fast_clock import FastClock
-from benchmarks.message_files import WARM_UP_ID, Json, find
+from benchmarks.message_files import WARM_UP_ID, Json, read_message
 from benchmarks.metered_trigger_runner import MeteredRunner
 
-# Airflow takes 50 from the database at a time, about once a second; a benchmark has not the time.
+# Airflow loads 50 triggers a second from the database. That would take too long here.
 BATCH = 500
 
 
-class NotedSupervisor(TriggerRunnerSupervisor):
-    """Airflow's supervisor, with notes in place of the database."""
+class MessageSupervisor(TriggerRunnerSupervisor):
+    """Airflow's supervisor, with messages in place of the database."""
 
     folder: ClassVar[Path]
     setup: ClassVar[Json]
@@ -46,13 +46,13 @@ class NotedSupervisor(TriggerRunnerSupervisor):
         MeteredRunner(cls.folder, clock, cls.setup["waits"]).run()  # type: ignore[no-untyped-call]
 
     def begin(self) -> None:
-        """Start with the trigger that warms up."""
+        """Start the warm-up trigger."""
         self.waiting = deque()
         self._create(WARM_UP_ID, *self.setup["warm_up"])
 
     def load_triggers(self) -> None:
-        """Take the triggers from the order, once it is there; not all at once, as from the database."""
-        if self.order is None and (order := find(self.folder, "order")):
+        """Load triggers from the order in batches, as Airflow does from the database."""
+        if self.order is None and (order := read_message(self.folder, "order")):
             self.order = order
             self.waiting.extend(
                 (number, *one) for number, one in enumerate(order["triggers"], WARM_UP_ID + 1)
@@ -61,24 +61,24 @@ class NotedSupervisor(TriggerRunnerSupervisor):
             self._create(*self.waiting.popleft())
 
     def should_stop(self) -> bool:
-        """Whether somebody said so."""
-        return find(self.folder, "stop") is not None
+        """Return whether the message `stop` exists."""
+        return read_message(self.folder, "stop") is not None
 
     def heartbeat(self) -> None:
-        """Do nothing: nobody listens for it."""
+        """Do nothing: no scheduler reads the heartbeat."""
 
     def clean_unused(self) -> None:
-        """Do nothing: there is nothing to clean."""
+        """Do nothing: no database has unused triggers."""
 
     def metric_tags(self) -> dict[str, str]:
-        """Return the tags of metrics."""
+        """Return the tags of the metrics."""
         return {"hostname": socket.gethostname()}
 
     def on_trigger_event(self, trigger_id: int, event: Any) -> None:
-        """Do nothing: the runner has noted it."""
+        """Do nothing: the runner has recorded the event."""
 
     def on_trigger_failure(self, trigger_id: int, exc: list[str] | None) -> None:
-        """Show it in the log; the report has the number."""
+        """Print the failure. The report has the number of failures."""
         print(f"trigger {trigger_id} failed:", *(exc or ["without an event"]), flush=True)
 
     def _create(self, number: int, path: str, kwargs: Json) -> None:
@@ -102,15 +102,19 @@ class NotedSupervisor(TriggerRunnerSupervisor):
 
 
 def main(folder: Path) -> int:
-    """Run one order."""
-    setup = find(folder, "setup")
+    """Run one order.
+
+    :param folder: folder for the messages
+    :return: exit code
+    """
+    setup = read_message(folder, "setup")
     assert setup is not None
-    # One log file is open for each trigger, as in any triggerer.
+    # A triggerer has an open log file for each trigger.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     FastClock(**setup["clock"]).install()
-    NotedSupervisor.folder, NotedSupervisor.setup = folder, setup
-    supervisor = NotedSupervisor.start(job=None, capacity=setup["waits"] + 1, logger=structlog.get_logger())
+    MessageSupervisor.folder, MessageSupervisor.setup = folder, setup
+    supervisor = MessageSupervisor.start(job=None, capacity=setup["waits"] + 1, logger=structlog.get_logger())
     try:
         supervisor.begin()
         supervisor.run()

@@ -1,4 +1,4 @@
-"""One contestant waits for many requests in one triggerer for a while; what that took."""
+"""Measure how one contestant waits for many requests in one triggerer: calls, delays, memory and blocks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_visio.sandbox.clock import iso
-from benchmarks.contestants import INTERVAL, Contestant, Wanted
-from benchmarks.environment import Stage
+from benchmarks.contestants import INTERVAL, Contestant, WaitedRequest
+from benchmarks.environment import MeasurementEnvironment
 from benchmarks.message_files import START_LIMIT, START_LIMIT_EACH, WARM_UP_ID, Json
 
 if TYPE_CHECKING:
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from dev.sandbox import Sandbox
 
 HOUR = 3600.0
-# What is submitted in the last minute is seen in these.
+# Virtual seconds after the measurement in which the last submissions are seen.
 AFTERWARDS = 4 * INTERVAL
-# Real seconds in which triggers have started, before the first request is submitted.
+# Real seconds, and further seconds for each wait, for the start of triggers before the first submission.
 LEAD, LEAD_EACH = 3.0, 0.003
 
 
 @dataclass(frozen=True)
 class Plan:
     """
-    What is measured.
+    A measurement.
 
-    :param contestant: who waits.
-    :param waits: for how many requests.
-    :param share: which part of them is submitted within the time measured.
-    :param hours: virtual hours measured.
-    :param speed: virtual seconds in a real one.
-    :param settings: of the sandbox.
+    :param contestant: the contestant.
+    :param waits: number of requests to wait for.
+    :param share: share of them that is submitted during the measurement, 0 to 1.
+    :param hours: virtual hours of the measurement.
+    :param speed: virtual seconds in a real second.
+    :param settings: settings of the sandbox.
     """
 
     contestant: Contestant
@@ -47,22 +47,22 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Found:
+class WaitResult:
     """
-    What came of it.
+    The result of a measurement.
 
-    :param calls: in a virtual hour.
-    :param refused: 429s in a virtual hour.
-    :param delays: from submission to event in poll intervals, infinite for those that were not seen.
-    :param memory: bytes over idle.
+    :param calls: calls in a virtual hour.
+    :param refused: 429 replies in a virtual hour.
+    :param delays: delay of each submission until its event, in poll intervals; infinite without an event.
+    :param memory: memory over idle, in bytes.
     :param block: longest block of the event loop, in seconds.
-    :param collection: Python's longest garbage collection, in seconds; the loop is blocked by these too.
-    :param apart: longest block less the garbage collections within it, in seconds.
-    :param work: the most processor time between two turns of the loop, apart from collections, in seconds.
-    :param started: how many triggers had started when the measuring began.
+    :param collection: longest garbage collection, in seconds; it blocks the loop too.
+    :param without_collections: longest block without the garbage collections in it, in seconds.
+    :param work: longest processor time between two steps of the loop, without collections, in seconds.
+    :param started: number of triggers that had started when the measurement began.
     :param start_took: seconds until then.
-    :param late: whether some were submitted before all triggers had started.
-    :param failed: triggers that failed.
+    :param late: whether requests were submitted before all triggers had started.
+    :param failed: number of failed triggers.
     """
 
     plan: Plan
@@ -72,7 +72,7 @@ class Found:
     memory: int
     block: float
     collection: float
-    apart: float
+    without_collections: float
     work: float
     started: int
     start_took: float
@@ -81,17 +81,20 @@ class Found:
 
     @property
     def seen(self) -> int:
-        """How many of the submitted were seen."""
+        """Return the number of submissions with an event."""
         return sum(math.isfinite(delay) for delay in self.delays)
 
     def delay(self, part: float) -> float:
-        """Return the delay that so many (0 to 1) of the submitted stay within."""
+        """Return a quantile of the delays, in poll intervals.
+
+        :param part: the quantile, 0 to 1
+        """
         ordered = sorted(self.delays)
         return ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)] if ordered else math.nan
 
 
 class WarmUp:
-    """A second sandbox, with one submitted request for triggers that load what the others need."""
+    """A second sandbox with one submitted request, for warm-up triggers that import all modules."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -99,48 +102,54 @@ class WarmUp:
         (self.id,) = sandbox.control("POST", "/photo-requests", {"count": 1, "submit_within": 0})
 
 
-def triggerer(stage: Stage, plan: Plan, warm_up: WarmUp) -> Process:
-    """Start a triggerer, and have it loaded and warm."""
+def triggerer(environment: MeasurementEnvironment, plan: Plan, warm_up: WarmUp) -> Process:
+    """Start a triggerer, and wait until its warm-up trigger has ended."""
     who = plan.contestant
-    process = stage.start(
+    process = environment.start(
         "benchmarks.triggerer",
-        {**who.connection(stage.sandbox.info), **who.connection(warm_up.sandbox.info, "warm_")},
+        {**who.connection(environment.sandbox.info), **who.connection(warm_up.sandbox.info, "warm_")},
         waits=plan.waits,
-        warm_up=who.order(_wanted(warm_up.sandbox, plan.speed)[0], "warm_"),
+        warm_up=who.serialized_trigger(_waited_requests(warm_up.sandbox, plan.speed)[0], "warm_"),
     )
-    process.note("warm")
+    process.message("warm")
     return process
 
 
-def orders(stage: Stage, plan: Plan) -> tuple[list[str], list[tuple[str, Json]]]:
-    """Return the ids of all requests there are, and the triggers that wait for them."""
-    wanted = _wanted(stage.sandbox, plan.speed)
-    return [one.id for one in wanted], [plan.contestant.order(one) for one in wanted]
+def serialized_triggers(
+    environment: MeasurementEnvironment, plan: Plan
+) -> tuple[list[str], list[tuple[str, Json]]]:
+    """Return the ids of all requests, and the triggers that wait for them."""
+    requests = _waited_requests(environment.sandbox, plan.speed)
+    return [one.id for one in requests], [plan.contestant.serialized_trigger(one) for one in requests]
 
 
-def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Found:
-    """Carry out a plan."""
-    with Stage(
+def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> WaitResult:
+    """Run a measurement.
+
+    :param folder: folder for messages and logs
+    :param warm_up: the sandbox for the warm-up trigger
+    """
+    with MeasurementEnvironment(
         folder, plan.speed, {"page_size": 100, "download_urls_of_open": "missing", **plan.settings}
-    ) as stage:
-        process = triggerer(stage, plan, warm_up)
+    ) as environment:
+        process = triggerer(environment, plan, warm_up)
         begin = time.monotonic() + LEAD + plan.waits * LEAD_EACH
-        _make(stage, plan, begin)
-        ids, triggers = orders(stage, plan)
+        _create_requests(environment, plan, begin)
+        ids, triggers = serialized_triggers(environment, plan)
         process.order(triggers=triggers)
-        started = process.note("started", 4 * (START_LIMIT + plan.waits * START_LIMIT_EACH))
+        started = process.message("started", 4 * (START_LIMIT + plan.waits * START_LIMIT_EACH))
         late = started["at"] > begin
         begin = max(begin, time.monotonic())
         _sleep_until(begin)
-        stage.sandbox.control("DELETE", "/counters")
+        environment.sandbox.control("DELETE", "/counters")
         _sleep_until(begin + plan.hours * HOUR / plan.speed)
-        counters = stage.counters()
+        counters = environment.counters()
         if plan.share:
             time.sleep(AFTERWARDS / plan.speed)
         process.stop()
-        report = process.note("report")
-        delays = _delays(stage, ids, report)
-    return Found(
+        report = process.message("report")
+        delays = _delays(environment, ids, report)
+    return WaitResult(
         plan=plan,
         calls=counters["calls"] / plan.hours,
         refused=counters["refused"] / plan.hours,
@@ -148,7 +157,7 @@ def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Found:
         memory=report["most"] - report["idle"],
         block=report["block"],
         collection=report["collection"],
-        apart=report["apart"],
+        without_collections=report["without_collections"],
         work=report["work"],
         started=started["number"],
         start_took=started["took"],
@@ -157,26 +166,26 @@ def measure(plan: Plan, folder: Path, warm_up: WarmUp) -> Found:
     )
 
 
-def _make(stage: Stage, plan: Plan, begin: float) -> None:
+def _create_requests(environment: MeasurementEnvironment, plan: Plan, begin: float) -> None:
     body: Json = {"count": plan.waits}
     if plan.share:
         after = (begin - time.monotonic()) * plan.speed
         body |= {"share": plan.share, "submit_after": after, "submit_within": plan.hours * HOUR}
-    stage.sandbox.control("POST", "/photo-requests", body)
+    environment.sandbox.control("POST", "/photo-requests", body)
 
 
-def _wanted(sandbox: Sandbox, speed: float) -> list[Wanted]:
+def _waited_requests(sandbox: Sandbox, speed: float) -> list[WaitedRequest]:
     return [
-        Wanted(one["id"], iso(one["created_at"]), iso(one["expires_at"]), speed)
+        WaitedRequest(one["id"], iso(one["created_at"]), iso(one["expires_at"]), speed)
         for one in sandbox.control("GET", "/photo-requests")
     ]
 
 
-def _delays(stage: Stage, ids: list[str], report: Json) -> list[float]:
+def _delays(environment: MeasurementEnvironment, ids: list[str], report: Json) -> list[float]:
     seen = {ids[int(number) - WARM_UP_ID - 1]: at for number, at in report["events"].items()}
     return [
         (seen.get(one["id"], math.inf) - one["submitted_at"]) / INTERVAL
-        for one in stage.sandbox.control("GET", "/photo-requests")
+        for one in environment.sandbox.control("GET", "/photo-requests")
         if one["submitted_at"] is not None
     ]
 

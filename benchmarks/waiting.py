@@ -1,4 +1,4 @@
-"""What waiting costs, beside peers: `python -m benchmarks.waiting`, a table on standard output."""
+"""Measure the cost of waits and creates, and print a table: `python -m benchmarks.waiting`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.scenarios import PEERS, SCENARIOS, Bench
+from benchmarks.scenarios import PEERS, SCENARIOS, BenchmarkRun
 from benchmarks.table import HEAD
 from benchmarks.wait_measurement import WarmUp
-from dev.processes import Stopped, signals_stop_us
+from dev.processes import Stopped, raise_on_signal
 from dev.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -23,17 +23,22 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print the table."""
+    """Run the scenarios, and print the table.
+
+    :return: exit code
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="fewer waits and a third of an hour, to try it out"
+        "--quick", action="store_true", help="fewer waits and a third of an hour, for a trial"
     )
     parser.add_argument("--only", default=",".join(SCENARIOS), help="scenarios, such as A,C (default: all)")
-    parser.add_argument("--alone", action="store_true", help="without the peers")
-    parser.add_argument("--keep", type=Path, help="folder for logs and notes (default: none are kept)")
+    parser.add_argument("--alone", action="store_true", help="measure this provider only")
+    parser.add_argument(
+        "--keep", type=Path, help="folder for logs and messages (default: a temporary folder)"
+    )
     options = parser.parse_args(arguments)
     try:
-        with signals_stop_us():
+        with raise_on_signal():
             peers = () if options.alone else PEERS
             rows = measure(options.only.split(","), quick=options.quick, keep=options.keep, peers=peers)
     except Stopped as stopped:
@@ -45,17 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(
     names: Sequence[str], *, quick: bool, keep: Path | None, peers: tuple[Contestant, ...]
 ) -> list[Row]:
-    """Carry out some scenarios, and tell on standard error how they go."""
+    """Run scenarios, and print their progress on standard error.
+
+    :param names: keys of `SCENARIOS`
+    :param keep: folder for logs and messages; None: a temporary folder
+    """
     begin = time.monotonic()
 
-    def tell(text: str) -> None:
+    def log(text: str) -> None:
         print(f"{time.monotonic() - begin:6.0f} s  {text}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="visio-bench-") as temporary:
         folder = keep or Path(temporary)
         with Sandbox(folder / "warm-up") as sandbox:
-            bench = Bench(folder, WarmUp(sandbox), tell, quick, peers)
-            return [row for name in names for row in SCENARIOS[name](bench)]
+            run = BenchmarkRun(folder, WarmUp(sandbox), log, quick, peers)
+            return [row for name in names for row in SCENARIOS[name](run)]
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Developer commands: a real Airflow and the sandbox, started and stopped as one."""
+"""Developer tools: start a real Airflow and the sandbox together, and stop them."""

@@ -1,4 +1,4 @@
-"""Airflow and the sandbox together, started and ended side by side."""
+"""Start Airflow and the sandbox at the same time, and stop both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 def airflow_and_sandbox(
     home: Path, dags: Path, *, person: dict[str, Any] | None = None, sandbox_port: int = 0, **options: Any
 ) -> Iterator[tuple[Sandbox, Stack]]:
-    """Run both in `home`, with the provider's connections in place. Options are those of `Stack`."""
+    """Run Airflow and the sandbox, with the provider's connections to the sandbox.
+
+    :param home: folder for all files of both
+    :param dags: the DAGs folder
+    :param person: how recipients behave, as for `visio-sandbox --person`
+    :param sandbox_port: port of the sandbox; 0: any free one
+    :param options: further arguments of `Stack`
+    """
     sandbox = Sandbox(home / "sandbox", port=sandbox_port, person=person)
     stack = Stack(home / "airflow", dags, **options)
     try:

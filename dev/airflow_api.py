@@ -1,4 +1,4 @@
-"""The few calls of Airflow's own REST API that the developer commands need."""
+"""A small client of Airflow's REST API, with the calls that the developer tools need."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ PAGE = 100
 
 
 class AirflowApi:
-    """A session with an API server that lets everybody in as admin."""
+    """A session with an API server where every user is an administrator.
+
+    :param url: address of the API server
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy has no part in talk on the loopback interface
+        self._session.trust_env = False  # the server is on the loopback interface: use no proxy
 
     def call(
         self,
@@ -30,7 +33,11 @@ class AirflowApi:
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> Any:
-        """Call and return the reply's JSON; an error status raises `requests.HTTPError` with the reply's text."""
+        """Send a call.
+
+        :return: the reply's JSON, or None if the reply is empty
+        :raises requests.HTTPError: the reply has an error status; the message has its text
+        """
         if "Authorization" not in self._session.headers:
             self._log_in()
         reply = self._session.request(
@@ -47,11 +54,11 @@ class AirflowApi:
         self._session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
 
     def get(self, path: str, **params: Any) -> Any:
-        """Read one thing; keyword arguments become the query."""
+        """Send a GET. Keyword arguments are the query parameters."""
         return self.call("GET", path, params=params)
 
     def find(self, path: str) -> Any:
-        """Like `get`, but None when there is no such thing."""
+        """Send a GET, and return None if the reply is 404."""
         try:
             return self.get(path)
         except requests.HTTPError as error:
@@ -60,7 +67,10 @@ class AirflowApi:
             raise
 
     def every(self, path: str, key: str, **params: Any) -> list[Json]:
-        """All entries of a paged list."""
+        """Return all entries of a paged list.
+
+        :param key: name of the list in the reply
+        """
         entries: list[Json] = []
         while True:
             page = self.get(path, limit=PAGE, offset=len(entries), **params)
@@ -69,14 +79,14 @@ class AirflowApi:
                 return entries
 
     def health(self) -> Json:
-        """Component name -> its status and latest heartbeat. Needs no login."""
+        """Return component name -> its status and latest heartbeat. This call needs no login."""
         reply = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=TIMEOUT)
         reply.raise_for_status()
         health: Json = reply.json()
         return health
 
     def is_ready_for_tasks(self) -> bool:
-        """Whether the part that tasks report to answers. The first call makes the server build it, for seconds."""
+        """Return whether the execution API answers. Its first call takes seconds, because the server then builds it."""
         return self._session.get(f"{self.url}/execution/health", timeout=TIMEOUT).ok
 
     def dags(self) -> list[Json]:
@@ -92,7 +102,11 @@ class AirflowApi:
         self.call("PATCH", f"/dags/{dag_id}", body={"is_paused": paused})
 
     def trigger(self, dag_id: str, conf: Json | None = None, run_id: str | None = None) -> str:
-        """Unpause the DAG, start one run, and return the run's id, which Airflow chooses unless it is given."""
+        """Unpause a DAG and start a run.
+
+        :param run_id: id of the run; None: Airflow creates one
+        :return: id of the run
+        """
         self.pause(dag_id, paused=False)
         body = {"logical_date": None, "conf": conf or {}, **({"dag_run_id": run_id} if run_id else {})}
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", body=body)
@@ -108,7 +122,7 @@ class AirflowApi:
         return self.every(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", "task_instances")
 
     def links(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Json:
-        """Extra link name -> address."""
+        """Return extra link name -> address."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/links"
         links: Json = self.get(path, map_index=map_index)["extra_links"]
         return links
@@ -121,7 +135,10 @@ class AirflowApi:
         return self.get(path, map_index=map_index, deserialize=True)["value"]
 
     def add_connection(self, conn_id: str, fields: Json) -> None:
-        """Store a connection, given in the same form as an `AIRFLOW_CONN_...` variable in JSON."""
+        """Store a connection.
+
+        :param fields: the connection's fields, as in an `AIRFLOW_CONN_...` variable in JSON
+        """
         body = {"connection_id": conn_id, **fields}
         if isinstance(body.get("extra"), dict):
             body["extra"] = json.dumps(body["extra"])

@@ -1,4 +1,4 @@
-"""Where things are in this checkout, and the lock that keeps two runs of one command apart."""
+"""Folders of this checkout, and a lock that allows one run of a command at a time."""
 
 from __future__ import annotations
 
@@ -20,14 +20,20 @@ OUTPUT = ROOT / "demo-output"
 
 
 @contextmanager
-def only_one(name: str, work: Path = WORK) -> Iterator[Path]:
-    """Make a fresh folder for one run of a command, and refuse a second run at the same time."""
+def single_run(name: str, work: Path = WORK) -> Iterator[Path]:
+    """Create an empty folder for one run of a command, and hold the command's lock.
+
+    :param name: name of the `make` target
+    :raises DevError: another run of the command holds the lock
+    """
     work.mkdir(parents=True, exist_ok=True)
     with (work / f"{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DevError(f"`make {name}` runs already in this checkout") from None
+            raise DevError(
+                f"`make {name}` already runs in this checkout. Wait for its end or stop it."
+            ) from None
         home = work / name
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir()

@@ -1,4 +1,4 @@
-"""Lines on the terminal with the seconds since the start in the margin."""
+"""Print log lines to the terminal, each with the seconds since the start."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ WIDTH = 110
 INDENT = " " * 19
 
 
-class Story:
-    """Tells what happens, as it happens: seconds, who, what."""
+class Console:
+    """Prints lines with seconds, source and text."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -23,23 +23,28 @@ class Story:
         """Return the seconds since the start."""
         return time.monotonic() - self._start
 
-    def tell(self, who: str, what: str) -> None:
-        """Print one line, wrapped when it is long."""
-        lines = textwrap.wrap(what, WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False) or [
+    def log(self, source: str, text: str) -> None:
+        """Print a line. A long line is wrapped.
+
+        :param source: what the line is about, such as `Airflow`
+        """
+        lines = textwrap.wrap(text, WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False) or [
             ""
         ]
-        self.show(
-            "\n".join([f"{self.seconds:6.1f}  {who:9}  {lines[0]}", *(INDENT + line for line in lines[1:])])
+        self.print_text(
+            "\n".join(
+                [f"{self.seconds:6.1f}  {source:9}  {lines[0]}", *(INDENT + line for line in lines[1:])]
+            )
         )
 
-    def show(self, text: str) -> None:
-        """Print a text as it is."""
-        with suppress(OSError):  # the terminal is gone: the work, and the stopping, go on
+    def print_text(self, text: str) -> None:
+        """Print a text unchanged."""
+        with suppress(OSError):  # without a terminal, the work and its cleanup still continue
             print(text, flush=True)
 
 
-def nobody_listens() -> bool:
-    """Whether the terminal is closed, or the reader of our pipe gone. Not everybody gets a signal then."""
+def is_output_closed() -> bool:
+    """Return whether the terminal or the reader of standard output is gone. Not every process gets a signal then."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))

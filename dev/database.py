@@ -1,4 +1,4 @@
-"""A migrated metadata database. An empty SQLite one is made once for each Airflow and copied from then on."""
+"""Create a migrated metadata database. An empty SQLite database is created once for each Airflow, and then copied."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 MIGRATION_TIMEOUT = 180
 
 
-def sqlite_url(path: Path, *, patience: int | None = None) -> str:
-    """Name a SQLite file as Airflow wants it.
+def sqlite_url(path: Path, *, lock_timeout: int | None = None) -> str:
+    """Return the database URL of an SQLite file.
 
-    :param patience: seconds to wait while somebody else writes; None: SQLite's own five
+    :param lock_timeout: seconds to wait for another writer; None: SQLite's default of five
     """
-    return f"sqlite:///{path}" + (f"?timeout={patience}" if patience else "")
+    return f"sqlite:///{path}" + (f"?timeout={lock_timeout}" if lock_timeout else "")
 
 
 def _airflow_fingerprint() -> str:
-    """Tell installations of Airflow apart by all its versions: providers, too, may bring tables."""
+    """Return a hash of the versions of Airflow and its providers, because providers may have tables too."""
     found = sorted(
         f"{dist.name}=={dist.version}" for dist in distributions() if dist.name.startswith("apache-airflow")
     )
@@ -38,25 +38,34 @@ def _airflow_fingerprint() -> str:
 
 
 def migrate(environment: Mapping[str, str], log: Path) -> None:
-    """Bring the database that `environment` points to up to date."""
+    """Migrate a database with `airflow db migrate`.
+
+    :param environment: environment variables that name the database
+    :param log: file for the command's output
+    :raises DevError: the migration failed
+    """
     child = Child("db-migrate", [sys.executable, "-m", "airflow", "db", "migrate"], log, env=environment)
     try:
         wait_for("database migration", lambda: not child.alive, timeout=MIGRATION_TIMEOUT, every=0.1)
     finally:
         child.stop()
     if child.exit_code:
-        raise DevError(f"`airflow db migrate` failed; {log} ends:\n{child.tail()}")
+        raise DevError(f"`airflow db migrate` failed. The end of {log}:\n{child.tail()}")
 
 
-def copy_of_template(target: Path, cache: Path) -> None:
-    """Put an empty, migrated SQLite database at `target`."""
+def create_from_template(target: Path, cache: Path) -> None:
+    """Create an empty, migrated SQLite database.
+
+    :param target: the new file
+    :param cache: folder that keeps the template between runs
+    """
     template = cache / f"empty-{_airflow_fingerprint()}.db"
     if not template.is_file():
-        _make(template)
+        _create(template)
     _copy(template, target)
 
 
-def _make(template: Path) -> None:
+def _create(template: Path) -> None:
     template.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="migrate-", dir=template.parent) as folder:
         home = Path(folder)
@@ -64,13 +73,13 @@ def _make(template: Path) -> None:
         config = settings.defaults(home, home / "dags", sqlite_url(fresh), port=0, parallelism=1)
         settings.write(config, home / "airflow.cfg")
         migrate(settings.environment(home, {}), home / "migrate.log")
-        whole = home / template.name
-        _copy(fresh, whole)
-        whole.replace(template)
+        complete = home / template.name
+        _copy(fresh, complete)
+        complete.replace(template)
 
 
 def _copy(source: Path, target: Path) -> None:
-    # SQLite's own copy takes along what is still in the write-ahead log.
+    # SQLite's own copy includes the write-ahead log.
     with closing(sqlite3.connect(source)) as before, closing(sqlite3.connect(target)) as after:
         before.backup(after)
     target.chmod(0o600)

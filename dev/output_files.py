@@ -1,4 +1,4 @@
-"""What a run has left in a folder: each file opened, described in a line, and checked against its manifest."""
+"""Check the files that a run has stored: open each, describe it in a line, and compare it with its manifest."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ PDF_PAGE = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
 MANIFEST = "manifest.json"
 
 
-class LeftFile(NamedTuple):
-    """One file: its path below the folder, its size, and what it is or what is wrong with it."""
+class OutputFile(NamedTuple):
+    """A stored file.
+
+    :param path: path below the folder
+    :param size: size in bytes
+    :param what: description in a line
+    :param problem: error text; empty if the file is correct
+    """
 
     path: str
     size: int
@@ -29,23 +35,23 @@ class LeftFile(NamedTuple):
     problem: str = ""
 
 
-def left_files(folder: Path) -> list[LeftFile]:
-    """Describe and check every file below the folder."""
+def check_output_files(folder: Path) -> list[OutputFile]:
+    """Check every file below a folder."""
     return [_describe(path, folder) for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
-def _describe(path: Path, folder: Path) -> LeftFile:
+def _describe(path: Path, folder: Path) -> OutputFile:
     name, size = str(path.relative_to(folder)), path.stat().st_size
     try:
         if path.suffix in {".jpg", ".jpeg"}:
-            return LeftFile(name, size, _picture(path))
+            return OutputFile(name, size, _picture(path))
         if path.suffix == ".pdf":
-            return LeftFile(name, size, _pdf(path))
+            return OutputFile(name, size, _pdf(path))
         if path.name == MANIFEST:
-            return LeftFile(name, size, _manifest(path))
+            return OutputFile(name, size, _manifest(path))
     except (ValueError, KeyError, OSError, UnidentifiedImageError) as error:
-        return LeftFile(name, size, f"WRONG: {error}", problem=f"{name}: {error}")
-    return LeftFile(name, size, path.suffix.lstrip(".").upper() or "file")
+        return OutputFile(name, size, f"WRONG: {error}", problem=f"{name}: {error}")
+    return OutputFile(name, size, path.suffix.lstrip(".").upper() or "file")
 
 
 def _picture(path: Path) -> str:
@@ -56,7 +62,7 @@ def _picture(path: Path) -> str:
     taken = exif.get_ifd(EXIF_IFD).get(TAKEN_ORIGINAL) or exif.get(TAKEN)
     gps = exif.get_ifd(GPS_IFD)
     if not taken or not gps:
-        raise ValueError("the picture has no EXIF time or place")
+        raise ValueError("the picture has no EXIF time or position")
     day, clock = str(taken).split(" ", 1)
     return (
         f"JPEG {size}, {day.replace(':', '-')} {clock}, {_degrees(gps[2], gps[1])} {_degrees(gps[4], gps[3])}"
@@ -72,7 +78,7 @@ def _pdf(path: Path) -> str:
     data = path.read_bytes()
     pages = len(PDF_PAGE.findall(data))
     if not data.startswith(b"%PDF-") or b"%%EOF" not in data[-1024:] or not pages:
-        raise ValueError("not a whole PDF")
+        raise ValueError("not a complete PDF")
     return f"PDF, {pages} page{'s' if pages > 1 else ''}"
 
 
@@ -83,16 +89,16 @@ def _manifest(path: Path) -> str:
     for entry in entries:
         data = (path.parent / Path(entry["path"]).name).read_bytes()
         if len(data) != entry["bytes"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
-            raise ValueError(f"{entry['path']} is not what the manifest says")
-    return f"manifest of {len(entries)} file{'s' if len(entries) > 1 else ''}, lengths and checksums agree"
+            raise ValueError(f"{entry['path']} differs from its size or checksum in the manifest")
+    return f"manifest of {len(entries)} file{'s' if len(entries) > 1 else ''}, sizes and checksums match"
 
 
 def _entries(manifest: Any) -> Iterator[dict[str, Any]]:
     yield from manifest["files"]
 
 
-def table(files: list[LeftFile]) -> str:
-    """Lay the files out as a short table for the terminal, folder by folder."""
+def table(files: list[OutputFile]) -> str:
+    """Return a table for the terminal, with a block for each folder."""
     width = max((len(Path(file.path).name) for file in files), default=0)
     lines = []
     for folder, group in groupby(files, key=lambda file: Path(file.path).parent):

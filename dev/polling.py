@@ -1,4 +1,4 @@
-"""Waiting for something to become true: often asked, never for ever."""
+"""Poll a condition until it is true or a timeout has passed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ T = TypeVar("T")
 
 
 def wait_for(what: str, look: Callable[[], T | None], *, timeout: float, every: float = 0.2) -> T:
-    """Return the first answer of `look` that is neither None nor False; say what was waited for otherwise."""
+    """Call a function until its result is neither None nor False.
+
+    :param what: the condition, for the error
+    :param look: the function
+    :param timeout: seconds
+    :param every: seconds between two calls
+    :return: the result
+    :raises DevError: the timeout has passed
+    """
     until = time.monotonic() + timeout
     while True:
         found = look()

@@ -1,18 +1,18 @@
-"""Ports on the loopback interface that nobody listens on."""
+"""Find free ports on the loopback interface."""
 
 from __future__ import annotations
 
 import random
 import socket
 
-# Below the range that the system hands to outgoing connections, so that nobody is given it by chance
-# between our look and the server's start.
+# Below the range of ephemeral ports, so that no outgoing connection takes the port before the server
+# starts.
 RANGE = range(20000, 32000)
 TRIES = 50
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port now."""
+    """Return whether a server can listen on this port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -23,7 +23,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Return the preferred port when it is free, otherwise another one."""
+    """Return the preferred port if it is free, or else another free port."""
     if preferred is not None and is_free(preferred):
         return preferred
     for port in random.sample(RANGE, TRIES):

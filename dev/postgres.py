@@ -1,4 +1,4 @@
-"""A PostgreSQL of its own in a folder: made, started on a free loopback port, and ended with all it started."""
+"""Create a temporary PostgreSQL server on a free loopback port, and stop it with all its processes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ DEBIAN = Path("/usr/lib/postgresql")
 USER = "airflow"
 DATABASE = "airflow"
 TIMEOUT = 60
-# Nothing of it has to outlive this run, so nothing needs to reach the disk.
-HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+# The data are deleted after the run, so they need not reach the disk.
+NO_DURABILITY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
 class Postgres:
-    """`with Postgres(folder) as postgres:` makes and starts a database server, and always ends it.
+    """`with Postgres(folder) as postgres:` creates and starts a database server, and always stops it.
 
-    :param folder: where its log goes; the data go to a folder of the system's temporary ones, which another user
-        can reach, for PostgreSQL refuses to run as root
+    :param folder: folder for its log. The data are in a system temporary folder, because PostgreSQL does not run as
+        root and another user must reach them
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,18 +41,18 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The database as Airflow wants it named."""
+        """Return the database URL for Airflow."""
         return f"postgresql+psycopg2://{USER}@127.0.0.1:{self.port}/{DATABASE}"
 
     @property
     def version(self) -> str:
-        """The server's version, such as `15.13`."""
-        told = subprocess.run([_tool("postgres"), "--version"], capture_output=True, text=True, check=True)
-        return told.stdout.split()[2]
+        """Return the server's version, such as `15.13`."""
+        output = subprocess.run([_tool("postgres"), "--version"], capture_output=True, text=True, check=True)
+        return output.stdout.split()[2]
 
     def __enter__(self) -> Self:
         try:
-            self._make()
+            self._create()
             self._start()
         except BaseException:
             self._end()
@@ -64,7 +64,7 @@ class Postgres:
     ) -> None:
         self._end()
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         self._data = Path(tempfile.mkdtemp(prefix="visio-postgres-"))
         if os.getuid() == 0:
             shutil.chown(self._data, _unprivileged())
@@ -72,19 +72,19 @@ class Postgres:
         self._run(_tool("initdb"), "--pgdata", str(self._data / "cluster"), *options)
 
     def _start(self) -> None:
-        settings = [*HASTY, "listen_addresses=127.0.0.1", "unix_socket_directories="]
+        settings = [*NO_DURABILITY, "listen_addresses=127.0.0.1", "unix_socket_directories="]
         command = [
             *(_tool("postgres"), "-D", str(self._data / "cluster"), "-p", str(self.port)),
             *(word for setting in settings for word in ("-c", setting)),
         ]
-        # SIGTERM would wait for its clients to leave; the guard's KILL after the grace does not.
+        # After SIGTERM, PostgreSQL waits for its clients. The supervisor's SIGKILL after the grace period ends that.
         self._child = Child("postgres", _as_user(command), self._log, grace=1)
         wait_for("PostgreSQL", self._accepts, timeout=TIMEOUT, every=0.1)
         self._run(_tool("createdb"), "--host", "127.0.0.1", "--port", str(self.port), "-U", USER, DATABASE)
 
     def _accepts(self) -> bool:
         if self._child is not None and not self._child.alive:
-            raise DevError(f"PostgreSQL ended:\n{self._child.tail()}")
+            raise DevError(f"PostgreSQL ended. The end of its log:\n{self._child.tail()}")
         asked = [_tool("pg_isready"), "--host", "127.0.0.1", "--port", str(self.port)]
         return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
@@ -103,11 +103,11 @@ class Postgres:
 
 
 def _tool(name: str) -> str:
-    """Find a program of PostgreSQL's: Debian keeps the server's off the PATH; the newest version counts."""
+    """Return the path of a PostgreSQL program: of the newest version, which Debian installs outside the PATH."""
     versions = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]), reverse=True)
     found = versions[0] if versions else shutil.which(name)
     if found is None:
-        raise DevError(f"PostgreSQL's {name} is not installed (Debian: postgresql)")
+        raise DevError(f"PostgreSQL's {name} is not installed. Install the package postgresql (Debian).")
     return str(found)
 
 
@@ -123,4 +123,4 @@ def _unprivileged() -> str:
             return pwd.getpwnam(name).pw_name
         except KeyError:
             continue
-    raise DevError("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+    raise DevError("PostgreSQL does not run as root. Create a user named postgres.")

@@ -1,10 +1,10 @@
-"""Run one command in a box, and leave nothing of it behind.
+"""Run a command, and end all its descendants when it ends.
 
     python process_supervisor.py GRACE command [argument ...]
 
-The box ends when the command ends, when the starter says so, or when the starter is gone, however
-it went: the starter holds the other end of our standard input. Everything the command ever started
-is ended with it, also what put itself into a group or session of its own. Nothing else is touched.
+The supervisor ends the command and its descendants when the command ends, when the parent orders it, or
+when the parent is gone. It notices a lost parent because the parent holds the other end of its standard
+input. Descendants with a process group or session of their own are ended too. Other processes are not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 TICK = 0.1
 KILL_TICK = 0.02
 
-# What the starter writes: end it politely; end it at once, as a crash would.
+# Orders of the parent: SIGTERM, then SIGKILL after the grace period; or SIGKILL at once, as in a crash.
 STOP, KILL = b"t", b"k"
 
 
@@ -33,23 +33,27 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-class Box:
-    """The command, and everything that descends from it."""
+class ProcessTree:
+    """A command and its descendants.
+
+    :param command: program and arguments
+    :param grace: seconds between SIGTERM and SIGKILL
+    """
 
     def __init__(self, command: list[str], grace: float) -> None:
         self.grace = grace
         self.code: int | None = None
-        # Orphans of the command become children of ours, so that they can be found.
+        # Orphans of the command become children of this process, so that it finds them.
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.pid = os.fork()
         if not self.pid:
-            self._become(command)
+            self._exec(command)
 
     @staticmethod
-    def _become(command: list[str]) -> None:
+    def _exec(command: list[str]) -> None:
         try:
             os.setsid()
-            # Should the guard itself be killed, the command goes too.
+            # If the supervisor is killed, the kernel kills the command.
             _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             null = os.open(os.devnull, os.O_RDONLY)
             os.dup2(null, 0)
@@ -62,7 +66,7 @@ class Box:
             os._exit(127)
 
     def reap(self) -> None:
-        """Collect what has ended, the command's exit code included."""
+        """Collect the ended children, and keep the command's exit code."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -73,30 +77,30 @@ class Box:
             if pid == self.pid:
                 self.code = os.waitstatus_to_exitcode(status)
 
-    def inmates(self) -> list[psutil.Process]:
-        """List what is alive in the box."""
+    def processes(self) -> list[psutil.Process]:
+        """List the running descendants."""
         self.reap()
         return descendants(os.getpid())
 
     def stop(self) -> None:
-        """Ask the command to end, give it the grace, then end all that is left."""
+        """Send SIGTERM to the command. After the grace period, kill the rest."""
         if self.code is None:
             send(psutil.Process(self.pid), signal.SIGTERM)
             until = time.monotonic() + self.grace
-            while time.monotonic() < until and self.inmates():
+            while time.monotonic() < until and self.processes():
                 time.sleep(TICK)
         self.kill()
 
     def kill(self) -> None:
-        """End everything in the box now; look again until nothing is found."""
-        while inmates := self.inmates():
-            for process in inmates:
+        """Kill all descendants, and repeat it until none is left."""
+        while alive := self.processes():
+            for process in alive:
                 send(process, signal.SIGKILL)
             time.sleep(KILL_TICK)
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """List all children of a process, and theirs."""
+    """List all descendants of a process."""
     try:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:
@@ -104,32 +108,36 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def send(process: psutil.Process, number: int) -> None:
-    """Signal exactly this process: one that got its number later is left alone."""
+    """Send a signal to this process, and never to a later process with the same id."""
     with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
 
 
-def _order() -> bytes | None:
-    """Read what the starter says, if anything. The pipe closed at its end is an order to stop."""
+def _read_order() -> bytes | None:
+    """Read an order of the parent, or None. A closed pipe is an order to stop."""
     readable, _, _ = select.select([0], [], [], TICK)
     return (os.read(0, 1) or STOP) if readable else None
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command in a box; return its exit code."""
-    asked: list[int] = []
+    """Run the command.
+
+    :param arguments: the grace period in seconds, then the command
+    :return: exit code of the command; 128 plus the signal if a signal ended it
+    """
+    signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _frame: asked.append(received))
-    box = Box(arguments[1:], float(arguments[0]))
+        signal.signal(number, lambda received, _frame: signals.append(received))
+    tree = ProcessTree(arguments[1:], float(arguments[0]))
     order: bytes | None = None
-    while box.code is None and not order and not asked:
-        order = _order()
-        box.reap()
+    while tree.code is None and not order and not signals:
+        order = _read_order()
+        tree.reap()
     if order == KILL:
-        box.kill()
+        tree.kill()
     else:
-        box.stop()
-    code = box.code or 0
+        tree.stop()
+    code = tree.code or 0
     return code if code >= 0 else 128 - code
 
 

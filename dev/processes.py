@@ -1,4 +1,4 @@
-"""Children that are started in a box of their own (see process_supervisor.py) and ended with all they started."""
+"""Start commands as child processes, and end them with all their descendants (see process_supervisor.py)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
     import psutil  # type: ignore[import-untyped]
 
-GUARD = Path(__file__).with_name("process_supervisor.py")
+SUPERVISOR = Path(__file__).with_name("process_supervisor.py")
 
 
 class DevError(Exception):
-    """Something foreseeable went wrong; the text is for the person at the terminal."""
+    """An expected failure of a developer tool. Its text is printed without a traceback."""
 
 
 class Stopped(BaseException):
-    """The terminal or another program asked us to end."""
+    """SIGINT, SIGTERM or SIGHUP was received.
+
+    :param number: the signal
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -34,8 +37,8 @@ class Stopped(BaseException):
 
 
 @contextmanager
-def signals_stop_us() -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into an exception, so that `finally` and `with` do their work."""
+def raise_on_signal() -> Iterator[None]:
+    """Raise `Stopped` on SIGINT, SIGTERM and SIGHUP, so that `finally` and `with` clean up."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise Stopped(number)
@@ -50,12 +53,12 @@ def signals_stop_us() -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let no second Ctrl-C interrupt the cleaning up after the first."""
+def ignore_signals() -> Iterator[None]:
+    """Ignore SIGINT, SIGTERM and SIGHUP, so that a second Ctrl-C does not interrupt the cleanup."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     try:
         before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    except ValueError:  # not the main thread: signals do not come here
+    except ValueError:  # only the main thread handles signals
         before = {}
     try:
         yield
@@ -65,7 +68,15 @@ def undisturbed() -> Iterator[None]:
 
 
 class Child:
-    """One command: started with its output in a log file, ended with everything it started."""
+    """A running command, with its output in a log file.
+
+    :param name: name for messages
+    :param command: program and arguments
+    :param log: file that the output is appended to
+    :param env: environment variables; None: those of this process
+    :param cwd: working folder; None: that of this process
+    :param grace: seconds between SIGTERM and SIGKILL
+    """
 
     def __init__(
         self,
@@ -83,8 +94,8 @@ class Child:
         self.started = time.time()
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            self._guard = subprocess.Popen(
-                [sys.executable, "-P", str(GUARD), str(grace), *command],
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-P", str(SUPERVISOR), str(grace), *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -96,65 +107,68 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Whether the command, or anything it started, still runs."""
-        return self._guard.poll() is None
+        """Return whether the command or a descendant of it runs."""
+        return self._supervisor.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """The command's exit code once it has ended."""
-        return self._guard.poll()
+        """Return the command's exit code, or None while it runs."""
+        return self._supervisor.poll()
 
     def processes(self) -> list[psutil.Process]:
-        """List the command and all its descendants, the guard not among them."""
-        return descendants(self._guard.pid)
+        """List the command and all its descendants, without the supervisor."""
+        return descendants(self._supervisor.pid)
 
-    def _say(self, order: bytes) -> None:
+    def _send_order(self, order: bytes) -> None:
         with suppress(OSError, ValueError):
-            assert self._guard.stdin is not None
-            self._guard.stdin.write(order)
-            self._guard.stdin.close()
+            assert self._supervisor.stdin is not None
+            self._supervisor.stdin.write(order)
+            self._supervisor.stdin.close()
 
-    def ask_to_stop(self) -> None:
-        """Begin a polite end (TERM, then KILL after the grace) and return at once."""
-        self._say(STOP)
+    def request_stop(self) -> None:
+        """Order the end (SIGTERM, then SIGKILL after the grace period), and return at once."""
+        self._send_order(STOP)
 
     def stop(self) -> None:
-        """End it politely and wait."""
-        self.ask_to_stop()
+        """Order the end, and wait for it."""
+        self.request_stop()
         self.wait()
 
     def kill(self) -> None:
-        """End the command and its descendants at once, with no chance to tidy up, as a crash would."""
-        self._say(KILL)
+        """Kill the command and its descendants at once, as in a crash."""
+        self._send_order(KILL)
         self.wait()
 
     def wait(self) -> int:
-        """Wait for the end that was asked for; it is bounded by the grace."""
+        """Wait for an ordered end, at most for the grace period and ten seconds.
+
+        :return: exit code
+        """
         try:
-            return self._guard.wait(self._grace + 10)
-        except subprocess.TimeoutExpired:  # the guard hangs: do its work
+            return self._supervisor.wait(self._grace + 10)
+        except subprocess.TimeoutExpired:  # the supervisor hangs: do its work
             for process in self.processes():
                 send(process, signal.SIGKILL)
-            self._guard.kill()
-            return self._guard.wait()
+            self._supervisor.kill()
+            return self._supervisor.wait()
 
     def tail(self, lines: int = 40) -> str:
-        """Return the last lines of its log."""
+        """Return the last lines of the log."""
         return tail(self.log, lines)
 
 
 def stop_all(children: Iterable[Child]) -> None:
-    """End children side by side."""
+    """Stop several children at the same time."""
     children = list(children)
-    with undisturbed():
+    with ignore_signals():
         for child in children:
-            child.ask_to_stop()
+            child.request_stop()
         for child in children:
             child.wait()
 
 
 def tail(path: Path, lines: int) -> str:
-    """Return the last lines of a text file, or nothing when there is no such file."""
+    """Return the last lines of a text file, or an empty text if the file does not exist."""
     if not path.is_file():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

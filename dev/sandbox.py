@@ -1,4 +1,4 @@
-"""The sandbox as a child process, and a small client for its control interface."""
+"""Run the sandbox as a child process, and call its control interface."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import requests
 
 from dev.polling import wait_for
-from dev.processes import Child, DevError, undisturbed
+from dev.processes import Child, DevError, ignore_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +21,9 @@ START_TIMEOUT = 30
 
 
 class Sandbox:
-    """Both services on ports of their own. `with Sandbox(folder) as sandbox:` starts it and always ends it.
+    """`with Sandbox(folder) as sandbox:` starts a sandbox and always stops it.
 
-    :param folder: where its log and its info file go
+    :param folder: folder for its log and its info file
     :param port: the main port; 0: any free one
     :param person: how recipients behave, as for `visio-sandbox --person`
     :param options: further options of `visio-sandbox`
@@ -46,13 +46,13 @@ class Sandbox:
         self.info: Json = {}
 
     def start(self) -> None:
-        """Start without waiting; `wait_ready` waits."""
+        """Start the process without waiting. Call `wait_ready` afterwards."""
         self._info_file.parent.mkdir(parents=True, exist_ok=True)
         self._info_file.unlink(missing_ok=True)
         self._child = Child("sandbox", self._command, self.log, grace=3)
 
     def wait_ready(self) -> None:
-        """Wait until both ports accept calls."""
+        """Wait until the sandbox accepts calls, and read its info file."""
         wait_for("the sandbox", self._look, timeout=START_TIMEOUT, every=0.05)
         self.info = json.loads(self._info_file.read_text())
 
@@ -61,19 +61,24 @@ class Sandbox:
         return self._info_file.is_file()
 
     def check_alive(self) -> None:
-        """Complain when the sandbox has ended by itself."""
+        """Check that the sandbox runs.
+
+        :raises DevError: it has ended
+        """
         if self._child is not None and not self._child.alive:
-            raise DevError(f"the sandbox ended (exit code {self._child.exit_code}):\n{self._child.tail()}")
+            raise DevError(
+                f"the sandbox ended with exit code {self._child.exit_code}. The end of its log:\n{self._child.tail()}"
+            )
 
     @property
     def children(self) -> list[Child]:
-        """Return its process, if it was started."""
+        """Return the process in a list, which is empty before the start."""
         return [self._child] if self._child else []
 
     def stop(self) -> None:
-        """End it, if it runs."""
+        """Stop the process, if it runs."""
         if self._child is not None:
-            with undisturbed():
+            with ignore_signals():
                 self._child.stop()
 
     def __enter__(self) -> Self:
@@ -91,7 +96,10 @@ class Sandbox:
         self.stop()
 
     def connections(self) -> dict[str, Json]:
-        """Make the connections that the provider needs to reach this sandbox, in the dialect it was started with."""
+        """Return the provider's connections to this sandbox, in the sandbox's dialect.
+
+        :return: connection id -> fields
+        """
         dialect = self.info["dialect"]
         return {
             "visiono_default": {
@@ -109,7 +117,11 @@ class Sandbox:
         }
 
     def control(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
-        """Call the control interface, e.g. `control("GET", "/counters")`."""
+        """Call the control interface, such as `control("GET", "/counters")`.
+
+        :return: the reply's JSON, or None if the reply is empty
+        :raises requests.HTTPError: the reply has an error status
+        """
         reply = self._session.request(
             method, f"{self.info['control_url']}{path}", params=params, json=body, timeout=TIMEOUT
         )
@@ -119,10 +131,10 @@ class Sandbox:
         return reply.json() if reply.content else None
 
     def events(self, after: int = 0) -> list[Json]:
-        """Read what happened since event number `after`."""
+        """Return the events after event number `after`."""
         events: list[Json] = self.control("GET", "/events", after=after)
         return events
 
     def add_fault(self, **fault: Any) -> None:
-        """Make the sandbox misbehave; see its control interface."""
+        """Add a fault; docs/sandbox.md lists its fields."""
         self.control("POST", "/faults", fault)

@@ -1,4 +1,4 @@
-"""The airflow.cfg of a stack: quick to start, closed to the network, nothing optional."""
+"""Write an airflow.cfg for a fast start on the loopback interface, without optional parts."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ CONNECTION_PREFIX = "AIRFLOW_CONN_"
 
 
 def fernet_key() -> str:
-    """Make a key for connections and variables in the database."""
+    """Create a key that encrypts connections and variables in the database."""
     return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
 def defaults(home: Path, dags: Path, database_url: str, port: int, parallelism: int) -> Settings:
-    """Return all settings that differ from Airflow's own."""
+    """Return the settings that differ from Airflow's defaults."""
     url = f"http://127.0.0.1:{port}"
     return {
         "core": {
             "dags_folder": dags,
             "executor": "LocalExecutor",
-            # LocalExecutor forks that many workers at its start.
+            # LocalExecutor starts this number of workers at once.
             "parallelism": parallelism,
             "max_active_tasks_per_dag": max(parallelism, 16),
             "load_examples": False,
             "fernet_key": fernet_key(),
             "simple_auth_manager_all_admins": True,
             "execution_api_server_url": f"{url}/execution/",
-            # The default asks the name servers for our own name, which can take seconds.
+            # The default looks up the host's name in DNS, which can take seconds.
             "hostname_callable": "socket.gethostname",
             "test_connection": "Enabled",
         },
@@ -53,11 +53,11 @@ def defaults(home: Path, dags: Path, database_url: str, port: int, parallelism: 
             "workers": 1,
             "secret_key": secrets.token_urlsafe(32),
         },
-        # Components that are started one by one must share this, or tasks are refused.
+        # Components that start separately must share this secret, or the API server refuses tasks.
         "api_auth": {"jwt_secret": secrets.token_urlsafe(32)},
         "scheduler": {"scheduler_idle_sleep_time": 0.5},
         "dag_processor": {
-            # Parsing once is enough: a second look at unchanged files takes a core from the start-up.
+            # Parse once: a second parse of unchanged files takes processor time from the start.
             "min_file_process_interval": 3600,
             "parsing_processes": 1,
             "print_stats_interval": 0,
@@ -66,14 +66,14 @@ def defaults(home: Path, dags: Path, database_url: str, port: int, parallelism: 
 
 
 def merge(settings: Settings, changes: Mapping[str, Mapping[str, object]]) -> Settings:
-    """Put changes over settings."""
+    """Change settings in place, and return them."""
     for section, options in changes.items():
         settings.setdefault(section, {}).update(options)
     return settings
 
 
 def write(settings: Settings, path: Path) -> None:
-    """Write airflow.cfg, readable by the owner only: it has keys in it."""
+    """Write airflow.cfg. Only its owner can read it, because it has keys."""
     parser = RawConfigParser()
     parser.read_dict(
         {
@@ -87,13 +87,17 @@ def write(settings: Settings, path: Path) -> None:
 
 
 def environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the caller's environment, less its own Airflow settings and proxies."""
+    """Return the environment variables of this process, without Airflow settings and proxies.
+
+    :param home: the AIRFLOW_HOME
+    :param extra: further variables
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AIRFLOW_", "_AIRFLOW"))
         and not name.lower().endswith("_proxy")
-        # Compiled once is quicker than compiled in every process.
+        # With bytecode files, a module is compiled once and not in every process.
         and name != "PYTHONDONTWRITEBYTECODE"
     }
     return {

@@ -1,4 +1,4 @@
-"""A real Airflow in a folder of its own: every component a process that can be ended and started by name."""
+"""Run a real Airflow in its own folder. Each component is a process that can be stopped and started by name."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
-# The log servers are left out: they would listen on every interface, and the API server reads the
-# logs folder itself.
+# No log servers: they listen on every interface, and the API server reads the logs folder itself.
 AIRFLOW = (sys.executable, "-m", "airflow")
 COMPONENTS: dict[str, tuple[str, ...]] = {
     "api-server": (
@@ -36,31 +35,31 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "triggerer": (*AIRFLOW, "triggerer", "--skip-serve-logs"),
 }
 HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
-# Enough for the name of an exception, which is what a crash ends with.
-LONGEST_LAST_WORD = 160
-# Airflow's API server writes to SQLite from its event loop, while another of its calls may hold the lock and need that
-# loop to let go. SQLite's five seconds end that; a component that waits no longer than that dies of it.
-PATIENCE = 60
-PATIENT = frozenset(COMPONENTS) - {"api-server"}
+# Characters; enough for the exception that ends a crash's log.
+MAX_LAST_LINE = 160
+# Airflow's API server writes to SQLite on its event loop. If another of its calls holds the lock, both wait until
+# SQLite's timeout of five seconds. The other components must wait longer than that, or they fail.
+LOCK_TIMEOUT = 60
+WITH_LOCK_TIMEOUT = frozenset(COMPONENTS) - {"api-server"}
 FINAL_RUN_STATES = frozenset({"success", "failed"})
 
 
 class Stack:
-    """Airflow on the loopback interface. `with Stack(...) as stack:` starts it and always ends it.
+    """`with Stack(...) as stack:` starts an Airflow on the loopback interface, and always stops it.
 
-    :param home: folder for everything: settings, database, logs
+    :param home: folder for settings, database and logs
     :param dags: the DAGs folder
     :param database_url: metadata database; None: an SQLite file in `home`
     :param connections: connection id -> fields, as in an `AIRFLOW_CONN_...` variable in JSON
-    :param connections_in_environment: do not store them in the database, where the UI shows them, but pass them
-        in environment variables, which spares the triggerer the seconds of building an API to the database
-    :param port: wish for the API server's port; a free one is found when it is busy
-    :param parallelism: how many tasks run at once
+    :param connections_in_environment: pass the connections in environment variables, and not in the database. The UI
+        does not show them then. The triggerer starts seconds faster, because it builds no API to the database
+    :param port: preferred port of the API server; another free one is used if it is busy
+    :param parallelism: number of tasks that run at the same time
     :param config: changes to airflow.cfg: section -> option -> value
-    :param environment: more environment variables for all components
-    :param cache: where the empty migrated database is kept from run to run
-    :param grace: seconds that a component has to end politely
-    :param restarts: how often, in all, a component that ended by itself is started again, as a service manager does
+    :param environment: further environment variables for all components
+    :param cache: folder that keeps the empty migrated database between runs
+    :param grace: seconds between SIGTERM and SIGKILL of a component
+    :param restarts: total number of restarts of components that end by themselves, as a service manager does
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class Stack:
         self._grace = grace
         self._restarts = restarts
         self._children: dict[str, Child] = {}
-        # A component that somebody ends just now has not ended by itself.
+        # Held while a component is stopped, so that `check_alive` does not take this for a crash.
         self._changing = threading.RLock()
         self.restarted: list[str] = []
 
@@ -115,7 +114,7 @@ class Stack:
 
     @property
     def logs(self) -> Path:
-        """Return the logs folder: components and tasks."""
+        """Return the logs folder of components and tasks."""
         return self.home / "logs"
 
     @property
@@ -123,18 +122,18 @@ class Stack:
         return self.home / "airflow.db"
 
     def environment(self, component: str | None = None) -> dict[str, str]:
-        """Return the environment for a component, or for an `airflow` command beside them."""
+        """Return the environment variables of a component, or of an `airflow` command."""
         extra = dict(self._extra_environment)
-        if self._database_url is None and component in PATIENT:
-            patient = database.sqlite_url(self._database_file, patience=PATIENCE)
-            extra["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = patient
+        if self._database_url is None and component in WITH_LOCK_TIMEOUT:
+            url = database.sqlite_url(self._database_file, lock_timeout=LOCK_TIMEOUT)
+            extra["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = url
         if self._connections_in_environment:
             for name, fields in self.connections.items():
                 extra[settings.CONNECTION_PREFIX + name.upper()] = json.dumps(fields)
         return settings.environment(self.home, extra)
 
     def prepare(self) -> None:
-        """Write the settings and make the database."""
+        """Write the settings and create the database."""
         self.logs.mkdir(parents=True, exist_ok=True)
         file = self._database_file
         config = settings.defaults(
@@ -148,29 +147,29 @@ class Stack:
         if self._database_url is not None:
             database.migrate(self.environment(), self.logs / "migrate.log")
         elif not file.exists():
-            database.copy_of_template(file, self._cache)
+            database.create_from_template(file, self._cache)
 
     def launch(self) -> None:
-        """Start every component side by side, without waiting. `prepare` comes first."""
+        """Start all components without waiting. Call `prepare` first."""
         for name in COMPONENTS:
             self.start(name, wait=False)
 
     def wait_ready(self, timeout: float = 180) -> None:
-        """Wait until all components are healthy, then put the connections in place."""
+        """Wait until all components are healthy, then store the connections."""
         self.wait_healthy(timeout=timeout)
         if not self._connections_in_environment:
             self.add_connections(self.connections)
 
     def add_connections(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
-        """Store connections in the database, as a user would do in the UI."""
+        """Store connections in the database, as a user does in the UI."""
         for conn_id, fields in connections.items():
             self.api.add_connection(conn_id, dict(fields))
 
     def start(self, name: str, *, wait: bool = True, timeout: float = 120) -> None:
-        """Start one component, again if it was ended, and wait until it reports to be healthy."""
+        """Start a component that does not run, and wait until it is healthy."""
         with self._changing:
             if name in self._children and self._children[name].alive:
-                raise ValueError(f"{name} runs already")
+                raise ValueError(f"{name} already runs")
             self._children[name] = Child(
                 name,
                 COMPONENTS[name],
@@ -183,44 +182,50 @@ class Stack:
             self.wait_healthy([name], timeout=timeout)
 
     def stop(self, name: str) -> None:
-        """End one component politely (TERM, a grace, then KILL)."""
+        """Stop a component (SIGTERM, then SIGKILL after the grace period)."""
         with self._changing:
             self._children.pop(name).stop()
 
     def kill(self, name: str) -> None:
-        """End one component and everything it started at once, as the loss of its machine would."""
+        """Kill a component and its descendants at once, as if its machine were lost."""
         with self._changing:
             self._children.pop(name).kill()
 
     @property
     def children(self) -> list[Child]:
-        """Return all components that were started, less those that were ended by `stop` and `kill`."""
+        """Return all started components, except those that `stop` or `kill` ended."""
         return list(self._children.values())
 
     def child(self, name: str) -> Child:
-        """Return a component as a process."""
+        """Return the process of a component."""
         return self._children[name]
 
     def stop_all(self) -> None:
-        """End all components side by side."""
+        """Stop all components at the same time."""
         stop_all(self.children)
 
     def check_alive(self) -> None:
-        """Complain when a component has ended by itself, or start it again where that is wanted."""
+        """Check that all components run. Restart those that ended, as `restarts` allows.
+
+        :raises DevError: a component has ended and may not be restarted
+        """
         with self._changing:
             for child in self.children:
                 if child.alive:
                     continue
                 if len(self.restarted) >= self._restarts:
                     raise DevError(
-                        f"the {child.name} ended ({child.exit_code}); {child.log} ends:\n{child.tail()}"
+                        f"the {child.name} ended ({child.exit_code}). The end of {child.log}:\n{child.tail()}"
                     )
-                said = child.tail(1).strip()[:LONGEST_LAST_WORD]
-                self.restarted.append(f"{child.name} ({child.exit_code}): {said}")
+                last_line = child.tail(1).strip()[:MAX_LAST_LINE]
+                self.restarted.append(f"{child.name} ({child.exit_code}): {last_line}")
                 self.start(child.name, wait=False)
 
     def wait_healthy(self, names: Iterable[str] = COMPONENTS, *, timeout: float = 180) -> None:
-        """Wait until components report a heartbeat that is younger than their start."""
+        """Wait until components are healthy, with a heartbeat after their start.
+
+        :raises DevError: they are not healthy within `timeout` seconds
+        """
         names = list(names)
         missing = names
 
@@ -240,7 +245,7 @@ class Stack:
             if not missing:
                 raise
             tails = "\n".join(f"--- {name}\n{self._children[name].tail(15)}" for name in missing)
-            raise DevError(f"{error}; still missing: {', '.join(missing)}\n{tails}") from None
+            raise DevError(f"{error}; not healthy: {', '.join(missing)}\n{tails}") from None
 
     def _is_healthy(self, name: str, health: Json) -> bool:
         if name not in HEALTH_NAMES:
@@ -253,7 +258,10 @@ class Stack:
         return datetime.fromisoformat(beat).timestamp() >= self._children[name].started
 
     def wait_for_dag(self, dag_id: str, timeout: float = 120) -> None:
-        """Wait until the DAG processor has read the DAG; say why when its file has an error."""
+        """Wait until the DAG processor has read the DAG.
+
+        :raises DevError: a DAG file has an import error, or the DAG is not found within `timeout` seconds
+        """
 
         def look() -> bool:
             self.check_alive()
@@ -262,13 +270,16 @@ class Stack:
             errors = self.api.import_errors()
             if errors:
                 texts = "\n".join(f"{error['filename']}\n{error['stack_trace']}" for error in errors)
-                raise DevError(f"a DAG file cannot be read:\n{texts}")
+                raise DevError(f"a DAG file has an import error:\n{texts}")
             return False
 
         wait_for(f"DAG {dag_id}", look, timeout=timeout)
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 300) -> Json:
-        """Poll a run until it has ended, well or not, and return it. The API server may be away for a while."""
+        """Poll a run until it has ended, with success or failure. The API server may be down meanwhile.
+
+        :return: the run, as the REST API describes it
+        """
 
         def look() -> Json | None:
             self.check_alive()

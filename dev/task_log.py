@@ -1,4 +1,4 @@
-"""A task's log, read from the logs folder and made readable. No server is needed, so it works in any trouble."""
+"""Read a task's log from the logs folder as plain text. This works without a running Airflow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 
 def read_task_log(logs: Path, task: Json, lines: int = 60) -> str:
-    """Return the last lines of the newest try of a task instance, given as the REST API describes it."""
+    """Return the end of a task instance's log, of its newest try.
+
+    :param logs: the logs folder
+    :param task: the task instance, as the REST API describes it
+    :param lines: number of lines
+    """
     folder = logs / f"dag_id={task['dag_id']}" / f"run_id={task['dag_run_id']}" / f"task_id={task['task_id']}"
     if task["map_index"] >= 0:
         folder /= f"map_index={task['map_index']}"
-    # The triggerer writes beside the worker, into a file of its own.
+    # The triggerer writes its own file beside the worker's.
     name = re.compile(rf"attempt={task['try_number']}\.log(\.trigger\.\d+\.log)?")
     entries = [
         entry

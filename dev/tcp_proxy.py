@@ -1,4 +1,4 @@
-"""A TCP relay in front of a server, which can be cut: calls are refused, or taken and never answered."""
+"""A TCP proxy that can simulate an outage: it refuses connections, or accepts them and never answers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
     from types import TracebackType
 
-PIECE = 65536
+CHUNK = 65536
 TIMEOUT = 10
 
 
-class Relay:
-    """`with Relay(port) as relay:` listens on `relay.port` and passes all bytes on to a port of this host."""
+class TcpProxy:
+    """`with TcpProxy(target) as proxy:` listens on `proxy.port`, and forwards to a port of this host.
+
+    :param target: port of the server
+    """
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
         self._target = target
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
@@ -36,24 +39,24 @@ class Relay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._do(self._close())
+        self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(TIMEOUT)
         self._loop.close()
 
     def restore(self) -> None:
-        """Pass everything on again; what hung is hung up on."""
-        self._do(self._switch(listens=True, hangs=False))
+        """Close all connections, and forward new ones."""
+        self._run(self._switch(listens=True, hangs=False))
 
     def refuse(self) -> None:
-        """Refuse connections, and hang up on those that there are."""
-        self._do(self._switch(listens=False, hangs=False))
+        """Close all connections, and refuse new ones."""
+        self._run(self._switch(listens=False, hangs=False))
 
     def hang(self) -> None:
-        """Accept connections, and pass nothing on."""
-        self._do(self._switch(listens=True, hangs=True))
+        """Close all connections, and accept new ones without an answer."""
+        self._run(self._switch(listens=True, hangs=True))
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
 
     async def _switch(self, *, listens: bool, hangs: bool) -> None:
@@ -74,7 +77,7 @@ class Relay:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # Not `asyncio.start_server`: what it accepts at the moment of its end, it neither serves nor closes.
+    # Not `asyncio.start_server`: it never closes a connection that it accepts while it stops.
     async def _listen(self, listener: socket.socket, *, hangs: bool) -> None:
         with listener:
             while True:
@@ -84,27 +87,27 @@ class Relay:
     async def _serve(self, client: socket.socket, *, hangs: bool) -> None:
         with client, suppress(OSError):
             reader, writer = await asyncio.open_connection(sock=client)
-            with _cut_off(writer):
+            with _abort_at_end(writer):
                 if hangs:
                     await writer.wait_closed()
                     return
                 there, back = await asyncio.open_connection("127.0.0.1", self._target)
-                with _cut_off(back):
-                    await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+                with _abort_at_end(back):
+                    await asyncio.gather(_copy(reader, back), _copy(there, writer))
 
 
 @contextmanager
-def _cut_off(writer: asyncio.StreamWriter) -> Iterator[None]:
+def _abort_at_end(writer: asyncio.StreamWriter) -> Iterator[None]:
     try:
         yield
     finally:
         writer.transport.abort()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
-        while piece := await reader.read(PIECE):
-            writer.write(piece)
+        while chunk := await reader.read(CHUNK):
+            writer.write(chunk)
             await writer.drain()
     with suppress(OSError, RuntimeError):
         writer.close()

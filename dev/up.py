@@ -1,4 +1,4 @@
-"""`make up`: Airflow and the sandbox, left running with the connections in place, until Ctrl-C."""
+"""`make up`: run Airflow and the sandbox, with connections, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev.airflow_and_sandbox import airflow_and_sandbox
-from dev.checkout import EXAMPLE_DAGS, ROOT, WORK, only_one
-from dev.console import Story, nobody_listens
+from dev.checkout import EXAMPLE_DAGS, ROOT, WORK, single_run
+from dev.console import Console, is_output_closed
 from dev.polling import wait_for
 from dev.ports import free_port
-from dev.processes import DevError, Stopped, signals_stop_us
+from dev.processes import DevError, Stopped, raise_on_signal
 
 if TYPE_CHECKING:
     from dev.stack import Stack
@@ -21,40 +21,40 @@ if TYPE_CHECKING:
 AIRFLOW_PORT = 8080
 SANDBOX_PORT = 8400
 FLAGSHIP = "visio_photos_to_dashboard"
-# Changed and new DAG files are read within seconds here: people edit them.
+# Developers edit the DAG files, so changes are read within seconds.
 CONFIG = {"dag_processor": {"min_file_process_interval": 5, "refresh_interval": 10}}
 
 READY = """
   Airflow     {airflow}
               no login needed
   recipients  {recipients}
-              every open photo request, with the link that its recipient gets
+              all open photo requests, with their links
 
   Try first:
     1. open {airflow}/dags/{flagship} and press Trigger
     2. open the recipients page, follow the link, pick or take pictures, submit
-    3. watch the task go on, and look at its extra links
+    3. see how the task resumes, and open its extra links
 
-  Airflow's own commands:  AIRFLOW_HOME={home} .venv/bin/airflow dags list
+  airflow commands:        AIRFLOW_HOME={home} .venv/bin/airflow dags list
   logs:                    {logs}
 
   Ctrl-C stops everything.
 """
 
 
-def up(story: Story, home: Path) -> None:
-    """Start both, say where they are, and stay until a signal or until a part of them ends."""
-    story.tell("up", "starting the sandbox and Airflow (about 20 s)")
+def up(console: Console, home: Path) -> None:
+    """Start both, print their addresses, and wait for a signal or for the end of a component."""
+    console.log("up", "starting the sandbox and Airflow (about 20 s)")
     with airflow_and_sandbox(
         home,
         EXAMPLE_DAGS,
-        sandbox_port=_port("the sandbox", SANDBOX_PORT, story),
-        port=_port("Airflow", AIRFLOW_PORT, story),
+        sandbox_port=_port("the sandbox", SANDBOX_PORT, console),
+        port=_port("Airflow", AIRFLOW_PORT, console),
         config=CONFIG,
         cache=WORK,
     ) as (sandbox, stack):
         _unpause(stack)
-        story.tell("up", "ready")
+        console.log("up", "ready")
         text = READY.format(
             airflow=stack.url,
             recipients=sandbox.info["recipients_url"],
@@ -62,22 +62,22 @@ def up(story: Story, home: Path) -> None:
             home=_short(stack.home),
             logs=_short(stack.logs),
         )
-        story.show(text)
-        while not nobody_listens():
+        console.print_text(text)
+        while not is_output_closed():
             sandbox.check_alive()
             stack.check_alive()
             time.sleep(1)
 
 
-def _port(what: str, preferred: int, story: Story) -> int:
+def _port(what: str, preferred: int, console: Console) -> int:
     port = free_port(preferred)
     if port != preferred:
-        story.tell("up", f"port {preferred} is busy: {what} gets {port}")
+        console.log("up", f"port {preferred} is busy: {what} gets {port}")
     return port
 
 
 def _unpause(stack: Stack) -> None:
-    """Make every DAG that runs on demand ready to run; those with a schedule stay paused."""
+    """Unpause every DAG without a schedule."""
     files = [path for path in EXAMPLE_DAGS.glob("*.py") if not path.name.startswith("_")]
 
     def look() -> bool:
@@ -94,24 +94,27 @@ def _short(path: Path) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until stopped; return the exit code."""
+    """Run until stopped.
+
+    :return: exit code
+    """
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
     parser.add_argument(
         "--work", type=Path, default=WORK, help="folder for Airflow's settings, database and logs"
     )
     options = parser.parse_args(arguments)
-    story = Story()
-    with signals_stop_us():
+    console = Console()
+    with raise_on_signal():
         try:
-            with only_one("up", options.work) as home:
-                up(story, home)
+            with single_run("up", options.work) as home:
+                up(console, home)
         except (DevError, OSError) as error:
-            story.tell("up", "FAILED; everything is stopped")
+            console.log("up", "FAILED; everything is stopped")
             print(f"\n{error}", file=sys.stderr)
             return 1
         except Stopped:
             pass
-    story.tell("up", "everything is stopped")
+    console.log("up", "everything is stopped")
     return 0
 
 

@@ -61,8 +61,8 @@ Each line is a name of the connection's extra `contract`. Give only the names th
 * `*_path` is a path below the base URL and may have a query, `*_verb` an HTTP method, `*_field` the name of a JSON
   field, `*_words` the values that the service may send there.
 * `formats` is a list of the formats that the service exports, or an object with the service's own words for them, such
-  as `{"pdf": "PDF", "xlsx": "Excel"}`: if a task asks for `xlsx`, the service gets `Excel`. Only `pdf`, `png`, `csv`,
-  `jpg` and `xlsx` are possible, because files of other formats cannot be verified.
+  as `{"pdf": "PDF", "xlsx": "Excel"}`: if a task asks for `xlsx`, the service gets `Excel`. Only `pdf`, `png`,
+  `csv`, `jpg` and `xlsx` are possible, because files of other formats cannot be verified.
 * "may be empty": an empty value (`""`, or `[]` for words) means that the service does not have this field or word.
 * A name that is not in the table causes an error, which names the most similar name of the table. Two fields of one
   body with the same name cause an error too.

@@ -1,1 +1,1 @@
-"""The pages in docs/: what the code says of itself is written into them, between the words of a person."""
+"""Generate the reference parts of the pages in docs/ from the code. The other parts are handwritten."""

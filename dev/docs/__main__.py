@@ -1,4 +1,4 @@
-"""Write the parts of docs/ that are made from the code: `python -m dev.docs --write`; without it, name stale pages."""
+"""Write the generated parts of docs/: `python -m dev.docs --write`. Without `--write`, only list stale pages."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dev.docs import pages, render
 
 
 def main() -> int:
-    """Return 1 when a page is stale and was not written."""
+    """Write or check the pages.
+
+    :return: exit code; 1 if a page is stale and was not written
+    """
     stale = 0
-    for name, lines in pages.made().items():
+    for name, lines in pages.generated().items():
         page = render.root() / "docs" / name
         text = pages.current(page, lines)
         if page.exists() and page.read_text() == text:

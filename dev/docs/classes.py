@@ -1,4 +1,4 @@
-"""The public classes that have a page each, and their parameters."""
+"""List the public classes, each of which has a page, and their parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KINDS = ("operators", "sensors", "triggers", "hooks")
 _PACKAGE = "airflow_provider_visio"
 _SERVICES = ("Visiono", "Vizdom")
-# Of a hook, what only the provider itself and Airflow's forms have a use for.
+# Methods of a hook that only the provider and Airflow's forms use.
 _INTERNAL = frozenset(
     {
         "async_config",
@@ -35,10 +35,11 @@ _INTERNAL = frozenset(
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter.
+    """A parameter of a class.
 
-    :param default: as source text; None where it is required
+    :param default: default as source text; None if the parameter is required
     :param templated: whether Airflow renders templates in it
+    :param meaning: its text in the docstring
     :param own: whether this package declares it, and not Airflow
     """
 
@@ -51,7 +52,10 @@ class Parameter:
 
 
 def public(kind: str) -> list[type]:
-    """Return the public classes of one kind, in the order in which they stand in their modules."""
+    """Return the public classes of one kind, in the order of their modules.
+
+    :param kind: an entry of `KINDS`
+    """
     found: list[type] = []
     for entry in get_provider_info()[kind]:
         for name in entry["python-modules"]:
@@ -71,9 +75,9 @@ def public(kind: str) -> list[type]:
 
 
 def parameters(of: type) -> list[Parameter]:
-    """Return the parameters of a class, with what its docstring says of each.
+    """Return the parameters of a class, with their texts in the docstring.
 
-    :raises ValueError: the docstring and the signatures do not tell of the same parameters
+    :raises ValueError: the docstring and the signatures have different parameters
     """
     said = docstring.read(of).params
     declared: dict[str, tuple[inspect.Parameter, bool]] = {}
@@ -83,7 +87,7 @@ def parameters(of: type) -> list[Parameter]:
         own = base.__module__.startswith(_PACKAGE)
         for name, one in _init_of(base).items():
             declared.setdefault(name, (one, own))
-    # Those that its class declares itself must be told of.
+    # The docstring must describe the parameters that the class itself declares.
     first = next(base for base in of.__mro__ if "__init__" in vars(base))
     silent = [
         name
@@ -92,7 +96,9 @@ def parameters(of: type) -> list[Parameter]:
     ]
     unknown = [name for name in said if name not in declared]
     if silent or unknown:
-        raise ValueError(f"{of.__name__}: no word of {silent}, or no parameter for the word of {unknown}")
+        raise ValueError(
+            f"{of.__name__}: the docstring lacks {silent}, or describes {unknown}, which are no parameters"
+        )
     templated = set(getattr(of, "template_fields", ()))
     return [
         Parameter(
@@ -113,7 +119,7 @@ def _init_of(of: type) -> Mapping[str, inspect.Parameter]:
 
 
 def methods(of: type) -> list[tuple[str, Any]]:
-    """Return a hook's public methods by name: its own first, then those that both hooks have."""
+    """Return a hook's public methods by name: first its own, then the common ones of both hooks."""
     found: dict[str, Any] = {}
     for base in of.__mro__:
         if base.__module__.startswith(_PACKAGE):

@@ -1,4 +1,4 @@
-"""A docstring in the style of Airflow's, `:param name: meaning`, taken apart."""
+"""Parse docstrings with `:param name: meaning` fields, as Airflow's own have them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _FIELD = re.compile(r"^:(param|return|raises)\b(?: ([\w.]+))?: ?(.*)$")
 
 @dataclass
 class Docstring:
-    """What a docstring says.
+    """A parsed docstring.
 
-    :param text: its paragraphs, less the fields
-    :param params: name -> meaning
-    :param returns: what is returned
-    :param raises: error -> when
+    :param text: paragraphs, without the fields
+    :param params: parameter -> meaning
+    :param returns: text of `:return:`
+    :param raises: exception -> when it is raised
     """
 
     text: list[str] = field(default_factory=list)
@@ -26,12 +26,12 @@ class Docstring:
 
     @property
     def summary(self) -> str:
-        """Return the first sentence."""
+        """Return the first paragraph."""
         return self.text[0] if self.text else ""
 
 
 def read(of: object) -> Docstring:
-    """Take an object's docstring apart."""
+    """Parse an object's docstring."""
     lines = inspect.cleandoc(getattr(of, "__doc__", None) or "").splitlines()
     start = next((number for number, line in enumerate(lines) if _FIELD.match(line)), len(lines))
     text = "\n".join(lines[:start]).strip()

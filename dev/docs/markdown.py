@@ -1,4 +1,4 @@
-"""A Markdown page, as its readers need it: code blocks, links, and what can be linked to."""
+"""Read the code blocks, links and anchors of a Markdown page."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Block:
     """A block of code.
 
     :param page: the page's path below the root of the repository
-    :param line: the line that it starts at
+    :param line: number of its first line
     :param language: the word after the fence
     :param text: the code
     :param heading: anchor of the heading above it
-    :param words: what a comment right before it says of its test: `<!-- test: scene=free_plan in=hook -->`
+    :param words: options of its test, from a comment right before it: `<!-- test: scene=free_plan in=hook -->`
     """
 
     page: str
@@ -69,7 +69,7 @@ class Page:
                 words = {}
 
     def anchors(self) -> list[str]:
-        """Return what a link can lead to on this page, as GitHub names it."""
+        """Return the anchors of this page, as GitHub names them."""
         found: list[str] = []
         for heading, text in zip(self._tokens, self._tokens[1:], strict=False):
             if heading.type == "heading_open":
@@ -82,11 +82,11 @@ class Page:
         return found
 
     def links(self) -> Iterator[str]:
-        """Yield where its links lead."""
+        """Yield the targets of its links."""
         yield from (unquote(str(href)) for href in _hrefs(self._tokens))
 
     def text(self) -> str:
-        """Return the whole page."""
+        """Return the text of the page."""
         return self.path.read_text()
 
 

@@ -1,4 +1,4 @@
-"""Which pages there are, and what is made of them."""
+"""List the pages of docs/ with their generated parts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ BEGIN = "<!-- made from the code by `python -m dev.docs --write`: begin -->"
 END = "<!-- made from the code: end -->"
 
 
-def made() -> dict[str, list[str]]:
-    """Return the lines that are made, by the page's path below docs/."""
+def generated() -> dict[str, list[str]]:
+    """Return the generated lines of each page.
+
+    :return: path below docs/ -> lines
+    """
     pages = {"README.md": render.index()}
     for form in (VISIONO_FORM, VIZDOM_FORM):
         pages[f"connections/{form.conn_type}.md"] = render.fields(form)
@@ -27,13 +30,15 @@ def made() -> dict[str, list[str]]:
 
 
 def current(page: Path, lines: list[str]) -> str:
-    """Return a page as it should be: a person's words as they stand, the part that is made anew.
+    """Return the current text of a page: its handwritten parts unchanged, its generated part replaced.
 
-    :raises ValueError: the page has no place for that part
+    :param page: the file, which may not exist yet
+    :param lines: the generated part
+    :raises ValueError: the page has no marks for the generated part
     """
     text = page.read_text() if page.exists() else f"# {page.stem}\n\n## Reference\n\n{BEGIN}\n{END}\n"
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{page.name} has no place for what is made: {BEGIN} {END}")
+        raise ValueError(f"{page.name} has no marks for its generated part. Add {BEGIN} and {END}.")
     return "\n".join([before + begin, *lines, end + after])

@@ -1,4 +1,4 @@
-"""What the code says of itself, as Markdown."""
+"""Render docstrings and signatures as Markdown."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _PAGE = re.compile(r"(?<![\w/`.(\[])docs/(\w+)\.md")
 
 
 def prose(text: str) -> str:
-    """Turn a docstring's text into Markdown."""
+    """Convert a docstring's text to Markdown."""
     text = _ROLE.sub(lambda match: f"`{'.'.join(_short(match[1]))}`", text)
     text = _LITERAL.sub(r"`\1`", text)
     return _PAGE.sub(r"[\1](../\1.md)", text)
 
 
 def _short(dotted: str) -> list[str]:
-    """Return a dotted name from its class on, or whole where it names a module."""
+    """Return the parts of a dotted name from its class on, or all parts if it has no class."""
     parts = dotted.split(".")
     return next((parts[i:] for i, part in enumerate(parts) if part[:1].isupper()), parts)
 
 
 def code(text: str) -> str:
-    """Return text as code that may stand in a table."""
+    """Return text as inline code."""
     return f"`{text}`"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return a table's lines."""
+    """Return the lines of a table."""
     lines = [list(head), ["---"] * len(head), *([cell or " " for cell in row] for row in rows)]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
@@ -66,7 +66,7 @@ def parameters(of: type) -> list[str]:
 
 
 def class_reference(of: type) -> list[str]:
-    """Return what a class's docstring and signature say."""
+    """Return the reference of a class, from its docstring and signature."""
     said = docstring.read(of)
     public_module = _public_module(of)
     lines = [f"`{public_module}.{of.__name__}`, in [`{_file(of)}`](../../{_file(of)})", ""]
@@ -80,7 +80,7 @@ def class_reference(of: type) -> list[str]:
 
 
 def hook_reference(of: type) -> list[str]:
-    """Return what a hook's methods say."""
+    """Return the reference of a hook, with its methods."""
     lines = class_reference(of)
     for name, method in classes.methods(of):
         lines += ["", *_method(name, method)]
@@ -107,7 +107,7 @@ def _method(name: str, method: Any) -> list[str]:
 
 
 def _plain(signature: str) -> str:
-    """Take the quotes from annotations, which are text in our modules."""
+    """Remove the quotes of annotations, which are strings in this package."""
     return re.sub(r"(?<=: |> )'([^']*)'", r"\1", signature)
 
 
@@ -149,7 +149,7 @@ def _default(one: Field) -> str:
 
 
 def index() -> list[str]:
-    """Return the list of all pages of classes."""
+    """Return the index of all class pages."""
     lines: list[str] = []
     for kind in classes.KINDS:
         rows = (

@@ -1,1 +1,1 @@
-"""The public surface of the package as data, to compare with the one that users rely on."""
+"""Read the public surface of the package, and compare it with the recorded one."""

@@ -1,4 +1,4 @@
-"""Compare the public surface with the recorded one: `python -m dev.surface`; `--write` records it."""
+"""Compare the public surface with the recorded one: `python -m dev.surface`. `--write` records it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = ROOT / "tests" / "surface" / "public_surface.json"
 
 
 def differences() -> list[str]:
-    """Return the lines that the recorded surface has (-) or lacks (+)."""
+    """Return the differences: `-` for lines only in the recorded surface, `+` for lines only in the package."""
     recorded = set(snapshot.lines(json.loads(FILE.read_text())))
     found = set(snapshot.lines(snapshot.take(ROOT)))
     gone = [(line, "-") for line in recorded - found]
@@ -22,7 +22,10 @@ def differences() -> list[str]:
 
 
 def main() -> int:
-    """Return 1 when the surface differs and was not written."""
+    """Compare or record the surface.
+
+    :return: exit code; 1 if the surface differs and was not recorded
+    """
     if "--write" in sys.argv[1:]:
         FILE.write_text(json.dumps(snapshot.take(ROOT), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
         return 0

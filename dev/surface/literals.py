@@ -1,4 +1,4 @@
-"""Keys and metrics that stand in the source as text, in whichever module."""
+"""Find the string literals of stored keys, metrics and command options in the source."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Of the state store and of XCom, and in the metadata of a request; a {} is a part that varies.
+# Keys of the state store, of XCom and of a request's metadata. {} is a variable part.
 _KEY = re.compile(r"visio_[a-z{}_]+|airflow_(task|input|ask)")
 _METRIC = re.compile(r"visio\.poll\.[\w.{}]+")
 _OPTION = re.compile(r"--[a-z-]+")
 
 
 def keys(package: Path) -> list[str]:
-    """Return the keys that the provider keeps something under."""
+    """Return the keys that the provider stores values under."""
     found = {
         text for tree in _trees(package) for node in ast.walk(tree) if (text := _text(node, _constants(tree)))
     }
@@ -25,7 +25,7 @@ def keys(package: Path) -> list[str]:
 
 
 def metrics(package: Path) -> dict[str, str]:
-    """Return the kind of each metric, by its name."""
+    """Return metric name -> kind."""
     return {
         name: call.func.attr
         for tree in _trees(package)
@@ -59,7 +59,7 @@ def _constants(tree: ast.Module) -> dict[str, str]:
 
 
 def _text(node: ast.AST, constants: dict[str, str]) -> str | None:
-    """Return the text of a string, or of an f-string with ``{}`` for what is not a constant of its module."""
+    """Return the text of a string or f-string. ``{}`` stands for each part that is not a constant of its module."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):

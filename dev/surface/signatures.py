@@ -1,4 +1,4 @@
-"""Signatures as the source has them, read by griffe; where a class or a type alias is defined does not show."""
+"""Read signatures from the source with griffe. The place where a class or type alias is defined does not show."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PACKAGE = "airflow_provider_visio"
 
 class Source:
     """
-    The source of the package.
+    The parsed source of the package.
 
-    :param root: root of the repository.
+    :param root: root of the repository
     """
 
     def __init__(self, root: Path) -> None:
@@ -32,7 +32,10 @@ class Source:
         self._records: dict[str, griffe.Class] = {}
 
     def parameters(self, path: str) -> dict[str, str]:
-        """Return what a class takes, with the keyword-only parameters that it hands on to its bases."""
+        """Return the parameters of a class, with the keyword-only parameters that it passes to its bases.
+
+        :return: name -> type and default
+        """
         found: dict[str, str] = {}
         of, handed_on = self._class(path), False
         for one in (of, *of.mro()):
@@ -52,12 +55,16 @@ class Source:
         return {**found, "**": "arguments of Airflow's base"}
 
     def methods(self, path: str, names: frozenset[str]) -> dict[str, str]:
-        """Return the signatures of those methods that the class or a base of it in the package has."""
+        """Return the signatures of methods.
+
+        :param path: path of the class
+        :param names: methods; those that the class does not have are left out
+        """
         members = self._class(path).all_members
         return {name: self._signature(members[name]) for name in sorted(names & set(members))}
 
     def returned_class(self, path: str, name: str) -> str:
-        """Return the path of the class in the package that a method or property returns."""
+        """Return the path of the class that a method or property returns."""
         member = _final(self._class(path).all_members[name])
         returned = member.annotation if isinstance(member, griffe.Attribute) else None
         if not isinstance(returned, griffe.ExprName):
@@ -86,7 +93,7 @@ class Source:
         return self._text(found.value) if isinstance(found, griffe.Attribute) else self._signature(found)
 
     def records(self) -> dict[str, dict[str, str]]:
-        """Return the fields of the TypedDicts in all signatures so far, and in their fields."""
+        """Return the fields of all TypedDicts that signatures use, directly or in other TypedDicts."""
         done: dict[str, dict[str, str]] = {}
         while left := self._records.keys() - done.keys():
             for name in left:
@@ -133,7 +140,7 @@ class Source:
         )
 
     def _text(self, expression: griffe.Expr | str | None) -> str:
-        """Return an expression with the package's aliases and constants replaced by what they stand for."""
+        """Return an expression, with the package's aliases and constants replaced by their values."""
         if not isinstance(expression, griffe.Expr):
             return expression or ""
         return "".join(self._pieces(expression))

@@ -1,4 +1,4 @@
-"""The public surface: classes as users import them, and what the running code declares."""
+"""Collect the public surface: the classes that users import, and the declarations of the running code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Class paths in the databases of Airflows where a task waits.
+# Class paths of triggers that Airflow's database has while a task waits.
 STORED_TRIGGERS = (
     f"{PACKAGE}.triggers.moment.MomentTrigger",
     f"{PACKAGE}.triggers.visiono.VisionoPhotoRequestTrigger",
@@ -26,7 +26,7 @@ STORED_TRIGGERS = (
 )
 _SAMPLES: dict[str, tuple[Any, ...]] = {"MomentTrigger": (0.0, {})}
 
-# What Airflow calls, by names that it stores for a task that waits.
+# Methods that Airflow calls by name, after it has stored the name for a waiting task.
 _CALLED = frozenset({"execute", "execute_complete", "execute_again", "on_kill", "poke", "run", "serialize"})
 _DECLARED = ("template_fields", "template_ext", "template_fields_renderers", "ui_color")
 _WORKFLOW = (
@@ -37,7 +37,7 @@ _OF_HOOKS = ("conn_name_attr", "default_conn_name", "conn_type", "hook_name")
 
 
 def take(root: Path) -> dict[str, Any]:
-    """Return the public surface as JSON has it; lists are sets in order."""
+    """Return the public surface as JSON values. Lists are sorted sets."""
     source = Source(root)
     found: dict[str, Any] = {
         "operators": {path: _task(source, path, of) for path, of in _public("operators")},
@@ -53,12 +53,12 @@ def take(root: Path) -> dict[str, Any]:
         "metrics": literals.metrics(root / PACKAGE),
         "sandbox_options": literals.options(root / PACKAGE / "sandbox" / "__main__.py"),
     }
-    # Last, for they are those that the signatures name.
+    # Last, because these are the TypedDicts that the signatures use.
     return {**found, "records": source.records()}
 
 
 def lines(found: object, path: str = "") -> Iterator[str]:
-    """Return a surface as lines, each of which says the whole path to one fact."""
+    """Yield a surface as lines. Each line has one fact with its full path."""
     if isinstance(found, dict) and found:
         for name, part in found.items():
             yield from lines(part, f"{path} > {name}" if path else str(name))
@@ -90,7 +90,7 @@ def _task(source: Source, path: str, of: type) -> dict[str, Any]:
 
 def _trigger_paths() -> list[str]:
     public = dict(_public("triggers"))
-    written = {_made(of).serialize()[0] for of in public.values()}
+    written = {_instance(of).serialize()[0] for of in public.values()}
     return sorted({*public, *written, *STORED_TRIGGERS})
 
 
@@ -99,12 +99,12 @@ def _trigger(source: Source, path: str) -> dict[str, Any]:
     return {
         "parameters": source.parameters(path),
         "methods": source.methods(path, _CALLED),
-        "stored": sorted(_made(of).serialize()[1]),
+        "stored": sorted(_instance(of).serialize()[1]),
         "supports_triggerer_queue": getattr(of, "supports_triggerer_queue", None),
     }
 
 
-def _made(of: type) -> Any:
+def _instance(of: type) -> Any:
     return of(*_SAMPLES.get(of.__name__, ("id_1",)))
 
 
@@ -126,9 +126,9 @@ def _errors() -> list[str]:
 
 
 def _contract(source: Source) -> dict[str, Any]:
-    """Return what a connection's extra ``contract`` may replace, with what applies otherwise."""
+    """Return the names of a connection's extra ``contract``, with their defaults."""
     of = pkgutil.resolve_name(source.returned_class(f"{PACKAGE}.hooks.vizdom.VizdomHook", "contract"))
-    # In the order in which they apply, so as one text each.
+    # Their order matters, so each is one text.
     return {field.name: repr(getattr(of(), field.name)) for field in dataclasses.fields(of)}
 
 

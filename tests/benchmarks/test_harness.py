@@ -1,4 +1,4 @@
-"""The parts of the benchmark that could make it lie; no triggerer is started here."""
+"""The parts of the benchmark that could falsify its figures. No triggerer is started here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio import clock as provider_clock
-from benchmarks.create_measurement import bound
+from benchmarks.create_measurement import minimum_seconds
 from benchmarks.fast_clock import FastClock
-from benchmarks.fork import forked
-from benchmarks.message_files import find, leave
+from benchmarks.fork import run_in_fork
+from benchmarks.message_files import read_message, write_message
 from benchmarks.slots import Slots
 from benchmarks.table import Row
-from benchmarks.wait_measurement import Found, Plan
+from benchmarks.wait_measurement import Plan, WaitResult
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def fast(running_sandbox) -> Any:
 def test_clock_agrees_with_the_sandbox(fast, running_sandbox):
     time.sleep(0.3)
     before = fast.now()
-    told = running_sandbox.control("GET", "/time")["now"]
-    assert before - 3 <= told <= fast.now() + 3
+    now = running_sandbox.control("GET", "/time")["now"]
+    assert before - 3 <= now <= fast.now() + 3
 
 
 def test_clock_waits_in_virtual_seconds(fast, clock, monkeypatch):
@@ -64,33 +64,33 @@ async def test_slots_go_to_the_lowest_number():
     assert order == [5, 1, 3, 4]
 
 
-async def test_forked_work_leaves_nothing_behind():
+async def test_a_forked_process_leaves_no_memory_behind():
     memory: list[int] = []
 
     def work() -> dict[str, Any]:
         memory.append(1)
         return {"pid": os.getpid(), "seen": len(memory)}
 
-    first, second = await forked(work), await forked(work)
+    first, second = await run_in_fork(work), await run_in_fork(work)
     assert (first["seen"], second["seen"], memory) == (1, 1, [])
     assert first["pid"] != second["pid"] != os.getpid()
-    assert "ZeroDivisionError" in (await forked(lambda: {"x": 1 / 0}))["failed"]
+    assert "ZeroDivisionError" in (await run_in_fork(lambda: {"x": 1 / 0}))["failed"]
 
 
-def test_notes_are_there_or_not(tmp_path):
-    assert find(tmp_path, "report") is None
-    leave(tmp_path, "report", {"calls": 1})
-    assert find(tmp_path, "report") == {"calls": 1}
+def test_a_message_exists_or_not(tmp_path):
+    assert read_message(tmp_path, "report") is None
+    write_message(tmp_path, "report", {"calls": 1})
+    assert read_message(tmp_path, "report") == {"calls": 1}
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(1, 0), (60, 0), (61, 60), (200, 180), (1000, 960)])
-def test_bound_of_creates(count, seconds):
-    assert bound(count) == seconds
+def test_shortest_time_of_creates(count, seconds):
+    assert minimum_seconds(count) == seconds
 
 
-def test_delays_count_those_never_seen():
+def test_delays_count_submissions_without_an_event():
     found = SimpleNamespace(plan=Plan(None, 4), delays=[0.2, 0.4, 0.6, math.inf])
-    assert [Found.delay(found, part) for part in (0.25, 0.5, 0.75, 0.95)] == [0.2, 0.4, 0.6, math.inf]
+    assert [WaitResult.delay(found, part) for part in (0.25, 0.5, 0.75, 0.95)] == [0.2, 0.4, 0.6, math.inf]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from dev.postgres import Postgres
 from dev.processes import stop_all
 from dev.sandbox import Sandbox
 from dev.stack import Stack
-from dev.tcp_proxy import Relay
+from dev.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
     from chaos.scenes import Scene
@@ -83,7 +83,7 @@ class Field:
 
     stack: Stack
     sandbox: Sandbox
-    relay: Relay
+    proxy: TcpProxy
     folder: Path
     database: Any
     versions: dict[str, str]
@@ -298,7 +298,7 @@ def the_field(folder: Path, scenes: Sequence[Scene]) -> Iterator[Field]:
         sandbox.start()
         sandbox.wait_ready()
         shutil.copytree(HERE / "config", folder / "airflow" / "config")
-        relay = running.enter_context(Relay(urlsplit(sandbox.info["url"]).port or 0))
+        proxy = running.enter_context(TcpProxy(urlsplit(sandbox.info["url"]).port or 0))
         stack = Stack(
             folder / "airflow",
             HERE / "dags",
@@ -308,7 +308,7 @@ def the_field(folder: Path, scenes: Sequence[Scene]) -> Iterator[Field]:
             environment={"CHAOS_PLAN": json.dumps(plan(folder, scenes)), "TMPDIR": str(folder)},
             restarts=RESTARTS,
         )
-        stack.connections = connections(sandbox, relay, scenes)
+        stack.connections = connections(sandbox, proxy, scenes)
         keys = {name: made["password"] for name, made in stack.connections.items()}
         sandbox.control("PUT", "/keys", {"visiono": list(keys.values()), "vizdom": list(keys.values())})
         generous = dict.fromkeys(("visiono_per_minute", "visiono_per_hour", "vizdom_per_minute"), 1_000_000)
@@ -318,7 +318,7 @@ def the_field(folder: Path, scenes: Sequence[Scene]) -> Iterator[Field]:
         running.callback(database.close)
         database.autocommit = True
         versions = {"Airflow": stack.api.get("/version")["version"], "PostgreSQL": postgres.version}
-        the = Field(stack, sandbox, relay, folder, database, versions, keys=keys)
+        the = Field(stack, sandbox, proxy, folder, database, versions, keys=keys)
         running.enter_context(people(the))
         yield the
 
@@ -335,7 +335,7 @@ def plan(folder: Path, scenes: Sequence[Scene]) -> dict[str, Any]:
     }
 
 
-def connections(sandbox: Sandbox, relay: Relay, scenes: Sequence[Scene]) -> dict[str, dict[str, Any]]:
+def connections(sandbox: Sandbox, proxy: TcpProxy, scenes: Sequence[Scene]) -> dict[str, dict[str, Any]]:
     """Each scene has a connection and a key of its own, so that a fault meets its calls alone."""
     base = sandbox.connections()
     generous = {"calls_per_minute": 10_000, "calls_per_hour": 20_000}
@@ -344,8 +344,8 @@ def connections(sandbox: Sandbox, relay: Relay, scenes: Sequence[Scene]) -> dict
         service = "vizdom" if "export_format" in scene.operator else "visiono"
         extra = {"timeout": scene.timeout} | (generous if service == "visiono" else {})
         fields = {**base[f"{service}_default"], "password": f"key-of-{scene.name}", "extra": extra}
-        if scene.through_relay:
-            fields["host"] = f"http://127.0.0.1:{relay.port}{urlsplit(fields['host']).path}"
+        if scene.through_proxy:
+            fields["host"] = f"http://127.0.0.1:{proxy.port}{urlsplit(fields['host']).path}"
         made[scene.name] = fields
     return made
 

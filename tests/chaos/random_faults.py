@@ -47,7 +47,7 @@ class Storm:
             elif deed not in due:
                 due.append(deed)
             pause(self.draw.uniform(0.5, 3.0))
-        self.the.relay.restore()
+        self.the.proxy.restore()
         self.the.sandbox.control("DELETE", "/faults")
 
     def some(self, state: str, most: int) -> list[Task]:
@@ -85,9 +85,9 @@ class Storm:
     def cut_off(self) -> str:
         way = self.draw.choice(["refuse", "hang"])
         seconds = self.draw.uniform(2, 8)
-        getattr(self.the.relay, way)()
+        getattr(self.the.proxy, way)()
         pause(seconds)
-        self.the.relay.restore()
+        self.the.proxy.restore()
         return f"service away for {seconds:.0f} s ({way})"
 
     def lose(self, component: str) -> str:

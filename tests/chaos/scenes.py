@@ -34,7 +34,7 @@ class Scene:
     :param left: the status that requests must have in the end; None: submitted, and stored.
     :param why: why something may be asked for twice all the same; empty where it may not.
     :param extra: how many more than its tasks may then be asked for.
-    :param through_relay: whether the service can be cut off.
+    :param through_proxy: whether the service can be cut off.
     :param timeout: seconds that a call waits for its reply.
     """
 
@@ -49,7 +49,7 @@ class Scene:
     left: str | None = None
     why: str = ""
     extra: int = 0
-    through_relay: bool = False
+    through_proxy: bool = False
     timeout: float = 30
 
     @property
@@ -114,12 +114,12 @@ def reply_dropped(the: Field, scene: Scene) -> None:
 def service_down(the: Field, scene: Scene) -> None:
     first = the.start(scene.name)
     the.until("the first to wait", lambda: all(task.waits for task in the.tasks(scene.name, first)))
-    the.relay.refuse()
+    the.proxy.refuse()
     the.start(scene.name)
     pause(30)
-    the.relay.hang()
+    the.proxy.hang()
     pause(30)
-    the.relay.restore()
+    the.proxy.restore()
     the.answer(scene.name)
 
 
@@ -269,7 +269,7 @@ def scenes(seed: int) -> list[Scene]:
             6,
             service_down,
             runs=2,
-            through_relay=True,
+            through_proxy=True,
         ),
         Scene("key_rotated", "key refused mid-wait, the connection changed 8 s later", 6, key_rotated),
         Scene(
@@ -352,7 +352,7 @@ def scenes(seed: int) -> list[Scene]:
             at_random(seed),
             phase=3,
             left="any",
-            through_relay=True,
+            through_proxy=True,
         ),
         Scene(
             "exports_at_random",

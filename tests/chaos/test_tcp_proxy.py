@@ -1,4 +1,4 @@
-"""The relay by which the service is cut off."""
+"""The proxy by which the service is cut off."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ import pytest
 import requests
 from api.local_server import Answer, LocalServer
 
-from dev.tcp_proxy import Relay
+from dev.tcp_proxy import TcpProxy
 
 TIMES = 50
 
 
 @pytest.fixture
-def relay(serve: Callable[..., LocalServer]) -> Iterator[Relay]:
+def proxy(serve: Callable[..., LocalServer]) -> Iterator[TcpProxy]:
     server = serve(Answer(body=b"hello"))
-    with Relay(int(server.url.rsplit(":", 1)[1].split("/")[0])) as relay:
-        yield relay
+    with TcpProxy(int(server.url.rsplit(":", 1)[1].split("/")[0])) as proxy:
+        yield proxy
 
 
-def get(relay: Relay) -> bytes:
-    return requests.get(f"http://127.0.0.1:{relay.port}/", timeout=0.5).content
+def get(proxy: TcpProxy) -> bytes:
+    return requests.get(f"http://127.0.0.1:{proxy.port}/", timeout=0.5).content
 
 
-def test_passes_on(relay: Relay) -> None:
-    assert get(relay) == b"hello"
+def test_passes_on(proxy: TcpProxy) -> None:
+    assert get(proxy) == b"hello"
 
 
-def test_refuses(relay: Relay) -> None:
-    relay.refuse()
+def test_refuses(proxy: TcpProxy) -> None:
+    proxy.refuse()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", relay.port), timeout=1)
-    relay.restore()
-    assert get(relay) == b"hello"
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=1)
+    proxy.restore()
+    assert get(proxy) == b"hello"
 
 
-def test_takes_calls_and_never_answers(relay: Relay) -> None:
-    relay.hang()
+def test_takes_calls_and_never_answers(proxy: TcpProxy) -> None:
+    proxy.hang()
     with pytest.raises(requests.ReadTimeout):
-        get(relay)
-    relay.restore()
-    assert get(relay) == b"hello"
+        get(proxy)
+    proxy.restore()
+    assert get(proxy) == b"hello"
 
 
-def test_hangs_up_on_those_that_are_connected(relay: Relay) -> None:
+def test_hangs_up_on_those_that_are_connected(proxy: TcpProxy) -> None:
     for _ in range(TIMES):
-        with socket.create_connection(("127.0.0.1", relay.port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
             client.send(b"GET / HTTP/1.1\r\n")
-            relay.refuse()  # the relay may not have seen the connection yet
+            proxy.refuse()  # the proxy may not have seen the connection yet
             assert is_over(client)
-        relay.restore()
+        proxy.restore()
 
 
 def is_over(client: socket.socket) -> bool:

@@ -28,7 +28,7 @@ def test_a_public_class_has_a_page_with_a_person_s_words(kind, name):
 def test_what_is_made_from_the_code_is_current():
     stale = [
         name
-        for name, lines in pages.made().items()
+        for name, lines in pages.generated().items()
         if pages.current(ROOT / "docs" / name, lines) != (ROOT / "docs" / name).read_text()
     ]
     assert stale == [], "run python -m dev.docs --write"

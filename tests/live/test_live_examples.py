@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from examples import EXAMPLES, NEVER_ANSWER
 
-from dev.output_files import left_files
+from dev.output_files import check_output_files
 from dev.task_log import read_task_log
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def waited(run: RunWatcher, package: str = PROVIDER) -> list[str]:
     """Name the tasks that were seen deferred, with a trigger of ours taken up by a triggerer."""
     return [
         task_id
-        for (task_id, _), story in run.stories.items()
-        if "deferred" in story.states
-        and story.triggerer_jobs
-        and any(trigger.startswith(package) for trigger in story.triggers)
+        for (task_id, _), history in run.histories.items()
+        if "deferred" in history.states
+        and history.triggerer_jobs
+        and any(trigger.startswith(package) for trigger in history.triggers)
     ]
 
 
@@ -42,18 +42,18 @@ def waited(run: RunWatcher, package: str = PROVIDER) -> list[str]:
 def test_it_succeeds(dag_id: str, runs: Runs, stack: Stack) -> None:
     run = runs[dag_id]
     logs = "\n".join(read_task_log(stack.logs, task) for task in run.unsuccessful()[:1])
-    assert run.state == "success", f"{run.stories}\n{logs}"
+    assert run.state == "success", f"{run.histories}\n{logs}"
     assert {task["state"] for task in run.tasks} == {"success"}
 
 
 @pytest.mark.parametrize("dag_id", EXAMPLES)
 def test_it_was_deferred(dag_id: str, runs: Runs) -> None:
     run = runs[dag_id]
-    assert waited(run), run.stories
-    for story in run.stories.values():
-        if "deferred" in story.states:
+    assert waited(run), run.histories
+    for history in run.histories.values():
+        if "deferred" in history.states:
             # It left the worker, was taken up by the triggerer, and came back.
-            assert story.states.index("deferred") < story.states.index("success")
+            assert history.states.index("deferred") < history.states.index("success")
 
 
 @pytest.mark.parametrize("dag_id", EXAMPLES)
@@ -61,15 +61,15 @@ def test_the_link_is_there_while_it_waits(dag_id: str, runs: Runs, sandbox: Sand
     run = runs[dag_id]
     for task_id in waited(run):
         if (dag_id, task_id) not in WITHOUT_LINK:
-            story = run.stories[task_id, -1]
-            assert story.links, f"no link on {task_id}"
-            assert all(url.startswith(sandbox.info["url"]) for url in story.links.values()), story.links
+            history = run.histories[task_id, -1]
+            assert history.links, f"no link on {task_id}"
+            assert all(url.startswith(sandbox.info["url"]) for url in history.links.values()), history.links
 
 
 @pytest.mark.parametrize("dag_id", EXAMPLES)
 def test_its_files_are_whole(dag_id: str, runs: Runs, output: Path) -> None:
     assert runs[dag_id].ended
-    files = left_files(output / dag_id)
+    files = check_output_files(output / dag_id)
     assert [file.problem for file in files if file.problem] == []
     assert any(file.path.endswith("manifest.json") for file in files), files
 
@@ -86,7 +86,7 @@ def test_the_flagship_leaves_photos_and_a_report(runs: Runs, output: Path) -> No
 
 
 def test_the_fan_out_asks_everybody_once(runs: Runs, output: Path) -> None:
-    asked = [key for key in runs["visiono_fan_out"].stories if key[1] >= 0]
+    asked = [key for key in runs["visiono_fan_out"].histories if key[1] >= 0]
     assert len(asked) > 1
     assert count(output / "visiono_fan_out", "manifest.json") == len({map_index for _, map_index in asked})
 

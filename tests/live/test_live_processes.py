@@ -103,8 +103,8 @@ def test_nothing_outlives_the_starter(number: signal.Signals, tmp_path: Path, pi
     starter = f"""
 import time
 from pathlib import Path
-from dev.processes import Child, signals_stop_us
-with signals_stop_us():
+from dev.processes import Child, raise_on_signal
+with raise_on_signal():
     child = Child("family", {family(pids)!r}, Path({str(tmp_path / "log")!r}), grace=0.5)
     time.sleep(600)
 """

@@ -13,7 +13,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE), str(HERE.parent / "live")]
 
 from stage import Stage, staged  # noqa: E402
 
-from dev.checkout import only_one  # noqa: E402
+from dev.checkout import single_run  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
     # Not among pytest's own folders, of which the oldest are removed: this one stays until the next run.
-    with only_one("secrets") as home, staged(home) as found:
+    with single_run("secrets") as home, staged(home) as found:
         found.play()
         yield found
