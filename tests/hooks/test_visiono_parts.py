@@ -118,5 +118,5 @@ def test_items_that_the_service_did_not_take_are_warned_of(
         VisionoHook(connection("my_visiono", server.url, "key12345")).create_photo_request(
             "A", items=asked_for
         )
-    said = "req_1 was made without its items: this service may not know them as `photo_slots`"
+    said = "req_1 was created without its items: this service may not know them as `photo_slots`"
     assert (said in caplog.text) is warned
