@@ -19,6 +19,7 @@ from airflow_provider_visio.exceptions import (
     join_errors,
 )
 from airflow_provider_visio.extra_links import keeping_link
+from airflow_provider_visio.hooks.one_hook import OneHook
 from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
@@ -37,16 +38,13 @@ LONGEST_DEFERRAL = 24 * 3600.0
 SIGNAL_WAIT = 2.5
 
 
-class VisioOperator(BaseOperator):
+class VisioOperator(OneHook, BaseOperator):
     """
     An operator of this provider.
 
     :param deferrable: whether it may wait in the triggerer instead of on its worker: for photos or files, and for the
         rate limit where that takes longer than a minute.
     """
-
-    # A hook has locks, which cannot be copied deeply.
-    shallow_copy_attrs: Sequence[str] = ("hook",)
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -27,27 +27,14 @@ class VisionoOperator(VisioOperator):
     ui_color = "#e3f0ff"
     operator_extra_links: Collection[BaseOperatorLink] = (VisionoRequestLink(),)
     visiono_conn_id: str
-    _hook: VisionoHook | None = None
 
     @property
     def hook(self) -> VisionoHook:
-        """The hook of this operator's connection; one for the whole task, so that it reads the connection once."""
+        """The hook of this operator's connection."""
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
-        # The connection's id is a template, so it can change until the task runs.
-        if self._hook is None or self._hook.visiono_conn_id != self.visiono_conn_id:
-            self._hook = VisionoHook(self.visiono_conn_id, longest_wait=self._longest_wait)
-        return self._hook
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The hook's open connections cannot be pickled.
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        return {name: value for name, value in state.items() if name != "_hook"}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        self._hook = None
-        return super().__deepcopy__(memo)
+        return self._one_hook(VisionoHook, self.visiono_conn_id, self._longest_wait)
 
 
 class VisionoDeleteOperator(VisionoOperator):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_visio.operators.base import VisioOperator
@@ -17,10 +16,10 @@ class VizdomOperator(VisioOperator):
     ui_color = "#efe6ff"
     vizdom_conn_id: str
 
-    @cached_property
+    @property
     def hook(self) -> VizdomHook:
         """The hook of this operator's connection."""
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.vizdom import VizdomHook
 
-        return VizdomHook(self.vizdom_conn_id, longest_wait=self._longest_wait)
+        return self._one_hook(VizdomHook, self.vizdom_conn_id, self._longest_wait)

@@ -25,11 +25,12 @@ from airflow_provider_visio.exceptions import (
     WaitTimeoutError,
 )
 from airflow_provider_visio.extra_links import keeping_link, remember_link
+from airflow_provider_visio.hooks.one_hook import OneHook
 from airflow_provider_visio.idempotency.record import clear_count
 from airflow_provider_visio.idempotency.state_store import StateStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from airflow.sdk import Context
 
@@ -64,7 +65,7 @@ class SensorWaitTimeoutError(WaitTimeoutError, AirflowSensorTimeout):
     """A sensor's deadline passed; as with all of Airflow's sensors, the task is not retried."""
 
 
-class VisioSensor(BaseSensorOperator):
+class VisioSensor(OneHook, BaseSensorOperator):
     """
     A sensor of this provider.
 
@@ -72,9 +73,6 @@ class VisioSensor(BaseSensorOperator):
     """
 
     _target_name: str
-
-    # A hook has locks, which cannot be copied deeply.
-    shallow_copy_attrs: Sequence[str] = ("hook", "_wait")
 
     def __init__(self, *, deferrable: bool | None = None, mode: str | None = None, **kwargs: Any) -> None:
         # A parameter of our own, so that a mode from the DAG's default_args counts as given, too.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import holds_none, known_ids
@@ -73,14 +72,14 @@ class VisionoPhotoRequestSensor(VisioSensor):
         known = known_ids(request_id, "request_id")
         Goal.of(min_submitted, on_deadline, len(known) if known else None)
 
-    @cached_property
+    @property
     def hook(self) -> VisionoHook:
         """The hook of this sensor's connection."""
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.visiono import VisionoHook
         from airflow_provider_visio.task_wait import LONGEST_HOLD
 
-        return VisionoHook(self.visiono_conn_id, longest_wait=LONGEST_HOLD)
+        return self._one_hook(VisionoHook, self.visiono_conn_id, LONGEST_HOLD)
 
     def _find_ids(self) -> list[str]:
         # A batch that created no request: no more can be submitted.

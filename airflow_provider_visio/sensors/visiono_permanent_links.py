@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import is_literal, known_link, link_id_of, moment_of, require_resolved
@@ -85,14 +84,14 @@ class VisionoPermanentLinkSensor(VisioSensor):
         self._first_look = since if isinstance(since, int | float) else wait_started_at(context)
         return super().execute_complete(context, event)
 
-    @cached_property
+    @property
     def hook(self) -> VisionoHook:
         """The hook of this sensor's connection."""
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.visiono import VisionoHook
         from airflow_provider_visio.task_wait import LONGEST_HOLD
 
-        return VisionoHook(self.visiono_conn_id, longest_wait=LONGEST_HOLD)
+        return self._one_hook(VisionoHook, self.visiono_conn_id, LONGEST_HOLD)
 
     def _find_ids(self) -> list[str]:
         return [link_id_of(self._target)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import known_ids
@@ -57,14 +56,14 @@ class VizdomExportSensor(VisioSensor):
         self.vizdom_conn_id = vizdom_conn_id
         known_ids(export_id, "export_id")
 
-    @cached_property
+    @property
     def hook(self) -> VizdomHook:
         """The hook of this sensor's connection."""
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.vizdom import VizdomHook
         from airflow_provider_visio.task_wait import LONGEST_HOLD
 
-        return VizdomHook(self.vizdom_conn_id, longest_wait=LONGEST_HOLD)
+        return self._one_hook(VizdomHook, self.vizdom_conn_id, LONGEST_HOLD)
 
     def _make_wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,6 +101,13 @@ def test_a_task_that_has_run_can_be_copied(sandbox, run_task):
     operator = VizdomInviteMemberOperator(task_id="t", email="new@example.com")
     run_task(operator).run()
     assert copy.deepcopy(operator).email == "new@example.com"
+
+
+def test_a_sensor_that_has_run_can_be_copied(sandbox, run_task):
+    (export_id,) = exports(sandbox, 1)
+    sensor = VizdomExportSensor(task_id="t", export_id=export_id, mode="poke")
+    run_task(sensor).run()
+    assert pickle.loads(pickle.dumps(copy.deepcopy(sensor))).export_id == export_id
 
 
 class Supervisor:
