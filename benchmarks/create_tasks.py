@@ -15,6 +15,7 @@ import gc
 import json
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,18 @@ if TYPE_CHECKING:
     from benchmarks.message_files import Json
 
 
+@dataclass(frozen=True)
 class TaskInstance:
-    """The part of a task instance that the operator uses."""
+    """The part of a task instance that the operator uses.
+
+    :param map_index: number of the mapped task
+    """
+
+    map_index: int
+    dag_id: str = "benchmark"
+    run_id: str = "manual__2026-01-01T00:00:00+00:00"
+    task_id: str = "ask"
+    try_number: int = 1
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Ignore a value."""
@@ -49,7 +60,7 @@ def step(number: int, deferral: Json | None, prefix: str = "") -> Json:
         instructions=f"Photograph car {number}",
         visiono_conn_id=f"{prefix}visiono_default",
     )
-    context: Any = {"ti": TaskInstance()}
+    context: Any = {"ti": TaskInstance(number)}
     try:
         if deferral is None:
             operator.execute(context)
