@@ -183,4 +183,7 @@ class Retry:
     def announce(self, state: RetryCallState) -> None:
         """Log why and when the call is sent again."""
         error = state.outcome.exception() if state.outcome else None
-        log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)
+        if self.reload:
+            log.warning("%s Reading the connection again, in case its key has changed.", error)
+        else:
+            log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)

@@ -272,7 +272,8 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 )
             made = hook.create_photo_request(**{**self._asked(), "metadata": metadata})
             self._open = hook, once, made["id"]
-            self.log.info("Photo request %s is created: %s", made["id"], made.get("request_url"))
+            mail = "Visiono is asked to e-mail the link" if self.send_email else "no e-mail was asked for"
+            self.log.info("Created photo request %s (%s): %s", made["id"], mail, made.get("request_url"))
             return made
 
         def phase_of(request: Mapping[str, Any]) -> Phase | None:
