@@ -7,8 +7,8 @@ Public are, with the parameters, outputs and errors of their pages in ``docs/``:
   :mod:`.triggers.visiono` and :mod:`.triggers.vizdom`
 * :class:`.hooks.visiono.VisionoHook` and :class:`.hooks.vizdom.VizdomHook`
 * the errors of :mod:`.exceptions`, and the functions of :mod:`.workflow`
-* the connection types ``visiono`` and ``vizdom`` with their extras, the section ``[visio]`` of Airflow's configuration, the
-  metrics ``visio.poll.*``, and the command ``visio-sandbox``
+* the connection types ``visiono`` and ``vizdom`` with their extras, the section ``[visio]`` of Airflow's configuration,
+  the metrics ``visio.poll.*``, and the command ``visio-sandbox``
 
 Everything else is private and may move. ``docs/architecture.md`` shows where each concept lives.
 """

@@ -19,7 +19,7 @@ from airflow_provider_visio.exceptions import (
     join_errors,
 )
 from airflow_provider_visio.extra_links import keeping_link
-from airflow_provider_visio.hooks.one_hook import OneHook
+from airflow_provider_visio.hooks.cached_hook import CachedHook
 from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ LONGEST_DEFERRAL = 24 * 3600.0
 SIGNAL_WAIT = 2.5
 
 
-class VisioOperator(OneHook, BaseOperator):
+class VisioOperator(CachedHook, BaseOperator):
     """
     An operator of this provider.
 

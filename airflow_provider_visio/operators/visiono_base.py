@@ -34,7 +34,7 @@ class VisionoOperator(VisioOperator):
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
-        return self._one_hook(VisionoHook, self.visiono_conn_id, self._longest_wait)
+        return self._cached_hook(VisionoHook, self.visiono_conn_id, self._longest_wait)
 
 
 class VisionoDeleteOperator(VisionoOperator):

@@ -22,4 +22,4 @@ class VizdomOperator(VisioOperator):
         # Imported here, so that parsing a DAG file does not import an HTTP library.
         from airflow_provider_visio.hooks.vizdom import VizdomHook
 
-        return self._one_hook(VizdomHook, self.vizdom_conn_id, self._longest_wait)
+        return self._cached_hook(VizdomHook, self.vizdom_conn_id, self._longest_wait)

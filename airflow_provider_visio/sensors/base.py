@@ -25,7 +25,7 @@ from airflow_provider_visio.exceptions import (
     WaitTimeoutError,
 )
 from airflow_provider_visio.extra_links import keeping_link, remember_link
-from airflow_provider_visio.hooks.one_hook import OneHook
+from airflow_provider_visio.hooks.cached_hook import CachedHook
 from airflow_provider_visio.idempotency.record import clear_count
 from airflow_provider_visio.idempotency.state_store import StateStore
 
@@ -65,7 +65,7 @@ class SensorWaitTimeoutError(WaitTimeoutError, AirflowSensorTimeout):
     """A sensor's deadline passed; as with all of Airflow's sensors, the task is not retried."""
 
 
-class VisioSensor(OneHook, BaseSensorOperator):
+class VisioSensor(CachedHook, BaseSensorOperator):
     """
     A sensor of this provider.
 

@@ -79,7 +79,7 @@ class VisionoPhotoRequestSensor(VisioSensor):
         from airflow_provider_visio.hooks.visiono import VisionoHook
         from airflow_provider_visio.task_wait import LONGEST_HOLD
 
-        return self._one_hook(VisionoHook, self.visiono_conn_id, LONGEST_HOLD)
+        return self._cached_hook(VisionoHook, self.visiono_conn_id, LONGEST_HOLD)
 
     def _find_ids(self) -> list[str]:
         # A batch that created no request: no more can be submitted.

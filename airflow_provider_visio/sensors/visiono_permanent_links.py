@@ -91,7 +91,7 @@ class VisionoPermanentLinkSensor(VisioSensor):
         from airflow_provider_visio.hooks.visiono import VisionoHook
         from airflow_provider_visio.task_wait import LONGEST_HOLD
 
-        return self._one_hook(VisionoHook, self.visiono_conn_id, LONGEST_HOLD)
+        return self._cached_hook(VisionoHook, self.visiono_conn_id, LONGEST_HOLD)
 
     def _find_ids(self) -> list[str]:
         return [link_id_of(self._target)]

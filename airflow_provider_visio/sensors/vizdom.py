@@ -63,7 +63,7 @@ class VizdomExportSensor(VisioSensor):
         from airflow_provider_visio.hooks.vizdom import VizdomHook
         from airflow_provider_visio.task_wait import LONGEST_HOLD
 
-        return self._one_hook(VizdomHook, self.vizdom_conn_id, LONGEST_HOLD)
+        return self._cached_hook(VizdomHook, self.vizdom_conn_id, LONGEST_HOLD)
 
     def _make_wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait

@@ -13,12 +13,12 @@ Hook = TypeVar("Hook", bound="VisioBaseHook")
 _NOT_COPIED = ("_hook", "_wait")
 
 
-class OneHook:
+class CachedHook:
     """An operator or sensor with one hook."""
 
     _hook: Any = None
 
-    def _one_hook(self, hook_class: type[Hook], conn_id: str, longest_wait: float | None) -> Hook:
+    def _cached_hook(self, hook_class: type[Hook], conn_id: str, longest_wait: float | None) -> Hook:
         # The connection's id is a template, so it can change until the task runs.
         if self._hook is None or self._hook.conn_id != conn_id:
             self._hook = hook_class(conn_id, longest_wait=longest_wait)
