@@ -97,7 +97,7 @@ def parameters(of: type) -> list[Parameter]:
     unknown = [name for name in said if name not in declared]
     if silent or unknown:
         raise ValueError(
-            f"{of.__name__}: the docstring lacks {silent}, or describes {unknown}, which are no parameters"
+            f"{of.__name__}: the docstring lacks {silent}, or describes {unknown}, which are not parameters"
         )
     templated = set(getattr(of, "template_fields", ()))
     return [

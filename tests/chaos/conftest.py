@@ -1,4 +1,4 @@
-"""Plays the scenes that were chosen, once for all tests, and shows the table in the end."""
+"""Run the selected scenes once for all tests, and print the table at the end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1])]
 
-from chaos.environment import the_field  # noqa: E402
+from chaos.environment import chaos_environment  # noqa: E402
 from chaos.outcome import Outcome  # noqa: E402
-from chaos.run_scenes import play  # noqa: E402
+from chaos.run_scenes import run_scenes  # noqa: E402
 from chaos.scenes import scenes  # noqa: E402
 from chaos.table import FILE, put, table  # noqa: E402
 
@@ -25,7 +25,7 @@ SCENES = {scene.name: scene for scene in scenes(SEED)}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write", type=Path, help="put the table into this file, between its marks")
+    parser.addoption("--write", type=Path, help="write the table into this file, between its marks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,19 +41,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """What came of each scene that some test asks for."""
+    """Return the outcome of each selected scene."""
     chosen = {item.callspec.params["outcome"] for item in request.session.items if hasattr(item, "callspec")}
     folder = tmp_path_factory.mktemp("chaos")
     began = time.time()
-    with the_field(folder, [SCENES[name] for name in SCENES if name in chosen]) as the:
-        played = play(the, [SCENES[name] for name in SCENES if name in chosen])
-        calls = the.sandbox.control("GET", "/calls")
+    with chaos_environment(folder, [SCENES[name] for name in SCENES if name in chosen]) as env:
+        played = run_scenes(env, [SCENES[name] for name in SCENES if name in chosen])
+        calls = env.sandbox.control("GET", "/calls")
         result: dict[str, Any] = {
             "seed": SEED,
             "seconds": round(time.time() - began),
-            "versions": the.versions,
+            "versions": env.versions,
             "calls": len(calls),
-            "restarted": the.stack.restarted,
+            "restarted": env.stack.restarted,
             "refused": {
                 status: sum(call["status"] == status for call in calls) for status in (401, 403, 422, 429)
             },
@@ -85,5 +85,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if document is not None:
         put(table(result), document)
     terminalreporter.write_line(
-        f"Again: make chaos SEED={SEED}    One alone: make chaos SEED={SEED} ONLY=<name>"
+        f"Run again: make chaos SEED={SEED}    Run one scene: make chaos SEED={SEED} ONLY=<name>"
     )

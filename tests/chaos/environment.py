@@ -1,4 +1,4 @@
-"""Where the scenes play: a real Airflow on PostgreSQL, the sandbox, and the means to break either."""
+"""The environment of the scenes: a real Airflow on PostgreSQL, the sandbox, and functions that break them."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ RETRIES = 10
 EXPORT_SECONDS = 20.0
 DIES_AFTER = 4.0
 PHOTOS = 2
-LOOK_EVERY = 1.0
-# A scheduler may end by itself when two write to one task (Airflow #63926); whoever runs one has it started again.
+POLL_SECONDS = 1.0
+# A scheduler can end by itself when two write to one task (Airflow #63926). A service manager restarts it.
 RESTARTS = 5
-# Each look at all requests costs the sandbox time that the tasks need.
-PEOPLE_EVERY = 3.0
-# Minutes of Airflow's own patience are seconds here.
-IMPATIENT: dict[str, dict[str, object]] = {
+# Seconds. Each look at all requests takes the sandbox time that the tasks need.
+ANSWER_POLL_SECONDS = 3.0
+# Airflow's own timeouts are minutes.
+SHORT_TIMEOUTS: dict[str, dict[str, object]] = {
     "scheduler": {
         "task_instance_heartbeat_timeout": 25,
         "task_instance_heartbeat_timeout_detection_interval": 3,
@@ -55,7 +55,7 @@ IMPATIENT: dict[str, dict[str, object]] = {
         "trigger_timeout_check_interval": 5,
     },
     "triggerer": {"job_heartbeat_sec": 2, "triggerer_health_check_threshold": 20},
-    # A task bears it when the API server is away for so many times two seconds.
+    # A task survives this number of failed heartbeats, two seconds apart, while the API server is down.
     "workers": {
         "min_heartbeat_interval": 2,
         "max_failed_heartbeats": 12,
@@ -67,7 +67,7 @@ IMPATIENT: dict[str, dict[str, object]] = {
 
 @dataclass(frozen=True)
 class Task:
-    """A task instance as Airflow's database has it."""
+    """A task instance in Airflow's database."""
 
     run_id: str
     number: int
@@ -78,8 +78,8 @@ class Task:
 
 
 @dataclass
-class Field:
-    """What a scene may see and do."""
+class ChaosEnvironment:
+    """Airflow, the sandbox, and the actions of a scene."""
 
     stack: Stack
     sandbox: Sandbox
@@ -95,7 +95,7 @@ class Field:
 
     @property
     def api(self) -> AirflowApi:
-        """Airflow's REST API; each thread has a session of its own."""
+        """Return Airflow's REST API. Each thread has its own session."""
         if not hasattr(self._apis, "api"):
             self._apis.api = AirflowApi(self.stack.url)
         api: AirflowApi = self._apis.api
@@ -104,14 +104,14 @@ class Field:
     def start(self, name: str) -> str:
         """Start a run of a scene's DAG."""
         self.stack.wait_for_dag(name)
-        # Known before it is asked for, so that asking again starts no second one.
+        # The id is known before the call, so that a repeated call starts no second run.
         run_id = f"manual__{datetime.now(UTC).isoformat()}"
-        self.insist(lambda: self.api.trigger(name, run_id=run_id), done=requests.codes.conflict)
+        self.retry_call(lambda: self.api.trigger(name, run_id=run_id), done=requests.codes.conflict)
         self.runs[name].append(run_id)
         return run_id
 
     def tasks(self, name: str, run_id: str | None = None) -> list[Task]:
-        """List the task instances of a scene. Read from the database, for the API server may be away."""
+        """List the task instances of a scene, from the database because the API server may be down."""
         columns = "run_id, map_index, state, try_number, pid, trigger_id is not null"
         with self._lock, self.database.cursor() as cursor:
             cursor.execute(
@@ -125,25 +125,33 @@ class Field:
         return sum(task.state in states for task in self.tasks(name))
 
     def ended(self, name: str) -> bool:
-        """Whether all runs of a scene have ended."""
+        """Return whether all runs of a scene have ended."""
         with self._lock, self.database.cursor() as cursor:
             cursor.execute("select count(*) from dag_run where dag_id = %s and end_date is not null", [name])
             return bool(cursor.fetchone()[0] == len(self.runs[name]))
 
     def until(self, what: str, look: Callable[[], object], timeout: float = 300) -> None:
-        """Wait for something that Airflow or the service will do."""
+        """Wait for a condition.
 
-        def bravely() -> bool:
+        :param what: the condition, for the error
+        :param look: returns whether it is true
+        :param timeout: seconds
+        """
+
+        def look_or_retry() -> bool:
             self.stack.check_alive()
-            # A machine that is busy with breaking things may be late.
+            # A busy machine may answer late.
             with suppress(requests.ConnectionError, requests.Timeout):
                 return bool(look())
             return False
 
-        wait_for(what, bravely, timeout=timeout, every=LOOK_EVERY)
+        wait_for(what, look_or_retry, timeout=timeout, every=POLL_SECONDS)
 
-    def insist(self, call: Callable[[], object], done: int | None = None) -> None:
-        """Ask Airflow again while it is away or fails, as a user does; a status may say that it is done already."""
+    def retry_call(self, call: Callable[[], object], done: int | None = None) -> None:
+        """Call Airflow again while it is down or fails, as a user does.
+
+        :param done: status of a call that was already done; None: no such status
+        """
 
         def look() -> bool:
             try:
@@ -154,7 +162,7 @@ class Field:
                 return error.response.status_code == done
             return True
 
-        self.until("Airflow to do as it is told", look, 120)
+        self.until("Airflow to accept a call", look, 120)
 
     def until_deferred(self, name: str, count: int, timeout: float = 300) -> None:
         """Wait until a number of tasks wait in the triggerer."""
@@ -163,21 +171,24 @@ class Field:
         )
 
     def requests(self, name: str) -> list[dict[str, Any]]:
-        """List the photo requests that were ever made for a scene."""
+        """List all photo requests of a scene."""
         made = self.sandbox.control("GET", "/photo-requests")
         return [one for one in made if (one["metadata"] or {}).get("scene") == name]
 
     def exports(self, export_format: str) -> list[dict[str, Any]]:
-        """List the exports that were ever started in a format, which is one scene's alone."""
+        """List all exports of a format, which only one scene uses."""
         made = self.sandbox.control("GET", "/exports")
         return [one for one in made if one["format"] == export_format]
 
     def answer(self, name: str, after: Callable[[int], float] = lambda _: 0.0) -> None:
-        """From now on everybody who is asked in a scene sends photos, after some seconds."""
+        """From now on, send photos for all requests of a scene.
+
+        :param after: number of the task -> seconds until the answer
+        """
         self.answering[name] = after
 
-    def let_people_answer(self) -> None:
-        """Send everybody who was asked since the last time."""
+    def answer_new_requests(self) -> None:
+        """Start an answer to each request that is new since the last call."""
         for request in self.sandbox.control("GET", "/photo-requests"):
             metadata = request["metadata"] or {}
             after = self.answering.get(metadata.get("scene", ""))
@@ -192,31 +203,46 @@ class Field:
             self.sandbox.control("PUT", f"/photo-requests/{request['id']}/person", person)
 
     def fault(self, name: str, kind: str, **more: Any) -> int:
-        """Have the calls of one scene go wrong."""
+        """Add a fault for the calls of a scene.
+
+        :return: id of the fault
+        """
         number: int = self.sandbox.control(
             "POST", "/faults", {"service": "visiono", "kind": kind, "key": self.keys[name], **more}
         )["id"]
         return number
 
     def held(self, *numbers: int) -> set[int]:
-        """Which of some faults hold calls now, each as many as it was made for."""
+        """Return those of some faults that hold all calls that they are for."""
         faults = self.sandbox.control("GET", "/faults")
         return {one["id"] for one in faults if one["id"] in numbers and one["held"] == one["times"]}
 
-    def let_go(self, number: int, *, drop: bool) -> None:
-        """Let held calls go on, or lose them."""
+    def release(self, number: int, *, drop: bool) -> None:
+        """Release held calls.
+
+        :param drop: whether to close their connections without a reply
+        """
         self.sandbox.control("POST", f"/faults/{number}/let-go", {"drop": drop})
 
     def kill_workers(self, tasks: Sequence[Task]) -> set[int]:
-        """Kill tasks with what runs them, as the loss of their machines would; returns which were killed."""
+        """Kill tasks with their workers, as if their machines were lost.
+
+        :return: numbers of the killed tasks
+        """
         return {task.number for task in tasks if self._kill(task, with_worker=True)}
 
     def kill_processes(self, tasks: Sequence[Task]) -> set[int]:
-        """Kill tasks as the kernel does that has run out of memory: what runs them lives on and tells Airflow."""
+        """Kill task processes, as the kernel does when memory is short. Their workers report it to Airflow.
+
+        :return: numbers of the killed tasks
+        """
         return {task.number for task in tasks if self._kill(task, with_worker=False)}
 
     def kill_every_worker(self, name: str, count: int) -> None:
-        """Kill so many running tasks of a scene with what runs them, each once; some may have died by themselves."""
+        """Kill running tasks of a scene with their workers, each task once.
+
+        :param count: number of tasks; tasks with a second try count as killed
+        """
         killed: set[int] = set()
 
         def look() -> bool:
@@ -236,7 +262,7 @@ class Field:
             if worker is None or not {process.pid, worker.pid} <= mine:
                 return False
             with stopped(worker):
-                # A worker between two tasks may hold the lock of the queue, which nobody would get any more.
+                # A worker between two tasks may hold the lock of the queue, which would then stay locked.
                 if "<idle>" in " ".join(worker.cmdline()) or process.status() == psutil.STATUS_ZOMBIE:
                     return False
                 for one in (worker, process) if with_worker else (process,):
@@ -250,7 +276,7 @@ class Field:
         if in_airflow:
             fields = {"connection_id": name, "conn_type": "visiono", "password": key}
             path = f"/connections/{name}?update_mask=password"
-            self.insist(lambda: self.api.call("PATCH", path, body=fields))
+            self.retry_call(lambda: self.api.call("PATCH", path, body=fields))
             return
         self.keys[name] = key
         self.sandbox.control("PUT", "/keys", {"visiono": list(self.keys.values())})
@@ -258,10 +284,10 @@ class Field:
     def mark(self, name: str, task: Task, state: str) -> None:
         """Mark a task instance, as a user does in the UI."""
         path = f"/dags/{name}/dagRuns/{quote(task.run_id)}/taskInstances/task/{task.number}"
-        self.insist(lambda: self.api.call("PATCH", path, body={"new_state": state}))
+        self.retry_call(lambda: self.api.call("PATCH", path, body={"new_state": state}))
 
-    def is_so(self, name: str, task: Task, state: str) -> bool:
-        """Whether a task instance is in a state."""
+    def is_in_state(self, name: str, task: Task, state: str) -> bool:
+        """Return whether a task instance is in a state."""
         return (task.run_id, task.number, state) in {
             (one.run_id, one.number, one.state) for one in self.tasks(name)
         }
@@ -274,12 +300,12 @@ class Field:
             "dag_run_id": task.run_id,
             "task_ids": [["task", task.number]],
         }
-        self.insist(lambda: self.api.call("POST", f"/dags/{name}/clearTaskInstances", body=body))
+        self.retry_call(lambda: self.api.call("POST", f"/dags/{name}/clearTaskInstances", body=body))
 
 
 @contextmanager
 def stopped(process: psutil.Process) -> Iterator[None]:
-    """Keep a process from going on while it is looked at."""
+    """Suspend a process while it is examined."""
     process.suspend()
     try:
         yield
@@ -289,8 +315,8 @@ def stopped(process: psutil.Process) -> Iterator[None]:
 
 
 @contextmanager
-def the_field(folder: Path, scenes: Sequence[Scene]) -> Iterator[Field]:
-    """Start everything, and always end it."""
+def chaos_environment(folder: Path, scenes: Sequence[Scene]) -> Iterator[ChaosEnvironment]:
+    """Start all processes, and always stop them."""
     with ExitStack() as running:
         postgres = running.enter_context(Postgres(folder))
         sandbox = Sandbox(folder / "sandbox", person={"behaviour": "manual"})
@@ -304,7 +330,7 @@ def the_field(folder: Path, scenes: Sequence[Scene]) -> Iterator[Field]:
             HERE / "dags",
             database_url=postgres.url,
             parallelism=PARALLELISM,
-            config=IMPATIENT,
+            config=SHORT_TIMEOUTS,
             environment={"CHAOS_PLAN": json.dumps(plan(folder, scenes)), "TMPDIR": str(folder)},
             restarts=RESTARTS,
         )
@@ -318,13 +344,13 @@ def the_field(folder: Path, scenes: Sequence[Scene]) -> Iterator[Field]:
         running.callback(database.close)
         database.autocommit = True
         versions = {"Airflow": stack.api.get("/version")["version"], "PostgreSQL": postgres.version}
-        the = Field(stack, sandbox, proxy, folder, database, versions, keys=keys)
-        running.enter_context(people(the))
-        yield the
+        env = ChaosEnvironment(stack, sandbox, proxy, folder, database, versions, keys=keys)
+        running.enter_context(answering_people(env))
+        yield env
 
 
 def plan(folder: Path, scenes: Sequence[Scene]) -> dict[str, Any]:
-    """What the DAG file has to know."""
+    """Return the settings for the DAG file."""
     return {
         "scenes": {scene.name: {"tasks": scene.tasks, "operator": scene.operator} for scene in scenes},
         "destination": f"file://{folder / 'stored'}",
@@ -336,7 +362,7 @@ def plan(folder: Path, scenes: Sequence[Scene]) -> dict[str, Any]:
 
 
 def connections(sandbox: Sandbox, proxy: TcpProxy, scenes: Sequence[Scene]) -> dict[str, dict[str, Any]]:
-    """Each scene has a connection and a key of its own, so that a fault meets its calls alone."""
+    """Return a connection with its own API key for each scene, so that a fault affects only the scene's calls."""
     base = sandbox.connections()
     generous = {"calls_per_minute": 10_000, "calls_per_hour": 20_000}
     made = {}
@@ -351,14 +377,14 @@ def connections(sandbox: Sandbox, proxy: TcpProxy, scenes: Sequence[Scene]) -> d
 
 
 @contextmanager
-def people(the: Field) -> Iterator[None]:
-    """Have those who were asked answer, all the while."""
+def answering_people(env: ChaosEnvironment) -> Iterator[None]:
+    """Answer new requests in a thread."""
     over = threading.Event()
 
     def live() -> None:
-        while not over.wait(PEOPLE_EVERY):
+        while not over.wait(ANSWER_POLL_SECONDS):
             with suppress(requests.ConnectionError, requests.Timeout):
-                the.let_people_answer()
+                env.answer_new_requests()
 
     thread = threading.Thread(target=live, name="people", daemon=True)
     thread.start()
@@ -370,5 +396,5 @@ def people(the: Field) -> Iterator[None]:
 
 
 def pause(seconds: float) -> None:
-    """Let time pass, for the break that a scene is about lasts for so long."""
+    """Wait while a failure lasts."""
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What came of a scene: counted at the service, in Airflow's database, and in the folder where files were stored."""
+"""Evaluate a scene: count its requests at the service, its task states in Airflow, and its stored files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chaos.environment import Field
+    from chaos.environment import ChaosEnvironment
     from chaos.scenes import Scene
 
 
 @dataclass
 class Outcome:
-    """What came of one scene; each list has what is short of target."""
+    """The outcome of a scene. Each list has the deviations from the target.
+
+    :param name: name of the scene
+    :param what: title of the failure
+    :param tasks: number of tasks
+    :param made: number of requests or exports
+    :param most: largest number of requests for one task
+    :param ended_wrong: tasks and requests that ended with a wrong state
+    :param created_again: tasks with more than one request
+    :param not_created: tasks without a request
+    :param submitted: number of files that should be stored
+    :param lost: files that are missing or damaged
+    :param tries: number of tries of all tasks
+    :param why: why a second request is allowed; empty: it is not
+    :param extra: number of further requests that are allowed
+    :param aborted: traceback of an error in the scene itself
+    :param actions: failures of a random scene
+    """
 
     name: str
     what: str
@@ -25,26 +42,29 @@ class Outcome:
     made: int = 0
     most: int = 0
     ended_wrong: list[str] = field(default_factory=list)
-    asked_again: list[str] = field(default_factory=list)
-    not_asked: list[str] = field(default_factory=list)
+    created_again: list[str] = field(default_factory=list)
+    not_created: list[str] = field(default_factory=list)
     submitted: int = 0
     lost: list[str] = field(default_factory=list)
     tries: int = 0
     why: str = ""
     extra: int = 0
-    broke_off: str = ""
-    deeds: list[str] = field(default_factory=list)
+    aborted: str = ""
+    actions: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return the outcome as JSON."""
         return asdict(self)
 
 
-def judge(the: Field, scene: Scene, marked: Mapping[int, str] | None = None) -> Outcome:
-    """Count what came of a scene, some of whose tasks were marked by somebody."""
+def evaluate(env: ChaosEnvironment, scene: Scene, marked: Mapping[int, str] | None = None) -> Outcome:
+    """Evaluate a scene.
+
+    :param marked: number of a task -> the state that a user marked it with
+    """
     marked = marked or {}
     found = Outcome(scene.name, scene.what, why=scene.why, extra=scene.extra)
-    tasks = the.tasks(scene.name)
+    tasks = env.tasks(scene.name)
     found.tasks, found.tries = len(tasks), sum(task.tries for task in tasks)
     if found.tasks != scene.tasks * scene.runs:
         found.ended_wrong.append(f"{found.tasks} tasks, not {scene.tasks * scene.runs}")
@@ -53,23 +73,25 @@ def judge(the: Field, scene: Scene, marked: Mapping[int, str] | None = None) -> 
         if task.state != ends:
             found.ended_wrong.append(f"{task.run_id} [{task.number}] is {task.state}, not {ends}")
     if scene.export_format:
-        _judge_exports(the, scene, found)
+        _evaluate_exports(env, scene, found)
     else:
-        _judge_requests(the, scene, found, marked)
+        _evaluate_requests(env, scene, found, marked)
     return found
 
 
-def _judge_requests(the: Field, scene: Scene, found: Outcome, marked: Mapping[int, str]) -> None:
-    requests = the.requests(scene.name)
+def _evaluate_requests(
+    env: ChaosEnvironment, scene: Scene, found: Outcome, marked: Mapping[int, str]
+) -> None:
+    requests = env.requests(scene.name)
     by_intent = Counter((one["metadata"]["run"], one["metadata"]["number"]) for one in requests)
     by_tag = Counter(one["metadata"].get("airflow_task") for one in requests)
-    wanted = {(task.run_id, task.number) for task in the.tasks(scene.name)}
+    wanted = {(task.run_id, task.number) for task in env.tasks(scene.name)}
     found.made, found.most = len(requests), max(by_intent.values(), default=0)
-    found.asked_again = [f"{intent}: {count}" for intent, count in by_intent.items() if count > 1]
-    found.not_asked = [str(intent) for intent in wanted - set(by_intent)]
+    found.created_again = [f"{intent}: {count}" for intent, count in by_intent.items() if count > 1]
+    found.not_created = [str(intent) for intent in wanted - set(by_intent)]
     if len(by_tag) != len(by_intent):
         found.ended_wrong.append(f"{len(by_tag)} tags for {len(by_intent)} intents")
-    folder = the.folder / "stored" / scene.name
+    folder = env.folder / "stored" / scene.name
     for one in requests:
         number = one["metadata"]["number"]
         if scene.left and scene.left != "any":
@@ -82,14 +104,14 @@ def _judge_requests(the: Field, scene: Scene, found: Outcome, marked: Mapping[in
             found.lost += _lost(folder / one["id"], {photo["id"] for photo in one["photos"]})
 
 
-def _judge_exports(the: Field, scene: Scene, found: Outcome) -> None:
-    made = the.exports(scene.export_format or "")
-    stored = list((the.folder / "stored" / scene.name).glob("*/manifest.json"))
+def _evaluate_exports(env: ChaosEnvironment, scene: Scene, found: Outcome) -> None:
+    made = env.exports(scene.export_format or "")
+    stored = list((env.folder / "stored" / scene.name).glob("*/manifest.json"))
     found.made = len(made)
-    # Nothing says which task an export is for, so nobody can say how many were started for one.
+    # An export does not name its task, so exports cannot be counted for one task.
     extra = len(made) - found.tasks
-    found.asked_again = [f"{extra} of {found.tasks} started again"] if extra > 0 else []
-    found.not_asked = [f"{-extra} not started"] if extra < 0 else []
+    found.created_again = [f"{extra} of {found.tasks} started again"] if extra > 0 else []
+    found.not_created = [f"{-extra} not started"] if extra < 0 else []
     found.submitted = found.tasks
     if len(stored) != found.tasks:
         found.lost.append(f"{len(stored)} files of {found.tasks}")
@@ -98,7 +120,12 @@ def _judge_exports(the: Field, scene: Scene, found: Outcome) -> None:
 
 
 def _lost(folder: Path, keys: set[str] | None) -> list[str]:
-    """Return what of a request is not there whole: its manifest says what should be."""
+    """Compare the stored files of a request with its manifest.
+
+    :param folder: folder of the request or export
+    :param keys: ids of the photos that the manifest must have; None: do not check them
+    :return: missing and damaged files
+    """
     path = folder / "manifest.json"
     if not path.is_file():
         return [f"{folder.name}: no manifest"]

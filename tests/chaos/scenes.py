@@ -1,4 +1,4 @@
-"""The scenes: what is done to the tasks of each."""
+"""The scenes: each breaks Airflow or the service in one way while tasks run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.environment import Field, pause
+from chaos.environment import ChaosEnvironment, pause
 
-# Seconds that a slow service takes: its caller has died by then, and the next try has begun.
+# Seconds until a slow service answers. By then the caller is dead, and the next try has begun.
 SLOW = 20.0
-# How many wait in a triggerer that is killed; CI has time for fewer.
+# Number of tasks that wait in the triggerer when it is killed. CI uses fewer, to save time.
 WAITS = int(os.environ.get("CHAOS_WAITS") or "200")
-# How many tasks run while that is killed on which all depend.
+# Number of tasks that run while the scheduler or the API server is killed.
 HELD = 3
 POST = {"method": "POST", "path": "^/photo-requests$"}
 
@@ -22,26 +22,27 @@ POST = {"method": "POST", "path": "^/photo-requests$"}
 @dataclass(frozen=True)
 class Scene:
     """
-    One way in which things go wrong.
+    A failure, and the result that its tasks must have.
 
-    :param name: of the scene, its DAG and its connection.
-    :param what: what is done, in words for the table.
-    :param tasks: how many tasks a run has.
-    :param act: does it.
+    :param name: name of the scene, its DAG and its connection.
+    :param what: title of the failure in the table.
+    :param tasks: number of tasks in a run.
+    :param act: function that starts the tasks and breaks something.
     :param operator: arguments of the operator.
-    :param phase: scenes of one phase play at the same time; those that break what all share come later.
-    :param ends: how its tasks must end.
-    :param left: the status that requests must have in the end; None: submitted, and stored.
-    :param why: why something may be asked for twice all the same; empty where it may not.
-    :param extra: how many more than its tasks may then be asked for.
-    :param through_proxy: whether the service can be cut off.
+    :param phase: scenes of one phase run at the same time. Those that break a shared component come later.
+    :param runs: number of runs of the DAG.
+    :param ends: the state that its tasks must end with.
+    :param left: the status that requests must end with; None: submitted, with stored photos.
+    :param why: why a request or export may be created twice; empty: it may not.
+    :param extra: number of further requests or exports that are then allowed.
+    :param through_proxy: whether calls go through the TCP proxy, which can cut the service off.
     :param timeout: seconds that a call waits for its reply.
     """
 
     name: str
     what: str
     tasks: int
-    act: Callable[[Field, Scene], None]
+    act: Callable[[ChaosEnvironment, Scene], None]
     operator: Mapping[str, Any] = field(default_factory=dict)
     phase: int = 1
     runs: int = 1
@@ -54,227 +55,244 @@ class Scene:
 
     @property
     def export_format(self) -> str | None:
-        """The format that only this scene's exports have; None where people are asked for photos."""
+        """Return the export format, which no other scene has; None if the scene creates photo requests."""
         return self.operator.get("export_format")
 
 
-def dying(the: Field, scene: Scene) -> None:
-    """The tasks see to their end themselves."""
-    the.start(scene.name)
-    the.answer(scene.name)
+def kill_in_task(env: ChaosEnvironment, scene: Scene) -> None:
+    """Start the tasks, which kill themselves."""
+    env.start(scene.name)
+    env.answer(scene.name)
 
 
-def killed_before_reply(the: Field, scene: Scene) -> None:
-    hold = the.fault(scene.name, "hold", **POST, times=scene.tasks, after_work=True)
-    the.start(scene.name)
-    the.until("all to be asked", lambda: the.held(hold))
-    the.kill_every_worker(scene.name, scene.tasks)
-    the.let_go(hold, drop=True)
-    the.answer(scene.name)
+def killed_before_reply(env: ChaosEnvironment, scene: Scene) -> None:
+    hold = env.fault(scene.name, "hold", **POST, times=scene.tasks, after_work=True)
+    env.start(scene.name)
+    env.until("all POSTs to be held", lambda: env.held(hold))
+    env.kill_every_worker(scene.name, scene.tasks)
+    env.release(hold, drop=True)
+    env.answer(scene.name)
 
 
-def killed_while_service_works(the: Field, scene: Scene) -> None:
-    holds = {the.fault(scene.name, "hold", **POST, times=1) for _ in range(scene.tasks)}
+def killed_while_service_works(env: ChaosEnvironment, scene: Scene) -> None:
+    holds = {env.fault(scene.name, "hold", **POST, times=1) for _ in range(scene.tasks)}
     since: dict[int, float] = {}
-    the.start(scene.name)
+    env.start(scene.name)
 
-    def worked_on() -> bool:
+    def answered_late() -> bool:
         now = time.monotonic()
-        tried_again = sum(task.tries > 1 for task in the.tasks(scene.name))
-        # The first to be asked was the first to die.
-        for hold in sorted(the.held(*holds), key=lambda one: since.setdefault(one, now)):
+        tried_again = sum(task.tries > 1 for task in env.tasks(scene.name))
+        # The first task that sent its POST was the first to be killed.
+        for hold in sorted(env.held(*holds), key=lambda one: since.setdefault(one, now)):
             if now - since[hold] > SLOW and scene.tasks - len(holds) < tried_again:
-                the.let_go(hold, drop=False)
+                env.release(hold, drop=False)
                 holds.discard(hold)
         return not holds
 
-    the.until("all to be worked on", worked_on)
-    the.answer(scene.name)
+    env.until("all POSTs to be answered", answered_late)
+    env.answer(scene.name)
 
 
-def killed_while_polling(the: Field, scene: Scene) -> None:
-    the.start(scene.name)
+def killed_while_polling(env: ChaosEnvironment, scene: Scene) -> None:
+    env.start(scene.name)
 
     def polled() -> bool:
-        ids = {request["id"] for request in the.requests(scene.name)}
-        paths = [call["path"] for call in the.sandbox.control("GET", "/calls") if call["method"] == "GET"]
+        ids = {request["id"] for request in env.requests(scene.name)}
+        paths = [call["path"] for call in env.sandbox.control("GET", "/calls") if call["method"] == "GET"]
         return len(ids) == scene.tasks and all(f"/photo-requests/{one}" in paths for one in ids)
 
-    the.until("all to be asked for, and looked at", polled)
-    the.kill_every_worker(scene.name, scene.tasks)
-    the.answer(scene.name)
+    env.until("all requests to be created and polled", polled)
+    env.kill_every_worker(scene.name, scene.tasks)
+    env.answer(scene.name)
 
 
-def reply_dropped(the: Field, scene: Scene) -> None:
-    the.fault(scene.name, "drop_after", **POST, times=scene.tasks)
-    the.start(scene.name)
-    the.answer(scene.name)
+def reply_dropped(env: ChaosEnvironment, scene: Scene) -> None:
+    env.fault(scene.name, "drop_after", **POST, times=scene.tasks)
+    env.start(scene.name)
+    env.answer(scene.name)
 
 
-def service_down(the: Field, scene: Scene) -> None:
-    first = the.start(scene.name)
-    the.until("the first to wait", lambda: all(task.waits for task in the.tasks(scene.name, first)))
-    the.proxy.refuse()
-    the.start(scene.name)
+def service_down(env: ChaosEnvironment, scene: Scene) -> None:
+    first = env.start(scene.name)
+    env.until("the first tasks to wait", lambda: all(task.waits for task in env.tasks(scene.name, first)))
+    env.proxy.refuse()
+    env.start(scene.name)
     pause(30)
-    the.proxy.hang()
+    env.proxy.hang()
     pause(30)
-    the.proxy.restore()
-    the.answer(scene.name)
+    env.proxy.restore()
+    env.answer(scene.name)
 
 
-def key_rotated(the: Field, scene: Scene) -> None:
-    the.start(scene.name)
-    the.until_deferred(scene.name, scene.tasks)
-    fresh = f"{the.keys[scene.name]}-rotated"
-    the.set_key(scene.name, fresh, in_airflow=False)
+def key_rotated(env: ChaosEnvironment, scene: Scene) -> None:
+    env.start(scene.name)
+    env.until_deferred(scene.name, scene.tasks)
+    fresh = f"{env.keys[scene.name]}-rotated"
+    env.set_key(scene.name, fresh, in_airflow=False)
     pause(8)
-    the.set_key(scene.name, fresh, in_airflow=True)
-    the.answer(scene.name)
+    env.set_key(scene.name, fresh, in_airflow=True)
+    env.answer(scene.name)
 
 
-def cleared(the: Field, scene: Scene) -> None:
-    the.start(scene.name)
-    the.until_deferred(scene.name, scene.tasks)
-    for task in the.tasks(scene.name):
-        the.clear(scene.name, task)
-    the.until("another try", lambda: all(task.tries > 1 for task in the.tasks(scene.name)))
-    the.until_deferred(scene.name, scene.tasks)
-    the.answer(scene.name)
+def cleared(env: ChaosEnvironment, scene: Scene) -> None:
+    env.start(scene.name)
+    env.until_deferred(scene.name, scene.tasks)
+    for task in env.tasks(scene.name):
+        env.clear(scene.name, task)
+    env.until("the next try of all tasks", lambda: all(task.tries > 1 for task in env.tasks(scene.name)))
+    env.until_deferred(scene.name, scene.tasks)
+    env.answer(scene.name)
 
 
-def marked(the: Field, scene: Scene) -> None:
-    the.start(scene.name)
-    the.until_deferred(scene.name, scene.tasks)
-    # The trigger must have begun to wait, or nobody is there to be told.
+def marked(env: ChaosEnvironment, scene: Scene) -> None:
+    env.start(scene.name)
+    env.until_deferred(scene.name, scene.tasks)
+    # Without a running trigger, Airflow calls no `on_kill`.
     pause(5)
-    for task in the.tasks(scene.name):
-        the.mark(scene.name, task, scene.ends)
+    for task in env.tasks(scene.name):
+        env.mark(scene.name, task, scene.ends)
     if scene.left == "deleted":
-        the.until("their end", lambda: {r["status"] for r in the.requests(scene.name)} == {"deleted"}, 60)
+        env.until(
+            "the deletion of their requests",
+            lambda: {r["status"] for r in env.requests(scene.name)} == {"deleted"},
+            60,
+        )
 
 
-def export_killed(the: Field, scene: Scene) -> None:
-    hold = the.fault(scene.name, "hold", service="vizdom", method="GET", path="^/exports/", times=scene.tasks)
-    the.start(scene.name)
-    the.until("all to look at their exports", lambda: the.held(hold))
-    the.kill_every_worker(scene.name, scene.tasks)
-    the.let_go(hold, drop=True)
+def export_killed(env: ChaosEnvironment, scene: Scene) -> None:
+    hold = env.fault(scene.name, "hold", service="vizdom", method="GET", path="^/exports/", times=scene.tasks)
+    env.start(scene.name)
+    env.until("all tasks to poll their exports", lambda: env.held(hold))
+    env.kill_every_worker(scene.name, scene.tasks)
+    env.release(hold, drop=True)
 
 
-def export_reply_dropped(the: Field, scene: Scene) -> None:
-    the.fault(scene.name, "drop_after", service="vizdom", method="POST", path="^/exports$", times=scene.tasks)
-    the.start(scene.name)
+def export_reply_dropped(env: ChaosEnvironment, scene: Scene) -> None:
+    env.fault(scene.name, "drop_after", service="vizdom", method="POST", path="^/exports$", times=scene.tasks)
+    env.start(scene.name)
 
 
-def triggerer_killed(the: Field, scene: Scene) -> None:
-    the.start(scene.name)
-    the.until_deferred(scene.name, scene.tasks)
-    the.until("their triggers", lambda: all(task.waits for task in the.tasks(scene.name)))
-    the.stack.kill("triggerer")
-    the.answer(scene.name)
+def triggerer_killed(env: ChaosEnvironment, scene: Scene) -> None:
+    env.start(scene.name)
+    env.until_deferred(scene.name, scene.tasks)
+    env.until("the triggers of all tasks", lambda: all(task.waits for task in env.tasks(scene.name)))
+    env.stack.kill("triggerer")
+    env.answer(scene.name)
     pause(5)
-    the.stack.start("triggerer", wait=False)
+    env.stack.start("triggerer", wait=False)
 
 
-def scheduler_killed(the: Field, scene: Scene) -> None:
-    holds = some_wait_and_some_run(the, scene)
-    the.stack.kill("scheduler")
+def scheduler_killed(env: ChaosEnvironment, scene: Scene) -> None:
+    holds = hold_some_running(env, scene)
+    env.stack.kill("scheduler")
     pause(2)
-    the.stack.start("scheduler", wait=False)
+    env.stack.start("scheduler", wait=False)
     for hold in holds:
-        the.let_go(hold, drop=True)
-    the.answer(scene.name)
+        env.release(hold, drop=True)
+    env.answer(scene.name)
 
 
-def api_server_restarted(the: Field, scene: Scene) -> None:
-    first, *others = some_wait_and_some_run(the, scene)
-    the.stack.stop("api-server")
-    the.stack.start("api-server")
-    the.stack.kill("api-server")
-    the.let_go(first, drop=False)
-    the.stack.start("api-server")
+def api_server_restarted(env: ChaosEnvironment, scene: Scene) -> None:
+    first, *others = hold_some_running(env, scene)
+    env.stack.stop("api-server")
+    env.stack.start("api-server")
+    env.stack.kill("api-server")
+    env.release(first, drop=False)
+    env.stack.start("api-server")
     for hold in others:
-        the.let_go(hold, drop=False)
-    the.answer(scene.name)
+        env.release(hold, drop=False)
+    env.answer(scene.name)
 
 
-def some_wait_and_some_run(the: Field, scene: Scene) -> list[int]:
-    """Start a run and return the holds that keep some of its tasks running; all others come to wait."""
-    holds = [the.fault(scene.name, "hold", **POST, times=1, after_work=True) for _ in range(HELD)]
-    the.start(scene.name)
-    the.until("some to run", lambda: the.held(*holds) == set(holds))
-    the.until_deferred(scene.name, scene.tasks - HELD)
+def hold_some_running(env: ChaosEnvironment, scene: Scene) -> list[int]:
+    """Start a run, and hold the calls of some of its tasks. All others are deferred.
+
+    :return: ids of the faults that hold the calls
+    """
+    holds = [env.fault(scene.name, "hold", **POST, times=1, after_work=True) for _ in range(HELD)]
+    env.start(scene.name)
+    env.until("some tasks to run", lambda: env.held(*holds) == set(holds))
+    env.until_deferred(scene.name, scene.tasks - HELD)
     return holds
 
 
-CANNOT_TELL = (
-    "Vizdom has no list of exports and takes no idempotency key: a start whose reply was lost is made again"
+NO_LOOK_UP = (
+    "Vizdom has no list of exports and takes no idempotency key, so a start whose reply was lost is repeated"
 )
 
 
 def scenes(seed: int) -> list[Scene]:
-    """All scenes; the seed decides what happens in the one at random."""
+    """Return all scenes.
+
+    :param seed: seed of the random failures
+    """
     from chaos.random_faults import EXPORTS, at_random
 
     blocking = {"deferrable": False}
     return [
         Scene(
             "worker_before_post",
-            "worker killed -9 after the intent was written, before the POST",
+            "worker killed after the intent was recorded, before the POST",
             6,
-            dying,
+            kill_in_task,
             {"dies": "after the intent is written"},
         ),
         Scene(
             "worker_before_reply",
-            "worker killed -9 between the service's work and its reply",
+            "worker killed after the service created the request, before its reply",
             6,
             killed_before_reply,
             timeout=300,
         ),
         Scene(
             "worker_slow_service",
-            "task process killed -9 while the service is slow: it works on the POST when the next try looks already",
+            "task process killed during a slow POST; the next try looks up the request too early",
             5,
             killed_while_service_works,
-            {"dies": "while it asks"},
+            {"dies": "during its POST"},
             timeout=300,
         ),
         Scene(
             "worker_before_id",
-            "worker killed -9 after the reply, before the id was written down",
+            "worker killed after the reply, before the id was recorded",
             6,
-            dying,
+            kill_in_task,
             {"dies": "before the id is written"},
         ),
         Scene(
             "worker_after_id",
-            "worker killed -9 right after the id was written down",
+            "worker killed right after the id was recorded",
             6,
-            dying,
+            kill_in_task,
             {"dies": "after the id is written"},
         ),
         Scene(
             "worker_polling",
-            "worker killed -9 while it polls (`deferrable=False`)",
+            "worker killed while it polls (`deferrable=False`)",
             5,
             killed_while_polling,
             blocking,
         ),
-        Scene("reply_dropped", "reply to the POST dropped after the work", 6, reply_dropped),
+        Scene(
+            "reply_dropped", "reply to the POST lost after the service created the request", 6, reply_dropped
+        ),
         Scene(
             "service_down",
-            "service away for a minute (30 s refused, 30 s silent), for tasks that wait and tasks that ask",
+            "service down for a minute (30 s refused, 30 s without an answer) while tasks wait and create requests",
             6,
             service_down,
             runs=2,
             through_proxy=True,
         ),
-        Scene("key_rotated", "key refused mid-wait, the connection changed 8 s later", 6, key_rotated),
+        Scene(
+            "key_rotated",
+            "API key rejected during the wait; the connection gets the new key 8 s later",
+            6,
+            key_rotated,
+        ),
         Scene(
             "cleared",
-            "task cleared while deferred, also with `cancel_on_kill=True`: the request goes on",
+            "task cleared while deferred, with `cancel_on_kill=True`: the request stays",
             6,
             cleared,
             {"cancel_on_kill": True},
@@ -306,7 +324,7 @@ def scenes(seed: int) -> list[Scene]:
         ),
         Scene(
             "export_worker_killed",
-            "worker killed -9 while the export is made (`deferrable=False`)",
+            "worker killed while the service renders the export (`deferrable=False`)",
             4,
             export_killed,
             {**blocking, "export_format": "pdf"},
@@ -314,16 +332,16 @@ def scenes(seed: int) -> list[Scene]:
         ),
         Scene(
             "export_reply_dropped",
-            "reply to the start of an export dropped after the work",
+            "reply to the start of an export lost after the service started it",
             4,
             export_reply_dropped,
             {"export_format": "csv"},
-            why=CANNOT_TELL,
+            why=NO_LOOK_UP,
             extra=4,
         ),
         Scene(
             "triggerer_killed",
-            f"triggerer killed -9 while {WAITS} wait (`cancel_on_kill=True`), another started: the requests go on",
+            f"triggerer killed while {WAITS} tasks wait (`cancel_on_kill=True`), another started: the requests stay",
             WAITS,
             triggerer_killed,
             {"cancel_on_kill": True},
@@ -331,7 +349,7 @@ def scenes(seed: int) -> list[Scene]:
         ),
         Scene(
             "scheduler_killed",
-            "scheduler killed -9, its workers with it, while tasks run and wait",
+            "scheduler and its workers killed while tasks run and wait",
             12,
             scheduler_killed,
             phase=2,
@@ -339,7 +357,7 @@ def scenes(seed: int) -> list[Scene]:
         ),
         Scene(
             "api_server_restarted",
-            "API server restarted, then killed -9 and started, while tasks run and wait",
+            "API server restarted, then killed and started again, while tasks run and wait",
             12,
             api_server_restarted,
             phase=2,
@@ -347,7 +365,7 @@ def scenes(seed: int) -> list[Scene]:
         ),
         Scene(
             "at_random",
-            "all of this at once, at random",
+            "all of these failures at random times",
             60,
             at_random(seed),
             phase=3,
@@ -358,10 +376,10 @@ def scenes(seed: int) -> list[Scene]:
             "exports_at_random",
             "the same, for exports",
             EXPORTS,
-            dying,
+            kill_in_task,
             {"export_format": "png"},
             phase=3,
-            why=CANNOT_TELL,
+            why=NO_LOOK_UP,
             extra=EXPORTS,
         ),
     ]

@@ -1,4 +1,4 @@
-"""The table of a run, and the command that puts it into docs/reliability.md."""
+"""Render the table of a run, and write it into docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import Any
 FILE = "chaos.json"
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 HEAD = (
-    "| what is done | name | tasks | tries | asked, in all | asked most for one | ended wrong | files lost |",
+    "| failure | name | tasks | tries | created | most for one task | ended wrong | files lost |",
     "|---|---|--:|--:|--:|--:|--:|--:|",
 )
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """Return what came of a run as Markdown."""
+    """Return the table of a run as Markdown.
+
+    :param result: the content of chaos.json
+    """
     lines = [*HEAD]
     notes = []
     for scene in result["scenes"]:
@@ -25,7 +28,7 @@ def table(result: Mapping[str, Any]) -> str:
         if scene["why"]:
             notes.append(scene)
             mark = f" ({len(notes)})"
-        wrong = "did not end" if scene["broke_off"] else len(scene["ended_wrong"]) + len(scene["not_asked"])
+        wrong = "did not end" if scene["aborted"] else len(scene["ended_wrong"]) + len(scene["not_created"])
         lost = f"{len(scene['lost'])} of {scene['submitted']}" if scene["submitted"] else "-"
         cells = [
             scene["what"],
@@ -40,20 +43,22 @@ def table(result: Mapping[str, Any]) -> str:
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     refused = ", ".join(f"{count} with {status}" for status, count in result["refused"].items() if count)
-    told = (
+    summary = (
         f"`make chaos SEED={result['seed']}` on {versions}: {result['seconds']} s, {result['calls']:,} calls to the "
         f"services; refused: {refused or 'none'}."
     )
-    lines += ["", told]
-    lines += [f"\nEnded by itself, and was started again: {said}." for said in result["restarted"]]
+    lines += ["", summary]
+    lines += [
+        f"\nA component ended by itself and was restarted: {restart}." for restart in result["restarted"]
+    ]
     for number, scene in enumerate(notes, start=1):
-        again = scene["asked_again"][0] if scene["asked_again"] else "none"
+        again = scene["created_again"][0] if scene["created_again"] else "none"
         lines += ["", f"({number}) {scene['why']}: {again}."]
     return "\n".join(lines)
 
 
 def put(text: str, path: Path) -> None:
-    """Put a text between the two marks of a file."""
+    """Replace the text between the two marks of a file."""
     before, _, rest = path.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     if not after:
@@ -62,9 +67,9 @@ def put(text: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Put the table of a run into a file."""
+    """Write the table of a run into a file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("result", type=Path, help="the file that the run has named at its end")
+    parser.add_argument("result", type=Path, help="the file that the run names at its end")
     parser.add_argument("document", type=Path, nargs="?", default=Path("docs/reliability.md"))
     arguments = parser.parse_args()
     put(table(json.loads(arguments.result.read_text())), arguments.document)

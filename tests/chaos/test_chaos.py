@@ -1,4 +1,4 @@
-"""Whatever breaks: nothing is asked twice, nothing ends wrong, nothing is lost."""
+"""No failure creates a second request, a wrong end state or a lost file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def test_scene(outcome: Outcome) -> None:
-    assert not outcome.broke_off
+    assert not outcome.aborted
     assert outcome.tasks > 0
-    assert not outcome.not_asked
-    assert outcome.why or not outcome.asked_again
+    assert not outcome.not_created
+    assert outcome.why or not outcome.created_again
     assert outcome.made <= outcome.tasks + outcome.extra
     assert not outcome.ended_wrong
     assert not outcome.lost

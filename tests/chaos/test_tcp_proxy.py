@@ -1,4 +1,4 @@
-"""The proxy by which the service is cut off."""
+"""The TCP proxy that simulates an outage of the service."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def get(proxy: TcpProxy) -> bytes:
     return requests.get(f"http://127.0.0.1:{proxy.port}/", timeout=0.5).content
 
 
-def test_passes_on(proxy: TcpProxy) -> None:
+def test_forwards_calls(proxy: TcpProxy) -> None:
     assert get(proxy) == b"hello"
 
 
-def test_refuses(proxy: TcpProxy) -> None:
+def test_refuses_connections(proxy: TcpProxy) -> None:
     proxy.refuse()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", proxy.port), timeout=1)
@@ -37,7 +37,7 @@ def test_refuses(proxy: TcpProxy) -> None:
     assert get(proxy) == b"hello"
 
 
-def test_takes_calls_and_never_answers(proxy: TcpProxy) -> None:
+def test_accepts_connections_and_never_answers(proxy: TcpProxy) -> None:
     proxy.hang()
     with pytest.raises(requests.ReadTimeout):
         get(proxy)
@@ -45,7 +45,7 @@ def test_takes_calls_and_never_answers(proxy: TcpProxy) -> None:
     assert get(proxy) == b"hello"
 
 
-def test_hangs_up_on_those_that_are_connected(proxy: TcpProxy) -> None:
+def test_refuse_closes_open_connections(proxy: TcpProxy) -> None:
     for _ in range(TIMES):
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
             client.send(b"GET / HTTP/1.1\r\n")
@@ -55,7 +55,7 @@ def test_hangs_up_on_those_that_are_connected(proxy: TcpProxy) -> None:
 
 
 def is_over(client: socket.socket) -> bool:
-    """Wait for the end of a connection, or for five seconds."""
+    """Return whether the connection is closed within five seconds."""
     try:
         return client.recv(100) == b""
     except ConnectionResetError:

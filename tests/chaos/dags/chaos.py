@@ -1,4 +1,4 @@
-"""One DAG for each scene: people are asked for photos, or dashboards are exported, by tasks that may be killed."""
+"""One DAG for each scene. Its tasks create photo requests or export dashboards, and may kill themselves."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperato
 PLAN: dict[str, Any] = json.loads(os.environ["CHAOS_PLAN"])
 
 
-class DyingStore:
-    """A task state store whose worker dies at some point of the task's first try, mostly with its whole machine."""
+class KillingStore:
+    """A task state store that kills its worker, or its task process, at some point of the first try."""
 
     def __init__(self, store: Any, dies: str) -> None:
         self._store = store
@@ -35,8 +35,8 @@ class DyingStore:
         self._store.set(key, value, **more)
         if self._dies == ("after the id is written" if knows_id else "after the intent is written"):
             _die()
-        if self._dies == "while it asks":
-            # Alone, as one that the kernel ends when memory is short: what runs it lives on and tells Airflow.
+        if self._dies == "during its POST":
+            # Only the task process, as the kernel does when memory is short. Its worker reports it to Airflow.
             threading.Timer(PLAN["dies_after"], os.kill, [os.getpid(), signal.SIGKILL]).start()
 
 
@@ -45,8 +45,8 @@ def _die() -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-class Asking(VisionoCreatePhotoRequestOperator):
-    """Asks as ever, on a worker that may die."""
+class KilledCreate(VisionoCreatePhotoRequestOperator):
+    """Creates a photo request, and may kill its worker in its first try."""
 
     def __init__(self, *, dies: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -54,11 +54,11 @@ class Asking(VisionoCreatePhotoRequestOperator):
 
     def execute(self, context: Any) -> Any:
         if self.dies and context["ti"].try_number == 1:
-            context["task_state_store"] = DyingStore(context["task_state_store"], self.dies)
+            context["task_state_store"] = KillingStore(context["task_state_store"], self.dies)
         return super().execute(context)
 
 
-# A task needs its own DAG only.
+# A task process needs only its own DAG.
 mine = get_parsing_context().dag_id
 
 for name, scene in PLAN["scenes"].items():
@@ -81,7 +81,7 @@ for name, scene in PLAN["scenes"].items():
                 **scene["operator"],
             ).expand(dashboard_id=["dash_abc123"] * scene["tasks"])
         else:
-            Asking.partial(
+            KilledCreate.partial(
                 task_id="task",
                 instructions="Please photograph the dent.",
                 visiono_conn_id=name,
