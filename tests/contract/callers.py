@@ -1,4 +1,4 @@
-"""Which operators, sensors and triggers make which calls: as the documents name them, and as recorded."""
+"""Which operators, sensors and triggers send which calls, in the documents and as recorded."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from dev.contract.page import names
 from dev.docs.classes import public
 
 CLASSES = {one.__name__: one for kind in ("operators", "sensors", "triggers") for one in public(kind)}
-# A poll is a task of the event loop for itself, below no trigger's frame; each module has one trigger.
+# A poll is its own task of the event loop, without a trigger's frame. Each of these modules has one trigger.
 POLLS = {one.__module__: one for one in public("triggers")}
 
-# Names of classes, each with the service and the call.
+# (class, (service, call))
 Pairs = set[tuple[str, str]]
 
 
 @cache
 def named() -> Pairs:
-    """Return what the documents say."""
+    """Return the pairs of class and call in the documents."""
     return {
         (name, f"{one.service} {one.name}")
         for one in every_operation()
@@ -35,7 +35,7 @@ def named() -> Pairs:
 
 
 def record(monkeypatch: pytest.MonkeyPatch) -> Pairs:
-    """Return a set into which goes who makes each call from now on."""
+    """Record the pairs of class and call from now on, in the returned set."""
     made: Pairs = set()
     for kind in (client.Client, client.TriggerClient):
 

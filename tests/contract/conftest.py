@@ -1,4 +1,4 @@
-"""Marks what schemathesis does, and says in the end how many cases it made."""
+"""Mark the schemathesis tests, and print their number of cases at the end."""
 
 from __future__ import annotations
 

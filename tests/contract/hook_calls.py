@@ -1,4 +1,4 @@
-"""One or more calls of each public hook method: with what is usual, and with all that it takes."""
+"""Calls of each public hook method, with usual arguments and with all arguments."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ALL_OF_A_LINK = {
     "items": ITEMS,
 }
 
-# Each gets the hook and a folder to store in.
+# Each function gets the hook and a folder for files.
 SAMPLES: dict[str, list[Sample]] = {
     "VisionoHook.get_status": [lambda hook, _: hook.get_status()],
     "VisionoHook.get_stats": [lambda hook, _: hook.get_stats()],
@@ -155,11 +155,17 @@ SAMPLES: dict[str, list[Sample]] = {
     "VizdomHook.invite_member": [lambda hook, _: hook.invite_member("bob@example.com", "viewer")],
 }
 
-_FILTER = "the plugin's filter: a service that does not know it ignores it, and the hook says so"
-_NO_OTHER = "the plugin alone has the call: a service without it answers 404, and the error says which has"
-_NOWHERE = "no page has it under this name, and photos of a link are reached by it alone: the same 404"
-_HEALTH = "the reference alone has the call: a service without it answers 404, and the error says which has"
-# What a connection sends that the dialect which it writes does not have, and why it does all the same.
+_FILTER = "only the plugin has the filter; a service without it ignores it, and the hook reports that"
+_NO_OTHER = (
+    "only the plugin has the call; a service without it answers 404, and the error names the other dialect"
+)
+_NOWHERE = (
+    "no page has the call under this name, but photos of a link have no other call; the 404 is as above"
+)
+_HEALTH = (
+    "only the reference has the call; a service without it answers 404, and the error names the other dialect"
+)
+# Calls and filters that the provider sends although the connection's dialect does not have them, with reasons.
 BEYOND: dict[str, dict[str, str]] = {
     "reference": {
         "listPhotoRequests status": _FILTER,
@@ -185,7 +191,7 @@ BEYOND: dict[str, dict[str, str]] = {
     "plugin": {"getStatus": _HEALTH, "getStats": _HEALTH},
 }
 
-# They make no call of their own.
+# Methods without a documented call of their own.
 SILENT = {
     "build_workflow_url": "signs without a call",
     "verify_workflow_return": "verifies without a call",
@@ -195,7 +201,7 @@ SILENT = {
     "dashboard_url": "reads the connection",
     "request": "sends any call",
     "request_pages": "sends any call",
-    "test_connection": "asks get_status, or a list",
+    "test_connection": "calls get_status or a list",
     "config": "reads the connection",
     "async_config": "reads the connection",
     "get_conn": "reads the connection",
@@ -204,7 +210,7 @@ SILENT = {
     "get_ui_field_behaviour": "for Airflow's UI",
     "get_connection_form_widgets": "for Airflow's UI",
 }
-# Beside the methods that the document names for a call, these use it on the way.
+# Methods that send a call indirectly, so the document does not name them for it.
 ON_THE_WAY = {
     "VisionoHook.find_photo_requests",
     "VisionoHook.list_created_since",

@@ -1,5 +1,5 @@
 """
-What no schema can say: a slug is free to one link only, an address to one invite.
+Rules that a schema cannot express: a slug belongs to one link only, an address to one invite.
 
 Schemathesis sends the same valid value many times; each time it becomes another one of the same shape, and values that
 are not valid stay as they are.

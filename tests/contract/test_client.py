@@ -1,4 +1,4 @@
-"""The hooks keep to the documents: what they send is valid, and each documented reply is read."""
+"""The hooks match the documents: their requests are valid, and they read each documented reply."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Run:
 
 @pytest.fixture
 def run(serve, connection, monkeypatch, tmp_path):
-    """Return a function that has a hook method called against a document's examples."""
+    """Return a function that calls a hook method against a document's examples."""
     calls: list[Call] = []
     exchange = client.Client._exchange
 
@@ -142,14 +142,14 @@ def cases() -> Iterator[Any]:
                 yield pytest.param(method, sample, dialect, id=f"{method}-{dialect}-{number}")
 
 
-def prefer_what_is_there(method: str) -> str | None:
-    """Whoever downloads needs something that is there to be downloaded."""
+def preferred_example(method: str) -> str | None:
+    """Return a part of the name of the example that a downloading method needs, or None."""
     return {"VizdomHook.download_export": "completed", "VisionoHook.download_photos": "WH"}.get(method)
 
 
 @pytest.mark.parametrize(("method", "sample", "dialect"), cases())
 def test_what_is_sent_is_in_the_document(run, method, sample, dialect):
-    ran = run(method, sample, dialect, prefer_what_is_there(method))
+    ran = run(method, sample, dialect, preferred_example(method))
     assert ran.server.wrong == []
     assert ran.server.beyond <= BEYOND[dialect].keys()
     assert ran.server.hit
@@ -165,7 +165,7 @@ def test_what_is_sent_is_in_the_document(run, method, sample, dialect):
 @pytest.mark.parametrize("dialect", BEYOND)
 def test_what_is_sent_beyond_the_dialect_is_what_is_listed(run, dialect):
     ran = [
-        run(method, sample, dialect, prefer_what_is_there(method))
+        run(method, sample, dialect, preferred_example(method))
         for method, samples in SAMPLES.items()
         if method.startswith("VisionoHook")
         for sample in samples
@@ -178,7 +178,7 @@ def named_in(one: Operation) -> list[str]:
 
 
 def readers() -> Iterator[Any]:
-    """Each documented example of a good reply, with each method that reads it."""
+    """Return each documented example of a successful reply, with each method that reads it."""
     for one in every_operation():
         dialect = "plugin" if one.about["x-dialect"] == "plugin" else "reference"
         for name in examples_of(load(one.service), one)[1]:
@@ -198,7 +198,7 @@ def test_each_documented_reply_is_read(run, one, name, method, dialect):
 
 
 def has_all(result: Any, said: Any) -> bool:
-    """Whether everything that was said is in the result; it may have more fields."""
+    """Return whether the result has all fields of the reply. It may have more."""
     if isinstance(said, Mapping):
         return all(name in result and has_all(result[name], value) for name, value in said.items())
     if isinstance(said, list):
@@ -239,7 +239,7 @@ def test_each_documented_error_is_read(serve, connection, service, status, value
 
 
 def public_methods(kind: type) -> set[str]:
-    """What this project's classes add to Airflow's hook."""
+    """Return the names that this project's classes add to Airflow's hook."""
     ours = [one for one in kind.__mro__ if one.__module__.startswith("airflow_provider_visio")]
     return {
         name
@@ -270,6 +270,6 @@ def test_docstrings_say_where_the_call_is_known_from(one):
     for name in (first, *others):
         hook, _, method = name.partition(".")
         said = re.search(r"\(source: ([^)]*)\)", inspect.getdoc(getattr(HOOKS[hook][0], method)) or "")
-        # Others build on the first, and need not say it again.
+        # The other calls extend the first one, and need not repeat its fields.
         assert said or name != first, name
         assert said is None or one.about["x-evidence"] in said[1], name

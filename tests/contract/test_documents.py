@@ -1,4 +1,4 @@
-"""The documents are valid, and say of everything in them where it is known from."""
+"""The documents are valid, and everything in them has its evidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIALECTS = {"visiono": {"both", "reference", "plugin", "neither"}, "vizdom": {"b
 
 
 def nodes(node: Any, where: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of a document, with its place; examples are data, not schema."""
+    """Yield every object of a document with its path. Examples are data and not schemas, so they are left out."""
     if isinstance(node, dict):
         yield where, node
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
@@ -28,7 +28,7 @@ def nodes(node: Any, where: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def known_things(service: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All that needs evidence: operations, parameters, headers, properties, security, servers and examples."""
+    """Yield all parts that need evidence: operations, parameters, headers, properties, security, servers, examples."""
     document = load(service)
     for one in operations(document):
         yield one.name, one.about
@@ -92,7 +92,7 @@ def test_every_limit_has_evidence(service):
 
 
 def fields_below(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The fields of an object that a schema describes, and of its parts."""
+    """Yield the fields of a schema's object, and of its nested objects."""
     schema = follow(document, schema)
     for name, about in schema.get("properties", {}).items():
         yield name, about
@@ -106,7 +106,7 @@ def body_of(about: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-# Calls whose fields no page shows under their path, and those of which it shows no body.
+# Calls whose fields no page shows under their path, and calls whose body no page shows.
 UNSEEN = [one for one in every_operation() if one.path in ("/permanent-links", "/permanent-links/{id}")]
 UNSEEN_BODIES = [one for one in every_operation() if one.id in ("updateSmartLink", "updateWebhook")]
 

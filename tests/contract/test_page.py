@@ -1,4 +1,4 @@
-"""docs/contract.md is current, and says of each call what there is for it."""
+"""docs/contract.md is current, and its cells for each call are complete and correct."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODULES = {
 
 
 def tables() -> list[list[list[str]]]:
-    """The page's tables: lines of cells."""
+    """Return the page's tables, each with its lines of cells."""
     found: list[list[list[str]]] = [[]]
     for line in PAGE.read_text().splitlines():
         if line.startswith("|") and not set(line) <= set("|- "):
@@ -51,12 +51,12 @@ def test_no_cell_is_empty():
 
 
 def test_rows_that_may_be_empty_are_those_that_a_connection_may_empty():
-    """A verb and a path never."""
+    """A verb or a path may never be empty."""
     (listed,) = (lines[1:] for lines in tables() if lines[0][0] == "name")
     found = {name.strip("`"): taken.endswith("; may be empty") for name, taken, *_ in listed}
     assert {True, False} == set(found.values())
     for row in rows():
-        # Where it is empty, the dashboard must be in the path.
+        # Without this field, the path must have the dashboard's id.
         more = {"start_path": "/d/{dashboard_id}"} if row.name == "dashboard_field" else {}
         try:
             VizdomContract.with_changes({row.name: [] if isinstance(row.value, tuple) else "", **more})
@@ -66,7 +66,7 @@ def test_rows_that_may_be_empty_are_those_that_a_connection_may_empty():
         assert accepted == found[row.name], row.name
 
 
-def test_rows_of_words_and_the_document_say_the_same_of_them():
+def test_rows_with_several_values_have_the_document_s_evidence():
     known = [about for _, about in known_things("vizdom") if "enum" in about]
     rows_of_words = [row for row in rows() if isinstance(row.value, tuple)]
     found = {

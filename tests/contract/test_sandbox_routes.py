@@ -1,4 +1,4 @@
-"""The sandbox has the documents' calls, no others, and is as sure of them."""
+"""The sandbox has exactly the documents' calls, with the same evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox keeps to the contract, whatever schemathesis thinks of: every check it has, in both dialects."""
+"""The sandbox matches the documents in all checks of schemathesis, in both dialects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAST = 2000
 
 @dataclass(frozen=True)
 class Part:
-    """Some calls of a service, tried in one process.
+    """Some calls of a service, tested in one process.
 
     :param paths: a regular expression for their paths
     :param examples: how many cases at random each call gets, beside those that follow from the document
@@ -48,9 +48,9 @@ PARTS = [
     Part("visiono", "both", "^/(photo-requests|st)", 20, 600),
     Part("visiono", "both", "^/(permanent-links|smart-links)", 12, 700),
     Part("visiono", "both", "^/webhooks", 20, 300),
-    # What follows from the document alone is the same in one dialect as in both.
+    # Cases from the document alone are the same in one dialect and in both.
     Part("visiono", "reference", "^/", 10, 120, "examples,fuzzing,stateful"),
-    # What the plugin cancels can still be read (assumed).
+    # In the plugin's dialect, a cancelled request can still be read (assumed).
     Part("visiono", "plugin", "^/", 10, 200, "examples,fuzzing,stateful", "use_after_free"),
     Part("vizdom", "both", "^/", 20, 400),
 ]
@@ -81,7 +81,7 @@ def cases(report: dict[str, Any]) -> int:
 def schemathesis(
     part: Part, info: dict[str, Any], folder: Path
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    document, told = folder / "openapi.json", folder / "report.json"
+    document, report = folder / "openapi.json", folder / "report.json"
     document.write_text(json.dumps(closed(spoken_in(load(part.service), part.dialect))))
     key = {
         "visiono": f"X-API-Key: {info['visiono_key']}",
@@ -100,12 +100,12 @@ def schemathesis(
         *("--phases", part.phases, "--mode", "all"),
         *("--include-path-regex", part.paths, "--max-examples", str(part.examples), "--seed", SEED),
         *(("--exclude-checks", part.without) if part.without else ()),
-        # Threads do not go together with CPython 3.11's parser: each part is a process.
-        *("--workers", "1", "--report", "json", "--report-json-path", str(told)),
+        # One worker: threads cause errors in CPython 3.11's parser. Each part is a process.
+        *("--workers", "1", "--report", "json", "--report-json-path", str(report)),
     ]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE), environment.get("PYTHONPATH", "")])
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
-    return done, json.loads(told.read_text()) if told.exists() else {}
+    return done, json.loads(report.read_text()) if report.exists() else {}

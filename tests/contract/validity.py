@@ -1,4 +1,4 @@
-"""Whether a request, or a value, is what a document asks for."""
+"""Check requests and values against a document."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def _is_address(value: object) -> bool:
 
 
 def problems(document: Json, schema: Json, value: Any) -> list[str]:
-    """Return what is wrong with a value, in words."""
+    """Return the errors of a value as text."""
     validator = Draft202012Validator({**schema, "components": document["components"]}, format_checker=FORMATS)
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
 
 def find(document: Json, method: str, path: str, service: str) -> Operation | None:
-    """Return the operation of a call; a path without placeholders goes first."""
+    """Return the operation of a call. A path without placeholders has precedence."""
     found = [
         one
         for one in operations(document, service)
@@ -49,7 +49,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 def wrong_in(
     document: Json, one: Operation, target: str, headers: Mapping[str, str], body: bytes, *, key: str
 ) -> Iterator[str]:
-    """Go through what is wrong with a request; header names are in lower case."""
+    """Yield the errors of a request. Its header names are in lower case."""
     about = [follow(document, each) for each in one.about.get("parameters", [])]
     known = {each["name"]: each["schema"] for each in about if each["in"] == "query"}
     query = parse_qsl(urlsplit(target).query, keep_blank_values=True)
