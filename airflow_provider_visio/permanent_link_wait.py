@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.status_queries import read_submissions
+from airflow_provider_visio.api.one_time_queries import read_submissions
 from airflow_provider_visio.exceptions import RateLimitedError
 from airflow_provider_visio.submissions import (
     decide_link,

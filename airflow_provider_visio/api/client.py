@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.config import ServiceConfig
     from airflow_provider_visio.api.download import Download
-    from airflow_provider_visio.api.status_queries import StatusQuery
+    from airflow_provider_visio.api.one_time_queries import StatusQuery
 
     Turn = Generator["_Pause", None, None]
 
@@ -244,7 +244,7 @@ class Client(_CallSteps):
             raise unexpected_reply(call, self.config, pages.cut)
 
     def query(self, query: StatusQuery) -> None:
-        """Carry out a status query; see :mod:`airflow_provider_visio.api.status_queries`."""
+        """Carry out a status query; see :mod:`airflow_provider_visio.api.one_time_queries`."""
         _carry_out(query, self.send)
 
     def open(self, url: str) -> AbstractContextManager[Download]:
@@ -304,7 +304,7 @@ class TriggerClient(_CallSteps):
 
     async def query(self, query: StatusQuery, on_call: Callable[[], None] | None = None) -> None:
         """
-        Carry out a status query; see :mod:`airflow_provider_visio.api.status_queries`.
+        Carry out a status query; see :mod:`airflow_provider_visio.api.one_time_queries`.
 
         :param query: the query.
         :param on_call: called before each exchange.

@@ -10,8 +10,8 @@ import pendulum
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
+from airflow_provider_visio.api.one_time_queries import LIST_PAGE, query_photo_requests
 from airflow_provider_visio.api.reply import unexpected_reply
-from airflow_provider_visio.api.status_queries import LIST_PAGE, query_photo_requests
 from airflow_provider_visio.exceptions import (
     NotFoundError,
     PermissionDeniedError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.status_queries import State
+    from airflow_provider_visio.api.one_time_queries import State
     from airflow_provider_visio.api.visiono import Photo, PhotoRequest, QrCode, Stats
     from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.waiting import States, Verdict

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import vizdom as api
 from airflow_provider_visio.api.export_format import FORMATS
-from airflow_provider_visio.api.status_queries import query_exports
+from airflow_provider_visio.api.one_time_queries import query_exports
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.connection_form import VIZDOM_FORM
 from airflow_provider_visio.exceptions import ExportFailedError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_visio.api.config import ServiceConfig
-    from airflow_provider_visio.api.status_queries import State
+    from airflow_provider_visio.api.one_time_queries import State
     from airflow_provider_visio.api.vizdom import Dashboard, Export
     from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.waiting import States, Verdict

@@ -18,7 +18,7 @@ from airflow_provider_visio.waiting import Verdict
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
-    from airflow_provider_visio.api.status_queries import State
+    from airflow_provider_visio.api.one_time_queries import State
     from airflow_provider_visio.triggers.subscriptions import Subscription, SubscriptionHub
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class WaitTrigger:
             hub.unsubscribe(subscription)
         await clock.asleep(max(0.0, not_before - clock.ticks()))
         late = self.deadline is not None and clock.now() >= self.deadline
-        log.info("%s", describe_end(verdict, late=late))
+        log.info("The wait ends: %s. The task continues on a worker.", _reason(verdict, late=late))
         return TriggerEvent({**verdict.as_event(), "deadline": self.deadline})  # type: ignore[no-untyped-call]
 
     async def _verdict(self, hub: SubscriptionHub, subscription: Subscription) -> Verdict:
@@ -109,28 +109,12 @@ class WaitTrigger:
         return None
 
 
-def describe_end(verdict: Verdict, *, late: bool) -> str:
-    """
-    Return how a wait ended, in a sentence for the task's log.
-
-    :param verdict: the verdict that ended it.
-    :param late: whether its deadline has passed.
-    """
-    arrived, ended, waiting = len(verdict.arrived), len(verdict.ended), len(verdict.waiting)
-    counts = [f"{arrived} of {arrived + ended + waiting} arrived"]
-    if ended:
-        named = [f"{i} is {how}" for i, how in list(verdict.ended.items())[:3]]
-        more = [f"and {ended - 3} more"] if ended > 3 else []
-        counts.append(f"{ended} ended without a result ({', '.join(named + more)})")
-    if waiting:
-        counts.append(f"{waiting} still open")
-    start = {
-        "done": "The deadline has passed and the task goes on" if late and waiting else "The wait is over",
-        "failed": "The wait has failed",
-        "timeout": "The deadline has passed",
-        "trouble": f"The wait stops because the service could not be polled ({verdict.trouble})",
-    }[verdict.outcome]
-    return f"{start}: {', '.join(counts)}."
+def _reason(verdict: Verdict, *, late: bool) -> str:
+    if verdict.outcome == "trouble":
+        return f"the service cannot be polled ({verdict.trouble})"
+    if late and verdict.waiting:
+        return "its deadline has passed"
+    return "it can no longer succeed" if verdict.outcome == "failed" else "its goal is reached"
 
 
 async def run_to_end(work: Coroutine[Any, Any, None]) -> None:

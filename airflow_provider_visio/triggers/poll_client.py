@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.client import TriggerClient
     from airflow_provider_visio.api.config import ServiceConfig
-    from airflow_provider_visio.api.status_queries import StatusQuery
+    from airflow_provider_visio.api.one_time_queries import StatusQuery
     from airflow_provider_visio.hooks.base import VisioBaseHook
 
 

@@ -17,7 +17,7 @@ from airflow_provider_visio.waiting import MAX_POLL_FAILURES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
 
-    from airflow_provider_visio.api.status_queries import State
+    from airflow_provider_visio.api.one_time_queries import State
 
 
 @dataclass(frozen=True)

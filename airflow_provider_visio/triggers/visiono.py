@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.request_poller import RequestPoller
+from airflow_provider_visio.api.photo_request_poller import RequestPoller
 from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger, run_to_end, task_continues

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.api.status_queries import read_submissions
+from airflow_provider_visio.api.one_time_queries import read_submissions
 from airflow_provider_visio.arguments import link_id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.record import fingerprint

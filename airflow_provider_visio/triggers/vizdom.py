@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_visio.api.status_queries import query_exports
+from airflow_provider_visio.api.one_time_queries import query_exports
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.triggers.base import WaitTrigger

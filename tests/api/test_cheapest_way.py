@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_visio.api.request_poller import (
+from airflow_provider_visio.api.photo_request_poller import (
     FEW,
     FORGET,
     FORGET_REFUSAL,

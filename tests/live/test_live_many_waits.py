@@ -144,7 +144,7 @@ def test_a_task_s_log_tells_of_its_own_wait_only(waits: ManyWaits, stack: Stack)
         assert "Waiting for 1 photo request(s) on connection visiono_many" in log
         # Airflow's triggerer may have forgotten a trigger that is done before it has read its last words.
         left_behind = [line for line in triggerer.splitlines() if f" map_index={number} " in line]
-        assert "The wait is over" in "\n".join([log, *left_behind])
-        assert "The poll on connection" not in log
+        assert "The wait ends" in "\n".join([log, *left_behind])
+        assert "The poll for" not in log
         assert "HTTP Request" not in log
         assert not [other for other in waits.ids.values() if other != own and other in log]

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from tasks.conftest import needs_store
 
-from airflow_provider_visio.api.status_queries import small
+from airflow_provider_visio.api.one_time_queries import small
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,

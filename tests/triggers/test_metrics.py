@@ -112,10 +112,10 @@ def test_the_triggerer_s_log_has_the_poll_and_the_task_s_its_wait(triggerer, sub
     assert any(
         line.startswith("Waiting for 1 photo request(s) on connection visiono_default") for line in task
     )
-    assert "The wait is over: 1 of 1 arrived." in task
+    assert "The wait ends: its goal is reached. The task continues on a worker." in task
     assert not [line for line in task if "serves" in line or "Poll" in line]
     assert run.triggerer_log.count("on connection visiono_default serves 1 wait(s): 1 call(s)") == 1
-    assert "The wait is over" not in run.triggerer_log
+    assert "The wait ends" not in run.triggerer_log
     assert sandbox.visiono_key not in run.triggerer_log + "".join(run.task_log)
 
 
@@ -125,8 +125,7 @@ def test_trouble_of_the_shared_poll_is_in_the_triggerer_s_log(triggerer, submitt
     assert (run.event["outcome"], run.event["trouble"]) == ("trouble", "AuthenticationError (401)")
     task = [json.loads(line)["event"] for line in run.task_log]
     assert (
-        "The wait stops because the service could not be polled (AuthenticationError (401)): "
-        "0 of 1 arrived, 1 still open."
+        "The wait ends: the service cannot be polled (AuthenticationError (401)). The task continues on a worker."
     ) in task
     assert not [line for line in task if "Poll failed" in line]
     assert "Poll failed (1 of 5 in a row): AuthenticationError (401)" in run.triggerer_log

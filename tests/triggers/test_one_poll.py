@@ -11,7 +11,7 @@ from tasks.streams import Triggerer, fire_alone, fire_shared, many, shared_strea
 
 from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.api import client as client_module
-from airflow_provider_visio.api.request_poller import RequestPoller
+from airflow_provider_visio.api.photo_request_poller import RequestPoller
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.triggers.poll_report import PollReport
 from airflow_provider_visio.triggers.visiono import VisionoPhotoRequestTrigger
@@ -419,8 +419,8 @@ def test_a_wait_says_when_it_joined_and_what_ended_it(sandbox, clock, ask, caplo
         asyncio.run(fire_shared([wait(a, clock), wait(b, clock)]))
     joined, ended = messages(caplog, "visiono"), messages(caplog, "base")
     assert f"shares with 1 other wait(s): {b}." in joined[1]
-    assert "The wait is over: 1 of 1 arrived." in ended
-    assert f"The wait has failed: 0 of 1 arrived, 1 ended without a result ({b} is cancelled)." in ended
+    assert "The wait ends: its goal is reached. The task continues on a worker." in ended
+    assert "The wait ends: it can no longer succeed. The task continues on a worker." in ended
 
 
 def test_nothing_secret_is_said(sandbox, clock, ask, caplog, later):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_provider_visio.api import request_poller as lookout
+from airflow_provider_visio.api import photo_request_poller as lookout
 
 lookout.PATROL_EVERY = 5.0

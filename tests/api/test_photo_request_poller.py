@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.request_poller import RequestPoller
+from airflow_provider_visio.api.photo_request_poller import RequestPoller
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import Client, TriggerClient
-from airflow_provider_visio.api.status_queries import (
+from airflow_provider_visio.api.one_time_queries import (
     FEW,
     query_exports,
     query_photo_requests,

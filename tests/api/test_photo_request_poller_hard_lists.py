@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visio.api.request_poller import FORGET
+from airflow_provider_visio.api.photo_request_poller import FORGET
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
-from api.test_request_poller import Endless, FakeService, Poll, known_as, workspace
+from api.test_photo_request_poller import Endless, FakeService, Poll, known_as, workspace
 
 HOUR, DAY = 3600.0, 86400.0
 

@@ -1,8 +1,8 @@
 """
 Polls many waiting photo requests in as few calls as possible. No I/O.
 
-A sweep is a generator, as in :mod:`airflow_provider_visio.api.status_queries`. With thousands of waits the usual answer
-is "nothing new". Where the list can be filtered by status, one page whose total has not changed gives that answer. A
+A sweep is a generator, as in :mod:`.one_time_queries`. With thousands of waits the usual answer is "nothing new".
+Where the list can be filtered by status, one page whose total has not changed gives that answer. A
 slow walk finds the rest (deleted, cancelled, of another workspace): it reads one page of the whole list every ten
 minutes. A list that does not filter is read whole, and an id that the list does not show is asked for by itself.
 
@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.status_queries import (
+from airflow_provider_visio.api.one_time_queries import (
     FEW,
     GONE,
     LIST_PAGE,
@@ -26,6 +25,7 @@ from airflow_provider_visio.api.status_queries import (
     query_one,
     state_of,
 )
+from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import list_photo_requests
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.waiting import epoch, normalize_status, photo_request_phase
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
 
     from airflow_provider_visio.api.call import Call
-    from airflow_provider_visio.api.status_queries import Envelope, Learn, State, StatusQuery
+    from airflow_provider_visio.api.one_time_queries import Envelope, Learn, State, StatusQuery
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """
-Looks at the status of some ids once. No I/O.
+Read the status of some ids once. No I/O.
 
-A sweep is a generator: it yields calls, is sent each reply's envelope (or thrown its error), and reports each id with
-its state. The client carries it out. A poll, which looks again and again, has cheaper ways: :mod:`.request_poller`.
+A query is a generator: it yields calls, receives each reply's envelope or its error, and reports each id with its
+state. The client carries it out. A poll, which repeats, has cheaper ways: :mod:`.photo_request_poller`.
 """
 
 from __future__ import annotations
