@@ -144,7 +144,8 @@ class Creator:
                 "It may have been done anyway: a retry does it again, because nobody can look it up.",
                 instead_of_hint=True,
             ) from error
-        log.warning("%s Looking now whether it was done.", error)
+        if error.ambiguous:  # not after a refusal, which a batch also looks up
+            log.warning("%s Looking now whether it was done.", error)
         try:
             return self._look_until(clock.now() + window.lost, look)
         except VisioProviderError as problem:
