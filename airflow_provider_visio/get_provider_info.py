@@ -1,4 +1,4 @@
-"""What Airflow reads about this provider; imports nothing of Airflow."""
+"""The metadata that Airflow reads about this provider; imports nothing of Airflow."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ Step = _Pause | _Attempt | _Reload
 
 
 class _CallSteps:
-    """The steps of a call, whoever carries them out."""
+    """The steps of a call, which a worker and a trigger carry out in their own ways."""
 
     def __init__(self, config: ServiceConfig, *, polling: bool = False, in_loop: bool = False) -> None:
         check_ca_bundle(config)

@@ -110,7 +110,7 @@ class RateLimit:
                 window.left = max(0, window.left - 1)
 
     def relieve(self, now: float, waited: float) -> bool:
-        """Return whether a poll that has waited so many seconds may take the next turn, whatever the reserve."""
+        """Return whether a poll that has waited so many seconds may take the next turn in spite of the reserve."""
         if waited < STARVED or 0 <= now - self._relieved < STARVED:
             return False
         self._relieved = now

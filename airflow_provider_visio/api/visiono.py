@@ -32,7 +32,7 @@ VISIONO = Service(
     auth_header="X-API-Key",  # seed
     key_page="API Keys in Visiono's dashboard",  # docs
     quota_advice=(
-        "The plan's quota is used up, and a retry will not help: get_stats() tells the usage and when a new period "
+        "The plan's quota is used up, and a retry will not help: get_stats() shows the usage and when a new period "
         "begins. A free plan's quota is for life: upgrade the plan in the service's dashboard."
     ),
 )

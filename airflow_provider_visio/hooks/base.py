@@ -1,4 +1,4 @@
-"""What both hooks share: an Airflow connection becomes a client."""
+"""Base of both hooks: an Airflow connection becomes a client."""
 
 from __future__ import annotations
 

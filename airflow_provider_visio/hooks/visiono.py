@@ -202,13 +202,15 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             its requests, so nobody can say.
         """
         listed = list(self.list_created_since(since))
-        tells = any(_has_metadata(one) for one in listed)
+        has_metadata = any(_has_metadata(one) for one in listed)
         # A service that lists the metadata of some lists an empty value for the others.
-        silent = [one for one in listed if not _has_metadata(one) and ("metadata" not in one or not tells)]
+        silent = [
+            one for one in listed if not _has_metadata(one) and ("metadata" not in one or not has_metadata)
+        ]
         singly = [self.get_photo_request(one["id"]) for one in silent[:MOST_SILENT]]
         found = [one for one in [*listed, *singly] if _has_tag(one, tag)]
-        tells = tells or (len(silent) <= MOST_SILENT and any(map(_has_metadata, singly)))
-        if silent and not found and not tells:
+        has_metadata = has_metadata or (len(silent) <= MOST_SILENT and any(map(_has_metadata, singly)))
+        if silent and not found and not has_metadata:
             raise UnexpectedReplyError(
                 "Visiono does not return the metadata of its photo requests, so it is not known whether this one was "
                 "created before. Look in its dashboard; to ask again anyway, start another run of the DAG. "

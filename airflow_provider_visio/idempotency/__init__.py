@@ -1,1 +1,1 @@
-"""Create a resource once, whatever happens to the task between two tries."""
+"""Create a resource once, also when a task fails, is retried or is killed."""

@@ -1,4 +1,4 @@
-"""What a task that creates many photo requests has written down: which it planned, created, and was about to send."""
+"""The record of a task that creates many photo requests: which it planned, created, and was about to send."""
 
 from __future__ import annotations
 

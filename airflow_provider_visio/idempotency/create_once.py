@@ -1,5 +1,5 @@
 """
-Create an object once per intent, whatever happens to a task between two tries.
+Create an object once per intent, also when a task fails, is retried or is killed.
 
 :class:`Creator` makes the decisions, for one object (:class:`CreateOnce`) and for many
 (:class:`~airflow_provider_visio.idempotency.create_batch.CreateBatch`): what a try does first, how it looks for what an
@@ -227,7 +227,7 @@ class CreateOnce(Creator):
         Return the object that the task asks for: a new one, or the one that an earlier try has created.
 
         :param calls: how to create it, and how to find it.
-        :raises VisioProviderError: it cannot be created, or nobody can tell whether it was created before.
+        :raises VisioProviderError: it cannot be created, or it is not known whether it was created before.
         """
         found = self._existing(calls)
         if found is None:
@@ -291,7 +291,9 @@ class CreateOnce(Creator):
         if step == "look at" and record is not None:
             return cast("Made", self._look_at(calls.look_at, record.id or ""))
         if calls.look_up is None:
-            log.warning("An earlier try may have started this; the service cannot tell. It is started again.")
+            log.warning(
+                "An earlier try may have started this; the service has no list of them. It is started again."
+            )
             return None
         # Without a record, an earlier try may have asked just now, in whatever words.
         mark = record.mark if record else {TASK_KEY: self.intent.task}

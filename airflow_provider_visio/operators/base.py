@@ -1,4 +1,4 @@
-"""What all operators share: they defer while the rate limit is used up, and work through lists of ids."""
+"""Base of all operators: they defer while the rate limit is used up, and work through lists of ids."""
 
 from __future__ import annotations
 

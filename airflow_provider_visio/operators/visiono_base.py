@@ -1,4 +1,4 @@
-"""What the operators for Visiono share, and the base of those that delete."""
+"""Base of the operators for Visiono, and of those that delete."""
 
 from __future__ import annotations
 

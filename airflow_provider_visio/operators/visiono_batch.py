@@ -140,10 +140,10 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
             raise self._nobody(made)
         failed = [{"index": item.index, "reason": refused[item.key]} for item in items if item.key in refused]
         if failed:
-            told = self._told(failed, len(items), run.advice)
+            text = self._refusals(failed, len(items), run.advice)
             if self.on_item_error == "fail":
-                raise self._error(failed, told)
-            self.log.warning("%s", told)
+                raise self._error(failed, text)
+            self.log.warning("%s", text)
         run.close()
         requests = [
             {"index": item.index, "id": made[item.key][0], "request_url": made[item.key][1]}
@@ -180,7 +180,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
             "on_existing='replace' to delete them",
         )
 
-    def _told(self, failed: list[dict[str, Any]], count: int, advice: str) -> str:
+    def _refusals(self, failed: list[dict[str, Any]], count: int, advice: str) -> str:
         named = " ".join(f"[{one['index']}] {one['reason']}." for one in failed[:MOST_NAMED]).replace(
             "..", "."
         )
@@ -188,9 +188,9 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
         parts = (f"{len(failed)} of {count} photo requests were refused:", named, more, advice)
         return " ".join(part for part in parts if part)
 
-    def _error(self, failed: list[dict[str, Any]], told: str) -> InvalidRequestError:
+    def _error(self, failed: list[dict[str, Any]], text: str) -> InvalidRequestError:
         return InvalidRequestError(
-            f"{told} The others are created; a retry or a clear tries only the refused ones. Correct them, or use "
+            f"{text} The others are created; a retry or a clear tries only the refused ones. Correct them, or use "
             "on_item_error='report' to go on without them. "
             f"[connection {self.visiono_conn_id}]",
             fields={f"requests.{one['index']}": [one["reason"]] for one in failed},

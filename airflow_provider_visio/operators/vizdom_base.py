@@ -1,4 +1,4 @@
-"""What all operators for Vizdom share: their hook."""
+"""Base of the operators for Vizdom."""
 
 from __future__ import annotations
 

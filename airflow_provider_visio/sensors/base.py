@@ -1,4 +1,4 @@
-"""What the sensors of both services share: one decision for all modes."""
+"""Base of the sensors of both services: one decision for all modes."""
 
 from __future__ import annotations
 

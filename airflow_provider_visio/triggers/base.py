@@ -1,4 +1,4 @@
-"""What all triggers share: how a wait ends, and what a killed task does. No exception escapes from here."""
+"""Base of all triggers: how a wait ends, and how a killed task is cleaned up. No exception escapes from here."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def task_continues(task_instance: Any) -> bool:
     Return whether a task continues, so that nothing it waits for may be cancelled.
 
     Airflow 3.3 calls ``on_kill`` also when a trigger moves to another triggerer (apache/airflow#73454), and for a task
-    that was cleared, whose next try continues the wait. True where Airflow does not tell.
+    that was cleared, whose next try continues the wait. True where Airflow does not say.
     """
     if task_instance is None:
         return True
@@ -148,7 +148,7 @@ async def task_continues(task_instance: Any) -> bool:
             map_index=task_instance.map_index,
         )
     except Exception:
-        log.exception("Airflow does not tell the task's state, so nothing is cancelled.")
+        log.exception("Cannot read the task's state from Airflow, so nothing is cancelled.")
         return True
     found = [getattr(state, "value", state) for state in states.get(task_instance.run_id, {}).values()]
     return not found or not _ENDED.issuperset(found)

@@ -152,7 +152,7 @@ class SubscriptionHub:
         return self.failure.failures
 
     def failure_for(self, subscription: Subscription) -> PollFailure | None:
-        """Return the failure that ends a wait, or None; one from before the wait does not, for it may be over."""
+        """Return the failure that ends a wait, or None. One from before the wait does not end it: it may be over."""
         failure = self.failure
         return failure if failure and failure.lasting and failure.at >= subscription.since else None
 
