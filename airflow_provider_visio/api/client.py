@@ -347,6 +347,8 @@ def _carry_out(steps: Generator[Any, Any, Result], do: Callable[[Any], Any]) -> 
                 step = steps.send(result)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()
 
 
 async def _carry_out_in_loop(
@@ -364,6 +366,8 @@ async def _carry_out_in_loop(
                 step = steps.send(result)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()
 
 
 def check_ca_bundle(config: ServiceConfig) -> None:
