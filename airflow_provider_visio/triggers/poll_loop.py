@@ -106,7 +106,9 @@ async def _poll(
             except Exception as error:  # noqa: BLE001  an error that escapes would end every wait on this poll
                 failures = _note_failure(hub, error)
                 # Far enough apart that five failures in a row are minutes.
-                held = max(interval(rounds, client), min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**failures))
+                backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**failures)
+                asked = min(LONGEST_PAUSE, getattr(error, "retry_after", 0.0))
+                held = max(interval(rounds, client), backoff, asked)
             # From query to query, however long one takes.
             pause = held * (1 + random.random() / 10) or (
                 jittered(interval(rounds, client), random.random()) - (clock.ticks() - started)

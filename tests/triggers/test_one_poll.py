@@ -184,6 +184,16 @@ def test_each_end_ends_its_own_wait(sandbox, clock, ask, later, known):
     assert {events[i]["outcome"] for i in others} == {"timeout"}
 
 
+def test_a_poll_pauses_as_long_as_a_503_asks(sandbox, clock, ask):
+    (request_id,) = ask(1)
+    sandbox.act(request_id, "submit")
+    sandbox.fault("visiono", "status", status=503, headers={"Retry-After": "400"}, times=1)
+    started = clock.now()
+    (event,) = asyncio.run(fire_shared([wait(request_id, clock)]))
+    assert event["outcome"] == "done"
+    assert clock.now() - started >= 400
+
+
 def test_replies_slower_than_the_interval(sandbox, clock, ask, monkeypatch):
     ids = ask(30)
     under_way: list[int] = [0, 0]
