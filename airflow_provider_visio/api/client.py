@@ -9,10 +9,12 @@ runs in a thread.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -60,8 +62,13 @@ Result = TypeVar("Result")
 Envelope = dict[str, Any]
 
 MAX_REPLY_BYTES = 64 * 2**20
-# Calls that one trigger client has under way. All triggers of a triggerer share Python's few worker threads.
+# Calls that one trigger client has under way.
 CONCURRENCY = 4
+# Seconds after which a trigger's idle connection is not used again: a firewall may have dropped it in silence.
+LONGEST_IDLE = 5.0
+
+# Not asyncio's own threads (to_thread): calls that hang would keep all triggers of the process from name look-ups.
+_THREADS = ThreadPoolExecutor(2 * CONCURRENCY, thread_name_prefix="visio")
 
 _NO_LIST = "answered with something else than a list of objects in `data`"
 _NOTHING: Envelope = {"data": None, "meta": {}, "links": {}}
@@ -285,6 +292,7 @@ class TriggerClient(_CallSteps):
         # One call at a time waits for its turn: a thousand polls would otherwise ask whenever one is given out.
         self._queue = asyncio.Lock()
         self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._used = 0.0
 
     async def send(self, call: Call, on_call: Callable[[], None] | None = None) -> Envelope:
         """
@@ -331,7 +339,18 @@ class TriggerClient(_CallSteps):
         async with self._slots:
             async with self._queue:
                 await _carry_out_in_loop(attempt.turn, self._step)
-            return clock.now(), await asyncio.to_thread(self._exchange, attempt.call)
+            if clock.ticks() - self._used > LONGEST_IDLE:
+                self._session.close()
+            try:
+                return clock.now(), await _in_thread(lambda: self._exchange(attempt.call))
+            finally:
+                self._used = clock.ticks()
+
+
+async def _in_thread(work: Callable[[], Result]) -> Result:
+    """Run some work in a thread of this provider, with the context of the caller."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, context.run, work)
 
 
 def _carry_out(steps: Generator[Any, Any, Result], do: Callable[[Any], Any]) -> Result:

@@ -87,7 +87,7 @@ class ServiceConfig:
 
     def owns(self, url: str) -> bool:
         """Whether a URL is on the API's own origin, the only one that may see the key."""
-        return _origin(url) == _origin(self.base_url)
+        return http_url(url) is not None and _origin(url) == _origin(self.base_url)
 
 
 def base_url_from(service: Service, host: str | None, port: int | None, schema: str | None) -> str:
@@ -138,7 +138,8 @@ def http_url(url: str) -> SplitResult | None:
         parts = urlsplit(url)
         # A host name such as "a..b" cannot be looked up.
         (parts.hostname or "").encode("idna")
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        # A backslash ends the host for requests, but not for urlsplit.
+        good = "\\" not in url and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         return None
     return parts if good else None

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from airflow_provider_visio import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 USER_AGENT = f"airflow-provider-visio/{__version__}"
 
@@ -71,21 +71,31 @@ class _Bounded:
     sock: socket.socket | None
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        with self._bounded():
+            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+
+    def _tunnel(self) -> None:
+        """Read a proxy's reply to CONNECT."""
+        with self._bounded():
+            super()._tunnel()  # type: ignore[misc]
+
+    @contextlib.contextmanager
+    def _bounded(self) -> Iterator[None]:
         patience = self.sock.gettimeout() if self.sock else None
         if patience is None:
-            return super().getresponse(*args, **kwargs)  # type: ignore[misc]
+            yield
+            return
         # A server that sends a header a minute never exceeds the read timeout of a single byte.
         too_late = threading.Event()
         timer = threading.Timer(SLOWEST_REPLY * patience, _shut_down, [self.sock, too_late])
         timer.daemon = True
         timer.start()
         try:
-            response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
+            yield
         finally:
             timer.cancel()
         if too_late.is_set():
             raise TimeoutError("the reply's headers take too long")
-        return response
 
 
 @lru_cache(maxsize=16)

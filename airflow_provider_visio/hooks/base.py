@@ -25,6 +25,7 @@ from airflow_provider_visio.exceptions import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from typing import Self
 
     from airflow.sdk import Connection
 
@@ -83,6 +84,13 @@ class VisioBaseHook(BaseHook):
         from airflow_provider_visio.api.client import Client
 
         return Client(config, self.config)
+
+    def with_longest_wait(self, seconds: float) -> Self:
+        """Return a hook for the same connection whose calls wait at most so many seconds for the rate limit."""
+        hook = type(self)(self.conn_id, longest_wait=seconds)
+        config = self.get_conn().config
+        hook._client = self._client_of(replace(config, rate_limit_wait=min(seconds, config.rate_limit_wait)))  # noqa: SLF001
+        return hook
 
     async def get_async_conn(self) -> TriggerClient:
         """Return a client for a trigger's event loop; raises as :meth:`get_conn` does."""

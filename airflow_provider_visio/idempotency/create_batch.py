@@ -27,7 +27,7 @@ from airflow_provider_visio.idempotency.batch_items import (
     reason_of,
     refused,
 )
-from airflow_provider_visio.idempotency.batch_record import BatchRecord
+from airflow_provider_visio.idempotency.batch_record import HEAD, BatchRecord
 from airflow_provider_visio.idempotency.create_once import SLACK, Creator
 from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 from airflow_provider_visio.idempotency.record import (
@@ -73,6 +73,8 @@ class CreateBatch(Creator):
     :param batch: whether to send ten at a time; None for what the connection's dialect says.
     :param on_existing: what to do, after a clear, with the requests that are open.
     """
+
+    record_key = HEAD
 
     def __init__(
         self,

@@ -89,6 +89,8 @@ class Creator:
     :param on_existing: what to do, after a clear, with what is still open.
     """
 
+    record_key = STORE_KEY
+
     def __init__(self, context: Context, done: dict[str, Any], on_existing: OnExisting) -> None:
         self._context = context
         self._on_existing = on_existing
@@ -96,7 +98,9 @@ class Creator:
 
     def _first_step(self, record: Record | None) -> Literal["ask", "look up", "look at"]:
         tried_before = (getattr(self._context["ti"], "try_number", None) or 1) > 1
-        return first_step(record, tried_before=tried_before, has_store=bool(self.store))
+        # A record that cannot be read is not the same as none.
+        has_store = bool(self.store) and self.store.get(self.record_key) is None
+        return first_step(record, tried_before=tried_before, has_store=has_store)
 
     def _created_since(self, asked_at: float | None = None) -> float | None:
         """Return the Unix timestamp from which to list what was asked for at a time; None for all."""

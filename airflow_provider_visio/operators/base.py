@@ -14,6 +14,7 @@ from airflow_provider_visio.arguments import earliest_deadline, min_dwell
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     RateLimitedError,
+    ServiceError,
     TransferError,
     VisioProviderError,
     join_errors,
@@ -133,10 +134,12 @@ class VisioOperator(CachedHook, BaseOperator):
     def _paced(self, step: Step, context: Context, event: Any = None, since: float | None = None) -> Any:
         try:
             return self._run(context) if step == "execute" else self._resume(context, event)
-        except RateLimitedError as error:
+        except (RateLimitedError, ServiceError) as error:
             now = clock.now()
             since = self._started or now if since is None else since
-            if not self.deferrable or now - since > LONGEST_DEFERRAL:
+            # A service error without a time, or after a call that may have been carried out, is for Airflow's retry.
+            passing = isinstance(error, RateLimitedError) or (error.retry_after and not error.ambiguous)
+            if not passing or not self.deferrable or now - since > LONGEST_DEFERRAL:
                 raise
             # Spread, so that many tasks do not come back as one.
             pause = max(SHORTEST_DEFERRAL, min_dwell(), error.retry_after) * (1 + random.random() / 10)

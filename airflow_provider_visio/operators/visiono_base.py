@@ -9,6 +9,7 @@ from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
 from airflow_provider_visio.extra_links import VisionoRequestLink
 from airflow_provider_visio.idempotency.state_store import StateStore
 from airflow_provider_visio.operators.base import VisioOperator
+from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -35,6 +36,11 @@ class VisionoOperator(VisioOperator):
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
         return self._cached_hook(VisionoHook, self.visiono_conn_id, self._longest_wait)
+
+    @property
+    def _wait_hook(self) -> VisionoHook:
+        """The hook of a wait: a blocking wait looks in time for its deadline, also while the rate limit is used up."""
+        return self.hook if self.deferrable else self.hook.with_longest_wait(LONGEST_HOLD)
 
 
 class VisionoDeleteOperator(VisionoOperator):

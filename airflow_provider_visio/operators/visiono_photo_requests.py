@@ -301,7 +301,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
     def _wait(self) -> PhotoRequestWait:
         from airflow_provider_visio.task_wait import PhotoRequestWait
 
-        return PhotoRequestWait(self.hook, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
+        return PhotoRequestWait(self._wait_hook, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
     @contextlib.contextmanager
     def _told(self, once: CreateOnce) -> Iterator[None]:

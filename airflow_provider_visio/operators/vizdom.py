@@ -182,7 +182,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait
 
-        return ExportWait(self.hook, self.poke_interval, starts=True)
+        return ExportWait(self._wait_hook, self.poke_interval, starts=True)
 
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
         from airflow_provider_visio.storage.manifest import summary

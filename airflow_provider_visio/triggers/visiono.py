@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.photo_request_poller import RequestPoller
 from airflow_provider_visio.arguments import checked_ids, seconds
-from airflow_provider_visio.exceptions import NotFoundError
+from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
 from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger, run_to_end, task_continues
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
@@ -150,12 +149,20 @@ class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
         client = await VisionoHook(self.visiono_conn_id).get_async_conn()
         try:
             for request_id in self.ids:
-                with contextlib.suppress(NotFoundError):
+                try:
                     state = (await client.send(api.get_photo_request(request_id)))["data"]
                     # Only one that is open in a word we know: others may have photos.
                     if is_surely_open(state, request_id, now=clock.now()):
                         await client.send(api.delete_photo_request(request_id))
                         log.info("Deleted photo request %s because its task was killed.", request_id)
+                except NotFoundError:
+                    pass  # it is gone already
+                except VisioProviderError as error:
+                    log.warning(
+                        "Photo request %s may still be open, though its task was killed: %s",
+                        request_id,
+                        error,
+                    )
         finally:
             await client.close()
 

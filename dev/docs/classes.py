@@ -27,6 +27,7 @@ _INTERNAL = frozenset(
         "get_polling_conn",
         "get_ui_field_behaviour",
         "judge",
+        "with_longest_wait",
         "list_created_since",
         "config",
     }

@@ -55,3 +55,35 @@ def test_a_call_under_way_ends_with_its_next_read(config_at: Any, monkeypatch: p
     stop.set()
     server.close()
     assert "ConnectionAbortedError" in str(ended[0])
+
+
+class SecondIsLost:
+    """A keep-alive server behind a firewall that drops each connection after its first reply, in silence."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":{}}')
+        await writer.drain()
+        await reader.read()
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(config_at: Any, clock: Any):
+    service = SecondIsLost()
+    async with await asyncio.start_server(service.handle, "127.0.0.1", 0) as server:
+        config = config_at(
+            f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", max_attempts=1, read_timeout=5
+        )
+
+        async def reload() -> Any:
+            return config
+
+        client = TriggerClient(config, reload, polling=True)
+        for _ in range(3):
+            await client.send(api.get_status())
+            clock.time += 60
+        await client.close()
+    assert service.connections == 3

@@ -119,3 +119,16 @@ def test_a_file_that_is_redirected_to_nowhere_is_refused(serve, config_at, locat
     storage = serve(Answer(302, headers={"Location": location}))
     with pytest.raises(TransferError, match="not a"):
         open_file(config_at("http://127.0.0.1:1"), f"{storage.url}/x")
+
+
+def test_a_backslash_in_a_file_s_link_leads_the_key_nowhere_else(serve, config_at):
+    """`urlsplit` takes the host behind the `@`, requests the one before the backslash."""
+    api_host, elsewhere = serve(GOOD), serve(Answer(200, b"bytes"))
+    config = config_at(api_host.url)
+    client = Client(config, lambda: config)
+    link = f"{elsewhere.url}\\@{api_host.url.removeprefix('http://')}/photo"
+    with pytest.raises(TransferError), client.open(link):
+        pass
+    client.close()
+    assert not config.owns(link)
+    assert elsewhere.received == api_host.received == []

@@ -741,3 +741,13 @@ def test_a_try_without_a_record_takes_nobody_else_s_request(sandbox, run_task):
     assert defer(run_task(ask(), run_task(ask()))) != theirs
     assert len(made(sandbox)) == 2
     assert sandbox.count("visiono", "GET /photo-requests") == 0
+
+
+@needs_store
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(sandbox, run_task):
+    task = run_task(ask())
+    defer(task)
+    again = run_task(ask(), task)
+    again.context["task_state_store"].set("visio_intent", {"written": "by a later version"})
+    defer(again)
+    assert len(made(sandbox)) == 1

@@ -59,6 +59,17 @@ def test_a_killed_wait_takes_its_open_requests_back(sandbox, airflow_says, state
     assert sandbox.count("visiono", DELETE) == 2
 
 
+def test_one_that_cannot_be_deleted_keeps_no_other_open(sandbox, airflow_says):
+    ids = ask(2)
+    airflow_says({"r": {"t": "failed"}})
+    sandbox.fault("visiono", "status", status=403, method="DELETE", path=ids[0], times=None)
+    kill(ids)
+    assert [one["status"] for one in sandbox.control("GET", "/photo-requests") if one["id"] == ids[0]] == [
+        "pending"
+    ]
+    assert sandbox.count("visiono", DELETE) == 2
+
+
 @pytest.mark.parametrize(
     "states",
     [

@@ -359,3 +359,20 @@ def test_a_fan_out_finishes_at_the_speed_of_the_limit(sandbox, run_task, clock, 
     assert sandbox.counters()["refused_429"]["visiono"] == 0
     assert 119 <= clock.now() - started <= 1.1 * 120
     assert workers.longest_hold <= 60
+
+
+def test_a_read_that_a_503_puts_off_goes_on_when_the_service_is_back(sandbox, run_task, clock, tmp_path):
+    (request_id,) = submitted(sandbox, 1)
+    sandbox.fault("visiono", "status", status=503, headers={"Retry-After": "900"}, method="GET", times=1)
+    download = VisionoDownloadPhotosOperator(
+        task_id="download", request_id=request_id, destination=f"file://{tmp_path}"
+    )
+    task, before = run_task(download), clock.now()
+    assert task.run()["id"] == request_id
+    assert len(moments(task)) == 1
+    assert clock.now() - before >= 900
+
+
+def test_a_blocking_wait_is_not_held_for_the_connection_s_whole_rate_limit_wait(sandbox):
+    operator = create(deferrable=False, wait_for_photos=True)
+    assert operator._wait().hook.get_conn().config.rate_limit_wait == 60.0

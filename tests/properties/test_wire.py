@@ -129,6 +129,18 @@ def test_a_reply_that_drips_is_not_waited_for(dripping, kind, what, monkeypatch)
     assert time.monotonic() - started < 1.8
 
 
+def test_a_proxy_that_drips_its_reply_is_not_waited_for(dripping, monkeypatch):
+    dripping.reply, dripping.drip = b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"
+    monkeypatch.setenv("HTTPS_PROXY", dripping.url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    config = replace(config_at("https://api.example"), read_timeout=0.1, connect_timeout=0.1, max_attempts=1)
+    started = time.monotonic()
+    with pytest.raises(ConnectionFailedError):
+        Driver("sync").send(config, CALLS[0])
+    assert time.monotonic() - started < 1.8
+
+
 class Wire:
     """Answers each connection with the same bytes, and closes it."""
 
