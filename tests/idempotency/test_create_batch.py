@@ -473,7 +473,7 @@ def test_a_used_up_quota_ends_the_task_at_once_and_costs_nothing_that_is_made(
     assert caught.value.status == status
     for part in (
         "Monthly photo quota exceeded.",
-        "a retry will not help: get_stats() tells",
+        "a retry will not help: get_stats() shows",
         f"{10 if batch else 1} of 25 photo requests are created and kept",
     ):
         assert part in str(caught.value)

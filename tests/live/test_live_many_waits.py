@@ -138,7 +138,7 @@ def test_waiting_costs_few_calls(waits: ManyWaits) -> None:
 
 def test_a_task_s_log_tells_of_its_own_wait_only(waits: ManyWaits, stack: Stack) -> None:
     triggerer = (stack.logs / "triggerer.log").read_text()
-    assert "The poll on connection visiono_many serves" in triggerer
+    assert "The poll for photo requests on connection visiono_many serves" in triggerer
     for number, own in waits.ids.items():
         log = waits.log(stack, number)
         assert "Waiting for 1 photo request(s) on connection visiono_many" in log

@@ -87,11 +87,11 @@ class Markers:
         )
 
     def into(self, source: str) -> str:
-        """Put the values into a DAG file, where ``name`` stands."""
+        """Put the values into a DAG file, where ``@@name@@`` stands."""
         values: dict[str, Any] = {
             name: secret.text for name, secret in vars(self).items() if isinstance(secret, Secret)
         }
         values |= {f"planted_{kind}": secret.text for kind, secret in self.planted.items()}
         for name, value in values.items():
-            source = source.replace(f"{name}", value)
+            source = source.replace(f"@@{name}@@", value)
         return source

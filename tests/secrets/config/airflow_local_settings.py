@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_provider_visio.api import photo_request_poller as lookout
+from airflow_provider_visio.api import photo_request_poller
 
-lookout.PATROL_EVERY = 5.0
+photo_request_poller.WALK_EVERY = 5.0

@@ -14,7 +14,7 @@ ASK: dict[str, Any] = {"instructions": "Please photograph your meter.", "send_em
 
 with DAG("secrets_literal", schedule=None, start_date=FROM, catchup=False) as dag:
     create = VisionoCreatePhotoRequestOperator
-    create(task_id="literal", recipient_email="literal_address", **ASK)
-    create.partial(task_id="mapped", **ASK).expand(recipient_email=["literal_address"])
-    create.partial(task_id="rows", **ASK).expand_kwargs([{"recipient_email": "literal_address"}])
-    create.partial(task_id="partial", recipient_email="literal_address").expand_kwargs([ASK])
+    create(task_id="literal", recipient_email="@@literal_address@@", **ASK)
+    create.partial(task_id="mapped", **ASK).expand(recipient_email=["@@literal_address@@"])
+    create.partial(task_id="rows", **ASK).expand_kwargs([{"recipient_email": "@@literal_address@@"}])
+    create.partial(task_id="partial", recipient_email="@@literal_address@@").expand_kwargs([ASK])
