@@ -87,7 +87,7 @@ def check_photo_request(
 def check_instructions(instructions: object) -> None:
     """Refuse instructions that are empty, not text, or rendered from a missing output ('None')."""
     if not isinstance(instructions, str) or instructions.strip() in {"", "None"}:
-        raise InvalidRequestError.of("instructions", "say what the recipient should photograph")
+        raise InvalidRequestError.of("instructions", "give a sentence that says what to photograph")
 
 
 def whole_hours(value: object) -> int:

@@ -196,6 +196,7 @@ SILENT = {
     "build_workflow_url": "signs without a call",
     "verify_workflow_return": "verifies without a call",
     "check_open": "checks a reply",
+    "with_longest_wait": "reads the connection",
     "contract": "reads the connection",
     "dialect": "reads the connection",
     "dashboard_url": "reads the connection",
