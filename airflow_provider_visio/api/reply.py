@@ -313,6 +313,7 @@ def _cut(text: str) -> str:
 
 def _quiet(text: str, config: ServiceConfig) -> str:
     """Take out the secrets of a connection, the signatures of links and people's addresses."""
+    text = text.encode(errors="replace").decode()  # a header, too, may hold half of a surrogate pair
     for secret in sorted(config.secrets, key=len, reverse=True):
         for form in _forms(secret):
             text = text.replace(form, "***")

@@ -11,7 +11,7 @@ from airflow_provider_visio.api.call import Reply, call
 from airflow_provider_visio.api.config import ServiceConfig
 from airflow_provider_visio.api.reply import error_from, read_reply
 from airflow_provider_visio.api.visiono import VISIONO
-from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 
 KEY = "vsk_live_secret_1"
 MAIL = "mary.o-neil+photos@mail.example.co.uk"
@@ -175,3 +175,12 @@ def test_a_connection_s_other_secrets_are_taken_out_as_well(name):
     assert secret not in repr(config)
     data = Reply(200, {}, json.dumps({"data": [{"notes": f"a {secret}"}]}).encode())
     assert read_reply(GET, data, config, now=0.0)["data"] == [{"notes": "a ***"}]
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 429, 500])
+def test_half_a_surrogate_pair_in_a_header_can_be_written_to_a_log(status):
+    reply = Reply(status, {"x-request-id": "a\udc00b"}, b"<html>")
+    with pytest.raises(VisioProviderError) as caught:
+        read_reply(GET, reply, SITE, now=0.0)
+    assert str(caught.value).encode()
+    assert caught.value.request_id == "a?b"
