@@ -17,7 +17,7 @@ from airflow_provider_visio.exceptions import ConnectionFailedError
 
 
 def test_a_call_under_way_ends_with_its_next_read(config_at: Any, monkeypatch: pytest.MonkeyPatch):
-    dripping, stop = threading.Event(), threading.Event()
+    dripping, stop, over = threading.Event(), threading.Event(), threading.Event()
 
     def drip(caller: socket.socket) -> None:
         caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
@@ -33,6 +33,7 @@ def test_a_call_under_way_ends_with_its_next_read(config_at: Any, monkeypatch: p
             return exchange(self, call)
         except ConnectionFailedError as error:
             ended.append(error)
+            over.set()
             raise
 
     monkeypatch.setattr(TriggerClient, "_exchange", noted)
@@ -51,7 +52,8 @@ def test_a_call_under_way_ends_with_its_next_read(config_at: Any, monkeypatch: p
         with contextlib.suppress(asyncio.CancelledError):
             await call
 
-    asyncio.run(cancelled())  # waits for its threads
+    asyncio.run(cancelled())
+    assert over.wait(10), "the thread goes on reading"
     stop.set()
     server.close()
     assert "ConnectionAbortedError" in str(ended[0])
