@@ -206,6 +206,15 @@ _TRANSPORT = (
         0,
         90,
     ),
+    Field(
+        "parallel_downloads",
+        "Parallel downloads",
+        "How many files one task fetches at once.",
+        "integer",
+        4,
+        1,
+        32,
+    ),
 )
 
 VISIONO_FORM = Form(

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import copy
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
 
@@ -191,7 +191,13 @@ class WaitTimeoutError(VisioProviderError):
 
 
 class TransferError(VisioProviderError):
-    """A file could not be fetched, verified or stored; no file under its final name is incomplete."""
+    """
+    A file could not be fetched or stored; no file under its final name is incomplete.
+
+    ``failed`` has each file that could not be fetched: ``{"key", "item", "reason"}``.
+    """
+
+    failed: Sequence[Mapping[str, Any]] = ()
 
 
 class SignatureError(VisioProviderError):

@@ -9,11 +9,11 @@ from urllib.parse import urljoin
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.config import http_url
 from airflow_provider_visio.api.http_session import SLOWEST_REPLY, USER_AGENT, HeaderAuth, lower_case
-from airflow_provider_visio.api.reply import host_in
+from airflow_provider_visio.api.reply import host_in, redact
 from airflow_provider_visio.exceptions import ConnectionFailedError, TransferError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import requests
 
@@ -33,12 +33,20 @@ class Download:
     :param status: HTTP status.
     :param headers: headers by lower-case name.
     :param chunks: the bytes, in pieces.
+    :param quiet: removes secrets, signatures and addresses from a text that came.
     """
 
-    def __init__(self, status: int, headers: Mapping[str, str], chunks: Iterator[bytes]) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        chunks: Iterator[bytes],
+        quiet: Callable[[str], str] = str,
+    ) -> None:
         self.status = status
         self.headers = headers
         self.chunks = chunks
+        self.quiet = quiet
 
 
 @contextlib.contextmanager
@@ -67,7 +75,9 @@ def open_download(session: Session, config: ServiceConfig, url: str) -> Iterator
         raise TransferError(f"The file's link is redirected more than {MAX_HOPS} times.")
     with contextlib.closing(response):
         chunks = _chunks(response, started, SLOWEST_REPLY * config.read_timeout)
-        yield Download(response.status_code, lower_case(response.headers), chunks)
+        yield Download(
+            response.status_code, lower_case(response.headers), chunks, lambda text: redact(text, config)
+        )
 
 
 def _get(session: Session, config: ServiceConfig, url: str) -> requests.Response:

@@ -24,13 +24,16 @@ from airflow_provider_visio.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from typing import Self
 
-    from airflow.sdk import Connection
+    from airflow.sdk import Connection, ObjectStoragePath
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.client import Client, TriggerClient
+    from airflow_provider_visio.storage.manifest import Manifest
+    from airflow_provider_visio.storage.remote_file import RemoteFile
+    from airflow_provider_visio.storage.transfer import OnFileError
 
 
 _OURS = {form.conn_type for form in (VISIONO_FORM, VIZDOM_FORM)}
@@ -209,6 +212,32 @@ class VisioBaseHook(BaseHook):
     @abstractmethod
     def _probe(self) -> str:
         """Make the call that tests a connection and return what it found."""
+
+    def _store_files(
+        self,
+        files: Sequence[RemoteFile],
+        place: ObjectStoragePath,
+        job_id: str,
+        *,
+        about: Mapping[str, Any],
+        links: Callable[[], Mapping[str, str]],
+        shared_folder: bool,
+        on_file_error: OnFileError,
+        parallel_downloads: int | None,
+    ) -> Manifest:
+        """Store files; the parameters are those of :func:`~airflow_provider_visio.storage.transfer.store`."""
+        from airflow_provider_visio.storage.transfer import Job, store
+
+        client = self.get_conn()
+        return store(
+            files,
+            place,
+            Job(self.service.name, self.conn_id, job_id, about, shared_folder),
+            links=links,
+            open_link=client.open,
+            parallel=parallel_downloads or client.config.extra["parallel_downloads"],
+            on_file_error=on_file_error,
+        )
 
     def _data(self, request: Call) -> Any:
         return self.get_conn().send(request)["data"]

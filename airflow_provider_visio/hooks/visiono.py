@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +11,7 @@ import pendulum
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.one_time_queries import LIST_PAGE, query_photo_requests
+from airflow_provider_visio.api.one_time_queries import FEW, LIST_PAGE, NO_LIST, query_photo_requests
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.exceptions import (
     NotFoundError,
@@ -19,7 +20,7 @@ from airflow_provider_visio.exceptions import (
     UnexpectedReplyError,
     VisioProviderError,
 )
-from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
+from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook
 from airflow_provider_visio.hooks.visiono_permanent_links import VisionoLinksMixin
 from airflow_provider_visio.hooks.visiono_signed_links import VisionoWorkflowMixin
 from airflow_provider_visio.hooks.visiono_webhooks import VisionoWebhooksMixin
@@ -33,7 +34,7 @@ from airflow_provider_visio.waiting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from airflow.sdk import ObjectStoragePath
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.one_time_queries import State
     from airflow_provider_visio.api.visiono import Photo, PhotoRequest, QrCode, Stats
     from airflow_provider_visio.storage.manifest import Manifest
+    from airflow_provider_visio.storage.transfer import OnFileError
     from airflow_provider_visio.waiting import States, Verdict
 
 log = logging.getLogger(__name__)
@@ -190,6 +192,25 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         return self._photo_request(api.get_photo_request(request_id))
 
+    def find_listed_photo_requests(self, request_ids: Collection[str]) -> dict[str, PhotoRequest]:
+        """
+        Return some photo requests from list pages, as long as a page can cost less than asking for the rest singly.
+
+        :param request_ids: their ids; up to three are left to :meth:`get_photo_request`.
+        :return: those that were found, by id.
+        """
+        missing = set(request_ids)
+        found: dict[str, PhotoRequest] = {}
+        if len(missing) > FEW:
+            with contextlib.suppress(*NO_LIST):
+                for number, request in enumerate(self.list_photo_requests(page_size=LIST_PAGE)):
+                    if number >= LIST_PAGE * len(missing):
+                        break
+                    if request["id"] in missing:
+                        found[request["id"]] = request
+                        missing.discard(request["id"])
+        return found
+
     def find_photo_requests(
         self, tag: Mapping[str, str], *, since: float | None = None
     ) -> list[PhotoRequest]:
@@ -298,44 +319,61 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         return self._photos(self.get_photo_request(request_id), request_id)
 
-    def download_photos(self, request_id: str, destination: ObjectStoragePath | str) -> Manifest:
+    def download_photos(
+        self,
+        request_id: str,
+        destination: ObjectStoragePath | str,
+        *,
+        folder: str | None = None,
+        on_file_error: OnFileError = "fail",
+        parallel_downloads: int | None = None,
+        request: Mapping[str, Any] | None = None,
+    ) -> Manifest:
         """
-        Store the photos of a request in ``<destination>/<request id>/``, with a ``manifest.json`` written last.
+        Store the photos of a request in ``<destination>/<request id>/``, with a ``manifest.json``.
 
-        Files that an earlier run has stored whole are not fetched again.
+        Files that the manifest of an earlier run lists are not fetched again. A photo that looks damaged, or is of
+        another type than declared, is stored as it was sent, and marked in the manifest.
 
         :param request_id: id of the request.
         :param destination: an object store's URL, such as ``s3://bucket/photos``, or an absolute path.
-        :return: the manifest: ``{"id", "path", "about", "files": [{"path", "bytes", "sha256", "mime_type",
-            "item", "item_id", "gps", "taken_at", "submitted_at"}], ...}``.
+        :param folder: the folder below the destination; None for the request's id, "" for none. In a folder that is
+            given, the manifest is called ``manifest-<request id>.json``.
+        :param on_file_error: ``fail`` raises an error after all files were tried; ``proceed`` returns a manifest with
+            ``failed``.
+        :param parallel_downloads: how many files to fetch at once; None for the connection's setting.
+        :param request: the request, as :meth:`get_photo_request` or a list gave it, if it was read before: saves a
+            call.
+        :return: the manifest: ``{"id", "path", "uri", "complete", "about", "files": [{"key", "path", "uri", "bytes",
+            "sha256", "mime_type", "check", "check_note", "declared_type", "item", "item_id", "gps", "taken_at",
+            "submitted_at"}], "failed": [{"key", "item", "reason", "first_words"}], ...}``.
         :raises PhotoRequestFailedError: it has no photos (yet).
-        :raises TransferError: a file could not be fetched, verified or stored; the others stay.
+        :raises TransferError: files could not be fetched or stored; the others are stored, and ``.failed`` names these.
         """
-        from airflow_provider_visio.storage.transfer import store
-
-        folder = folder_at(destination, request_id)
-        request = self.get_photo_request(request_id)
-        photos = self._photos(request, request_id)
+        place = folder_at(destination, request_id, folder)
+        known = request if request is not None else self.get_photo_request(request_id)
+        photos = self._photos(known, request_id)
+        if request is not None and (not photos or any(_lacks_item(photo) for photo in photos)):
+            known = self.get_photo_request(
+                request_id
+            )  # it was read before the photos came, or without its items
+            photos = self._photos(known, request_id)
         if not photos:
-            raise self._no_photos(request, request_id)
-        minted = [photos]
+            raise self._no_photos(known, request_id)
+        about = ("status", "instructions", "request_url", "metadata", "created_at", "expires_at")
 
-        def links() -> dict[str, str]:
-            found = minted.pop() if minted else self.list_photos(request_id)
-            return {photo["id"]: photo["url"] or "" for photo in found}
+        def links_again() -> list[Photo]:
+            return self.list_photos(request_id) if api.photos_in(known) else self._photos(known, request_id)
 
-        return store(
-            [remote_file(photo) for photo in photos],
-            folder,
-            service=self.service.name,
-            conn_id=self.conn_id,
-            job_id=request_id,
-            about={
-                name: request.get(name)
-                for name in ("status", "instructions", "request_url", "metadata", "created_at", "expires_at")
-            },
-            links=links,
-            fetch=self.get_conn().open,
+        return self._store(
+            photos,
+            place,
+            request_id,
+            about={name: known.get(name) for name in about},
+            links_again=links_again,
+            shared_folder=folder is not None,
+            on_file_error=on_file_error,
+            parallel_downloads=parallel_downloads,
         )
 
     def judge(
@@ -413,6 +451,10 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
             return "GET /photo-requests answered" + ("." if seen else ", with none yet.")
         self.get_status()
         return "GET /status answered."
+
+
+def _lacks_item(photo: Photo) -> bool:
+    return photo["item_id"] is not None and photo["item"] is None
 
 
 def _has_metadata(request: Mapping[str, Any]) -> bool:

@@ -9,11 +9,14 @@ from airflow_provider_visio.connection_form import VISIONO_FORM
 from airflow_provider_visio.hooks.base import VisioBaseHook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_visio.api.call import Dialect
     from airflow_provider_visio.api.config import Service
     from airflow_provider_visio.api.visiono import Photo
+    from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.storage.remote_file import RemoteFile
 
 
@@ -43,20 +46,43 @@ class VisionoBaseHook(VisioBaseHook):
     def _service(self, extras: Mapping[str, Any]) -> Service:
         return api.VISIONO_OF_PLUGIN if extras["dialect"] == "plugin" else self.service
 
+    def _store(
+        self,
+        photos: Sequence[Photo],
+        place: ObjectStoragePath,
+        job_id: str,
+        *,
+        links_again: Callable[[], Sequence[Photo]],
+        **settings: Any,
+    ) -> Manifest:
+        """
+        Store photos.
 
-def remote_file(photo: Photo, **about: Any) -> RemoteFile:
-    """
-    Return a photo as a file to fetch.
+        :param photos: the photos, with links.
+        :param links_again: gets them once more, with new links.
+        :param settings: as of :meth:`VisioBaseHook._store_files`.
+        """
+        minted = [photos]
 
-    :param about: other fields of the file in the manifest.
-    """
+        def links() -> dict[str, str]:
+            return {photo["id"]: photo["url"] or "" for photo in (minted.pop() if minted else links_again())}
+
+        return self._store_files(
+            [_remote_file(photo) for photo in photos], place, job_id, links=links, **settings
+        )
+
+
+# Fields of a photo that the manifest has, too.
+_ABOUT = ("submission_id", "item", "item_id", "gps", "taken_at", "submitted_at")
+
+
+def _remote_file(photo: Photo) -> RemoteFile:
     from airflow_provider_visio.storage.remote_file import RemoteFile
 
     known: Mapping[str, Any] = photo
-    named = {name: known[name] for name in ("item", "item_id", "gps", "taken_at", "submitted_at")}
     return RemoteFile(
         key=photo["id"],
         title=photo["item"] or "photo",
         mime_type=photo["mime_type"],
-        about={**about, **named},
+        about={name: known[name] for name in _ABOUT if name in known},
     )

@@ -10,7 +10,7 @@ from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.api.visiono import with_items
 from airflow_provider_visio.exceptions import PhotoRequestFailedError
-from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook, remote_file
+from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook
 from airflow_provider_visio.storage.destination import folder_at
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.visiono import QrCode
     from airflow_provider_visio.api.visiono_permanent_links import LinkPhoto, PermanentLink
     from airflow_provider_visio.storage.manifest import Manifest
+    from airflow_provider_visio.storage.transfer import OnFileError
 
 _SHORT = "says that there are more photos than it sends, so some would be missing"
 
@@ -159,47 +160,43 @@ class VisionoLinksMixin(VisionoBaseHook):
         destination: ObjectStoragePath | str,
         *,
         submission_ids: Collection[str] | None = None,
+        folder: str | None = None,
+        on_file_error: OnFileError = "fail",
+        parallel_downloads: int | None = None,
     ) -> Manifest:
         """
-        Store photos that came through a link in ``<destination>/<link id>/``, with a ``manifest.json`` written last.
+        Store photos that came through a link in ``<destination>/<link id>/``, with a ``manifest.json``.
 
-        Files that an earlier run has stored whole are not fetched again. The manifest has the submissions of this call
-        only: where calls take different submissions, give each a destination of its own, for example with the run's id.
+        Files that the manifest of an earlier run lists are not fetched again. The manifest has the submissions of this
+        call only: where calls take different submissions, give each a folder of its own, for example the run's id.
 
         :param link_id: id of the link.
         :param destination: an object store's URL, such as ``s3://bucket/photos``, or an absolute path.
         :param submission_ids: only the photos of these submissions: ids, or one id; None for all that have come so far.
+        :param folder: the folder below the destination; None for the link's id, "" for none.
+        :param on_file_error: as of :meth:`VisionoHook.download_photos`.
+        :param parallel_downloads: how many files to fetch at once; None for the connection's setting.
         :return: the manifest, as of :meth:`VisionoHook.download_photos`, with ``submission_id`` for each file.
         :raises PhotoRequestFailedError: nothing was submitted yet, or one of the submissions has no photos.
-        :raises TransferError: a file could not be fetched, verified or stored; the others stay.
+        :raises TransferError: files could not be fetched or stored; the others are stored, and ``.failed`` names these.
         """
-        from airflow_provider_visio.storage.transfer import store
-
-        folder = folder_at(destination, link_id)
+        place = folder_at(destination, link_id, folder)
         wanted = _checked(submission_ids)
         link = self.get_permanent_link(link_id)
         photos = self._photos_of_link(link_id, wanted, link)
         lacking = sorted((wanted or set()) - {photo["submission_id"] for photo in photos})
         if lacking or not photos:
             raise self._nothing_came(link_id, lacking)
-        minted = [photos]
-
-        def links() -> dict[str, str]:
-            found = minted.pop() if minted else self._photos_of_link(link_id, wanted, link)
-            return {photo["id"]: photo["url"] or "" for photo in found}
-
-        return store(
-            [remote_file(photo, submission_id=photo["submission_id"]) for photo in photos],
-            folder,
-            service=self.service.name,
-            conn_id=self.conn_id,
-            job_id=link_id,
-            about={
-                name: link.get(name)
-                for name in ("instructions", "request_url", "custom_slug", "tags", "is_active", "created_at")
-            },
-            links=links,
-            fetch=self.get_conn().open,
+        about = ("instructions", "request_url", "custom_slug", "tags", "is_active", "created_at")
+        return self._store(
+            photos,
+            place,
+            link_id,
+            about={name: link.get(name) for name in about},
+            links_again=lambda: self._photos_of_link(link_id, wanted, link),
+            shared_folder=folder is not None,
+            on_file_error=on_file_error,
+            parallel_downloads=parallel_downloads,
         )
 
     def _photos_of_link(

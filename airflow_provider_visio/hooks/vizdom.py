@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.one_time_queries import State
     from airflow_provider_visio.api.vizdom import Dashboard, Export
     from airflow_provider_visio.storage.manifest import Manifest
+    from airflow_provider_visio.storage.transfer import OnFileError
     from airflow_provider_visio.waiting import States, Verdict
 
 
@@ -99,22 +100,33 @@ class VizdomHook(VizdomWorkspace):
             self._object(api.get_export(export_id, contract), needs=contract.status_field), contract
         )
 
-    def download_export(self, export_id: str, destination: ObjectStoragePath | str) -> Manifest:
+    def download_export(
+        self,
+        export_id: str,
+        destination: ObjectStoragePath | str,
+        *,
+        folder: str | None = None,
+        on_file_error: OnFileError = "fail",
+        parallel_downloads: int | None = None,
+    ) -> Manifest:
         """
-        Store an export's file in ``<destination>/<export id>/``, with a ``manifest.json`` written last.
+        Store an export's file in ``<destination>/<export id>/``, with a ``manifest.json``.
 
-        A file that an earlier run has stored completely is not fetched again.
+        A file that the manifest of an earlier run lists is not fetched again.
 
         :param export_id: id of the export.
         :param destination: an object store's URL, such as ``s3://bucket/reports``, or an absolute path.
+        :param folder: the folder below the destination; None for the export's id, "" for none. In a folder that is
+            given, the manifest is called ``manifest-<export id>.json``.
+        :param on_file_error: as of :meth:`VisionoHook.download_photos`.
+        :param parallel_downloads: how many files to fetch at once; None for the connection's setting.
         :return: the manifest, as in :meth:`VisionoHook.download_photos`.
         :raises ExportFailedError: the export has no file (yet).
-        :raises TransferError: the file could not be fetched, verified or stored.
+        :raises TransferError: the file could not be fetched or stored.
         """
         from airflow_provider_visio.storage.remote_file import RemoteFile
-        from airflow_provider_visio.storage.transfer import store
 
-        folder = folder_at(destination, export_id)
+        place = folder_at(destination, export_id, folder)
         export = self.get_export(export_id)
         contract = self.contract
         phase = export_phase(export, contract)
@@ -133,22 +145,21 @@ class VizdomHook(VizdomWorkspace):
             found = minted.pop() if minted else self.get_export(export_id)
             return {export_id: found.get("download_url") or ""}
 
-        about = {name: export.get(name) for name in ("dashboard_id", "format", "status", "created_at")}
-        return store(
-            [
-                RemoteFile(
-                    key=export_id,
-                    title=str(export.get("dashboard_id") or "dashboard"),
-                    mime_type=FORMATS.get(contract.format_of(export.get("format"))),
-                )
-            ],
-            folder,
-            service=self.service.name,
-            conn_id=self.conn_id,
-            job_id=export_id,
-            about=about,
+        about = ("dashboard_id", "format", "status", "created_at")
+        file = RemoteFile(
+            key=export_id,
+            title=str(export.get("dashboard_id") or "dashboard"),
+            mime_type=FORMATS.get(contract.format_of(export.get("format"))),
+        )
+        return self._store_files(
+            [file],
+            place,
+            export_id,
+            about={name: export.get(name) for name in about},
             links=links,
-            fetch=self.get_conn().open,
+            shared_folder=folder is not None,
+            on_file_error=on_file_error,
+            parallel_downloads=parallel_downloads,
         )
 
     def judge(self, export_ids: Sequence[str], *, deadline: float | None = None) -> tuple[Verdict, States]:

@@ -26,8 +26,8 @@ from airflow_provider_visio.exceptions import InvalidRequestError, VisioProvider
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag, provider_tags
 from airflow_provider_visio.idempotency.record import ASK_KEY, check_on_existing
+from airflow_provider_visio.operators.stored_files import StoresFiles
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
-from airflow_provider_visio.storage.destination import check_destination
 from airflow_provider_visio.waiting import permanent_link_phase
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
+    from airflow_provider_visio.storage.transfer import OnFileError
 
 # Key, in the task's state store, of the mark of a link that was created without the provider's tag.
 UNTAGGED = "visio_untagged"
@@ -261,29 +262,35 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
         return self._delete_all(context, self.link_id, "link_id", self.hook.delete_permanent_link)
 
 
-class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
+class VisionoDownloadPermanentLinkPhotosOperator(StoresFiles, VisionoOperator):
     """
     Store photos that came through a permanent link in an object store.
 
     They are stored in ``<destination>/<link id>/``, with a ``manifest.json`` that has each file's path, length, sha256,
-    media type, item, submission, GPS position and time. A file that an earlier try has stored is not fetched again. The
-    manifest has only the submissions of this task, so where runs take different submissions, give each a destination of
-    its own, such as ``s3://photos/{{ run_id }}``. The output is ``{"id", "manifest", "files": [{"path", "bytes",
-    "sha256", "mime_type", "item"}]}``. The list of photos is the plugin's; that it exists below
-    ``/permanent-links`` too is assumed.
+    media type, item, submission, GPS position and time. A photo is stored as it was sent, also one that looks damaged:
+    the manifest and the output have the result of a check. A file that an earlier try has stored is not fetched again.
+    The manifest has only the submissions of this task, so where runs take different submissions, give each a folder of
+    its own, such as ``{{ run_id }}``. The output is ``{"id", "manifest", "files": [{"path", "uri", "bytes", "sha256",
+    "mime_type", "check", "check_note", "item", "gps", "taken_at"}], "failed": [{"key", "item", "reason"}]}``. The list
+    of photos is the plugin's; that it exists below ``/permanent-links`` too is assumed.
 
     :param link_id: id of the link, or the output of the task that created it or waited for submissions. (templated)
     :param destination: an object store's URL or an absolute path. (templated)
+    :param folder: the folder below the destination; None for the link's id, "" for none. (templated)
+    :param on_file_error: when a file cannot be fetched: ``fail`` raises an error after all others are stored;
+        ``proceed`` succeeds with the file in the output's ``failed``.
+    :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
+    :param photo_details: whether the output's files have ``gps`` and ``taken_at``; the manifest always has them.
     :param submission_ids: only the photos of these submissions: ids, or the output of the sensor that waited for them;
         None for all that have come so far. (templated)
     :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises PhotoRequestFailedError: nothing was submitted yet, or one of the submissions has no photos.
-    :raises TransferError: a file could not be fetched, verified or stored; run the task again for the rest.
+    :raises TransferError: a file could not be fetched or stored; run the task again for the rest.
     :raises NotFoundError: there is no such link, or this service does not have the call.
     """
 
-    template_fields: Sequence[str] = ("link_id", "destination", "submission_ids", "visiono_conn_id")
+    template_fields: Sequence[str] = ("link_id", "destination", "folder", "submission_ids", "visiono_conn_id")
 
     def __init__(
         self,
@@ -291,33 +298,34 @@ class VisionoDownloadPermanentLinkPhotosOperator(VisionoOperator):
         link_id: Any,
         destination: ObjectStoragePath | str,
         submission_ids: Any = None,
+        folder: str | None = None,
+        on_file_error: OnFileError = "fail",
+        parallel_downloads: int | None = None,
+        photo_details: bool = True,
         visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.multiple_outputs = True
         self.link_id = link_id
-        self.destination = destination
         self.submission_ids = submission_ids
         self._chooses = submission_ids is not None
         self.visiono_conn_id = visiono_conn_id
         known_link(link_id)
         if submission_ids is not None:
             check_if_known(_submissions, submission_ids=submission_ids)
-        require(destination, "destination")
-        check_if_known(check_destination, destination=destination)
+        self._set_storage(destination, folder, on_file_error, parallel_downloads, photo_details=photo_details)
 
     def _run(self, context: Context) -> dict[str, Any]:
-        """Fetch, verify and store the photos."""
-        from airflow_provider_visio.storage.manifest import summary
-
+        """Fetch and store the photos."""
+        self._check_storage()
         require_resolved(self.submission_ids, "submission_ids", given=self._chooses)
         wanted = None if self.submission_ids is None else _submissions(self.submission_ids)
         manifest = self.hook.download_permanent_link_photos(
-            link_id_of(self.link_id), self.destination, submission_ids=wanted
+            link_id_of(self.link_id), submission_ids=wanted, **self._storage
         )
         remember_link(context, manifest["about"].get("request_url"))
-        return summary(manifest)
+        return self._summary(manifest)
 
 
 def _submissions(submission_ids: object) -> list[str]:

@@ -16,7 +16,6 @@ from airflow_provider_visio.arguments import (
     is_many,
     known_ids,
     require,
-    require_resolved,
     seconds,
 )
 from airflow_provider_visio.exceptions import (
@@ -28,8 +27,9 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.base import run_in_thread
+from airflow_provider_visio.operators.stored_files import StoresFiles
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
-from airflow_provider_visio.storage.destination import check_destination, check_reachable, folder_at
+from airflow_provider_visio.storage.destination import folder_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
-    from airflow_provider_visio.storage.manifest import Manifest
+    from airflow_provider_visio.storage.transfer import OnFileError
     from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.waiting import Phase
 
@@ -61,7 +61,7 @@ _OUTPUT = (
 ENDED: Collection[Phase] = frozenset({"expired", "cancelled", "deleted"})
 
 
-class VisionoCreatePhotoRequestOperator(VisionoOperator):
+class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
     """
     Ask a person for photos. With ``wait_for_photos`` also wait for them, with ``destination`` also store them.
 
@@ -81,6 +81,11 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
     :param metadata: JSON data that the service keeps with the request. (templated)
     :param wait_for_photos: wait until the photos are submitted; True where a ``destination`` is given.
     :param destination: where to store the photos: an object store's URL or an absolute path. (templated)
+    :param folder: the folder below the destination; None for the request's id, "" for none. (templated)
+    :param on_file_error: when a photo cannot be fetched: ``fail`` raises an error after all others are stored;
+        ``proceed`` succeeds with the photo in ``failed``.
+    :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
+    :param photo_details: whether the output's files have ``gps`` and ``taken_at``; the manifest always has them.
     :param timeout: the longest wait for the photos, in seconds or as a timedelta, from the creation of the request;
         None waits as long as the request is open. ``execution_timeout`` counts from the same moment.
     :param poke_interval: seconds or timedelta between two polls.
@@ -109,6 +114,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         "internal_notes",
         "metadata",
         "destination",
+        "folder",
         "visiono_conn_id",
     )
     template_fields_renderers = {"items": "json", "metadata": "json"}  # noqa: RUF012
@@ -127,6 +133,10 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         metadata: Mapping[str, Any] | None = None,
         wait_for_photos: bool | None = None,
         destination: ObjectStoragePath | str | None = None,
+        folder: str | None = None,
+        on_file_error: OnFileError = "fail",
+        parallel_downloads: int | None = None,
+        photo_details: bool = True,
         timeout: float | timedelta | None = None,
         poke_interval: float | timedelta = 60.0,
         on_existing: OnExisting = "reuse",
@@ -146,8 +156,14 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self.internal_notes = internal_notes
         self.metadata = metadata
         self.wait_for_photos = destination is not None if wait_for_photos is None else wait_for_photos
-        self.destination = destination
-        self._stores = destination is not None
+        self._set_storage(
+            destination,
+            folder,
+            on_file_error,
+            parallel_downloads,
+            photo_details=photo_details,
+            required=False,
+        )
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 60.0
         self.on_existing = on_existing
@@ -165,12 +181,10 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             items=items,
             metadata=metadata,
         )
-        if destination is not None:
-            check_if_known(check_destination, destination=destination)
-            if not self.wait_for_photos:
-                raise InvalidRequestError.of(
-                    "destination", "photos can only be stored once they are there; leave wait_for_photos out"
-                )
+        if destination is not None and not self.wait_for_photos:
+            raise InvalidRequestError.of(
+                "destination", "photos can only be stored once they are there; leave wait_for_photos out"
+            )
 
     @property
     def recipient_email(self) -> str | None:
@@ -188,9 +202,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Create the request; wait for the photos and store them if asked to."""
-        require_resolved(self.destination, "destination", given=self._stores)
-        if self.destination is not None:
-            check_reachable(self.destination)
+        self._check_storage()
         once = self._once(context)
         request = self._request(once)
         remember_link(context, request.get("request_url"))
@@ -326,26 +338,27 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
             ) from error
 
     def _finish(self, context: Context, request_id: str) -> dict[str, Any]:
-        from airflow_provider_visio.storage.manifest import summary
-
         self._open = None
         hook, once = self.hook, self._once(context)
-        require_resolved(self.destination, "destination", given=self._stores)
-        output = _output(hook.get_photo_request(request_id))
+        self._check_storage()
+        request = hook.get_photo_request(request_id)
+        output = _output(request)
         if self.destination is not None:
-            output["photos"] = summary(hook.download_photos(request_id, self.destination))
+            manifest = hook.download_photos(request_id, **self._storage, request=request)
+            output["photos"] = self._summary(manifest)
         once.close()
         return output
 
 
-class VisionoDownloadPhotosOperator(VisionoOperator):
+class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
     """
     Store the photos of a submitted request in an object store.
 
     They are stored in ``<destination>/<request id>/``, with a ``manifest.json`` that has each file's path, length,
-    sha256, media type, item, GPS position and time. A file that an earlier try has stored is not fetched again. The
-    output is ``{"id",
-    "manifest", "files": [{"path", "bytes", "sha256", "mime_type", "item"}]}``; for several requests a list of these.
+    sha256, media type, item, GPS position and time. A photo is stored as it was sent, also one that looks damaged: the
+    manifest and the output have the result of a check. A file that an earlier try has stored is not fetched again. The
+    output is ``{"id", "manifest", "files": [{"path", "uri", "bytes", "sha256", "mime_type", "check", "check_note",
+    "item", "gps", "taken_at"}], "failed": [{"key", "item", "reason"}]}``; for several requests a list of these.
 
     If a photo or a request fails, the others are still stored. The error comes at the end and names each failure. It
     has the type that the requests' errors share; if their types differ it is a ``TransferError``.
@@ -353,52 +366,67 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
     :param request_id: an id, the output of the task that created the request or waited for it, or a list of either.
         (templated)
     :param destination: an object store's URL or an absolute path. (templated)
+    :param folder: the folder below the destination; None for the request's id, "" for none. (templated)
+    :param on_file_error: when a file cannot be fetched: ``fail`` raises an error after all others are stored;
+        ``proceed`` succeeds with the file in the output's ``failed``, as it does with a request that has no photos or
+        does not exist.
+    :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
+    :param photo_details: whether the output's files have ``gps`` and ``taken_at``; the manifest always has them.
     :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises PhotoRequestFailedError: a request has no photos (yet).
-    :raises TransferError: a file could not be fetched, verified or stored, or several requests failed in different
-        ways; run the task again for the rest.
+    :raises TransferError: a file could not be fetched or stored, or several requests failed in different ways; run the
+        task again for the rest.
     :raises AuthenticationError: at once: the service does not accept the key.
     """
 
-    template_fields: Sequence[str] = ("request_id", "destination", "visiono_conn_id")
+    template_fields: Sequence[str] = ("request_id", "destination", "folder", "visiono_conn_id")
 
     def __init__(
         self,
         *,
         request_id: Any,
         destination: ObjectStoragePath | str,
+        folder: str | None = None,
+        on_file_error: OnFileError = "fail",
+        parallel_downloads: int | None = None,
+        photo_details: bool = True,
         visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.request_id = request_id
-        self.destination = destination
         self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
-        require(destination, "destination")
-        check_if_known(check_destination, destination=destination)
+        self._set_storage(destination, folder, on_file_error, parallel_downloads, photo_details=photo_details)
 
     def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
-        """Fetch, verify and store the photos."""
-        from airflow_provider_visio.storage.manifest import summary
-
-        manifests = self._each(ids_of(self.request_id, "request_id"), "photo requests", self._stored)
-        remember_link(context, manifests[0]["about"].get("request_url"))
-        stored = [summary(manifest) for manifest in manifests]
+        """Fetch and store the photos."""
+        self._check_storage()
+        ids = ids_of(self.request_id, "request_id")
+        requests = self.hook.find_listed_photo_requests([one for one in ids if one not in self._done])
+        stored = self._each(ids, "photo requests", lambda one: self._stored(context, one, requests.get(one)))
         self.multiple_outputs = not is_many(self.request_id)
         return stored[0] if self.multiple_outputs else stored
 
-    def _stored(self, request_id: str) -> Manifest:
-        from airflow_provider_visio.storage.manifest import manifest_in
+    def _stored(self, context: Context, request_id: str, request: Mapping[str, Any] | None) -> dict[str, Any]:
+        from airflow_provider_visio.storage.manifest import stored_manifest
 
         # A request that was stored before the task deferred for the rate limit costs no further calls.
-        folder = folder_at(self.destination, request_id)
-        manifest = manifest_in(folder) if request_id in self._done else None
-        if manifest is None:
-            manifest = self.hook.download_photos(request_id, self.destination)
+        folder = folder_at(self.destination or "", request_id, self.folder)
+        manifest = stored_manifest(folder, request_id, shared=self.folder is not None)
+        if manifest is None or request_id not in self._done:
+            try:
+                manifest = self.hook.download_photos(request_id, **self._storage, request=request)
+            except (PhotoRequestFailedError, NotFoundError) as error:
+                if self.on_file_error == "fail":
+                    raise
+                self.log.warning("%s", error)
+                failed = [{"key": request_id, "item": None, "reason": str(error)}]
+                return {"id": request_id, "manifest": None, "files": [], "failed": failed}
             self._done[request_id] = True
-        return manifest
+        remember_link(context, manifest["about"].get("request_url"))
+        return self._summary(manifest)
 
 
 class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):

@@ -24,6 +24,8 @@ def destination_problem(destination: object) -> str | None:
         return "it is empty; give a URL such as 's3://bucket/photos' or 'file:///data/photos'"
     if any(ord(char) < 32 for char in text):
         return "it has control characters"
+    if ".." in re.split(r"[/\\\\]", text):
+        return "it has a '..', which leaves the place that it was put into"
     if text[0].isspace():
         return "it begins with a blank; remove it"
     if match := _URL.fullmatch(text):
@@ -75,29 +77,58 @@ def check_reachable(destination: ObjectStoragePath | str) -> None:
         raise TransferError(f"Files cannot be stored at {place}: this worker may not write there.")
 
 
-def folder_at(destination: ObjectStoragePath | str, name: str) -> ObjectStoragePath:
+def folder_problem(folder: object) -> str | None:
+    """Return why a value cannot be the folder of a job below a destination, or None."""
+    if not isinstance(folder, str):
+        return f'give text, or "" for no folder, not {type(folder).__name__}'
+    if any(ord(char) < 32 for char in folder):
+        return "it has control characters"
+    if folder.startswith(("/", "\\")) or _URL.match(folder):
+        return "it begins outside the destination; give a path below it, such as 'week-3'"
+    if ".." in re.split(r"[/\\]", folder):
+        return "it has a '..', which leaves the destination"
+    return None
+
+
+def check_folder(folder: object) -> None:
+    """
+    Refuse a value that cannot be a folder below a destination.
+
+    :raises InvalidRequestError: it cannot be one; the text says why.
+    """
+    if folder is not None and (problem := folder_problem(folder)):
+        raise InvalidRequestError.of("folder", f"{folder!r}: {problem}")
+
+
+def folder_at(
+    destination: ObjectStoragePath | str, job_id: str, folder: str | None = None
+) -> ObjectStoragePath:
     """
     Return the folder of one request or export below a destination.
 
     :param destination: an object store's URL or an absolute path.
-    :param name: id of the request or export.
-    :raises InvalidRequestError: the destination cannot be one.
-    :raises TransferError: this Airflow has no filesystem for its scheme.
+    :param job_id: id of the request, link or export.
+    :param folder: the folder's path below the destination; "" for the destination itself, None for the job's id.
+    :raises InvalidRequestError: the destination or the folder cannot be one.
+    :raises TransferError: this Airflow has no filesystem for the destination's scheme.
     """
     from airflow.sdk import ObjectStoragePath
 
     check_destination(destination)
+    check_folder(folder)
     text = str(destination)
     path = destination if isinstance(destination, ObjectStoragePath) else None
     try:
         path = path or ObjectStoragePath(f"file://{text}" if text.startswith("/") else text)
         path.fs  # noqa: B018 - fails for a scheme without a filesystem
-        return path / distinct_name(name, limit=120)
     except (ValueError, ImportError, KeyError) as error:
         raise TransferError(
             f"Airflow cannot write to {text!r}: {error}. Install the provider that has this filesystem, for example "
             "apache-airflow-providers-amazon[s3fs] for s3://."
         ) from error
+    for step in [distinct_name(job_id, limit=120)] if folder is None else folder.split("/"):
+        path = path / step if step.strip() not in {"", "."} else path
+    return path
 
 
 def distinct_name(text: str, *, limit: int) -> str:

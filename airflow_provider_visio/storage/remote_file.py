@@ -1,4 +1,4 @@
-"""A file to fetch, and the names that it may have in a folder."""
+"""A file to fetch, and its name in a folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.storage.destination import mark_of, safe_name
-from airflow_provider_visio.storage.media_types import EXTENSIONS, media_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,20 +27,11 @@ class RemoteFile:
     mime_type: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
-
-def _stem(file: RemoteFile) -> str:
-    key = safe_name(file.key)
-    # Two ids must get two names: a safe name can drop where they differ, and a title can end like the start of an id.
-    mark = "" if key == file.key and "-" not in key else f"-{mark_of(file.key)}"
-    return f"{safe_name(file.title, limit=50)}-{key}{mark}"
-
-
-def possible_names(file: RemoteFile) -> dict[str, None]:
-    """Return all names that a file can have, first that of its declared type."""
-    declared = EXTENSIONS.get(media_type(file.mime_type) or "", ".bin")
-    return dict.fromkeys(f"{_stem(file)}{extension}" for extension in (declared, *EXTENSIONS.values()))
-
-
-def final_name(file: RemoteFile, mime_type: str | None) -> str:
-    """Return the name of a file of this media type."""
-    return f"{_stem(file)}{EXTENSIONS.get(mime_type or '', '.bin')}"
+    @property
+    def stem(self) -> str:
+        """Its name in a folder, without the extension."""
+        key = safe_name(self.key)
+        # Two ids must get two names: a safe name can drop where they differ, and a title can end like the start of an
+        # id.
+        mark = "" if key == self.key and "-" not in key else f"-{mark_of(self.key)}"
+        return f"{safe_name(self.title, limit=50)}-{key}{mark}"

@@ -1,55 +1,41 @@
 """
-Fetch files by signed links, check them and store them in a folder of an object store.
+Fetch files by signed links and store them in a folder of a store, several at once.
 
-A file appears under its final name only when all of its bytes were checked. The manifest is written last, and removed
-before anything is fetched again, so it always describes a finished job. A re-run keeps the files that are whole.
+A file that has arrived whole is stored as it was sent, and the manifest says what an inspection found. A file that
+cannot be fetched keeps no other from being stored. A re-run fetches what the manifest does not list.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
+import hashlib
 import logging
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.exceptions import (
-    ConnectionFailedError,
-    TransferError,
-    VisioProviderError,
-    join_errors,
-)
-from airflow_provider_visio.storage.atomic_write import (
-    DISK_FULL,
-    LOCAL,
-    SPOOL,
-    WHOLE_OBJECT_STORES,
-    check_stored,
-    flush,
-    move_into_place,
-    spooled_file,
-    temporary_name,
-    write_whole,
-)
-from airflow_provider_visio.storage.destination import safe_name
-from airflow_provider_visio.storage.earlier_files import EarlierFiles
-from airflow_provider_visio.storage.manifest import MANIFEST, manifest_entry, name_in
-from airflow_provider_visio.storage.media_types import Inspection, media_type
-from airflow_provider_visio.storage.remote_file import final_name
-from airflow_provider_visio.storage.temp_files import remove_dead
+from airflow_provider_visio.exceptions import ConnectionFailedError, TransferError, VisioProviderError
+from airflow_provider_visio.storage.inspection import LONGEST_DOCUMENT, error_document, first_words, inspect
+from airflow_provider_visio.storage.manifest import ManifestWriter, manifest_name, name_in
+from airflow_provider_visio.storage.media_types import extension_of, is_text, media_type
+from airflow_provider_visio.storage.store_folder import StoreFolder, flush, storing_failed, uri_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_visio.api.download import Download
-    from airflow_provider_visio.storage.manifest import Manifest, StoredFile
+    from airflow_provider_visio.storage.manifest import FailedFile, Manifest, StoredFile
     from airflow_provider_visio.storage.remote_file import RemoteFile
+
+    OpenLink = Callable[[str], AbstractContextManager[Download]]
+
+OnFileError = Literal["fail", "proceed"]
 
 log = logging.getLogger(__name__)
 
@@ -58,250 +44,336 @@ MAX_TRIES = 4
 _EXPIRED = {401, 403, 404, 410}
 # Some stores answer this to an expired link, and to other errors.
 _MAY_BE_EXPIRED = 400
+_PASSING = {408, 429}
+# So many files are named in an error; the manifest names all.
+_NAMED = 50
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    What files belong to.
+
+    :param service: the service's name.
+    :param conn_id: id of the Airflow connection, for errors.
+    :param id: id of the request, link or export.
+    :param about: more fields of the manifest.
+    :param shared_folder: whether the folder may have files of other jobs.
+    """
+
+    service: str
+    conn_id: str
+    id: str
+    about: Mapping[str, Any]
+    shared_folder: bool = False
 
 
 def store(
     files: Sequence[RemoteFile],
     folder: ObjectStoragePath,
+    job: Job,
     *,
-    service: str,
-    conn_id: str,
-    job_id: str,
-    about: Mapping[str, Any],
     links: Callable[[], Mapping[str, str]],
-    fetch: Callable[[str], AbstractContextManager[Download]],
+    open_link: OpenLink,
+    parallel: int,
+    on_file_error: OnFileError = "fail",
 ) -> Manifest:
     """
-    Store files in a folder and write its manifest.
+    Store files in a folder, with a manifest.
 
     :param files: the files.
     :param folder: the folder.
-    :param service: the service's name, for the manifest.
-    :param conn_id: id of the Airflow connection, for errors.
-    :param job_id: id of the request or export.
-    :param about: the manifest's ``about``.
+    :param job: what they belong to.
     :param links: gets a link for each file, by key; called again when one has expired.
-    :param fetch: opens a link.
+    :param open_link: opens a link.
+    :param parallel: how many files are fetched at once.
+    :param on_file_error: ``fail`` or ``proceed``, when files could not be fetched.
     :return: the manifest.
-    :raises TransferError: files could not be fetched or verified; raised after all others were tried, and names them.
+    :raises TransferError: files could not be fetched; raised after all others were tried, and ``.failed`` has them.
         Raised at once if the store itself fails, for example because the disk is full. Stored files stay, and a re-run
         fetches the rest.
     :raises VisioProviderError: at once, if no link can be got, for example because the rate limit is used up.
     """
-    import pendulum
-
-    links_now = _Links(links)
-    earlier: EarlierFiles | None = None
-    stored: list[StoredFile] = []
-    failed: dict[str, VisioProviderError] = {}
+    place = StoreFolder(folder)
+    head = {"service": job.service, "id": job.id, "about": dict(job.about)}
+    name = manifest_name(job.id, shared=job.shared_folder)
+    manifest = ManifestWriter(place, name, files, head)
     try:
-        _prepare(folder)
-        earlier = EarlierFiles(folder, files)
-        if earlier.lists_missing_files:
-            earlier.remove_manifest()
-        for file in files:
-            kept = earlier.find(file)
-            if kept is None and not earlier.outdated:
-                earlier.remove_manifest()
-            try:
-                stored.append(kept or _fetch_into(file, folder, links_now, fetch))
-            except TransferError as error:
-                failed[file.key] = _naming(file, error)
-                log.warning("%s", failed[file.key])
-                continue
-            if kept is None:
-                earlier.outdated.pop(stored[-1]["path"], None)
-                earlier.remove_manifest()
-            log.info(
-                "%s %s (%d bytes)",
-                "Already there:" if kept else "Stored",
-                stored[-1]["path"],
-                stored[-1]["bytes"],
-            )
-        if failed:
-            raise join_errors(failed, len(files), "files") if len(failed) > 1 else failed.popitem()[1]
-        if gone := len(stored) - _still_there(sizes_in(folder), stored):
-            raise TransferError(f"{gone} files were removed from {folder} while others were being stored.")
-        path = folder / MANIFEST
-        manifest: Manifest = {
-            "version": 1,
-            "service": service,
-            "id": job_id,
-            "path": str(path),
-            "written_at": pendulum.from_timestamp(clock.now()).to_iso8601_string(),
-            "about": dict(about),
-            "files": stored,
-        }
-        write_whole(path, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
-    except TransferError as error:
-        raise _with_count(error, folder, stored, files, earlier, conn_id) from error
-    except VisioProviderError:
-        raise
+        place.prepare()
+        manifest.take_over(files)
+        missing = [file for file in files if file.key not in manifest.stored]
+        if manifest.stored:
+            log.info("%d of %d files are already in %s.", len(manifest.stored), len(files), folder)
+        try:
+            _fetch_all(missing, manifest, _Fetch(place, _Links(links), open_link), parallel)
+        except BaseException:
+            if manifest.stored:
+                _write_quietly(manifest)
+            raise
+        _check_lengths(place, manifest)
+        written = manifest.write(complete=not manifest.failed)
+    except VisioProviderError as error:
+        raise _with_count(error, manifest, files, job) from error
     except Exception as error:
-        raise _with_count(_storing_failed(folder, error), folder, stored, files, earlier, conn_id) from error
-    return manifest
+        raise _with_count(TransferError(storing_failed(folder, error)), manifest, files, job) from error
+    if manifest.failed and on_file_error == "fail":
+        raise _files_failed(manifest, files, job)
+    return written
 
 
-def _prepare(folder: ObjectStoragePath) -> None:
-    """Create the folder if the store has folders, and remove the part files of killed tasks."""
-    if folder.protocol not in WHOLE_OBJECT_STORES:
-        # In an object store, creating a folder could create a bucket.
-        folder.mkdir(parents=True, exist_ok=True)
-    if folder.protocol in LOCAL:
-        remove_dead(Path(folder.path))
-    elif folder.protocol in WHOLE_OBJECT_STORES:
-        remove_dead(Path(tempfile.gettempdir()), SPOOL)
+def _fetch_all(files: Sequence[RemoteFile], manifest: ManifestWriter, fetch: _Fetch, parallel: int) -> None:
+    for file, outcome in _in_threads(files, fetch, parallel):
+        try:
+            entry = outcome.result()
+        except _FetchFailedError as error:
+            manifest.failed[file.key] = error.entry(file)
+            log.warning("%s could not be fetched: %s.", file.key, error)
+        else:
+            manifest.add(file, entry)
+            mark = f", {entry['check']}: {entry['check_note']}" if "check_note" in entry else ""
+            log.info("Stored %s (%d bytes%s).", entry["path"], entry["bytes"], mark)
+        manifest.write_sometimes()
+
+
+def _in_threads(
+    files: Sequence[RemoteFile], work: _Fetch, parallel: int
+) -> Iterator[tuple[RemoteFile, Future[StoredFile]]]:
+    """Work on each file in a thread, and yield it with its outcome when it is done."""
+    pool = ThreadPoolExecutor(parallel, thread_name_prefix="visio-download")
+    waiting = iter(files)
+    running: dict[Future[StoredFile], RemoteFile] = {}
+    try:
+        while True:
+            # A few more than there are threads, so that none waits while the manifest is written.
+            for file in islice(waiting, 2 * parallel - len(running)):
+                running[pool.submit(work, file)] = file
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future
+    finally:
+        work.stopped.set()
+        pool.shutdown(cancel_futures=True)
+
+
+class _FetchFailedError(Exception):
+    """A file could not be fetched."""
+
+    def __init__(
+        self, reason: str, *, words: str = "", status: int | None = None, is_document: bool = False
+    ) -> None:
+        super().__init__(reason.rstrip("."))
+        self.words = words
+        self.status = status
+        #: Whether an error document came, or nothing: then the same bytes twice are the host's last word.
+        self.is_document = is_document
+
+    def entry(self, file: RemoteFile) -> FailedFile:
+        """Return its entry in the manifest."""
+        words = {"first_words": self.words} if self.words else {}
+        status = {"status": self.status} if self.status else {}
+        return {"key": file.key, "item": file.about.get("item"), "reason": str(self), **status, **words}
 
 
 class _Links:
-    """Links, got when the first is needed and again when one has expired."""
+    """Links, got when the first is needed and again when one has expired; shared by threads."""
 
     def __init__(self, mint: Callable[[], Mapping[str, str]]) -> None:
         #: Whether the last file failed in several tries. Then each next file is tried once until one arrives, so that a
         #: host that is down costs neither hours nor the rate limit.
         self.failing = False
         self._mint = mint
-        self._links: Mapping[str, str] | None = None
+        self._links: Mapping[str, str] = {}
+        self._minted = 0
+        self._lock = threading.Lock()
 
-    def get(self, key: str, *, fresh: bool = False) -> str:
-        if self._links is None or fresh:
-            self._links = self._mint()
-        link = self._links.get(key)
-        if not link:
-            raise TransferError(
-                f"The service gives no link for {key}; it may have been deleted at the service."
+    def get(self, key: str, older: int) -> tuple[str, int]:
+        """
+        Return a file's link, and the number of its minting.
+
+        :param older: the number of a minting whose link has expired; 0 for none.
+        """
+        with self._lock:
+            if self._minted <= older:
+                self._links = self._mint()
+                self._minted += 1
+            link = self._links.get(key)
+            if not link:
+                raise _FetchFailedError("the service gives no link for it; it may have been deleted there")
+            return link, self._minted
+
+
+class _Fetch:
+    """Fetches one file and stores it; called in threads."""
+
+    def __init__(self, place: StoreFolder, links: _Links, open_link: OpenLink) -> None:
+        #: Set when no more files are wanted.
+        self.stopped = threading.Event()
+        self._place = place
+        self._links = links
+        self._open_link = open_link
+
+    def __call__(self, file: RemoteFile) -> StoredFile:
+        """
+        Return the entry of a file that is stored now.
+
+        :raises _FetchFailedError: it could not be fetched, in all tries that make sense.
+        """
+        tries, minted, used = 0, 0, 0
+        expired = {*_EXPIRED, _MAY_BE_EXPIRED}
+        most = 1 if self._links.failing else MAX_TRIES
+        before: tuple[str, str] | None = None
+        while True:
+            tries += 1
+            link, used = self._links.get(file.key, minted)
+            try:
+                entry = self._try(file, link)
+            except _FetchFailedError as error:
+                problem = error
+            else:
+                self._links.failing = False
+                return entry
+            came = (str(problem), problem.words)
+            final = (
+                problem.status is not None
+                and problem.status < 500
+                and problem.status not in expired | _PASSING
             )
-        return link
+            again = problem.is_document and came == before
+            if tries >= most or final or again or self.stopped.is_set():
+                self._links.failing = self._links.failing or tries > 1
+                plural = "tries" if tries > 1 else "try"
+                raise _FetchFailedError(
+                    f"{problem} ({tries} {plural})", words=problem.words, status=problem.status
+                )
+            before = came
+            if problem.status in expired:
+                minted = used
+                expired.discard(_MAY_BE_EXPIRED)
+            fresh = " with a new link" if minted == used else ""
+            log.warning("%s: %s. Trying again%s.", file.key, problem, fresh)
+            clock.sleep(0.5 * 2**tries)
 
-
-def _fetch_into(
-    file: RemoteFile,
-    folder: ObjectStoragePath,
-    links: _Links,
-    fetch: Callable[[str], AbstractContextManager[Download]],
-) -> StoredFile:
-    fresh, tries = False, 0
-    expired = {*_EXPIRED, _MAY_BE_EXPIRED}
-    most = 1 if links.failing else MAX_TRIES
-    while True:
-        tries += 1
+    def _try(self, file: RemoteFile, link: str) -> StoredFile:
         try:
-            with fetch(links.get(file.key, fresh=fresh)) as download:
-                if download.status == 200:
-                    found = _receive(file, folder, download)
-                    links.failing = False
-                    return found
-                status = download.status
-        except ConnectionFailedError as error:
-            status, problem = None, str(error)
-        except _BadBytesError as error:
-            status, problem = None, str(error)
-        else:
-            problem = f"the file's host answered {status}"
-        if tries >= most or (status is not None and status < 500 and status not in expired | {408, 429}):
-            links.failing = links.failing or tries > 1
-            raise TransferError(
-                f"{file.key} could not be fetched in {tries} tries: {problem.rstrip('.')}.", status=status
+            with self._open_link(link) as download, self._place.part(file.stem) as part:
+                return self._receive(file, download, part)
+        except (ConnectionFailedError, TransferError) as error:
+            raise _FetchFailedError(str(error), status=error.status) from error
+
+    def _receive(self, file: RemoteFile, download: Download, part: Path) -> StoredFile:
+        declared = media_type(file.mime_type)
+        if download.status != 200:
+            head = next(iter(download.chunks), b"")
+            words = first_words(head) if is_text(head) else ""
+            raise _FetchFailedError(
+                f"the file's host answered {download.status}",
+                words=download.quiet(words),
+                status=download.status,
             )
-        fresh = status in expired
-        if fresh:
-            expired.discard(_MAY_BE_EXPIRED)
-        log.warning(
-            "%s: %s. Trying again%s.", file.key, problem.rstrip("."), " with a new link" if fresh else ""
-        )
-        clock.sleep(0.5 * 2**tries)
+        size, sha256, head = self._copy(download, part)
+        expected = download.headers.get("content-length", "")
+        if expected.isdigit() and "content-encoding" not in download.headers and size != int(expected):
+            raise _FetchFailedError(f"{size} of {expected} bytes arrived")
+        if document := error_document(head, size, declared):
+            words = download.quiet(first_words(head)) if size else ""
+            raise _FetchFailedError(
+                f"it is {document}{', not a file' if size else ''}", words=words, is_document=True
+            )
+        found = inspect(part, declared or media_type(download.headers.get("content-type")))
+        path = self._place.put(part, f"{file.stem}{extension_of(found.mime_type)}")
+        entry = {
+            "key": file.key,
+            "path": str(path),
+            "uri": uri_of(path),
+            "bytes": size,
+            "sha256": sha256,
+            "mime_type": found.mime_type,
+            "check": found.check,
+            **file.about,
+        }
+        if found.note:
+            entry["check_note"] = found.note
+        if declared not in {None, found.mime_type}:
+            entry["declared_type"] = declared
+        return entry
+
+    def _copy(self, download: Download, part: Path) -> tuple[int, str, bytes]:
+        """Write the bytes to a file, and return how many they are, their sha256 and the first of them."""
+        size, digest, head = 0, hashlib.sha256(), b""
+        with part.open("wb") as target:
+            for chunk in download.chunks:
+                target.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+                if len(head) < LONGEST_DOCUMENT:
+                    head += chunk[:LONGEST_DOCUMENT]
+                if self.stopped.is_set():
+                    raise _FetchFailedError("the task ended")
+            flush(target)
+        return size, digest.hexdigest(), head
 
 
-def _receive(file: RemoteFile, folder: ObjectStoragePath, download: Download) -> StoredFile:
-    if folder.protocol in WHOLE_OBJECT_STORES:
-        with spooled_file() as part:
-            found = _copy(file, download, part)
-            path = folder / final_name(file, found.mime_type)
-            path.fs.put_file(str(part), path.path)
-            check_stored(path, found.size)
-            return manifest_entry(file, path, found)
-    with temporary_name(folder, safe_name(file.key)) as temporary:
-        found = _copy(file, download, temporary)
-        path = folder / final_name(file, found.mime_type)
-        move_into_place(temporary, path)
-    return manifest_entry(file, path, found)
+def _check_lengths(place: StoreFolder, manifest: ManifestWriter) -> None:
+    """
+    Check that the stored files are still there: another task may use the folder.
+
+    :raises TransferError: some are not, or have another length.
+    """
+    names = {name_in(entry): entry["bytes"] for entry in manifest.stored.values()}
+    lengths = place.lengths(names) if names else {}
+    lost = {name for name, size in names.items() if name not in lengths or lengths[name] not in {size, None}}
+    if lost:
+        manifest.stored = {key: entry for key, entry in manifest.stored.items() if name_in(entry) not in lost}
+        _write_quietly(manifest)
+        raise TransferError(f"{len(lost)} files in {place.folder} were removed or replaced by another task.")
 
 
-class _BadBytesError(Exception):
-    """The received bytes are not the file; another try may receive it."""
-
-
-def _copy(file: RemoteFile, download: Download, part: Path | ObjectStoragePath) -> Inspection:
-    found = Inspection(media_type(file.mime_type) or download.headers.get("content-type"))
-    with part.open("wb") as target:
-        for chunk in download.chunks:
-            target.write(chunk)
-            found.add(chunk)
-        flush(target)
-    expected = download.headers.get("content-length", "")
-    if expected.isdigit() and "content-encoding" not in download.headers and found.size != int(expected):
-        raise _BadBytesError(f"{found.size} of {expected} bytes arrived")
-    if problem := found.problem():
-        raise _BadBytesError(problem)
-    return found
-
-
-def _storing_failed(folder: ObjectStoragePath, error: Exception) -> TransferError:
-    if getattr(error, "errno", None) in DISK_FULL:
-        what = "the disk is full; make room"
-    elif isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
-        what = "this worker may not write there; change the permissions or the destination"
-    elif isinstance(error, FileExistsError | NotADirectoryError):
-        what = "a part of that path is a file, not a folder; change the destination"
-    else:
-        what = f"{type(error).__name__}: {error}"
-    place = getattr(error, "filename", None) or folder
-    return TransferError(f"Cannot store at {place}: {what}.")
-
-
-def _naming(file: RemoteFile, error: TransferError) -> TransferError:
-    """Return the error with the file's key in its text."""
-    return error if file.key in str(error) else TransferError(f"{file.key}: {error}", status=error.status)
-
-
-def sizes_in(folder: ObjectStoragePath) -> dict[str, int | None]:
-    """Return the size of each file in a folder, by its name; None for all where the store lists no sizes."""
-    folder.fs.invalidate_cache(folder.path)
+def _write_quietly(manifest: ManifestWriter) -> None:
     try:
-        listed = folder.fs.ls(folder.path, detail=True)
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    return {str(entry["name"]).rsplit("/", 1)[-1]: entry.get("size") for entry in listed}
+        manifest.write(complete=False)
+    except Exception as error:  # noqa: BLE001 - the store has failed; the error that is raised says why
+        log.debug("The manifest could not be written: %s", error)
 
 
-def _still_there(sizes: Mapping[str, int | None], stored: Sequence[StoredFile]) -> int:
-    """Return how many of some stored files are in the store at their full size."""
-    names = [(name_in(file), file["bytes"]) for file in stored]
-    return sum(name in sizes and sizes[name] in {size, None} for name, size in names)
+def _files_failed(manifest: ManifestWriter, files: Sequence[RemoteFile], job: Job) -> TransferError:
+    failed = list(manifest.failed.values())
+    named = [_in_words(entry) for entry in failed[:_NAMED]]
+    if len(failed) > _NAMED:
+        named.append(f"and {len(failed) - _NAMED} more")
+    statuses = {entry.get("status") for entry in failed}
+    error = TransferError(
+        f"{len(failed)} of {len(files)} files of {job.id} could not be fetched: {'; '.join(named)}. "
+        f"{_advice(manifest, files)} [connection {job.conn_id}]",
+        status=statuses.pop() if len(statuses) == 1 else None,
+        conn_id=job.conn_id,
+    )
+    error.failed = failed
+    return error
+
+
+def _in_words(entry: FailedFile) -> str:
+    item = f" ({entry['item']})" if entry["item"] else ""
+    words = f': "{entry["first_words"]}"' if "first_words" in entry else ""
+    return f"{entry['key']}{item}: {entry['reason']}{words}"
 
 
 def _with_count(
-    error: TransferError,
-    folder: ObjectStoragePath,
-    stored: Sequence[StoredFile],
-    files: Sequence[RemoteFile],
-    earlier: EarlierFiles | None,
-    conn_id: str,
-) -> TransferError:
-    # No count where the folder cannot be read.
-    count = None if earlier is None else len(stored)
-    with contextlib.suppress(Exception):  # the count stays as it is where the store cannot be listed
-        if earlier is not None:
-            sizes = sizes_in(folder)
-            count = _still_there(sizes, stored)
-            keys = {file["key"] for file in stored}
-            rest = (file for file in files if file.key not in keys)
-            count += sum(any(name in sizes for name in earlier.names(file)) for file in rest)
-        elif not folder.is_dir():
-            count = 0
-    remedy = (
-        f"{count} of {len(files)} files are stored and stay; run the task again for the rest."
-        if len(files) > 1 and count is not None
-        else "Run the task again to try once more."
+    error: VisioProviderError, manifest: ManifestWriter, files: Sequence[RemoteFile], job: Job
+) -> VisioProviderError:
+    if not isinstance(error, TransferError):
+        return error
+    return TransferError(
+        f"{error} {_advice(manifest, files)} [connection {job.conn_id}]",
+        status=error.status,
+        conn_id=job.conn_id,
     )
-    return TransferError(f"{error} {remedy} [connection {conn_id}]", status=error.status, conn_id=conn_id)
+
+
+def _advice(manifest: ManifestWriter, files: Sequence[RemoteFile]) -> str:
+    if len(files) == 1:
+        return "Run the task again to try once more."
+    return (
+        f"{len(manifest.stored)} of {len(files)} files are stored and stay; run the task again for the rest."
+    )

@@ -1,0 +1,187 @@
+"""A folder of a store, and how files get into it so that each has its final name only when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visio.storage.part_files import local_part, part_name, remove_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from io import BufferedWriter
+
+    from airflow.sdk import ObjectStoragePath
+
+log = logging.getLogger(__name__)
+
+# Stores that show only complete objects.
+_WHOLE_OBJECTS = {
+    "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "oci", "memory",
+}  # fmt: skip
+_LOCAL = {"file", "local", ""}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# A mount of an object store may know no rename.
+_NO_RENAME = {errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EXDEV}
+# Part files in the temporary folder of the machine, on their way to a store.
+_SPOOL = "visio"
+
+
+class StoreFolder:
+    """
+    A folder of a store.
+
+    :param folder: the folder, in any store that Airflow has a filesystem for.
+    """
+
+    def __init__(self, folder: ObjectStoragePath) -> None:
+        self.folder = folder
+        self._is_local = folder.protocol in _LOCAL
+        self._renames = True
+
+    def prepare(self) -> None:
+        """Create the folder if the store has folders, and remove the part files of killed tasks."""
+        if self.folder.protocol not in _WHOLE_OBJECTS:
+            # In an object store, creating a folder could create a bucket.
+            self.folder.mkdir(parents=True, exist_ok=True)
+        if self._is_local:
+            remove_dead(Path(self.folder.path))
+        remove_dead(Path(tempfile.gettempdir()), _SPOOL)
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[Path]:
+        """
+        Yield an empty file of this machine to write to, for :meth:`put`, and remove it in the end.
+
+        :param name: a part of its name.
+        """
+        if self._is_local and self._renames:
+            with local_part(Path(self.folder.path), name) as part:
+                yield part
+            return
+        spool = Path(tempfile.gettempdir())
+        try:
+            with local_part(spool, _SPOOL, mode=0o600) as part:
+                yield part
+        except OSError as error:
+            if error.errno in _DISK_FULL and error.filename is None:
+                error.filename = str(spool)  # a failed write has no path
+            raise
+
+    def put(self, part: Path, name: str) -> ObjectStoragePath:
+        """Store a part file that is written under its final name, over an older file, and return its path."""
+        path = self.folder / name
+        if self._is_local:
+            self._put_local(part, Path(path.path))
+        elif self.folder.protocol in _WHOLE_OBJECTS:
+            path.fs.put_file(str(part), path.path)
+        else:
+            self._put_by_rename(part, path)
+        return path
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file, over an older one."""
+        with self.part(name) as part:
+            with part.open("wb") as target:
+                target.write(content)
+                flush(target)
+            self.put(part, name)
+
+    def read(self, name: str) -> bytes | None:
+        """Return the bytes of a file, or None if it does not exist or this task may not read it."""
+        path = self.folder / name
+        try:
+            return bytes(path.fs.cat_file(path.path))
+        except (FileNotFoundError, PermissionError):  # S3 answers 403 for a missing key if one may not list
+            return None
+
+    def remove(self, name: str) -> None:
+        """Remove a file that is no longer of use; one that cannot be removed stays."""
+        path = self.folder / name
+        try:
+            path.fs.rm_file(path.path)
+        except FileNotFoundError:
+            pass
+        except Exception as error:  # noqa: BLE001 - each store has its own error
+            log.warning("%s, an earlier file, could not be removed: %s", path, error)
+
+    def lengths(self, names: Collection[str]) -> dict[str, int | None]:
+        """Return the lengths of those of some files that exist, by name; None where the store does not say it."""
+        self.folder.fs.invalidate_cache(self.folder.path)
+        try:
+            listed = self.folder.fs.ls(self.folder.path, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except Exception as error:  # noqa: BLE001 - each store has its own error for a missing right
+            log.debug("%s cannot be listed: %s", self.folder, error)
+            found = {name: self._info(name) for name in names}
+        else:
+            found = {str(entry["name"]).rsplit("/", 1)[-1]: entry for entry in listed}
+        return {name: entry.get("size") for name in names if (entry := found.get(name)) is not None}
+
+    def _info(self, name: str) -> dict[str, Any] | None:
+        path = self.folder / name
+        try:
+            return dict(path.fs.info(path.path))
+        except (FileNotFoundError, PermissionError):
+            return None
+
+    def _put_local(self, part: Path, final: Path) -> None:
+        if self._renames:
+            try:
+                part.replace(final)  # the one rename that is atomic over an older file
+                return
+            except OSError as error:
+                if error.errno not in _NO_RENAME:
+                    raise
+                self._renames = False
+        try:
+            shutil.copyfile(part, final)
+        except PermissionError:
+            final.unlink(missing_ok=True)  # a mount that does not overwrite
+            shutil.copyfile(part, final)
+
+    def _put_by_rename(self, part: Path, path: ObjectStoragePath) -> None:
+        hidden = path.parent / part_name(path.name)
+        path.fs.put_file(str(part), hidden.path)
+        try:
+            path.fs.mv(hidden.path, path.path)
+        except FileExistsError:  # this store's rename does not replace
+            path.fs.rm_file(path.path)
+            path.fs.mv(hidden.path, path.path)
+        finally:
+            with contextlib.suppress(Exception):
+                if path.fs.exists(hidden.path):
+                    path.fs.rm_file(hidden.path)
+
+
+def uri_of(path: ObjectStoragePath) -> str:
+    """Return the plain URL of a file, without Airflow's connection id, as other tools read it."""
+    return str(path.fs.unstrip_protocol(path.path))
+
+
+def flush(target: BufferedWriter) -> None:
+    """Write a file's bytes to the disk before it gets its name, in case the machine fails."""
+    target.flush()
+    with contextlib.suppress(OSError):  # a file system that cannot
+        os.fsync(target.fileno())
+
+
+def storing_failed(folder: ObjectStoragePath, error: Exception) -> str:
+    """Return what went wrong with a store, and what to do."""
+    number = getattr(error, "errno", None)
+    if number in _DISK_FULL:
+        what = "the disk is full; make room"
+    elif isinstance(error, PermissionError) or number == errno.EROFS:
+        what = "this worker may not write there; change the permissions or the destination"
+    elif isinstance(error, FileExistsError | NotADirectoryError):
+        what = "a part of that path is a file, not a folder; change the destination"
+    else:
+        what = f"{type(error).__name__}: {error}"
+    return f"Cannot store at {getattr(error, 'filename', None) or folder}: {what}."
