@@ -124,24 +124,17 @@ def _jpeg(data: Data) -> str:
             at += 1
         elif data[at + 1] != 0xDA:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    # A later scan of a progressive picture, or a second picture behind the first.
-    scan = _last_scan(data, at)
-    if (
-        data.find(b"\xff\xd9", scan) < 0 and data[-4:] != b"SEFT"
-    ):  # Samsung's panoramas end in a trailer instead
-        return "the end of the picture is missing"
-    return ""
+    end = data.rfind(b"\xff\xd9", at)
+    # Behind the end there may be a second picture, which has a scan and an end of its own; or a motion photo's video.
+    if end >= 0 and not _SCAN.search(data, end):
+        return ""
+    return (
+        "" if data[-4:] == b"SEFT" else "the end of the picture is missing"
+    )  # Samsung's panoramas have a trailer
 
 
-def _last_scan(data: Data, first: int) -> int:
-    at = data.rfind(b"\xff\xda\x00")
-    while at > first:
-        # The length of a scan's header fits its number of components; in other data it hardly does.
-        parts = data[at + 4 : at + 5]
-        if parts and 1 <= parts[0] <= 4 and data[at + 3] == 6 + 2 * parts[0]:
-            return at
-        at = data.rfind(b"\xff\xda\x00", 0, at)
-    return first
+# A start of scan whose length fits its number of components.
+_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 
 
 def _png(data: Data) -> str:

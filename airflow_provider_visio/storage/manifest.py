@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.storage.destination import safe_name
-from airflow_provider_visio.storage.store_folder import StoreFolder, uri_of
+from airflow_provider_visio.storage.store_folder import StoreFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ class ManifestWriter:
             if entry is None or _is_retaken(file, entry) or name not in lengths:
                 continue
             if lengths[name] in {entry["bytes"], None}:
-                self.add(file, {**entry, **self._location(name), **file.about})
+                self.add(file, {**entry, **self._place.location(name), **file.about})
         if entries and len(self.stored) < len(entries):
             self.write(complete=False)  # it must not list a file that is being replaced
 
@@ -152,7 +152,7 @@ class ManifestWriter:
         manifest: Manifest = {
             "version": 1,
             **self._head,  # type: ignore[typeddict-item]
-            **self._location(self._name),
+            **self._place.location(self._name),
             "written_at": pendulum.from_timestamp(clock.now()).to_iso8601_string(),
             "complete": complete,
             "files": [self.stored[key] for key in self._keys if key in self.stored],
@@ -161,10 +161,6 @@ class ManifestWriter:
         self._place.write(self._name, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
         self._written = clock.ticks()
         return manifest
-
-    def _location(self, name: str) -> dict[str, str]:
-        path = self._place.folder / name
-        return {"path": str(path), "uri": uri_of(path)}
 
 
 def name_in(entry: StoredFile) -> str:

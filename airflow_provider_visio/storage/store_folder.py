@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,7 +14,6 @@ from airflow_provider_visio.storage.part_files import local_part, part_name, rem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from io import BufferedWriter
 
     from airflow.sdk import ObjectStoragePath
 
@@ -26,6 +24,14 @@ _WHOLE_OBJECTS = {
     "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "oci", "memory",
 }  # fmt: skip
 _LOCAL = {"file", "local", ""}
+# Without these, s3fs and gcsfs read files of up to 100 MiB into memory.
+_S3_UPLOAD = {"chunksize": 8 * 2**20, "max_concurrency": 1}
+_UPLOAD: dict[str, dict[str, Any]] = {
+    "s3": _S3_UPLOAD,
+    "s3a": _S3_UPLOAD,
+    "gs": {"chunksize": 8 * 2**20},
+    "gcs": {"chunksize": 8 * 2**20},
+}
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # A mount of an object store may know no rename.
 _NO_RENAME = {errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EXDEV}
@@ -35,15 +41,24 @@ _SPOOL = "visio"
 
 class StoreFolder:
     """
-    A folder of a store.
+    A folder of a store. Its files are known by their names.
 
     :param folder: the folder, in any store that Airflow has a filesystem for.
     """
 
     def __init__(self, folder: ObjectStoragePath) -> None:
         self.folder = folder
+        self._fs = folder.fs
+        # Plain text: to join path objects takes a millisecond each.
+        self._path = str(folder.path).rstrip("/")
+        self._url = str(folder).rstrip("/")
+        self._uri = str(self._fs.unstrip_protocol(self._path)).rstrip("/")
         self._is_local = folder.protocol in _LOCAL
         self._renames = True
+
+    def location(self, name: str) -> dict[str, str]:
+        """Return the ``path`` of a file as Airflow reads it, and its ``uri``, without a connection id."""
+        return {"path": f"{self._url}/{name}", "uri": f"{self._uri}/{name}"}
 
     def prepare(self) -> None:
         """Create the folder if the store has folders, and remove the part files of killed tasks."""
@@ -51,7 +66,7 @@ class StoreFolder:
             # In an object store, creating a folder could create a bucket.
             self.folder.mkdir(parents=True, exist_ok=True)
         if self._is_local:
-            remove_dead(Path(self.folder.path))
+            remove_dead(Path(self._path))
         remove_dead(Path(tempfile.gettempdir()), _SPOOL)
 
     @contextlib.contextmanager
@@ -62,7 +77,7 @@ class StoreFolder:
         :param name: a part of its name.
         """
         if self._is_local and self._renames:
-            with local_part(Path(self.folder.path), name) as part:
+            with local_part(Path(self._path), name) as part:
                 yield part
             return
         spool = Path(tempfile.gettempdir())
@@ -74,48 +89,43 @@ class StoreFolder:
                 error.filename = str(spool)  # a failed write has no path
             raise
 
-    def put(self, part: Path, name: str) -> ObjectStoragePath:
-        """Store a part file that is written under its final name, over an older file, and return its path."""
-        path = self.folder / name
+    def put(self, part: Path, name: str) -> None:
+        """Store a part file that is written under its final name, over an older file."""
+        final = f"{self._path}/{name}"
         if self._is_local:
-            self._put_local(part, Path(path.path))
+            self._put_local(part, Path(final))
         elif self.folder.protocol in _WHOLE_OBJECTS:
-            path.fs.put_file(str(part), path.path)
+            self._fs.put_file(str(part), final, **_UPLOAD.get(self.folder.protocol, {}))
         else:
-            self._put_by_rename(part, path)
-        return path
+            self._put_by_rename(part, name)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file, over an older one."""
         with self.part(name) as part:
-            with part.open("wb") as target:
-                target.write(content)
-                flush(target)
+            part.write_bytes(content)
             self.put(part, name)
 
     def read(self, name: str) -> bytes | None:
         """Return the bytes of a file, or None if it does not exist or this task may not read it."""
-        path = self.folder / name
         try:
-            return bytes(path.fs.cat_file(path.path))
+            return bytes(self._fs.cat_file(f"{self._path}/{name}"))
         except (FileNotFoundError, PermissionError):  # S3 answers 403 for a missing key if one may not list
             return None
 
     def remove(self, name: str) -> None:
         """Remove a file that is no longer of use; one that cannot be removed stays."""
-        path = self.folder / name
         try:
-            path.fs.rm_file(path.path)
+            self._fs.rm_file(f"{self._path}/{name}")
         except FileNotFoundError:
             pass
         except Exception as error:  # noqa: BLE001 - each store has its own error
-            log.warning("%s, an earlier file, could not be removed: %s", path, error)
+            log.warning("%s/%s, an earlier file, could not be removed: %s", self.folder, name, error)
 
     def lengths(self, names: Collection[str]) -> dict[str, int | None]:
         """Return the lengths of those of some files that exist, by name; None where the store does not say it."""
-        self.folder.fs.invalidate_cache(self.folder.path)
+        self._fs.invalidate_cache(self._path)
         try:
-            listed = self.folder.fs.ls(self.folder.path, detail=True)
+            listed = self._fs.ls(self._path, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except Exception as error:  # noqa: BLE001 - each store has its own error for a missing right
@@ -126,9 +136,8 @@ class StoreFolder:
         return {name: entry.get("size") for name in names if (entry := found.get(name)) is not None}
 
     def _info(self, name: str) -> dict[str, Any] | None:
-        path = self.folder / name
         try:
-            return dict(path.fs.info(path.path))
+            return dict(self._fs.info(f"{self._path}/{name}"))
         except (FileNotFoundError, PermissionError):
             return None
 
@@ -147,30 +156,14 @@ class StoreFolder:
             final.unlink(missing_ok=True)  # a mount that does not overwrite
             shutil.copyfile(part, final)
 
-    def _put_by_rename(self, part: Path, path: ObjectStoragePath) -> None:
-        hidden = path.parent / part_name(path.name)
-        path.fs.put_file(str(part), hidden.path)
+    def _put_by_rename(self, part: Path, name: str) -> None:
+        hidden, final = f"{self._path}/{part_name(name)}", f"{self._path}/{name}"
+        self._fs.put_file(str(part), hidden)
         try:
-            path.fs.mv(hidden.path, path.path)
+            self._fs.mv(hidden, final)
         except FileExistsError:  # this store's rename does not replace
-            path.fs.rm_file(path.path)
-            path.fs.mv(hidden.path, path.path)
-        finally:
-            with contextlib.suppress(Exception):
-                if path.fs.exists(hidden.path):
-                    path.fs.rm_file(hidden.path)
-
-
-def uri_of(path: ObjectStoragePath) -> str:
-    """Return the plain URL of a file, without Airflow's connection id, as other tools read it."""
-    return str(path.fs.unstrip_protocol(path.path))
-
-
-def flush(target: BufferedWriter) -> None:
-    """Write a file's bytes to the disk before it gets its name, in case the machine fails."""
-    target.flush()
-    with contextlib.suppress(OSError):  # a file system that cannot
-        os.fsync(target.fileno())
+            self._fs.rm_file(final)
+            self._fs.mv(hidden, final)
 
 
 def storing_failed(folder: ObjectStoragePath, error: Exception) -> str:

@@ -20,7 +20,7 @@ from airflow_provider_visio.exceptions import ConnectionFailedError, TransferErr
 from airflow_provider_visio.storage.inspection import LONGEST_DOCUMENT, error_document, first_words, inspect
 from airflow_provider_visio.storage.manifest import ManifestWriter, manifest_name, name_in
 from airflow_provider_visio.storage.media_types import extension_of, is_text, media_type
-from airflow_provider_visio.storage.store_folder import StoreFolder, flush, storing_failed, uri_of
+from airflow_provider_visio.storage.store_folder import StoreFolder, storing_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -282,11 +282,11 @@ class _Fetch:
                 f"it is {document}{', not a file' if size else ''}", words=words, is_document=True
             )
         found = inspect(part, declared or media_type(download.headers.get("content-type")))
-        path = self._place.put(part, f"{file.stem}{extension_of(found.mime_type)}")
+        name = f"{file.stem}{extension_of(found.mime_type)}"
+        self._place.put(part, name)
         entry = {
             "key": file.key,
-            "path": str(path),
-            "uri": uri_of(path),
+            **self._place.location(name),
             "bytes": size,
             "sha256": sha256,
             "mime_type": found.mime_type,
@@ -311,7 +311,6 @@ class _Fetch:
                     head += chunk[:LONGEST_DOCUMENT]
                 if self.stopped.is_set():
                     raise _FetchFailedError("the task ended")
-            flush(target)
         return size, digest.hexdigest(), head
 
 
