@@ -15,6 +15,8 @@ class Signer:
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._given_out: dict[str, None] = {}
+        # Signatures that a fault has expired before their time.
+        self.expired: set[str] = set()
 
     @property
     def given_out(self) -> list[str]:
