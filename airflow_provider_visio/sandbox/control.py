@@ -364,7 +364,7 @@ def _body_fields(route: APIRoute) -> list[str]:
 
 
 def _request_view(workspace: Workspace, request: PhotoRequest) -> dict[str, Any]:
-    photos = [fields_of(photo, "id item_id taken_at gps") for photo in request.photos]
+    photos = [fields_of(photo, "id item_id taken_at gps kind") for photo in request.photos]
     items, person = items_view(request.items), request.person.model_dump()
     return {
         **fields_of(request, _REQUEST_FIELDS),

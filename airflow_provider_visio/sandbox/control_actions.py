@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from . import ids
-from .options import ControlBody
+from .options import ControlBody, Pictures
 from .permanent_links import Link, Submission
 from .photo_requests import NotPossibleError, PhotoRequest
 from .photos import generated_photo
+from .picture_kinds import kind_of
 from .simulated_recipients import next_photo, random_place, wanted_photos
 from .workspace import Workspace
 
@@ -30,6 +31,7 @@ class LinkSubmissionBody(ControlBody):
     """POST /control/permanent-links/{id}/submit."""
 
     photos: Annotated[int, Field(ge=0, le=50)] | None = None
+    pictures: Pictures = "plain"
     unique_field_value: str | None = None
     full_name: str | None = None
     external_source: str | None = None
@@ -86,11 +88,12 @@ def submit_link(workspace: Workspace, link_id: str, body: LinkSubmissionBody) ->
     count = body.photos if body.photos is not None else len(link.items) or 1
     wanted = [link.items[n % len(link.items)] if link.items else None for n in range(count)]
     place, submission_id = random_place(), f"pls_{ids.token(10)}"
+    text, kinds = link.instructions, [kind_of(body.pictures, n) for n in range(count)]
     photos = [
-        generated_photo(workspace.context, item, link.instructions, moment, subject=submission_id, gps=place)
-        for item in wanted
+        generated_photo(workspace.context, item, text, moment, subject=submission_id, gps=place, kind=kind)
+        for item, kind in zip(wanted, kinds, strict=True)
     ]
-    values = body.model_dump(exclude={"photos"})
+    values = body.model_dump(exclude={"photos", "pictures"})
     return_url = workspace.links.submit(link, Submission(submission_id, moment, photos, **values), moment)
     return {"id": submission_id, "photos": count, "submitted_at": moment, "return_url": return_url}
 

@@ -9,12 +9,13 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .options import ControlBody
+from .replies import storage_error
 
 Kind = Literal[
     "status",
@@ -24,12 +25,16 @@ Kind = Literal[
     "drop_after",
     "truncate",
     "short",
+    "long",
     "html",
+    "xml_error",
+    "json_error",
     "empty",
     "redirect",
     "body",
     "slow",
     "rate_limit",
+    "expired_link",
 ]
 
 
@@ -66,6 +71,12 @@ class FaultSpec(ControlBody):
             except re.error as problem:
                 raise ValueError(f"not a valid regular expression: {problem}") from problem
         return value
+
+    @model_validator(mode="after")
+    def _storage_has_the_links(self) -> Self:
+        if self.kind == "expired_link" and self.service != "storage":
+            raise ValueError("the kind 'expired_link' is allowed for the service 'storage' only")
+        return self
 
 
 class Fault:
@@ -174,7 +185,7 @@ async def inject_fault(
 ) -> None:
     """Answer the call as the fault orders; `send_rate_limit_reply` sends the service's 429."""
     spec = fault.spec
-    if spec.kind in ("status", "html", "empty", "redirect", "body"):
+    if spec.kind in ("status", "html", "xml_error", "json_error", "empty", "redirect", "body"):
         await _send_fixed_reply(spec, send)
     elif spec.kind == "rate_limit":
         await send_rate_limit_reply(spec, send)
@@ -187,6 +198,8 @@ async def inject_fault(
         await _delay(spec, app, scope, receive, send)
     elif spec.kind == "hold":
         await _hold(fault, app, scope, receive, send)
+    elif spec.kind == "expired_link":
+        await app({**scope, "expire_link": True}, receive, send)
     else:
         await app(scope, receive, _DamagingSender(spec, receive, send))
 
@@ -196,6 +209,11 @@ async def _send_fixed_reply(spec: FaultSpec, send: Send) -> None:
     headers = dict(spec.headers)
     if spec.kind == "html":
         content, media_type = _PAGE.format(title=f"{status} {_phrase(status)}").encode(), "text/html"
+    elif spec.kind == "xml_error":
+        content, media_type = storage_error(*_error(status)).encode(), "application/xml"
+    elif spec.kind == "json_error":
+        error = dict(zip(("code", "message"), _error(status), strict=True))
+        content, media_type = json.dumps({"error": error}).encode(), "application/json"
     elif spec.kind in ("empty", "redirect") or spec.body is None:
         content, media_type = b"", ""
     elif isinstance(spec.body, str):
@@ -296,7 +314,7 @@ async def _discard(_: Message) -> None:
 
 
 class _DamagingSender:
-    """Sends a reply truncated, shortened or slowly."""
+    """Sends a reply truncated, with a wrong length, or slowly."""
 
     def __init__(self, spec: FaultSpec, receive: Receive, send: Send) -> None:
         self._kind = spec.kind
@@ -318,10 +336,11 @@ class _DamagingSender:
     async def _start(self, message: Message) -> None:
         headers = dict(message["headers"])
         length = int(headers.get(b"content-length", b"0"))
-        self._left, self._step = length // 2, max(1, -(-length // _SLOW_STEPS))
+        self._left = length if self._kind == "long" else length // 2
+        self._step = max(1, -(-length // _SLOW_STEPS))
         self._pause = self._seconds * self._step / max(1, length)
-        if self._kind == "short":
-            headers[b"content-length"] = str(self._left).encode()
+        if self._kind in ("short", "long"):
+            headers[b"content-length"] = str(self._left + (self._kind == "long")).encode()
         await self._send({**message, "headers": list(headers.items())})
 
     async def _drip(self, message: Message) -> None:
@@ -343,8 +362,12 @@ class _DamagingSender:
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
         if not more:
             self._left = -1
-            if self._kind == "truncate":
+            if self._kind != "short":
                 await _close_connection(self._receive)
+
+
+def _error(status: int) -> tuple[str, str]:
+    return ("AccessDenied", "Access Denied") if status == 403 else ("InternalError", "Please try again.")
 
 
 def _phrase(status: int) -> str:

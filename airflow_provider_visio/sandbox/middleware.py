@@ -20,7 +20,7 @@ from .fault_injection import FaultSpec, inject_fault, replay, send_reply
 from .options import Settings
 from .photo_jpeg import ToolMissingError
 from .rate_limit import RateDecision
-from .replies import ErrorReply
+from .replies import ErrorReply, storage_error
 from .visiono_replies import VisionoConventions
 from .vizdom_replies import VizdomConventions
 from .workspace import Workspace
@@ -86,7 +86,8 @@ class ServiceMiddleware:
     async def send_rate_limit_reply(self, spec: FaultSpec, send: Send) -> None:
         """Answer as a `rate_limit` fault orders; storage answers as S3 does."""
         headers = {} if spec.retry_after is None else {"Retry-After": _number(spec.retry_after)}
-        await send_reply(send, 503, b"<Error><Code>SlowDown</Code></Error>", headers)
+        content = storage_error("SlowDown", "Please reduce your request rate.").encode()
+        await send_reply(send, 503, content, {"Content-Type": "application/xml", **headers})
 
 
 class ApiMiddleware(ServiceMiddleware):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 Dialect = Literal["both", "reference", "plugin"]
+Pictures = Literal["plain", "phone", "samsung", "odd"]
 
 # How each of Visiono's sources shows what the settings leave open.
 _DIALECT_DEFAULTS: Mapping[Dialect, Mapping[str, Any]] = {
@@ -88,6 +89,11 @@ class Person(ControlBody):
     photo_every: Seconds = Field(default=2.0, description="seconds before each photo")
     photos: Annotated[int, Field(ge=0, le=50)] | None = Field(
         default=None, description="number of photos; null: one for each item, or three without items"
+    )
+    pictures: Pictures = Field(
+        default="plain",
+        description="kinds of pictures, which come in turn; plain: JPEG; phone: JPEG, HEIC, motion photo, gain map; "
+        "samsung: stray bytes, no end marker, a line feed behind a HEIC; odd: wrong or rare types, and a cut JPEG",
     )
     gps: bool = Field(default=True, description="photos have a GPS position; with require_gps they always do")
     notes: str | None = Field(default=None, description="text sent where the request allows submitter notes")

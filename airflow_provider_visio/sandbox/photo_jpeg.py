@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Place = tuple[float, float]
 
 _SIZE = (1600, 1200)
-_FOLDER = Path(__file__).with_name("sample_photos")
+SAMPLES = Path(__file__).with_name("sample_photos")
 # Which sample shows what the instructions name; the first row with one of their words counts.
 _SAMPLES = tuple(
     (name, frozenset(words.split()))
@@ -63,7 +63,7 @@ def photo(
     except ImportError as problem:
         raise need("PIL", "Pillow") from problem
     source = random.Random(seed)
-    with Image.open(_FOLDER / f"{sample_for(instructions, request_text, subject)}.jpg") as sample:
+    with Image.open(SAMPLES / f"{sample_for(instructions, request_text, subject)}.jpg") as sample:
         zoom, (width, height) = source.uniform(1.05, 1.35), sample.size
         x, y = source.random() * width * (1 - 1 / zoom), source.random() * height * (1 - 1 / zoom)
         shown = (x, y, x + width / zoom, y + height / zoom)
@@ -85,7 +85,7 @@ def thumbnail(content: bytes) -> bytes:
     try:
         small: Image.Image = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
         small.thumbnail((320, 320))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError):
         small = Image.new("RGB", (320, 240), (200, 204, 208))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=80)

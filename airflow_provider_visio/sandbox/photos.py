@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import ids, photo_jpeg
+from . import ids, photo_jpeg, picture_kinds
 from .context import Context
+from .picture_kinds import Kind
 from .stored_files import File, LazyFile, PaddedJpeg
 
 
@@ -30,12 +31,12 @@ class Photo:
     gps: tuple[float, float] | None
     file: File
     thumbnail: File
-    suffix: str = "jpg"
+    kind: str
 
     @property
     def path(self) -> str:
         """Path on the storage origin."""
-        return f"/photos/{self.id}.{self.suffix}"
+        return f"/photos/{self.id}.{picture_kinds.suffix_of(self.file.media_type)}"
 
     @property
     def thumbnail_path(self) -> str:
@@ -73,49 +74,41 @@ def generated_photo(
     *,
     subject: str,
     gps: tuple[float, float] | None,
+    kind: Kind,
     size: int | None = None,
 ) -> Photo:
     """Return a generated photo; its file is drawn when somebody reads it.
 
     :param request_text: instructions of the request as a whole.
     :param subject: id of the request or submission that it belongs to.
-    :param size: length of the file in bytes; a shorter picture is padded to it.
+    :param size: length of the file in bytes; a plain JPEG is padded to it, whatever the kind.
     """
     seed, instructions = random.getrandbits(32), item.instructions if item else request_text
 
-    def picture() -> bytes:
+    def jpeg() -> bytes:
         return photo_jpeg.photo(instructions, request_text, int(taken_at), gps, subject=subject, seed=seed)
 
-    file: File = PaddedJpeg(picture, size) if size else LazyFile("image/jpeg", picture)
-    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(picture()))
-    return Photo(_new_id(context), item.id if item else None, instructions, taken_at, gps, file, small)
+    if size:
+        kind = picture_kinds.kind_of("plain", 0)
+        file: File = PaddedJpeg(jpeg, size)
+    else:
+        file = LazyFile(kind.media_type, lambda: picture_kinds.picture(kind, jpeg()))
+    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(jpeg()))
+    item_id = item.id if item else None
+    return Photo(_new_id(context), item_id, instructions, taken_at, gps, file, small, kind.name)
 
 
 def uploaded_photo(
     context: Context, item: Item | None, request_text: str, content: bytes, gps: tuple[float, float] | None
 ) -> Photo | None:
     """Return an uploaded photo with its bytes unchanged, or None where they are not a picture."""
-    kind = picture_type(content)
-    if kind is None:
+    media_type = picture_kinds.picture_type(content)
+    if media_type is None:
         return None
-    media_type, suffix = kind
     file = LazyFile(media_type, lambda: content)
     small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(content))
     item_id, instructions = (item.id, item.instructions) if item else (None, request_text)
-    return Photo(_new_id(context), item_id, instructions, context.clock.now(), gps, file, small, suffix)
-
-
-def picture_type(content: bytes) -> tuple[str, str] | None:
-    """Return media type and file suffix by the first bytes, whatever the sender declares."""
-    if content.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg", "jpg"
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png", "png"
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp", "webp"
-    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"msf1"):
-        return "image/heic", "heic"
-    return None
+    return Photo(_new_id(context), item_id, instructions, context.clock.now(), gps, file, small, "uploaded")
 
 
 def _new_id(context: Context) -> str:

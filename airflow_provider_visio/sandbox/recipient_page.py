@@ -16,22 +16,12 @@ from .workflow_mode import Origin, Problem
 from .workspace import Workspace
 
 _MAX_BYTES = 25 * 1024 * 1024
-_NOT_A_PICTURE = "This file is not a picture (JPEG, PNG, WebP or HEIC)."
+_NOT_A_PICTURE = "This file is not a picture (JPEG, HEIC, AVIF, PNG, WebP, GIF, TIFF, BMP or JPEG XL)."
 
 _CLOSED = {
     "submitted": ("Thank you", "Your photos have arrived. You can close this page.", 200, "done"),
-    "expired": (
-        "This link has expired",
-        "Ask the sender for a new link.",
-        410,
-        "late",
-    ),
-    "cancelled": (
-        "This request was withdrawn",
-        "The photos are no longer needed.",
-        410,
-        "late",
-    ),
+    "expired": ("This link has expired", "Ask the sender for a new link.", 410, "late"),
+    "cancelled": ("This request was withdrawn", "The photos are no longer needed.", 410, "late"),
 }
 
 # The plugin names these pages; their texts and statuses are assumed.

@@ -5,6 +5,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from . import ids
+
 
 class ErrorReply(Exception):  # noqa: N818  a reply of the service, not an error of the sandbox
     """A reply with an error status. Code that refuses a call raises it."""
@@ -23,6 +25,14 @@ class ErrorReply(Exception):  # noqa: N818  a reply of the service, not an error
                 {"errors": error["details"]} if "details" in error else {}
             )
         return JSONResponse(body, self.status, headers=self.headers)
+
+
+def storage_error(code: str, message: str) -> str:
+    """Return an error document of S3."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{ids.token(16).upper()}</RequestId></Error>"
+    )
 
 
 def fields_of(record: object, names: str) -> dict[str, Any]:

@@ -15,12 +15,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
-from . import (
-    visiono_link_routes,
-    visiono_routes,
-    visiono_webhook_routes,
-    vizdom_routes,
-)
+from . import visiono_link_routes, visiono_routes, visiono_webhook_routes, vizdom_routes
 from .control import control_app
 from .middleware import ApiMiddleware, Conventions, PrefixRouter, ServiceMiddleware, add_error_handlers
 from .options import Options

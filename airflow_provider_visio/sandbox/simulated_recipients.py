@@ -6,6 +6,7 @@ from .context import Context
 from .options import Person
 from .photo_requests import NotPossibleError, PhotoRequest, PhotoRequests
 from .photos import Photo, generated_photo
+from .picture_kinds import kind_of
 
 
 class Visit:
@@ -80,8 +81,9 @@ def next_photo(
     have = {photo.item_id for photo in request.photos}
     free = (item for item in request.items if item.id not in have)
     item = request.item(item_id) if item_id is not None else next(free, None)
+    kind = kind_of(request.person.pictures, request.items.index(item) if item else len(request.photos))
     text, subject = request.instructions, request.id
-    return generated_photo(context, item, text, moment, subject=subject, gps=gps, size=size)
+    return generated_photo(context, item, text, moment, subject=subject, gps=gps, kind=kind, size=size)
 
 
 def random_place() -> tuple[float, float]:

@@ -9,12 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from . import ids
 from .photo_jpeg import ToolMissingError
+from .replies import storage_error
 from .workspace import Workspace
-
-_ERROR = """<?xml version="1.0" encoding="UTF-8"?>
-<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request}</RequestId></Error>"""
 
 
 def storage_app(workspace: Workspace) -> Starlette:
@@ -53,13 +50,15 @@ def storage_app(workspace: Workspace) -> Starlette:
 def _refusal(workspace: Workspace, request: Request, path: str) -> Response | None:
     expires = request.query_params.get("expires", "")
     signature = request.query_params.get("signature", "")
-    if not workspace.context.signer.matches(path, expires, signature):
+    signer = workspace.context.signer
+    if not signer.matches(path, expires, signature):
         return _error(403, "SignatureDoesNotMatch", "The request signature does not match.")
-    if workspace.now() >= float(expires):
+    if request.scope.get("expire_link"):
+        signer.expired.add(signature)
+    if workspace.now() >= float(expires) or signature in signer.expired:
         return _error(403, "AccessDenied", "Request has expired")
     return None
 
 
 def _error(status: int, code: str, message: str) -> Response:
-    text = _ERROR.format(code=code, message=message, request=ids.token(16).upper())
-    return Response(text, status, media_type="application/xml")
+    return Response(storage_error(code, message), status, media_type="application/xml")

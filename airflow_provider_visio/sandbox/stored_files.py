@@ -15,6 +15,8 @@ class Signer:
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._given_out: dict[str, None] = {}
+        # Signatures that a fault has expired before their time.
+        self.expired: set[str] = set()
 
     @property
     def given_out(self) -> list[str]:
@@ -93,7 +95,7 @@ class PaddedJpeg:
     def chunks(self) -> Iterator[bytes]:
         """Yield the head of the picture with its EXIF, the padding, and the rest of the picture."""
         picture = self._make()
-        head = _end_of_head(picture)
+        head = end_of_head(picture)
         yield picture[:head]
         for number, length in enumerate(self._padding()):
             mark = number.to_bytes(4, "big")
@@ -115,7 +117,7 @@ class PaddedJpeg:
             missing -= length + 4
 
 
-def _end_of_head(jpeg: bytes) -> int:
+def end_of_head(jpeg: bytes) -> int:
     """Return where the application segments end; readers expect EXIF before other segments."""
     position = 2
     while jpeg[position] == 0xFF and 0xE0 <= jpeg[position + 1] <= 0xEF:

@@ -26,7 +26,12 @@ def test_a_call_that_does_not_exist_points_to_the_index(sandbox, method, path, s
 @pytest.mark.parametrize(
     ("method", "path", "body", "allowed"),
     [
-        ("PUT", "/person", {"mood": "good"}, "behaviour, open_after, photo_every, photos, gps, notes"),
+        (
+            "PUT",
+            "/person",
+            {"mood": "good"},
+            "behaviour, open_after, photo_every, photos, pictures, gps, notes",
+        ),
         ("PATCH", "/settings", {"mood": 1}, "dialect, plan, visiono_per_minute"),
         (
             "POST",

@@ -141,6 +141,85 @@ def test_storage_faults(sandbox):
     assert sandbox.session.get(url).content == whole
 
 
+@pytest.fixture
+def stored(sandbox):
+    """The links of two stored photos, and the ids of both."""
+    one = sandbox.ask()
+    for _ in range(2):
+        sandbox.act(one, "upload")
+    return [(photo["download_url"], photo["id"]) for photo in sandbox.photos(one)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "sent", "content_type", "words"),
+    [
+        ("html", None, 200, "text/html", "<h1>200 OK</h1>"),
+        ("html", 403, 403, "text/html", "<h1>403 Forbidden</h1>"),
+        ("xml_error", None, 200, "application/xml", "<Error><Code>InternalError</Code>"),
+        ("xml_error", 403, 403, "application/xml", "<Error><Code>AccessDenied</Code>"),
+        ("json_error", None, 200, "application/json", '{"error": {"code": "InternalError"'),
+        ("json_error", 403, 403, "application/json", '{"error": {"code": "AccessDenied"'),
+        ("empty", None, 200, None, ""),
+        ("rate_limit", None, 503, "application/xml", "<Error><Code>SlowDown</Code>"),
+    ],
+)
+def test_replies_of_storage_that_are_no_file(sandbox, stored, kind, status, sent, content_type, words):
+    (link, name), (other, _) = stored
+    fault = {"service": "storage", "kind": kind, "status": status, "path": name}
+    sandbox.control("POST", "/faults", fault)
+    whole = sandbox.session.get(other)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "image/jpeg")
+    reply = sandbox.session.get(link)
+    assert (reply.status_code, reply.headers.get("content-type")) == (sent, content_type)
+    assert words in reply.text
+    assert bool(words) == bool(reply.content)
+    assert sandbox.session.get(link).content.startswith(b"\xff\xd8\xff")
+
+
+def test_a_content_length_that_is_too_large(sandbox, stored):
+    link = stored[0][0]
+    whole = sandbox.session.get(link).content
+    sandbox.control("POST", "/faults", {"service": "storage", "kind": "long"})
+    with requests.get(link, stream=True) as reply:
+        assert int(reply.headers["content-length"]) == len(whole) + 1
+        got: list[bytes] = []
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            got.extend(reply.iter_content(1))
+    assert b"".join(got) == whole
+    assert sandbox.session.get(link).content == whole
+
+
+def test_a_slow_file_is_whole(sandbox, stored):
+    link = stored[0][0]
+    whole = sandbox.session.get(link).content
+    sandbox.control("POST", "/faults", {"service": "storage", "kind": "slow", "seconds": 0.2})
+    before = time.monotonic()
+    assert sandbox.session.get(link).content == whole
+    assert time.monotonic() - before >= 0.2
+
+
+def test_an_expired_link_stays_expired_and_a_new_one_works(sandbox):
+    one = sandbox.ask()
+    sandbox.act(one, "upload")
+    old = sandbox.photos(one)[0]["download_url"]
+    sandbox.control("POST", "/faults", {"service": "storage", "kind": "expired_link"})
+    for _ in range(2):
+        reply = sandbox.session.get(old)
+        assert (reply.status_code, "Request has expired" in reply.text) == (403, True)
+    sandbox.advance(1)
+    new = sandbox.photos(one)[0]["download_url"]
+    assert sandbox.session.get(new).status_code == 200
+    assert sandbox.session.get(old).status_code == 403
+
+
+def test_only_links_of_storage_expire(sandbox):
+    reply = sandbox.call(
+        "control_url", "POST", "/faults", json={"service": "visiono", "kind": "expired_link"}
+    )
+    assert reply.status_code == 422
+    assert "'expired_link' is allowed for the service 'storage' only" in reply.json()["error"]
+
+
 def test_matching_skipping_and_counting(sandbox):
     order(sandbox, "status", status=500, method="GET", path="^/photo-requests/[^/]+$", skip=1, times=2)
     one = sandbox.ask()

@@ -68,12 +68,19 @@ def test_instructions_that_name_nothing_give_one_sample_a_request():
 def test_the_samples_are_package_data():
     folder = resources.files("airflow_provider_visio.sandbox") / "sample_photos"
     sizes = {file.name: len(file.read_bytes()) for file in folder.iterdir()}
-    assert set(sizes) == {"car.jpg", "meter.jpg", "parcel.jpg", "wall.jpg"}
+    photos, others = {"car.jpg", "meter.jpg", "parcel.jpg", "wall.jpg"}, {"heic", "avif", "jxl", "mp4"}
+    assert set(sizes) == photos | {f"car.{suffix}" for suffix in others}
     assert max(sizes.values()) < 60 * 1024
 
 
-def test_thumbnail_of_an_unreadable_picture():
-    assert Image.open(io.BytesIO(photo_jpeg.thumbnail(b"\xff\xd8\xff nonsense"))).size == (320, 240)
+def broken_avif() -> bytes:
+    content = (photo_jpeg.SAMPLES / "car.avif").read_bytes()
+    return content[:-3000] + bytes(3000)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff nonsense", broken_avif()], ids=["jpeg", "avif"])
+def test_thumbnail_of_an_unreadable_picture(content):
+    assert Image.open(io.BytesIO(photo_jpeg.thumbnail(content))).size == (320, 240)
 
 
 MAKE = {

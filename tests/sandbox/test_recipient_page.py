@@ -108,6 +108,56 @@ def test_photos_can_be_seen_and_taken_back(sandbox):
     assert sandbox.page("GET", f"{path(made)}/photos/{photo}").status_code == 404
 
 
+def boxes(major, *compatible):
+    """The beginning of a file of boxes (ISO/IEC 14496-12), as HEIF, AVIF and MP4 have it."""
+    brands = b"".join(compatible)
+    return (16 + len(brands)).to_bytes(4, "big") + b"ftyp" + major + bytes(4) + brands + b"\0\0\0\x08mdat"
+
+
+def encoded(name):
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(out, name)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "suffix"),
+    [
+        (encoded("JPEG"), "image/jpeg", "jpg"),
+        (encoded("PNG"), "image/png", "png"),
+        (encoded("WEBP"), "image/webp", "webp"),
+        (encoded("GIF"), "image/gif", "gif"),
+        (encoded("TIFF"), "image/tiff", "tiff"),
+        (b"MM\0*" + bytes(40), "image/tiff", "tiff"),
+        (encoded("BMP"), "image/bmp", "bmp"),
+        (boxes(b"heic", b"mif1", b"heic"), "image/heic", "heic"),
+        (boxes(b"mif2", b"mif1", b"heic"), "image/heic", "heic"),
+        (boxes(b"mif1", b"mif1"), "image/heic", "heic"),
+        (boxes(b"MiHB", b"mif1", b"MiHB", b"heix"), "image/heic", "heic"),
+        (boxes(b"avif", b"mif1", b"miaf"), "image/avif", "avif"),
+        (boxes(b"mif1", b"avif", b"miaf"), "image/avif", "avif"),
+        (b"\xff\x0a" + bytes(40), "image/jxl", "jxl"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "image/jxl", "jxl"),
+    ],
+)
+def test_pictures_of_many_types_are_accepted_and_kept_unchanged(sandbox, content, media_type, suffix):
+    made = sandbox.ask()
+    name = upload(sandbox, made, content).json()["id"]
+    (photo,) = sandbox.photos(made)
+    assert photo["mime_type"] == media_type
+    assert photo["download_url"].partition("?")[0].endswith(f"/photos/{name}.{suffix}")
+    file = sandbox.session.get(photo["download_url"])
+    assert (file.headers["content-type"], file.content) == (media_type, content)
+    assert sandbox.page("GET", f"{path(made)}/photos/{name}").status_code == 200
+
+
+@pytest.mark.parametrize("content", [boxes(b"isom", b"avc1"), boxes(b"qt  "), b"BMW 320", b"<html>", b"ftyp"])
+def test_other_files_are_refused(sandbox, content):
+    reply = upload(sandbox, sandbox.ask(), content)
+    assert reply.status_code == 422
+    assert "JPEG, HEIC, AVIF, PNG, WebP, GIF, TIFF, BMP or JPEG XL" in reply.json()["error"]
+
+
 def test_wrong_uploads(sandbox):
     made = sandbox.ask(items=ITEMS)
     item = made["items"][0]["id"]
