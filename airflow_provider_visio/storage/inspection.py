@@ -189,36 +189,6 @@ def _jxl(data: Data) -> str | None:
     return _boxes(data) if data[4:8] == b"JXL " else None  # the bare form has no lengths
 
 
-def _tiff(data: Data) -> str:
-    """Read where the strips or tiles of the first picture end (TIFF 6.0, section 2)."""
-    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
-
-    def number(at: int, length: int) -> int:
-        if at + length > len(data):
-            raise ValueError("its directory is missing")
-        return int.from_bytes(data[at : at + length], order)
-
-    def values(entry: int) -> list[int]:
-        length = {3: 2, 4: 4}.get(number(entry + 2, 2), 4)
-        count = number(entry + 4, 4)
-        at = entry + 8 if count * length <= 4 else number(entry + 8, 4)
-        return [number(at + length * index, length) for index in range(count)]
-
-    directory = number(4, 4)
-    entries = {
-        number(entry, 2): entry
-        for entry in range(directory + 2, directory + 2 + 12 * number(directory, 2), 12)
-    }
-    for offsets, lengths in ((273, 279), (324, 325)):
-        if offsets in entries and lengths in entries:
-            ends = (
-                at + length
-                for at, length in zip(values(entries[offsets]), values(entries[lengths]), strict=False)
-            )
-            return _short_of(max(ends, default=0), data)
-    return ""
-
-
 def _pdf(data: Data) -> str:
     return "" if b"%%EOF" in data[-_TAIL_BYTES:] else "the end of the document is missing"
 
@@ -256,8 +226,6 @@ _CHECKS: dict[str, Callable[[Data], str | None]] = {
     "video/mp4": _boxes,
     "video/quicktime": _boxes,
     "image/jxl": _jxl,
-    "image/tiff": _tiff,
-    "image/x-adobe-dng": _tiff,
     "application/pdf": _pdf,
     "text/csv": _csv,
     "application/zip": _zip,

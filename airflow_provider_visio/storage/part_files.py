@@ -1,13 +1,10 @@
-"""Part files: hidden, used by one task only, and removed also after the task was killed."""
+"""Part files: hidden files that one task writes to, and that a later task removes if the first was killed."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import logging
 import os
 import re
-import stat
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +14,8 @@ from airflow_provider_visio import clock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-log = logging.getLogger(__name__)
-
-# Hosts may not see each other's locks, so a file that changed in the last seconds counts as being written.
-GRACE = 60.0
+# A download that goes on writes more often than this many seconds, so an older file is that of a killed task.
+LONGEST_PAUSE = 3600.0
 
 
 def part_name(name: str) -> str:
@@ -37,18 +32,18 @@ def local_part(folder: Path, name: str, *, mode: int = 0o666) -> Iterator[Path]:
     :param name: a part of the file's name.
     :param mode: its permissions, before the umask.
     """
-    path, lock = _locked(folder, name, mode)
+    path = folder / part_name(name)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
         yield path
     finally:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
-        os.close(lock)
 
 
 def remove_dead(folder: Path, name: str = "") -> None:
     """
-    Remove the part files of killed tasks; a running task holds a lock on its own.
+    Remove the part files of killed tasks.
 
     :param folder: a local folder.
     :param name: the name given to :func:`local_part`; all names by default.
@@ -57,29 +52,7 @@ def remove_dead(folder: Path, name: str = "") -> None:
     # Cleaning up never fails a task.
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if pattern.fullmatch(entry.name):
+            if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(OSError):
-                    _remove_if_dead(Path(entry.path))
-
-
-def _locked(folder: Path, name: str, mode: int) -> tuple[Path, int]:
-    while True:
-        path = folder / part_name(name)
-        lock = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.fstat(lock).st_nlink:
-            return path, lock
-        os.close(lock)  # another task removed it before it had its lock
-
-
-def _remove_if_dead(path: Path) -> None:
-    lock = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        found = os.fstat(lock)
-        if stat.S_ISREG(found.st_mode) and clock.now() - found.st_mtime > GRACE:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-            log.info("Removed %s, the part file of a killed task.", path)
-    finally:
-        os.close(lock)
+                    if clock.now() - entry.stat().st_mtime > LONGEST_PAUSE:
+                        Path(entry.path).unlink()
