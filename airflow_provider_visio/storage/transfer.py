@@ -23,7 +23,7 @@ from airflow_provider_visio.storage.media_types import extension_of, is_text, me
 from airflow_provider_visio.storage.store_folder import StoreFolder, storing_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -122,23 +122,6 @@ def store(
 
 
 def _fetch_all(files: Sequence[RemoteFile], manifest: ManifestWriter, fetch: _Fetch, parallel: int) -> None:
-    for file, outcome in _in_threads(files, fetch, parallel):
-        try:
-            entry = outcome.result()
-        except _FetchFailedError as error:
-            manifest.failed[file.key] = error.entry(file)
-            log.warning("%s could not be fetched: %s.", file.key, error)
-        else:
-            manifest.add(file, entry)
-            mark = f", {entry['check']}: {entry['check_note']}" if "check_note" in entry else ""
-            log.info("Stored %s (%d bytes%s).", entry["path"], entry["bytes"], mark)
-        manifest.write_sometimes()
-
-
-def _in_threads(
-    files: Sequence[RemoteFile], work: _Fetch, parallel: int
-) -> Iterator[tuple[RemoteFile, Future[StoredFile]]]:
-    """Work on each file in a thread, and yield it with its outcome when it is done."""
     pool = ThreadPoolExecutor(parallel, thread_name_prefix="visio-download")
     waiting = iter(files)
     running: dict[Future[StoredFile], RemoteFile] = {}
@@ -146,15 +129,32 @@ def _in_threads(
         while True:
             # A few more than there are threads, so that none waits while the manifest is written.
             for file in islice(waiting, 2 * parallel - len(running)):
-                running[pool.submit(work, file)] = file
+                running[pool.submit(fetch, file)] = file
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                yield running.pop(future), future
+                _record(running.pop(future), future, manifest)
     finally:
-        work.stopped.set()
+        fetch.stopped.set()
         pool.shutdown(cancel_futures=True)
+        # Files may have been stored since the error.
+        for future, file in running.items():
+            if not future.cancelled() and future.exception() is None:
+                manifest.add(file, future.result())
+
+
+def _record(file: RemoteFile, outcome: Future[StoredFile], manifest: ManifestWriter) -> None:
+    try:
+        entry = outcome.result()
+    except _FetchFailedError as error:
+        manifest.failed[file.key] = error.entry(file)
+        log.warning("%s could not be fetched: %s.", file.key, error)
+    else:
+        manifest.add(file, entry)
+        mark = f", {entry['check']}: {entry['check_note']}" if "check_note" in entry else ""
+        log.info("Stored %s (%d bytes%s).", entry["path"], entry["bytes"], mark)
+    manifest.write_sometimes()
 
 
 class _FetchFailedError(Exception):
