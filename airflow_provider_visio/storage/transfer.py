@@ -186,6 +186,7 @@ class _Links:
         self._mint = mint
         self._links: Mapping[str, str] = {}
         self._minted = 0
+        self._error: Exception | None = None
         self._lock = threading.Lock()
 
     def get(self, key: str, older: int) -> tuple[str, int]:
@@ -195,8 +196,14 @@ class _Links:
         :param older: the number of a minting whose link has expired; 0 for none.
         """
         with self._lock:
+            if self._error is not None:
+                raise self._error  # the other threads do not use up the rate limit for the same
             if self._minted <= older:
-                self._links = self._mint()
+                try:
+                    self._links = self._mint()
+                except Exception as error:
+                    self._error = error
+                    raise
                 self._minted += 1
             link = self._links.get(key)
             if not link:
