@@ -117,7 +117,7 @@ def store(
     except Exception as error:
         raise _with_count(TransferError(storing_failed(folder, error)), manifest, files, job) from error
     if manifest.failed and on_file_error == "fail":
-        raise _files_failed(manifest, files, job)
+        raise _files_failed(written, len(files), job)
     return written
 
 
@@ -343,15 +343,15 @@ def _write_quietly(manifest: ManifestWriter) -> None:
         log.debug("The manifest could not be written: %s", error)
 
 
-def _files_failed(manifest: ManifestWriter, files: Sequence[RemoteFile], job: Job) -> TransferError:
-    failed = list(manifest.failed.values())
+def _files_failed(manifest: Manifest, wanted: int, job: Job) -> TransferError:
+    failed = manifest["failed"]
     named = [_in_words(entry) for entry in failed[:_NAMED]]
     if len(failed) > _NAMED:
         named.append(f"and {len(failed) - _NAMED} more")
     statuses = {entry.get("status") for entry in failed}
     error = TransferError(
-        f"{len(failed)} of {len(files)} files of {job.id} could not be fetched: {'; '.join(named)}. "
-        f"{_advice(manifest, files)} [connection {job.conn_id}]",
+        f"{len(failed)} of {wanted} files of {job.id} could not be fetched: {'; '.join(named)}. "
+        f"{_advice(len(manifest['files']), wanted)} [connection {job.conn_id}]",
         status=statuses.pop() if len(statuses) == 1 else None,
         conn_id=job.conn_id,
     )
@@ -371,15 +371,13 @@ def _with_count(
     if not isinstance(error, TransferError):
         return error
     return TransferError(
-        f"{error} {_advice(manifest, files)} [connection {job.conn_id}]",
+        f"{error} {_advice(len(manifest.stored), len(files))} [connection {job.conn_id}]",
         status=error.status,
         conn_id=job.conn_id,
     )
 
 
-def _advice(manifest: ManifestWriter, files: Sequence[RemoteFile]) -> str:
-    if len(files) == 1:
+def _advice(stored: int, wanted: int) -> str:
+    if wanted == 1:
         return "Run the task again to try once more."
-    return (
-        f"{len(manifest.stored)} of {len(files)} files are stored and stay; run the task again for the rest."
-    )
+    return f"{stored} of {wanted} files are stored and stay; run the task again for the rest."
