@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,14 +163,16 @@ class FakeClock:
         self.busy = 0
         self._timers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
+        self._threads = threading.Lock()
         self._mover: asyncio.Task[None] | None = None
 
     def now(self) -> float:
         return self.time
 
     def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self._advance(seconds)
+        with self._threads:
+            self.pauses.append(seconds)
+            self._advance(seconds)
 
     async def asleep(self, seconds: float) -> None:
         self.pauses.append(seconds)

@@ -23,7 +23,7 @@ from airflow_provider_visio.storage.media_types import extension_of, is_text, me
 from airflow_provider_visio.storage.store_folder import StoreFolder, storing_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -117,28 +117,11 @@ def store(
     except Exception as error:
         raise _with_count(TransferError(storing_failed(folder, error)), manifest, files, job) from error
     if manifest.failed and on_file_error == "fail":
-        raise _files_failed(manifest, files, job)
+        raise _files_failed(written, len(files), job)
     return written
 
 
 def _fetch_all(files: Sequence[RemoteFile], manifest: ManifestWriter, fetch: _Fetch, parallel: int) -> None:
-    for file, outcome in _in_threads(files, fetch, parallel):
-        try:
-            entry = outcome.result()
-        except _FetchFailedError as error:
-            manifest.failed[file.key] = error.entry(file)
-            log.warning("%s could not be fetched: %s.", file.key, error)
-        else:
-            manifest.add(file, entry)
-            mark = f", {entry['check']}: {entry['check_note']}" if "check_note" in entry else ""
-            log.info("Stored %s (%d bytes%s).", entry["path"], entry["bytes"], mark)
-        manifest.write_sometimes()
-
-
-def _in_threads(
-    files: Sequence[RemoteFile], work: _Fetch, parallel: int
-) -> Iterator[tuple[RemoteFile, Future[StoredFile]]]:
-    """Work on each file in a thread, and yield it with its outcome when it is done."""
     pool = ThreadPoolExecutor(parallel, thread_name_prefix="visio-download")
     waiting = iter(files)
     running: dict[Future[StoredFile], RemoteFile] = {}
@@ -146,15 +129,32 @@ def _in_threads(
         while True:
             # A few more than there are threads, so that none waits while the manifest is written.
             for file in islice(waiting, 2 * parallel - len(running)):
-                running[pool.submit(work, file)] = file
+                running[pool.submit(fetch, file)] = file
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                yield running.pop(future), future
+                _record(running.pop(future), future, manifest)
     finally:
-        work.stopped.set()
+        fetch.stopped.set()
         pool.shutdown(cancel_futures=True)
+        # Files may have been stored since the error.
+        for future, file in running.items():
+            if not future.cancelled() and future.exception() is None:
+                manifest.add(file, future.result())
+
+
+def _record(file: RemoteFile, outcome: Future[StoredFile], manifest: ManifestWriter) -> None:
+    try:
+        entry = outcome.result()
+    except _FetchFailedError as error:
+        manifest.failed[file.key] = error.entry(file)
+        log.warning("%s could not be fetched: %s.", file.key, error)
+    else:
+        manifest.add(file, entry)
+        mark = f", {entry['check']}: {entry['check_note']}" if "check_note" in entry else ""
+        log.info("Stored %s (%d bytes%s).", entry["path"], entry["bytes"], mark)
+    manifest.write_sometimes()
 
 
 class _FetchFailedError(Exception):
@@ -186,6 +186,7 @@ class _Links:
         self._mint = mint
         self._links: Mapping[str, str] = {}
         self._minted = 0
+        self._error: Exception | None = None
         self._lock = threading.Lock()
 
     def get(self, key: str, older: int) -> tuple[str, int]:
@@ -195,8 +196,14 @@ class _Links:
         :param older: the number of a minting whose link has expired; 0 for none.
         """
         with self._lock:
+            if self._error is not None:
+                raise self._error  # the other threads do not use up the rate limit for the same
             if self._minted <= older:
-                self._links = self._mint()
+                try:
+                    self._links = self._mint()
+                except Exception as error:
+                    self._error = error
+                    raise
                 self._minted += 1
             link = self._links.get(key)
             if not link:
@@ -336,15 +343,15 @@ def _write_quietly(manifest: ManifestWriter) -> None:
         log.debug("The manifest could not be written: %s", error)
 
 
-def _files_failed(manifest: ManifestWriter, files: Sequence[RemoteFile], job: Job) -> TransferError:
-    failed = list(manifest.failed.values())
+def _files_failed(manifest: Manifest, wanted: int, job: Job) -> TransferError:
+    failed = manifest["failed"]
     named = [_in_words(entry) for entry in failed[:_NAMED]]
     if len(failed) > _NAMED:
         named.append(f"and {len(failed) - _NAMED} more")
     statuses = {entry.get("status") for entry in failed}
     error = TransferError(
-        f"{len(failed)} of {len(files)} files of {job.id} could not be fetched: {'; '.join(named)}. "
-        f"{_advice(manifest, files)} [connection {job.conn_id}]",
+        f"{len(failed)} of {wanted} files of {job.id} could not be fetched: {'; '.join(named)}. "
+        f"{_advice(len(manifest['files']), wanted)} [connection {job.conn_id}]",
         status=statuses.pop() if len(statuses) == 1 else None,
         conn_id=job.conn_id,
     )
@@ -364,15 +371,13 @@ def _with_count(
     if not isinstance(error, TransferError):
         return error
     return TransferError(
-        f"{error} {_advice(manifest, files)} [connection {job.conn_id}]",
+        f"{error} {_advice(len(manifest.stored), len(files))} [connection {job.conn_id}]",
         status=error.status,
         conn_id=job.conn_id,
     )
 
 
-def _advice(manifest: ManifestWriter, files: Sequence[RemoteFile]) -> str:
-    if len(files) == 1:
+def _advice(stored: int, wanted: int) -> str:
+    if wanted == 1:
         return "Run the task again to try once more."
-    return (
-        f"{len(manifest.stored)} of {len(files)} files are stored and stay; run the task again for the rest."
-    )
+    return f"{stored} of {wanted} files are stored and stay; run the task again for the rest."

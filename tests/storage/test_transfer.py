@@ -1,4 +1,4 @@
-"""A file is whole or absent, the manifest comes last, and a re-run completes."""
+"""A file is whole or absent, the manifest lists the files that are stored, and a re-run fetches the rest."""
 
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from airflow_provider_visio.storage.destination import destination_problem, folder_at, safe_name
-from airflow_provider_visio.storage.manifest import MANIFEST, summary
+from airflow_provider_visio.storage.manifest import MANIFEST, ManifestWriter, summary
 from airflow_provider_visio.storage.remote_file import RemoteFile
-from airflow_provider_visio.storage.transfer import store
+from airflow_provider_visio.storage.store_folder import StoreFolder
+from airflow_provider_visio.storage.transfer import Job, store
 
 FETCH = "GET /photos/{name}"
 SIGNATURE = secrets.token_hex(16)
+FILE_IN_OUTPUT = {"path", "uri", "bytes", "sha256", "mime_type", "check", "item"}
 
 
 def stored(destination):
@@ -54,6 +56,16 @@ def stored(destination):
 
 def photo_names(destination):
     return sorted(name for name in stored(destination) if not name.endswith(MANIFEST))
+
+
+def manifest_of(destination, job_id):
+    """Return the manifest of a job, after a check that each file it lists is stored with its bytes."""
+    files = stored(destination)
+    manifest = json.loads(files[f"{job_id}/{MANIFEST}"])
+    for entry in manifest["files"]:
+        content = files[entry["path"].removeprefix(f"{destination}/")]
+        assert (entry["bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    return manifest
 
 
 @pytest.fixture
@@ -80,13 +92,19 @@ def test_photos_are_stored_with_a_manifest(sandbox, hook, submitted, destination
     assert manifest["about"]["status"] == "submitted"
     assert manifest["about"]["metadata"] == {"ticket": 5}
     assert manifest["written_at"].startswith("20")
+    assert manifest["complete"] is True
+    assert manifest["failed"] == []
     assert [entry["item"] for entry in manifest["files"]] == ["Front", "Back", "Left side"]
     for entry, photo in zip(manifest["files"], hook.list_photos(submitted), strict=True):
         content = files[entry["path"].removeprefix(f"{destination}/")]
         assert entry["bytes"] == len(content)
         assert entry["sha256"] == hashlib.sha256(content).hexdigest()
         assert entry["mime_type"] == "image/jpeg"
+        assert entry["check"] == "ok"
+        assert not {"check_note", "declared_type"} & set(entry)
         assert entry["path"].endswith(".jpg")
+        with fsspec.open(entry["uri"]) as other_tool:
+            assert other_tool.read() == content
         assert entry["key"] == photo["id"]
         assert {name: entry[name] for name in ("item_id", "gps", "submitted_at", "taken_at")} == {
             name: photo[name] for name in ("item_id", "gps", "submitted_at", "taken_at")
@@ -114,8 +132,14 @@ def test_the_manifest_has_no_signed_link_and_no_address(sandbox, hook, destinati
 
 def test_what_xcom_gets_is_small_and_without_a_person(hook, submitted, destination):
     short = summary(hook.download_photos(submitted, destination))
-    assert set(short) == {"id", "manifest", "files"}
-    assert set(short["files"][0]) == {"path", "bytes", "sha256", "mime_type", "item"}
+    assert set(short) == {"id", "manifest", "files", "failed"}
+    assert set(short["files"][0]) == {*FILE_IN_OUTPUT, "gps", "taken_at"}
+
+
+def test_the_output_can_do_without_places_and_times(hook, submitted, destination):
+    manifest = hook.download_photos(submitted, destination)
+    assert set(summary(manifest, photo_details=False)["files"][0]) == FILE_IN_OUTPUT
+    assert {"gps", "taken_at"} <= set(manifest["files"][0])
 
 
 def test_a_destination_may_be_a_path_object_or_a_plain_path(hook, submitted, tmp_path):
@@ -171,9 +195,9 @@ def test_no_log_line_has_the_key_or_a_signature(sandbox, hook, submitted, destin
 
 PASSING = {
     "truncated": {"kind": "truncate"},
-    "short": {"kind": "short"},
     "html": {"kind": "html", "status": 200},
-    "wrong type": {"kind": "body", "status": 200, "body": "hello", "content_type": "image/jpeg"},
+    "XML error": {"kind": "body", "body": "<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>"},
+    "JSON error": {"kind": "body", "body": '{"error": "slow down"}'},
     "empty": {"kind": "empty", "status": 200},
     "dropped before": {"kind": "drop_before"},
     "dropped after": {"kind": "drop_after"},
@@ -184,6 +208,8 @@ PASSING = {
     "404": {"kind": "status", "status": 404},
     "410": {"kind": "status", "status": 410},
 }
+#: How often a file is tried; the same document twice is the host's last word.
+TRIES = {name: 2 if name in {"html", "XML error", "JSON error", "empty"} else 4 for name in PASSING}
 LAPSED = {"403", "404", "410"}
 
 
@@ -203,20 +229,86 @@ def test_trouble_that_stays_leaves_no_broken_file(sandbox, hook, submitted, dest
     sandbox.fault("storage", skip=1, times=None, **PASSING[fault])
     with pytest.raises(TransferError) as caught:
         hook.download_photos(submitted, destination)
-    (name,) = stored(destination)
+    (name,) = photo_names(destination)
     assert name.startswith(f"{submitted}/Front-")
     assert "1 of 3 files are stored and stay; run the task again for the rest" in str(caught.value)
-    assert "4 tries" in str(caught.value)
+    assert f"({TRIES[fault]} tries)" in str(caught.value)
     assert "signature" not in str(caught.value)
     assert caught.value.status == (int(fault) if fault.isdigit() else None)
+    manifest = manifest_of(destination, submitted)
+    assert manifest["complete"] is False
+    assert [entry["item"] for entry in manifest["files"]] == ["Front"]
+    assert [entry["item"] for entry in manifest["failed"]] == ["Back", "Left side"]
+    assert manifest["failed"] == caught.value.failed
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_a_failure_on_the_first_file_leaves_nothing(sandbox, hook, submitted, destination, fault):
+def test_where_no_file_can_be_fetched_the_manifest_names_all(sandbox, hook, submitted, destination, fault):
     sandbox.fault("storage", times=None, **PASSING[fault])
     with pytest.raises(TransferError, match="0 of 3 files are stored"):
         hook.download_photos(submitted, destination)
-    assert stored(destination) == {}
+    assert photo_names(destination) == []
+    manifest = manifest_of(destination, submitted)
+    assert (manifest["complete"], manifest["files"], len(manifest["failed"])) == (False, [], 3)
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_task_may_proceed_without_what_cannot_be_fetched(sandbox, hook, submitted, destination, fault):
+    failing = hook.list_photos(submitted)[1]["id"]
+    sandbox.fault("storage", path=failing, times=None, **PASSING[fault])
+    manifest = hook.download_photos(submitted, destination, on_file_error="proceed")
+    assert manifest == manifest_of(destination, submitted)
+    assert manifest["complete"] is False
+    assert [entry["item"] for entry in manifest["files"]] == ["Front", "Left side"]
+    (failed,) = summary(manifest)["failed"]
+    assert (failed["key"], failed["item"]) == (failing, "Back")
+    assert f"({TRIES[fault]} tries)" in failed["reason"]
+    assert failed.get("status") == (int(fault) if fault.isdigit() else None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "words"),
+    [
+        (
+            Answer(200, b"<!DOCTYPE html><title>Sign in</title><script>x()</script><p>to Visiono</p>"),
+            "it is a web page, not a file (2 tries)",
+            "Sign in to Visiono",
+        ),
+        (
+            Answer(200, b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Later</Message></Error>"),
+            "it is an XML document, not a file (2 tries)",
+            "SlowDown Later",
+        ),
+        (
+            Answer(200, b'{"error": "gone"}'),
+            "it is a JSON document, not a file (2 tries)",
+            '{"error": "gone"}',
+        ),
+        (Answer(405, b"Not here"), "the file's host answered 405 (1 try)", "Not here"),
+        (Answer(200, b""), "it is empty (2 tries)", None),
+        (Answer(405, b"\x00\x01\x02"), "the file's host answered 405 (1 try)", None),
+    ],
+    ids=["page", "XML", "JSON", "refusal", "nothing", "bytes"],
+)
+def test_a_failure_has_its_reason_and_the_first_words(fetch_from, destination, answer, reason, words):
+    with pytest.raises(TransferError) as caught:
+        fetch_from(destination, RemoteFile("ps_1", "Front", about={"item": "Front"}), script=[answer])
+    (failed,) = caught.value.failed
+    assert (failed["key"], failed["item"], failed["reason"]) == ("ps_1", "Front", reason)
+    assert failed.get("first_words") == words
+    assert f"ps_1 (Front): {reason}" in str(caught.value)
+    assert words is None or words in str(caught.value)
+
+
+def test_the_first_words_have_no_secret(fetch_from, destination):
+    page = Answer(
+        200, f"<html>mary@example.com key12345 http://x/y?signature={SIGNATURE} bye</html>".encode()
+    )
+    with pytest.raises(TransferError) as caught:
+        fetch_from(destination, RemoteFile("ps_1", "Front"), script=[page])
+    for text in (str(caught.value), json.dumps(caught.value.failed), str(stored(destination))):
+        assert not any(secret in text for secret in ("mary@", "key12345", SIGNATURE))
+    assert caught.value.failed[0]["first_words"].endswith("bye")
 
 
 def test_the_error_names_the_photo_and_the_connection(sandbox, hook, submitted, destination):
@@ -242,7 +334,7 @@ def test_a_400_may_mean_that_the_link_has_lapsed(sandbox, hook, submitted, desti
 
 def test_a_400_to_a_new_link_as_well_is_final(sandbox, hook, submitted, destination):
     sandbox.fault("storage", "status", status=400, times=None)
-    with pytest.raises(TransferError, match=r"in 2 tries.*answered 400"):
+    with pytest.raises(TransferError, match=r"answered 400 \(2 tries\)"):
         hook.download_photos(submitted, destination)
     assert sandbox.count("storage", FETCH) == 4  # each of the others is tried once
     assert sandbox.count("visiono", "GET /photo-requests/{id}/download-urls") == 2
@@ -252,10 +344,10 @@ def test_a_400_to_a_new_link_as_well_is_final(sandbox, hook, submitted, destinat
 def test_a_photo_that_fails_keeps_no_other_from_being_stored(sandbox, hook, submitted, destination, fault):
     failing = hook.list_photos(submitted)[1]["id"]
     sandbox.fault("storage", path=failing, times=None, **PASSING[fault])
-    with pytest.raises(TransferError, match=f"{failing} could not be fetched in 4 tries") as caught:
+    with pytest.raises(TransferError, match=rf"{failing} \(Back\): .*\({TRIES[fault]} tries\)") as caught:
         hook.download_photos(submitted, destination)
     assert "2 of 3 files are stored and stay; run the task again for the rest" in str(caught.value)
-    assert [name.split("/")[1].split("-")[0] for name in stored(destination)] == ["Front", "Left"]
+    assert [name.split("/")[1].split("-")[0] for name in photo_names(destination)] == ["Front", "Left"]
     sandbox.clear_faults()
     before = sandbox.count("storage", FETCH)
     assert len(hook.download_photos(submitted, destination)["files"]) == 3
@@ -266,20 +358,23 @@ def test_all_photos_that_fail_are_named_with_their_reasons(sandbox, hook, submit
     first, second, third = (photo["id"] for photo in hook.list_photos(submitted))
     sandbox.fault("storage", "status", status=405, path=first, times=None)
     sandbox.fault("storage", "html", status=200, path=third, times=None)
-    with pytest.raises(TransferError, match=r"2 of 3 files failed.* 1 of 3 files are stored") as caught:
+    with pytest.raises(
+        TransferError, match=r"2 of 3 files of .* could not .* 1 of 3 files are stored"
+    ) as caught:
         hook.download_photos(submitted, destination)
-    assert f"{first}: could not be fetched in 1 tries: the file's host answered 405" in str(caught.value)
-    assert f"{third}: could not be fetched in 4 tries" in str(caught.value)
+    assert f"{first} (Front): the file's host answered 405 (1 try)" in str(caught.value)
+    assert f"{third} (Left side): it is a web page, not a file (2 tries)" in str(caught.value)
     assert second not in str(caught.value)
     assert caught.value.status is None
-    (name,) = stored(destination)
+    assert [entry["key"] for entry in caught.value.failed] == [first, third]
+    (name,) = photo_names(destination)
     assert second in name
 
 
 def test_photos_that_are_refused_to_the_last_use_up_no_calls(sandbox, hook, submitted, destination):
     """Such as by a proxy that lets nobody through to the storage host."""
     sandbox.fault("storage", "status", status=403, times=None)
-    with pytest.raises(TransferError, match="3 of 3 files failed") as caught:
+    with pytest.raises(TransferError, match=r"3 of 3 files of .* could not be fetched") as caught:
         hook.download_photos(submitted, destination)
     assert caught.value.status == 403
     assert sandbox.count("visiono", "GET /photo-requests/{id}/download-urls") == 4
@@ -290,44 +385,45 @@ def test_once_a_photo_has_come_the_next_is_tried_in_full_again(sandbox, hook, su
     first, _, third = (photo["id"] for photo in hook.list_photos(submitted))
     sandbox.fault("storage", "status", status=500, path=first, times=None)
     sandbox.fault("storage", "status", status=500, path=third, times=2)
-    with pytest.raises(TransferError, match=f"{first} could not .* 2 of 3 files are stored"):
+    with pytest.raises(TransferError, match=rf"{first} \(Front\): .*answered 500 .4 tries.\. 2 of 3 files"):
         hook.download_photos(submitted, destination)
     assert sandbox.count("storage", FETCH) == 4 + 1 + 3
 
 
-def test_a_rate_limit_while_links_are_minted_ends_it_at_once(sandbox, hook, submitted, destination):
-    photos = hook.list_photos(submitted)
+def test_a_rate_limit_while_links_are_minted_ends_it_at_once(sandbox, hook, destination):
+    made = hook.create_photo_request("The car", items=[f"View {number}" for number in range(9)])
+    submit(sandbox, made)
+    photos = hook.list_photos(made["id"])
     sandbox.fault("storage", "status", status=405, path=photos[0]["id"], times=None)
     sandbox.fault("storage", "status", status=403, path=photos[1]["id"], times=None)
     sandbox.fault("visiono", "rate_limit", path="download-urls", skip=1, times=None, retry_after=3600)
     with pytest.raises(RateLimitedError):
-        hook.download_photos(submitted, destination)
-    assert sandbox.count("storage", FETCH) == 2
-    assert stored(destination) == {}
+        hook.download_photos(made["id"], destination)
+    assert sandbox.count("storage", FETCH) <= 3  # the third may be under way
+    assert len(photo_names(destination)) <= 1
 
 
 def test_many_files_that_fail_are_counted(fetch_from, destination):
-    files = [RemoteFile(f"ps_{number:02}", "Front") for number in range(25)]
+    files = [RemoteFile(f"ps_{number:02}", "Front") for number in range(65)]
     with pytest.raises(
-        TransferError, match=r"25 of 25 files failed: ps_00: .*; and 15 more\. 0 of 25"
+        TransferError, match=r"65 of 65 files of job could not .*: ps_00: .*; and 15 more\. 0 of 65"
     ) as caught:
         fetch_from(destination, *files, script=[Answer(405)])
-    assert [key in str(caught.value) for key in ("ps_09", "ps_10")] == [True, False]
+    assert [key in str(caught.value) for key in ("ps_49", "ps_50")] == [True, False]
+    assert [entry["key"] for entry in caught.value.failed] == [file.key for file in files]
+    assert manifest_of(destination, "job")["failed"] == caught.value.failed
 
 
 def test_a_file_without_a_link_keeps_no_other_from_being_stored(destination):
-    with pytest.raises(TransferError, match=r"gives no link for ps_1.* 1 of 2 files are stored"):
-        store(
+    with pytest.raises(TransferError, match=r"gives no link for it.* 1 of 2 files are stored") as caught:
+        store_from(
+            destination,
             [RemoteFile("ps_1", "Front"), RemoteFile("ps_2", "Back")],
-            folder_at(destination, "job"),
-            service="Visiono",
-            conn_id="my_visiono",
-            job_id="job",
-            about={},
             links=lambda: {"ps_2": "http://x"},
-            fetch=lambda url: contextlib.nullcontext(Download(200, {}, iter([b"x"]))),
+            open_link=lambda url: contextlib.nullcontext(Download(200, {}, iter([b"x"]))),
         )
-    assert list(stored(destination)) == ["job/Back-ps_2.bin"]
+    assert [entry["key"] for entry in caught.value.failed] == ["ps_1"]
+    assert photo_names(destination) == ["job/Back-ps_2.bin"]
 
 
 def test_a_link_that_expires_before_it_is_used_is_minted_again(sandbox, hook, submitted, destination):
@@ -345,7 +441,7 @@ def test_a_link_that_expires_before_it_is_used_is_minted_again(sandbox, hook, su
     assert sandbox.count("storage", FETCH) == 4
 
 
-def test_a_photo_that_was_deleted_meanwhile_is_told(sandbox, hook, submitted, destination):
+def test_a_request_that_is_deleted_meanwhile(sandbox, hook, submitted, destination):
     client = hook.get_conn()
     opened = client.open
 
@@ -355,10 +451,11 @@ def test_a_photo_that_was_deleted_meanwhile_is_told(sandbox, hook, submitted, de
         return opened(url)
 
     client.open = too_late
-    with pytest.raises(NotFoundError) as caught:
+    with pytest.raises(TransferError, match="gives no link for it; it may have been deleted there"):
         hook.download_photos(submitted, destination)
-    assert caught.value.__cause__ is not caught.value
-    assert stored(destination) == {}
+    assert photo_names(destination) == []
+    with pytest.raises(NotFoundError):
+        hook.download_photos(submitted, destination)
 
 
 def test_a_re_run_fetches_nothing_again(sandbox, hook, submitted, destination):
@@ -394,27 +491,40 @@ def change(destination, name, content):
         path.fs.pipe_file(path.path, content)
 
 
-@pytest.mark.parametrize("with_manifest", [True, False])
 @pytest.mark.parametrize("damage", ["deleted", "cut", "emptied"])
-def test_a_damaged_file_is_fetched_again(sandbox, hook, submitted, destination, damage, with_manifest):
+def test_a_file_of_another_length_is_fetched_again(sandbox, hook, submitted, destination, damage):
     hook.download_photos(submitted, destination)
     name = photo_names(destination)[1]
     good = stored(destination)[name]
     change(destination, name, {"deleted": None, "cut": good[: len(good) // 2], "emptied": b""}[damage])
-    if not with_manifest:
-        change(destination, f"{submitted}/{MANIFEST}", None)
     hook.download_photos(submitted, destination)
     assert stored(destination)[name] == good
     assert sandbox.count("storage", FETCH) == 4
 
 
-def test_a_file_changed_without_changing_its_length_is_fetched_again(sandbox, hook, submitted, destination):
+def test_a_file_that_no_manifest_lists_is_fetched_again(sandbox, hook, submitted, destination):
+    first = hook.download_photos(submitted, destination)
+    change(destination, f"{submitted}/{MANIFEST}", None)
+    change(destination, photo_names(destination)[1], b"of somebody else")
+    assert hook.download_photos(submitted, destination)["files"] == first["files"]
+    assert sandbox.count("storage", FETCH) == 6
+    manifest_of(destination, submitted)
+
+
+def test_no_stored_byte_is_read_again(sandbox, hook, submitted, destination, monkeypatch):
     hook.download_photos(submitted, destination)
-    name = photo_names(destination)[1]
-    good = stored(destination)[name]
-    change(destination, name, bytes(len(good)))
+    fs, read = ObjectStoragePath(destination).fs, []
+    for name in ("_open", "cat_file"):
+        real = getattr(type(fs), name)
+
+        def watched(self, path, *given, real=real, **options):
+            read.append(path)
+            return real(self, path, *given, **options)
+
+        monkeypatch.setattr(type(fs), name, watched)
     hook.download_photos(submitted, destination)
-    assert stored(destination)[name] == good
+    assert sandbox.count("storage", FETCH) == 3
+    assert [path for path in read if path.endswith(".jpg")] == []
 
 
 @pytest.mark.parametrize(
@@ -425,7 +535,8 @@ def test_a_manifest_that_cannot_be_read_is_as_good_as_none(sandbox, hook, submit
     hook.download_photos(submitted, destination)
     change(destination, f"{submitted}/{MANIFEST}", nonsense)
     assert len(hook.download_photos(submitted, destination)["files"]) == 3
-    assert sandbox.count("storage", FETCH) == 3
+    assert sandbox.count("storage", FETCH) == 6
+    manifest_of(destination, submitted)
 
 
 def test_an_earlier_manifest_cannot_lead_out_of_the_folder(sandbox, hook, submitted, tmp_path):
@@ -455,87 +566,39 @@ class Shelf(MemoryFileSystem):
         self.store[path2] = self.store.pop(path1)
 
 
-@pytest.mark.filterwarnings("ignore:UPath 'shelf'")
-def test_a_re_run_works_where_a_rename_does_not_replace(hook, submitted):
+@pytest.fixture
+def shelf():
     fsspec.register_implementation("shelf", Shelf, clobber=True)
     attach("shelf", fs=Shelf())
     Shelf.store.clear()
-    first = hook.download_photos(submitted, "shelf://box/photos")
-    again = hook.download_photos(submitted, "shelf://box/photos")
+    return "shelf://box/photos"
+
+
+@pytest.mark.filterwarnings("ignore:UPath 'shelf'")
+def test_a_re_run_works_where_a_rename_does_not_replace(hook, submitted, shelf):
+    first = hook.download_photos(submitted, shelf)
+    again = hook.download_photos(submitted, shelf)
     assert again["files"] == first["files"]
     assert len(Shelf.store) == 4
 
 
 @pytest.mark.filterwarnings("ignore:UPath 'shelf'")
-def test_a_good_file_stays_where_the_next_cannot_take_its_place(hook, submitted, monkeypatch):
-    fsspec.register_implementation("shelf", Shelf, clobber=True)
-    attach("shelf", fs=Shelf())
-    Shelf.store.clear()
-    hook.download_photos(submitted, "shelf://box/photos")
-    before = {path: file.getvalue() for path, file in Shelf.store.items()}
+@pytest.mark.parametrize("name", [MANIFEST, ".jpg"])
+def test_a_rename_that_fails_is_made_up_for_by_the_next_run(hook, submitted, shelf, monkeypatch, name):
+    first = hook.download_photos(submitted, shelf)
+    del Shelf.store[next(path for path in Shelf.store if path.endswith(".jpg"))]
     move, troubles = Shelf.mv, [OSError("the store went away")]
 
     def broken(self, path1, path2, **options):
-        if path2.endswith(MANIFEST) and not self.exists(path2) and troubles:
+        if path2.endswith(name) and not self.exists(path2) and troubles:
             raise troubles.pop()
         move(self, path1, path2, **options)
 
     monkeypatch.setattr(Shelf, "mv", broken)
     with pytest.raises(TransferError, match="went away"):
-        hook.download_photos(submitted, "shelf://box/photos")
-    assert {path: file.getvalue() for path, file in Shelf.store.items()} == before
-
-
-@pytest.mark.filterwarnings("ignore:UPath 'shelf'")
-def test_an_earlier_file_that_cannot_be_removed_does_not_fail_what_is_stored(
-    hook, submitted, monkeypatch, caplog
-):
-    fsspec.register_implementation("shelf", Shelf, clobber=True)
-    attach("shelf", fs=Shelf())
-    Shelf.store.clear()
-    first = hook.download_photos(submitted, "shelf://box/photos")
-
-    def refuse(self, path, **options):
-        raise PermissionError(13, "Permission denied", path)
-
-    monkeypatch.setattr(Shelf, "rm", refuse)
-    assert hook.download_photos(submitted, "shelf://box/photos")["files"] == first["files"]
-    (left,) = (path for path in Shelf.store if path.endswith(".part"))
-    assert f"{left.rsplit('/', 1)[-1]}, an earlier {MANIFEST}, could not be removed" in caplog.text
-
-
-class Shy(MemoryFileSystem):
-    """A store that cannot be read at the first attempt."""
-
-    protocol = "shy"
-    store: ClassVar[dict] = {}
-    pseudo_dirs: ClassVar[list] = [""]
-    answers = True
-
-    @classmethod
-    def _strip_protocol(cls, path):
-        return super()._strip_protocol(path.removeprefix("shy://"))
-
-    def _open(self, path, mode="rb", **options):
-        if mode == "rb" and not Shy.answers:
-            Shy.answers = True
-            raise OSError("come again")
-        return super()._open(path, mode, **options)
-
-
-@pytest.mark.filterwarnings("ignore:UPath 'shy'")
-def test_a_manifest_that_could_not_be_read_does_not_outlive_what_it_tells_of(sandbox, hook, submitted):
-    fsspec.register_implementation("shy", Shy, clobber=True)
-    attach("shy", fs=Shy())
-    Shy.store.clear()
-    hook.download_photos(submitted, "shy://box/photos")
-    first = next(path for path in Shy.store if not path.endswith(MANIFEST))
-    del Shy.store[first]
-    Shy.answers = False
-    sandbox.fault("storage", "status", status=405, times=None)
-    with pytest.raises(TransferError, match="answered 405"):
-        hook.download_photos(submitted, "shy://box/photos")
-    assert not any(path.endswith(MANIFEST) for path in Shy.store)
+        hook.download_photos(submitted, shelf)
+    assert hook.download_photos(submitted, shelf)["files"] == first["files"]
+    assert len([path for path in Shelf.store if path.endswith(".jpg")]) == 3
 
 
 def test_photos_that_came_later_are_added(sandbox, hook, destination):
@@ -547,18 +610,27 @@ def test_photos_that_came_later_are_added(sandbox, hook, destination):
     assert sandbox.count("storage", FETCH) == 2
 
 
-def test_the_manifest_is_written_last(sandbox, hook, submitted, destination):
-    seen = []
-    client = hook.get_conn()
-    opened = client.open
+@pytest.mark.parametrize("seconds", [0.0, 0.4, 1.0])
+def test_the_manifest_is_written_as_files_arrive_at_most_once_a_second(
+    hook, submitted, destination, clock, monkeypatch, seconds
+):
+    written = []
+    write, write_sometimes = StoreFolder.write, ManifestWriter.write_sometimes
 
-    def watching(url):
-        seen.append(MANIFEST in str(list(stored(destination))))
-        return opened(url)
+    def watched(self, name, content):
+        write(self, name, content)
+        manifest = manifest_of(destination, submitted)
+        written.append((manifest["complete"], len(manifest["files"])))
 
-    client.open = watching
+    def later(self):
+        clock.time += seconds
+        write_sometimes(self)
+
+    monkeypatch.setattr(StoreFolder, "write", watched)
+    monkeypatch.setattr(ManifestWriter, "write_sometimes", later)
     hook.download_photos(submitted, destination)
-    assert seen == [False] * 3
+    on_the_way = {0.0: [1], 0.4: [1], 1.0: [1, 2, 3]}[seconds]
+    assert written == [*((False, number) for number in on_the_way), (True, 3)]
 
 
 def test_no_final_name_before_the_last_byte(sandbox, hook, submitted, destination):
@@ -618,6 +690,12 @@ def test_a_large_photo_takes_little_memory(sandbox, hook, tmp_path):
     assert peak < 8 * 2**20
 
 
+def store_from(destination, files, **more):
+    return store(
+        files, folder_at(destination, "job"), Job("Visiono", "my_visiono", "job", {}), parallel=1, **more
+    )
+
+
 @pytest.fixture
 def fetch_from():
     """Store files from small servers, without the service's API in between."""
@@ -625,20 +703,17 @@ def fetch_from():
     config = ServiceConfig(VISIONO, "my_visiono", "http://127.0.0.1:1", "key12345")
     client = Client(config, lambda: config)
 
-    def fetch(destination, *files, script=None, link=None):
+    def fetch(destination, *files, script=None, link=None, **more):
         server = LocalServer(*(script or [Answer(200, b"some bytes")]))
         servers.append(server)
-        return store(
+        return store_from(
+            destination,
             list(files),
-            folder_at(destination, "job"),
-            service="Visiono",
-            conn_id="my_visiono",
-            job_id="job",
-            about={},
             links=lambda: {
                 file.key: link or f"{server.url}/{n}?signature={SIGNATURE}" for n, file in enumerate(files)
             },
-            fetch=client.open,
+            open_link=client.open,
+            **more,
         )
 
     yield fetch
@@ -737,13 +812,13 @@ def test_a_web_page_is_never_stored(fetch_from, destination, declared):
     page = Answer(200, b"<!DOCTYPE html><html>Sign in</html>", {"Content-Type": "text/html"})
     with pytest.raises(TransferError):
         fetch_from(destination, RemoteFile("ps_1", "Front", declared), script=[page])
-    assert stored(destination) == {}
+    assert photo_names(destination) == []
 
 
 def test_a_file_cut_by_the_network_is_never_stored(fetch_from, destination):
     with pytest.raises(TransferError, match="stopped sending"):
         fetch_from(destination, RemoteFile("ps_1", "Front"), script=[Answer(200, b"half", declared=8)])
-    assert stored(destination) == {}
+    assert photo_names(destination) == []
 
 
 def test_a_compressed_file_is_stored_as_it_was_meant(fetch_from, destination):
@@ -763,7 +838,7 @@ def test_a_compressed_file_is_stored_as_it_was_meant(fetch_from, destination):
 def test_only_200_is_a_file(fetch_from, destination, answer):
     with pytest.raises(TransferError, match=f"answered {answer.status}"):
         fetch_from(destination, RemoteFile("ps_1", "Front"), script=[answer])
-    assert stored(destination) == {}
+    assert photo_names(destination) == []
 
 
 @pytest.mark.parametrize("link", ["ftp://x/y", "/relative", "http://host:port/x?signature=y"])
@@ -775,16 +850,12 @@ def test_a_link_that_cannot_be_followed_is_the_service_s_fault(fetch_from, desti
 
 
 def test_a_photo_without_a_link_says_so(destination):
-    with pytest.raises(TransferError, match="gives no link for ps_1"):
-        store(
+    with pytest.raises(TransferError, match="ps_1: the service gives no link for it"):
+        store_from(
+            destination,
             [RemoteFile("ps_1", "Front")],
-            folder_at(destination, "job"),
-            service="Visiono",
-            conn_id="my_visiono",
-            job_id="job",
-            about={},
             links=dict,
-            fetch=lambda url: contextlib.nullcontext(Download(200, {}, iter([b"x"]))),
+            open_link=lambda url: contextlib.nullcontext(Download(200, {}, iter([b"x"]))),
         )
 
 
@@ -857,15 +928,11 @@ def test_a_full_disk_says_so_and_leaves_no_broken_file(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
     try:
         with pytest.raises(TransferError, match="the disk is full; make room"):
-            store(
+            store_from(
+                str(tmp_path),
                 [RemoteFile("ps_1", "Front")],
-                folder_at(str(tmp_path), "job"),
-                service="Visiono",
-                conn_id="my_visiono",
-                job_id="job",
-                about={},
                 links=lambda: {"ps_1": "http://x"},
-                fetch=lambda url: contextlib.nullcontext(Download(200, {}, iter([b"x" * 2**19] * 5))),
+                open_link=lambda url: contextlib.nullcontext(Download(200, {}, iter([b"x" * 2**19] * 5))),
             )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -908,6 +975,9 @@ def test_a_good_destination_has_no_problem(good):
         ("HTTP://x/y", "cannot be written to a web address"),
         ("s3://", "bucket"),
         ("s3://bucket/a\nb", "it has control characters"),
+        ("s3://bucket/../other", "it has a '..', which leaves the place"),
+        ("/data/..", "it has a '..'"),
+        ("file:///data\\..\\x", "it has a '..'"),
     ],
 )
 def test_a_destination_that_cannot_be_one_has_a_problem(bad, problem):

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +90,21 @@ class TenPhotos:
     def hidden(self) -> list[str]:
         return [name for name in self.content() if HIDDEN.fullmatch(name)]
 
-    def check(self, stored: int | Iterable[int], *, hidden: int = 0) -> None:
+    def check(
+        self,
+        stored: int | Iterable[int],
+        *,
+        hidden: int = 0,
+        listed: int | Iterable[int] | None = None,
+        outdated: Mapping[int, bytes] | None = None,
+    ) -> None:
         """
-        Final names hold the whole bytes of these photos (numbers from 0, or the first so many) and of no other.
+        Final names hold the whole bytes of these photos and of no other, and the manifest lists exactly these.
 
-        With all ten there must be a manifest that agrees; with fewer there must be none.
+        :param stored: their numbers from 0, or how many: the first.
+        :param hidden: how many part files there are.
+        :param listed: those that the manifest lists, if the run was killed before it wrote the manifest again.
+        :param outdated: earlier bytes of photos that were taken again; the manifest does not list them.
         """
         numbers = set(range(stored) if isinstance(stored, int) else stored)
         content = self.content()
@@ -103,21 +113,23 @@ class TenPhotos:
         for data in found.values():
             with Image.open(io.BytesIO(data)) as shown:
                 shown.load()
-        expected = {self.name(number): self.pictures[number] for number in numbers}
+        pictures = {**{number: self.pictures[number] for number in numbers}, **(outdated or {})}
         assert {name: _digest(data) for name, data in found.items()} == {
-            name: _digest(data) for name, data in expected.items()
+            self.name(number): _digest(data) for number, data in pictures.items()
         }
         assert len(self.hidden()) == hidden
-        if len(numbers) < COUNT:
-            assert manifest is None
+        in_manifest = numbers if listed is None else set(range(listed) if isinstance(listed, int) else listed)
+        if manifest is None:
+            assert in_manifest == set()
         else:
-            assert manifest is not None
-            self._check_manifest(json.loads(manifest))
+            self._check_manifest(json.loads(manifest), sorted(in_manifest))
 
-    def _check_manifest(self, manifest: dict[str, Any]) -> None:
+    def _check_manifest(self, manifest: dict[str, Any], numbers: list[int]) -> None:
         assert manifest["id"] == self.id
-        assert [entry["key"] for entry in manifest["files"]] == self.ids
-        for number, entry in enumerate(manifest["files"]):
+        assert manifest["complete"] is (len(numbers) == COUNT)
+        assert [entry["key"] for entry in manifest["files"]] == [self.ids[number] for number in numbers]
+        assert not {entry["key"] for entry in manifest["failed"]} & {self.ids[number] for number in numbers}
+        for number, entry in zip(numbers, manifest["files"], strict=True):
             assert entry["path"] == f"{self.folder}/{self.name(number)}"
             assert entry["item"] == ITEMS[number]
             assert (entry["bytes"], entry["sha256"]) == (
