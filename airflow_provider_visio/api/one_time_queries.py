@@ -2,14 +2,14 @@
 Read the status of some ids once. No I/O.
 
 A query is a generator: it yields calls, receives each reply's envelope or its error, and reports each id with its
-state. The client carries it out. A poll, which repeats, has cheaper ways: :mod:`.photo_request_poller`.
+state. :func:`carry_out` runs it. A poll, which repeats, has cheaper ways: :mod:`.photo_request_poller`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.call import Call
@@ -17,7 +17,12 @@ from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import get_photo_request, list_photo_requests
 from airflow_provider_visio.api.visiono_permanent_links import list_permanent_link_submissions
 from airflow_provider_visio.api.vizdom import get_export, read_export
-from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
+from airflow_provider_visio.exceptions import (
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    VisioProviderError,
+)
 from airflow_provider_visio.submissions import GONE as LINK_GONE
 from airflow_provider_visio.waiting import WITHHELD, epoch
 
@@ -43,6 +48,19 @@ REFUSED: State = {"status": WITHHELD}
 
 # The errors of a service, or a key, without such a list.
 NO_LIST = (InvalidRequestError, NotFoundError, PermissionDeniedError)
+
+
+async def carry_out(query: StatusQuery, send: Callable[[Call], Awaitable[Envelope]]) -> None:
+    """Send each call of a query, and hand it the reply or the typed error."""
+    with contextlib.suppress(StopIteration), contextlib.closing(query):
+        call = next(query)
+        while True:
+            try:
+                envelope = await send(call)
+            except VisioProviderError as error:
+                call = query.throw(error)
+            else:
+                call = query.send(envelope)
 
 
 def query_photo_requests(request_ids: Collection[str], learn: Learn) -> StatusQuery:
