@@ -71,9 +71,11 @@ secrets: $(READY) ## search the data of a real Airflow for API keys, signed link
 	@$(BIN)/python -m pytest -q -m secrets tests/secrets
 
 .PHONY: bench
-bench: $(READY) ## run the benchmarks, with peers (half an hour)
+bench: $(READY) ## run the benchmarks, with peers (three quarters of an hour)
 	@$(BIN)/python -m benchmarks.import_cost
 	@$(BIN)/python -m benchmarks.waiting
+	@$(BIN)/python -m benchmarks.download
+	@$(BIN)/python -m benchmarks.campaign
 
 .PHONY: lint
 lint: check-style check-format check-types ## check style, format and types

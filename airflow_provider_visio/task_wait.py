@@ -74,6 +74,8 @@ class TaskWait(ABC, Generic[Hook]):
         self.poke_interval = poke_interval
         self.goal = ALL
         self.states: States = {}
+        #: Results so far that the task gets back when it is resumed; plain JSON, which Airflow stores.
+        self.kept: dict[str, Any] = {}
         self._last: Verdict | None = None
         self._failures = 0
         self._warned: set[str] = set()
@@ -220,6 +222,7 @@ class TaskWait(ABC, Generic[Hook]):
         task.defer(
             trigger=self._trigger(list(ids), deadline, dwell),
             method_name="execute_complete",
+            kwargs={"done": self.kept} if self.kept else None,
             timeout=timeout,
         )
 

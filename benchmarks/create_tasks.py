@@ -60,7 +60,7 @@ def step(number: int, deferral: Json | None, prefix: str = "") -> Json:
         instructions=f"Photograph car {number}",
         visiono_conn_id=f"{prefix}visiono_default",
     )
-    context: Any = {"ti": TaskInstance(number)}
+    context: Any = {"ti": TaskInstance(number), "task": operator}
     try:
         if deferral is None:
             operator.execute(context)

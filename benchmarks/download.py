@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +80,8 @@ def measure(
     for number in range(rounds + 1):
         for at_once, found in times.items():
             pair = (
-                _timed(lambda place, most=at_once: _curl(links, place, most), folder),
-                _timed(
-                    lambda place, most=at_once: hook.download_photos(
-                        request_id, str(place), parallel_downloads=most
-                    ),
-                    folder,
-                ),
+                _timed(partial(_curl, links, at_once), folder),
+                _timed(partial(_provider, hook, request_id, at_once), folder),
             )
             if number:  # the first round draws the pictures and fills caches
                 found.append(pair)
@@ -113,7 +109,11 @@ def _timed(work: Callable[[Path], object], folder: Path) -> float:
     return seconds
 
 
-def _curl(links: list[str], place: Path, at_once: int) -> None:
+def _provider(hook: Any, request_id: str, at_once: int, place: Path) -> None:
+    hook.download_photos(request_id, str(place), parallel_downloads=at_once)
+
+
+def _curl(links: list[str], at_once: int, place: Path) -> None:
     settings = "\n".join(
         f'url = "{link}"\noutput = "{place}/{number}.jpg"' for number, link in enumerate(links)
     )

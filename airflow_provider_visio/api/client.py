@@ -1,9 +1,9 @@
 """
 The HTTP driver, on requests: waits for a call's turn in the rate limit, sends it, and retries where that is safe.
 
-A call is a generator of steps: pause, attempt, reload the connection. :class:`Client` carries them out on a worker.
-:class:`TriggerClient` carries out the same steps in a trigger: it pauses on the event loop, and only the HTTP exchange
-runs in a thread.
+How a call is sent is written once, as a coroutine. :class:`Client` runs it on a worker: its pauses and exchanges block,
+so the coroutine never suspends. :class:`TriggerClient` runs it in a trigger: it pauses on the event loop, and only the
+HTTP exchange runs in a thread.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import logging
 import ssl
 import threading
 import time
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
-from tenacity import Retrying
+from tenacity import AsyncRetrying
 from urllib3.exceptions import (
     ConnectTimeoutError,
     LocationValueError,
@@ -34,9 +34,16 @@ from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.download import CHUNK_BYTES, open_download
 from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT
 from airflow_provider_visio.api.http_session import SLOWEST_REPLY, USER_AGENT, HeaderAuth, Session, lower_case
+from airflow_provider_visio.api.one_time_queries import carry_out
 from airflow_provider_visio.api.pages import Pages, is_list
 from airflow_provider_visio.api.rate_limit import STARVED, SharedRateLimit
-from airflow_provider_visio.api.reply import is_plan_quota, limit_used_up, read_reply, unexpected_reply
+from airflow_provider_visio.api.reply import (
+    error_of_call,
+    is_plan_quota,
+    limit_used_up,
+    read_reply,
+    unexpected_reply,
+)
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
@@ -46,15 +53,13 @@ from airflow_provider_visio.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from contextlib import AbstractContextManager
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.config import ServiceConfig
     from airflow_provider_visio.api.download import Download
     from airflow_provider_visio.api.one_time_queries import StatusQuery
-
-    Turn = Generator["_Pause", None, None]
 
 log = logging.getLogger(__name__)
 
@@ -71,92 +76,62 @@ LONGEST_IDLE = 5.0
 _THREADS = ThreadPoolExecutor(2 * CONCURRENCY, thread_name_prefix="visio")
 
 _NO_LIST = "answered with something else than a list of objects in `data`"
-_NOTHING: Envelope = {"data": None, "meta": {}, "links": {}}
 # Raised before a byte was sent.
 _NEVER_REACHED = (NewConnectionError, ConnectTimeoutError, NameResolutionError, LocationValueError)
 _BAD_URL = (requests.exceptions.InvalidURL, LocationValueError)
 
 
-@dataclass(frozen=True)
-class _Pause:
-    """Wait some seconds."""
+class _BaseClient(ABC):
+    """How a call is sent; a worker and a trigger differ in how they pause, exchange and read the connection."""
 
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """Wait for the call's turn, and exchange it for a reply."""
-
-    call: Call
-    turn: Turn
-
-
-class _Reload:
-    """Read the connection again."""
-
-
-Step = _Pause | _Attempt | _Reload
-
-
-class _CallSteps:
-    """The steps of a call, which a worker and a trigger carry out in their own ways."""
-
-    def __init__(self, config: ServiceConfig, *, polling: bool = False, in_loop: bool = False) -> None:
-        check_ca_bundle(config)
+    def __init__(self, config: ServiceConfig, *, in_loop: bool) -> None:
+        _check_ca_bundle(config)
         self.config = config
-        self._polling = polling
         self._limit = SharedRateLimit(config, in_loop=in_loop)
         self._session = Session(CONCURRENCY)
         self._closed = threading.Event()
 
-    def _steps(self, call: Call) -> Generator[Step, Any, Envelope]:
-        """Yield the steps that send a call, and return the reply's envelope."""
-        retry, pauses = Retry(call, self.config), list[float]()
+    @abstractmethod
+    async def _pause(self, seconds: float) -> None:
+        """Wait some seconds."""
+
+    @abstractmethod
+    async def _attempt(self, call: Call, retry: Retry) -> tuple[float, Reply]:
+        """Wait for the call's turn, exchange it for a reply, and return when it was sent and the reply."""
+
+    @abstractmethod
+    async def _read_config(self) -> ServiceConfig:
+        """Read the connection again."""
+
+    async def _send(self, call: Call) -> Envelope:
+        retry = Retry(call, self.config)
         try:
-            for attempt in Retrying(
-                retry=retry,
-                wait=retry.wait,
-                sleep=pauses.append,
-                before_sleep=retry.announce,
-                reraise=True,
+            async for attempt in AsyncRetrying(
+                retry=retry, wait=retry.wait, sleep=self._pause, before_sleep=retry.announce, reraise=True
             ):
-                if pauses:
-                    yield _Pause(pauses.pop())
                 with attempt:
                     if retry.reload:
-                        self.config = yield _Reload()
-                    turn = self._polling_turn() if self._polling else self._turn(call, retry)
-                    sent, reply = yield _Attempt(call, turn)
+                        self.config = await self._read_config()
+                    sent, reply = await self._attempt(call, retry)
                     now = clock.now()
                     if not is_plan_quota(call, reply, self.config):
                         self._limit.learn(reply, sent=sent, now=now)
                     return read_reply(call, reply, self.config, now=now)
         except NotFoundError:
             if call.method == "DELETE" and retry.lost_reply:
-                return _NOTHING  # an earlier attempt has deleted it
+                return {"data": None, "meta": {}, "links": {}}  # an earlier attempt has deleted it
             raise
         raise AssertionError("tenacity gives up by raising")
 
-    def _turn(self, call: Call, retry: Retry) -> Turn:
-        """Yield pauses until the rate limit allows the call."""
+    async def _wait_for_turn(self, call: Call, retry: Retry) -> None:
         while (pause := self._limit.book(clock.now(), retry.patience)) > 0:
             if pause > retry.patience:
                 raise limit_used_up(call, self.config, pause)
             log.info("%s allows the next call in %.1f s.", self.config.service.name, pause)
             retry.waited(pause)
-            yield _Pause(pause)
+            await self._pause(pause)
             if not self._limit.is_closed(clock.now()):
                 return  # no other task was refused meanwhile, so the booked turn stands
-
-    def _polling_turn(self) -> Turn:
-        """Yield pauses until the rate limit has room beyond what it keeps for other calls."""
-        started, granted = clock.ticks(), False
-        while not granted:
-            granted, pause = self._limit.ask(clock.now(), self.config.reserve, clock.ticks() - started)
-            if pause > 0:
-                # Ask again in between: other tasks may have left room, or the poll has starved for long enough.
-                yield _Pause(pause if granted else min(pause, STARVED))
 
     def _exchange(self, call: Call) -> Reply:
         config = self.config
@@ -206,7 +181,7 @@ class _CallSteps:
         return bytes(body)
 
 
-class Client(_CallSteps):
+class Client(_BaseClient):
     """
     Calls of one service over one connection, from a worker.
 
@@ -215,7 +190,7 @@ class Client(_CallSteps):
     """
 
     def __init__(self, config: ServiceConfig, reload: Callable[[], ServiceConfig]) -> None:
-        super().__init__(config)
+        super().__init__(config, in_loop=False)
         self._reload = reload
         self._files = Session()
 
@@ -225,7 +200,7 @@ class Client(_CallSteps):
 
         :raises VisioProviderError: the typed error that the last reply means.
         """
-        return _carry_out(self._steps(call), self._step)
+        return _run(self._send(call))
 
     def pages(self, call: Call, *, limit: int | None = None, whole: bool = False) -> Iterator[dict[str, Any]]:
         """
@@ -252,7 +227,7 @@ class Client(_CallSteps):
 
     def query(self, query: StatusQuery) -> None:
         """Carry out a status query; see :mod:`airflow_provider_visio.api.one_time_queries`."""
-        _carry_out(query, self.send)
+        _run(carry_out(query, self._send))
 
     def open(self, url: str) -> AbstractContextManager[Download]:
         """Open a file's link for reading; see :func:`airflow_provider_visio.api.download.open_download`."""
@@ -263,19 +238,18 @@ class Client(_CallSteps):
         self._session.close()
         self._files.close()
 
-    def _step(self, step: Step) -> Any:
-        if isinstance(step, _Pause):
-            return clock.sleep(step.seconds)
-        if isinstance(step, _Attempt):
-            return self._attempt(step)
+    async def _pause(self, seconds: float) -> None:
+        clock.sleep(seconds)
+
+    async def _attempt(self, call: Call, retry: Retry) -> tuple[float, Reply]:
+        await self._wait_for_turn(call, retry)
+        return clock.now(), self._exchange(call)
+
+    async def _read_config(self) -> ServiceConfig:
         return self._reload()
 
-    def _attempt(self, attempt: _Attempt) -> tuple[float, Reply]:
-        _carry_out(attempt.turn, self._step)
-        return clock.now(), self._exchange(attempt.call)
 
-
-class TriggerClient(_CallSteps):
+class TriggerClient(_BaseClient):
     """
     Calls of one service over one connection, from a trigger's event loop.
 
@@ -287,37 +261,25 @@ class TriggerClient(_CallSteps):
     def __init__(
         self, config: ServiceConfig, reload: Callable[[], Awaitable[ServiceConfig]], *, polling: bool = False
     ) -> None:
-        super().__init__(config, polling=polling, in_loop=True)
+        super().__init__(config, in_loop=True)
         self._reload = reload
+        self._polling = polling
         # One call at a time waits for its turn: a thousand polls would otherwise ask whenever one is given out.
         self._queue = asyncio.Lock()
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._used = 0.0
 
-    async def send(self, call: Call, on_call: Callable[[], None] | None = None) -> Envelope:
+    async def send(self, call: Call) -> Envelope:
         """
         Send a call, again where that is safe, and return the reply's envelope.
 
-        :param call: the call.
-        :param on_call: called before each exchange.
         :raises VisioProviderError: the typed error that the last reply means.
         """
+        return await self._send(call)
 
-        async def step(do: Step) -> Any:
-            if on_call is not None and isinstance(do, _Attempt):
-                on_call()
-            return await self._step(do)
-
-        return await _carry_out_in_loop(self._steps(call), step)
-
-    async def query(self, query: StatusQuery, on_call: Callable[[], None] | None = None) -> None:
-        """
-        Carry out a status query; see :mod:`airflow_provider_visio.api.one_time_queries`.
-
-        :param query: the query.
-        :param on_call: called before each exchange.
-        """
-        await _carry_out_in_loop(query, lambda call: self.send(call, on_call))
+    async def query(self, query: StatusQuery) -> None:
+        """Carry out a status query; see :mod:`airflow_provider_visio.api.one_time_queries`."""
+        await carry_out(query, self._send)
 
     def budget_left(self) -> tuple[list[int], float]:
         """Return the calls that polls may still make in each window, and the part left of the longest."""
@@ -328,23 +290,31 @@ class TriggerClient(_CallSteps):
         self._closed.set()
         self._session.close()
 
-    async def _step(self, step: Step) -> Any:
-        if isinstance(step, _Pause):
-            return await clock.asleep(step.seconds)
-        if isinstance(step, _Attempt):
-            return await self._attempt(step)
-        return await self._reload()
+    async def _pause(self, seconds: float) -> None:
+        await clock.asleep(seconds)
 
-    async def _attempt(self, attempt: _Attempt) -> tuple[float, Reply]:
+    async def _attempt(self, call: Call, retry: Retry) -> tuple[float, Reply]:
         async with self._slots:
             async with self._queue:
-                await _carry_out_in_loop(attempt.turn, self._step)
+                await (self._wait_for_polling_turn() if self._polling else self._wait_for_turn(call, retry))
             if clock.ticks() - self._used > LONGEST_IDLE:
                 self._session.close()
             try:
-                return clock.now(), await _in_thread(lambda: self._exchange(attempt.call))
+                return clock.now(), await _in_thread(lambda: self._exchange(call))
             finally:
                 self._used = clock.ticks()
+
+    async def _read_config(self) -> ServiceConfig:
+        return await self._reload()
+
+    async def _wait_for_polling_turn(self) -> None:
+        """Wait until the rate limit has room beyond what it keeps for other calls."""
+        started, granted = clock.ticks(), False
+        while not granted:
+            granted, pause = self._limit.ask(clock.now(), self.config.reserve, clock.ticks() - started)
+            if pause > 0:
+                # Ask again in between: other tasks may have left room, or the poll has starved for long enough.
+                await self._pause(pause if granted else min(pause, STARVED))
 
 
 async def _in_thread(work: Callable[[], Result]) -> Result:
@@ -353,63 +323,28 @@ async def _in_thread(work: Callable[[], Result]) -> Result:
     return await asyncio.get_running_loop().run_in_executor(_THREADS, context.run, work)
 
 
-def _carry_out(steps: Generator[Any, Any, Result], do: Callable[[Any], Any]) -> Result:
-    """Carry out each step of a generator, which receives the step's result or its typed error."""
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine that never suspends."""
     try:
-        step = next(steps)
-        while True:
-            try:
-                result = do(step)
-            except VisioProviderError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
+        work.send(None)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
-    finally:
-        steps.close()
+    raise AssertionError("the coroutine has suspended")
 
 
-async def _carry_out_in_loop(
-    steps: Generator[Any, Any, Result], do: Callable[[Any], Awaitable[Any]]
-) -> Result:
-    """Carry out each step of a generator as :func:`_carry_out` does, on an event loop."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                result = await do(step)
-            except VisioProviderError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    finally:
-        steps.close()
-
-
-def check_ca_bundle(config: ServiceConfig) -> None:
-    """
-    Check that the CA bundle of a connection can be read.
-
-    :raises InvalidRequestError: there is no such file, or it holds no certificates.
-    """
+def _check_ca_bundle(config: ServiceConfig) -> None:
     if not isinstance(config.verify, str):
         return
-    bundle = Path(config.verify)
+    bundle, context = Path(config.verify), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if bundle.is_dir():
-            ssl.create_default_context(capath=config.verify)
+            context.load_verify_locations(capath=bundle)
         else:
-            ssl.create_default_context(cafile=config.verify)
+            context.load_verify_locations(bundle)
     except OSError as error:  # ssl.SSLError is one
-        missing = not bundle.exists()
-        problem = (
-            "there is no such file on this machine"
-            if missing
-            else f"it holds no certificates ({type(error).__name__})"
-        )
+        problem = f"it holds no certificates ({type(error).__name__})"
+        if not bundle.exists():
+            problem = "there is no such file on this machine"
         raise InvalidRequestError(
             f"ca_bundle: {config.verify!r} cannot be used: {problem}. [connection {config.conn_id}]",
             fields={"ca_bundle": [problem]},
@@ -431,20 +366,16 @@ def _never_reached(error: BaseException) -> bool:
 def _no_reply(call: Call, config: ServiceConfig, error: BaseException) -> VisioProviderError:
     reached = not _never_reached(error)
     if isinstance(error, _BAD_URL):
-        advice = "The connection's Host is not a URL that can be called."
+        hint = "The connection's Host is not a URL that can be called."
     elif not reached:
-        advice = (
+        hint = (
             "It was never reached: check the connection's Host, the network and, for a TLS error, `verify`."
         )
     elif not call.repeatable:
-        advice = AMBIGUOUS_HINT
+        hint = AMBIGUOUS_HINT
     else:
-        advice = "The reply was lost on the way; try again later, or raise the connection's timeout."
-    failed = ConnectionFailedError(
-        f"{config.service.name} gave no reply ({type(error).__name__}). {advice} "
-        f"[{call.method} {call.path}, connection {config.conn_id}]",
-        conn_id=config.conn_id,
-        ambiguous=reached and call.changes,
+        hint = "The reply was lost on the way; try again later, or raise the connection's timeout."
+    what = f"gave no reply ({type(error).__name__})"
+    return error_of_call(
+        ConnectionFailedError, call, config, what, hint=hint, ambiguous=reached and call.changes
     )
-    failed.hint = advice
-    return failed

@@ -11,13 +11,14 @@ a repetition of an earlier one.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_visio.api.call import Call
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Pages:
         fresh, news = self._sift(items)
         self._count += len(fresh)
         self._idle = 0 if news else self._idle + 1
-        self._settle(envelope, again=not news and (bool(items) or _says_more(envelope["meta"])))
+        self._settle(envelope, again=bool(items))
         self._asked += 1
         if self.left is None:
             return fresh
@@ -90,7 +91,7 @@ class Pages:
             self.guessing = False
         elif self._idle and _query(following) in self._calls:
             # It leads back: the end, unless the service says or shows that there is more.
-            if again:
+            if again or (self.numbered and envelope["meta"]["current_page"] < envelope["meta"]["last_page"]):
                 self._end("gives a page of a list once more in place of the next")
         elif self._idle > MAX_IDLE:
             self._end(f"has a list that goes on after {self._idle} pages with nothing new")
@@ -125,10 +126,12 @@ class Pages:
         page, last = meta.get("current_page"), meta.get("last_page")
         self.numbered = isinstance(page, int) and isinstance(last, int)
         if "next" in links:
-            return self._with(*_query_of(links["next"])) if links["next"] else None
+            return self._with(_query_of(links["next"])) if links["next"] else None
+        if cursor := meta.get("next_cursor"):
+            return self._with({"cursor": cursor} if isinstance(cursor, str | int) else {})
         if "next_cursor" in meta:
-            return self._with(("cursor", meta["next_cursor"])) if meta["next_cursor"] else None
-        if isinstance(page, int) and isinstance(last, int):
+            return None
+        if self.numbered:
             return self._first.with_params(page=page + 1) if page < last else None
         total = meta.get("total")
         if isinstance(total, int) and self._count >= total:
@@ -137,20 +140,11 @@ class Pages:
         self._page += 1
         return self._first.with_params(page=self._page)
 
-    def _with(self, *params: tuple[str, Any]) -> Call | None:
-        words = itertools.chain.from_iterable(params)
-        if params and all(isinstance(part, str | int) and _is_text(str(part)) for part in words):
-            found: dict[str, list[Any]] = {}
-            for name, value in params:
-                found.setdefault(name, []).append(value)
-            return self._first.with_params(**{n: v if len(v) > 1 else v[0] for n, v in found.items()})
+    def _with(self, params: Mapping[str, Any]) -> Call | None:
+        if params:
+            return self._first.with_params(**params)
         self._end("says how to go on with a list in a way that cannot be followed")
         return None
-
-
-def _says_more(meta: dict[str, Any]) -> bool:
-    page, last = meta.get("current_page"), meta.get("last_page")
-    return isinstance(page, int) and isinstance(last, int) and page < last
 
 
 def _mark(item: dict[str, Any]) -> str:
@@ -167,16 +161,10 @@ def _query(call: Call) -> str:
     return repr(sorted((name, str(value)) for name, value in call.params.items()))
 
 
-def _query_of(link: object) -> list[tuple[str, str]]:
+def _query_of(link: object) -> dict[str, Any]:
     """Return a link's query, which alone is used: a link must not lead the key to another host or path."""
     try:
-        return parse_qsl(urlsplit(str(link)).query)
+        found = parse_qs(urlsplit(str(link)).query)
     except ValueError:
-        return []
-
-
-def _is_text(value: str) -> bool:
-    try:
-        return bool(value.encode())
-    except UnicodeEncodeError:
-        return False
+        return {}
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}

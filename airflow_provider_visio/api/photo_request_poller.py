@@ -5,6 +5,7 @@ A sweep is a generator, as in :mod:`.one_time_queries`. With thousands of waits 
 Where the list can be filtered by status, one page whose total has not changed gives that answer. A
 slow walk finds the rest (deleted, cancelled, of another workspace): it reads one page of the whole list every ten
 minutes. A list that does not filter is read whole, and an id that the list does not show is asked for by itself.
+A few ids are always asked for singly, because a single reply also shows a deletion.
 
 No page says how the list is filtered, counted or ordered (facts: unknown), so each reply teaches, and knowledge lapses.
 """
@@ -14,10 +15,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.one_time_queries import (
-    FEW,
     GONE,
     LIST_PAGE,
     NO_LIST,
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Up to so many ids are asked for one by one; more are first looked up in the list.
+FEW = 3
 WALK_EVERY = 600.0
-# An id that no list shows is asked for by itself: so seldom, and so many in a sweep at most.
+# An id that no list shows is asked for by itself: so seldom, and by a poll so many in a sweep at most.
 SINGLY_EVERY = 600.0
 MOST_SINGLY = 20
 # Creation times are rounded down to so much, so that the filter, and with it the total, seldom changes.
@@ -48,12 +50,9 @@ SINCE_SLACK = 60.0
 # The last hour that a date can be written for: in the year 9999.
 LAST_HOUR = datetime.max.replace(tzinfo=UTC).timestamp() - SINCE_STEP
 
-# Seconds after which a list that does not filter is tried again, one that was refused, and a cost is measured again.
+# Seconds after which a list that does not filter is tried again, and one that was refused.
 FORGET = 6 * 3600.0
 FORGET_REFUSAL = 600.0
-FORGET_COST = 1800.0
-
-Strategy = Literal["singly", "filtered", "walk"]
 
 
 @dataclass
@@ -67,9 +66,6 @@ class ListBehavior:
     :param totals: whether ``meta.total`` counts the filtered items; None where that is not known.
     :param words: the status words seen of requests whose photos are in.
     :param unfiltered_at: when it was found not to filter.
-    :param walk_pages: calls that the last reading of the whole list took.
-    :param walked_at: when that was.
-    :param filtered_pages: pages of the filtered list when it was last read whole.
     """
 
     refused_at: float | None = None
@@ -78,14 +74,16 @@ class ListBehavior:
     totals: bool | None = None
     words: tuple[str, ...] = ()
     unfiltered_at: float = 0.0
-    walk_pages: int | None = None
-    walked_at: float = 0.0
-    filtered_pages: int | None = None
 
     @property
     def word(self) -> str:
         """The status word to filter by: the first one seen, else the documented one (docs, plugin)."""
         return self.words[0] if self.words else "submitted"
+
+    @property
+    def may_filter(self) -> bool:
+        """Whether to ask for a filtered list: it may serve, as far as is known."""
+        return self.refused_at is None and self.filters is not False
 
     def saw_arrived_as(self, word: str, now: float) -> None:
         """Note the status word of a request that has arrived."""
@@ -103,33 +101,15 @@ class ListBehavior:
             self.refused_at = None
         if self.filters is False and len(self.words) < 2 and not 0 <= now - self.unfiltered_at < FORGET:
             self.filters = self.since = self.totals = None
-        if not 0 <= now - self.walked_at < FORGET_COST:
-            self.walk_pages = None
-
-    def refuse(self, now: float) -> None:
-        """Note that the list is of no use."""
-        self.refused_at = now
 
     def ignore(self, now: float) -> None:
         """Note that the list cannot be filtered by status."""
         self.filters, self.unfiltered_at = False, now
 
 
-def choose_strategy(waiting: int, lists: ListBehavior) -> Strategy:
-    """
-    Return how to look at so many waiting requests in the fewest calls.
-
-    A few are always asked for singly, because a single reply also shows a deletion.
-    """
-    if waiting <= FEW or lists.refused_at is not None:
-        return "singly"
-    costs: dict[Strategy, int] = {}
-    if lists.filters is not False:
-        # Where the filtered list is counted, one page shows whether there is anything new.
-        costs["filtered"] = 1 if lists.totals is not False else lists.filtered_pages or 1
-    costs["walk"] = lists.walk_pages or -(-waiting // LIST_PAGE)
-    costs["singly"] = waiting
-    return min(costs, key=lambda way: costs[way])
+def query_photo_requests(request_ids: Collection[str], learn: Learn) -> StatusQuery:
+    """Look at some photo requests once; ``learn`` as for :class:`RequestPoller`."""
+    return RequestPoller({}, learn, most_singly=len(request_ids)).sweep(request_ids, 0.0)
 
 
 class RequestPoller:
@@ -137,13 +117,15 @@ class RequestPoller:
     Looks at waiting photo requests again and again.
 
     :param states: the known states by id; ``learn`` keeps them up to date.
-    :param learn: called with each id and its state at once.
+    :param learn: called with each id and its state at once, so that a later failure does not lose it.
+    :param most_singly: how many ids that no list shows a sweep asks for at most.
     """
 
-    def __init__(self, states: Mapping[str, State], learn: Learn) -> None:
+    def __init__(self, states: Mapping[str, State], learn: Learn, most_singly: int = MOST_SINGLY) -> None:
         self.lists = ListBehavior()
         self._states = states
         self._report = learn
+        self._most_singly = most_singly
         self._waiting: Mapping[str, None] = {}
         self._seen: dict[str, float] = {}
         self._now = 0.0
@@ -177,7 +159,7 @@ class RequestPoller:
             del self._seen[gone]
         # One that the filtered list has shown counts as open only because its wait joined later.
         unknown = [i for i in waiting if i not in self._states or i in self._shown]
-        if len(unknown) == len(waiting) or choose_strategy(len(waiting), self.lists) != "filtered":
+        if len(unknown) == len(waiting) or len(waiting) <= FEW or not self.lists.may_filter:
             yield from self._all(waiting)
             return
         if unknown:
@@ -189,13 +171,13 @@ class RequestPoller:
             yield from self._walk_on()
         elif self._queue:
             queue = [i for i in self._queue if i in waiting]
-            self._queue = dict.fromkeys(queue[MOST_SINGLY:])
-            yield from self._singly(queue[:MOST_SINGLY])
+            self._queue = dict.fromkeys(queue[self._most_singly :])
+            yield from self._singly(queue[: self._most_singly])
 
     def _all(self, wanted: Collection[str], *, at_once: bool = False) -> StatusQuery:
         """Look at each of some ids, those first that were seen longest ago; ``at_once`` even if not long ago."""
         missing = dict.fromkeys(sorted(wanted, key=lambda i: self._seen.get(i, 0.0)))
-        if choose_strategy(len(missing), self.lists) == "singly":
+        if len(missing) <= FEW or self.lists.refused_at is not None:
             yield from self._singly(missing)
             return
         pages, asked = Pages(list_photo_requests(page_size=LIST_PAGE)), 0
@@ -208,13 +190,12 @@ class RequestPoller:
             self._refused(error)
             yield from self._singly(missing)
             return
-        self.lists.walk_pages, self.lists.walked_at = max(1, asked + len(missing)), self._now
         shown = len(wanted) > len(missing)
         if pages.next is None and pages.whole:
             # The list does not have them: they are asked for seldom, a few in each sweep.
             due = [i for i in missing if at_once or self._is_due(i)]
-            missing = dict.fromkeys(due[:MOST_SINGLY])
-            self._queue.update(dict.fromkeys(due[MOST_SINGLY:]))
+            missing = dict.fromkeys(due[: self._most_singly])
+            self._queue.update(dict.fromkeys(due[self._most_singly :]))
         yield from self._singly(missing)
         if not shown:
             self._doubt(missing, wanted)
@@ -231,7 +212,7 @@ class RequestPoller:
     def _doubt(self, asked: Collection[str], wanted: Collection[str]) -> None:
         """Give up on a list that shows no request that exists."""
         if len(wanted) > 1 and any(self._states.get(i, GONE) != GONE for i in asked):
-            self.lists.refuse(self._now)
+            self.lists.refused_at = self._now
 
     def _learn(self, request_id: str, state: State) -> None:
         self._seen[request_id] = self._now
@@ -325,11 +306,9 @@ class RequestPoller:
         to_the_end = pages.next is None and pages.whole
         if to_the_end and total is not None and abs(total - count) > pages.asked:
             self.lists.totals = False  # a larger difference than what may have come and gone meanwhile
-        if new is None or fresh < new:
-            self.lists.filtered_pages = pages.asked
-            if not to_the_end:
-                # The rest of the list would cost more than asking for the requests that it may show.
-                yield from self._singly([i for i in self._waiting if self._seen.get(i) != self._now])
+        if (new is None or fresh < new) and not to_the_end:
+            # The rest of the list would cost more than asking for the requests that it may show.
+            yield from self._singly([i for i in self._waiting if self._seen.get(i) != self._now])
         self._total = total
         return True
 
@@ -367,8 +346,8 @@ class RequestPoller:
         if walk.next is not None and walk.asked <= len(unmet):
             return
         # The end, or another page may cost more than asking for the rest singly.
-        self._walk, self._queue = None, dict.fromkeys(unmet[MOST_SINGLY:])
-        yield from self._singly(unmet[:MOST_SINGLY])
+        self._walk, self._queue = None, dict.fromkeys(unmet[self._most_singly :])
+        yield from self._singly(unmet[: self._most_singly])
         if walk.next is None and walk.whole and len(unmet) == len(self._waiting):
             self._doubt(unmet, self._waiting)
 
@@ -384,7 +363,7 @@ class RequestPoller:
 
     def _refused(self, error: Exception) -> None:
         log.warning("Photo requests cannot be listed: %s Each is asked for by itself.", error)
-        self.lists.refuse(self._now)
+        self.lists.refused_at = self._now
 
 
 def _iso(moment: float | None) -> str | None:

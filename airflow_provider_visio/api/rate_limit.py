@@ -21,9 +21,12 @@ import os
 import tempfile
 import time
 from bisect import bisect_right, insort
-from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from airflow_provider_visio.api.reply import retry_after
 
@@ -47,11 +50,15 @@ _ROUNDING = 1.0
 # the middle of it, and an event loop must not stand still for that.
 LONGEST_LOCK = 2.0
 LONGEST_LOCK_IN_LOOP = 0.02
-SHORTEST_LOCK = 0.02
 # Seconds after which a file that could not be used is tried again.
 GIVEN_UP_FOR = 300.0
 # Far more bytes than the calls of an hour take; a larger file is not ours.
 LARGEST_FILE = 2**20
+
+
+# What a file may hold: another version of this provider, or a process that died, may have written it.
+Moment = Annotated[float, Field(gt=-1e11, lt=1e11)]
+Count = Annotated[int, Field(ge=0, lt=10**9)]
 
 
 @dataclass
@@ -65,10 +72,32 @@ class Window:
     :param opens: Unix timestamp until which ``left`` holds.
     """
 
-    seconds: float
-    limit: int
-    left: int | None = None
-    opens: float = 0.0
+    seconds: Moment
+    limit: Annotated[Count, Field(gt=0)]
+    left: Count | None = None
+    opens: Moment = 0.0
+
+
+@dataclass
+class State:
+    """
+    What is known of the calls; times are Unix timestamps.
+
+    :param windows: the limits, the shortest first.
+    :param calls: when calls went, or will go.
+    :param relieved: when a starved poll took a turn in spite of the reserve.
+    :param latest: the latest time seen.
+    :param closed_until: until when the service refuses calls.
+    """
+
+    windows: list[Window]
+    calls: list[Moment] = field(default_factory=list)
+    relieved: Moment = 0.0
+    latest: Moment = 0.0
+    closed_until: Moment = 0.0
+
+
+_STATE = TypeAdapter(State)
 
 
 class RateLimit:
@@ -79,67 +108,55 @@ class RateLimit:
     """
 
     def __init__(self, limits: Sequence[tuple[float, int]]) -> None:
-        self.windows = [Window(float(seconds), int(limit)) for seconds, limit in limits]
-        self._calls: list[float] = []
-        self._relieved = 0.0
-        self._latest = 0.0
-        self._closed_until = 0.0
+        self._state = State([Window(seconds, limit) for seconds, limit in limits])
 
     def next_turn(self, now: float, *, reserve: float = 0.0) -> float:
-        """
-        Return the Unix timestamp at which the next call may go.
-
-        :param now: Unix timestamp.
-        :param reserve: part of each window, from 0 to 1, that is left to others.
-        """
+        """Return the Unix timestamp at which the next call may go; ``reserve`` is the part left to others."""
         self._forget(now)
         turn = now
-        for window in self.windows:
+        for window in self._state.windows:
             allowed = _allowed(window.limit, reserve)
-            if len(self._calls) >= allowed:
-                turn = max(turn, self._calls[-allowed] + window.seconds + MARGIN)
+            if len(self._state.calls) >= allowed:
+                turn = max(turn, self._state.calls[-allowed] + window.seconds + MARGIN)
             if window.left is not None and window.left <= window.limit - allowed:
                 turn = max(turn, window.opens)
         return turn
 
     def take(self, turn: float) -> None:
         """Count a call that goes at ``turn``, now or later."""
-        insort(self._calls, turn)
-        for window in self.windows:
+        insort(self._state.calls, turn)
+        for window in self._state.windows:
             if window.left is not None and turn < window.opens:
                 window.left = max(0, window.left - 1)
 
     def relieve(self, now: float, waited: float) -> bool:
         """Return whether a poll that has waited so many seconds may take the next turn in spite of the reserve."""
-        if waited < STARVED or 0 <= now - self._relieved < STARVED:
+        if waited < STARVED or 0 <= now - self._state.relieved < STARVED:
             return False
-        self._relieved = now
+        self._state.relieved = now
         return True
 
     def learn(
         self, status: int, headers: Mapping[str, str], *, sent: float, now: float, pause: float | None
     ) -> None:
         """
-        Correct the count by a reply.
+        Correct the count by a reply; header values that cannot be are ignored.
 
-        :param status: its HTTP status.
-        :param headers: its headers by lower-case name; values that cannot be are ignored.
         :param sent: Unix timestamp at which the call was sent.
-        :param now: Unix timestamp.
         :param pause: the seconds that a 429 asks to wait, or None.
         """
-        if not self.windows:
+        if not self._state.windows:
             return
         self._forget(now)
-        longest, refused = self.windows[-1].seconds, status == 429
+        longest, refused = self._state.windows[-1].seconds, status == 429
         limit = _count(headers.get("x-ratelimit-limit"))
         left = _count(headers.get("x-ratelimit-remaining"))
         resets_in = _resets_in(headers.get("x-ratelimit-reset"), now, longest)
         if refused:
             # A refused call takes nothing from the longer window (Laravel's way, so assumed).
-            position = bisect_right(self._calls, sent) - 1
+            position = bisect_right(self._state.calls, sent) - 1
             if position >= 0:
-                del self._calls[position]
+                del self._state.calls[position]
             # Without a time there is nothing to hold calls back for: the retry decides how soon to come back.
             left, resets_in = (0, min(pause, longest)) if pause else (None, None)
         if left is None or (limit is not None and not 0 < limit >= left):
@@ -150,26 +167,26 @@ class RateLimit:
         if limit is not None and not refused:
             window.limit = limit
         fits = resets_in is not None and resets_in <= window.seconds + _ROUNDING
-        oldest = next((call for call in self._calls if now - window.seconds < call <= now), now)
+        oldest = next((call for call in self._state.calls if now - window.seconds < call <= now), now)
         opens = now + resets_in if fits and resets_in else oldest + window.seconds
         # Calls sent after this one may not be counted in its reply yet.
-        later = len(self._calls) - bisect_right(self._calls, sent)
+        later = len(self._state.calls) - bisect_right(self._state.calls, sent)
         window.left, window.opens = max(0, left - later), opens
         if refused:
-            self._closed_until = opens
+            self._state.closed_until = opens
 
     def is_closed(self, now: float) -> bool:
         """Return whether the service refuses calls until later than now."""
         self._forget(now)
-        return now < self._closed_until
+        return now < self._state.closed_until
 
     def left(self, now: float, *, reserve: float = 0.0) -> list[int]:
         """Return how many calls each window has left, apart from the reserve."""
         self._forget(now)
         counts = []
-        for window in self.windows:
+        for window in self._state.windows:
             allowed = _allowed(window.limit, reserve)
-            free = allowed - (len(self._calls) - bisect_right(self._calls, now - window.seconds))
+            free = allowed - (len(self._state.calls) - bisect_right(self._state.calls, now - window.seconds))
             if window.left is not None:
                 free = min(free, window.left - (window.limit - allowed))
             counts.append(max(0, free))
@@ -177,47 +194,32 @@ class RateLimit:
 
     def share_left(self, now: float, *, reserve: float = 0.0) -> float:
         """Return which part, from 0 to 1, of the longest window is left."""
-        if not self.windows:
+        if not self._state.windows:
             return 1.0
-        return self.left(now, reserve=reserve)[-1] / _allowed(self.windows[-1].limit, reserve)
+        return self.left(now, reserve=reserve)[-1] / _allowed(self._state.windows[-1].limit, reserve)
 
     def as_state(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        moments = {"relieved": self._relieved, "latest": self._latest, "closed_until": self._closed_until}
-        windows = [[w.seconds, w.limit, w.left, w.opens] for w in self.windows]
-        return {"calls": self._calls, **moments, "windows": windows}
+        return _STATE.dump_python(self._state)  # type: ignore[no-any-return]
 
     def restore(self, state: object) -> None:
-        """Take over a state of :meth:`as_state`; parts that cannot be are ignored."""
-        if not isinstance(state, dict):
-            return
-        calls, rows = state.get("calls"), state.get("windows")
-        if isinstance(calls, list) and all(map(_is_time, calls)):
-            self._calls = sorted(calls)
-        for name in ("relieved", "latest", "closed_until"):
-            if _is_time(moment := state.get(name)):
-                setattr(self, f"_{name}", moment)
-        by_length = {window.seconds: window for window in self.windows}
-        for row in rows if isinstance(rows, list) else ():
-            if not isinstance(row, list) or len(row) != 4 or not _is_time(row[0]):
-                continue
-            seconds, limit, left, opens = row
-            window = by_length.get(seconds)
-            if window and _is_time(opens) and (left is None or _is_count(left)):
-                window.left, window.opens = left, opens
-                window.limit = limit if _is_count(limit) and limit > 0 else window.limit
+        """Take over a state of :meth:`as_state`; anything else is ignored."""
+        with contextlib.suppress(ValidationError):
+            found = _STATE.validate_python(state)
+            if [window.seconds for window in found.windows] == [w.seconds for w in self._state.windows]:
+                found.calls.sort()
+                self._state = found
 
     def _forget(self, now: float) -> None:
-        if now < self._latest - TOLERANCE:
+        state = self._state
+        if now < state.latest - TOLERANCE:
             # The clock was set back: calls that seem to lie ahead are past.
-            self._calls = self._calls[: bisect_right(self._calls, now)]
-            self._latest = self._closed_until = 0.0
-        self._latest = max(self._latest, now)
-        longest = max((window.seconds for window in self.windows), default=0.0)
-        first = bisect_right(self._calls, now - longest)
-        if first:
-            self._calls = self._calls[first:]
-        for window in self.windows:
+            state.calls = state.calls[: bisect_right(state.calls, now)]
+            state.latest = state.closed_until = 0.0
+        state.latest = max(state.latest, now)
+        longest = max((window.seconds for window in state.windows), default=0.0)
+        del state.calls[: bisect_right(state.calls, now - longest)]
+        for window in state.windows:
             if window.left is not None and not now < window.opens <= now + window.seconds + _ROUNDING:
                 window.left = None
 
@@ -227,24 +229,20 @@ class RateLimit:
 
         It is the window of exactly this limit, else the shortest one that the reset fits.
         """
-        fitting = [w for w in self.windows if resets_in is None or resets_in <= w.seconds + _ROUNDING]
+        windows = self._state.windows
+        fitting = [w for w in windows if resets_in is None or resets_in <= w.seconds + _ROUNDING]
         # The time that a refusal asks for comes before its limit. Other resets may be off, because clocks differ.
-        exact = (w for w in (fitting if refused else self.windows) if w.limit == limit)
+        exact = (w for w in (fitting if refused else windows) if w.limit == limit)
         known = limit is None or resets_in is not None
-        return next(exact, (fitting or self.windows)[0] if known else None)
+        return next(exact, (fitting or windows)[0] if known else None)
 
 
 class SharedRateLimit:
-    """
-    The rate limit of a connection, as all processes of this host and user see it.
-
-    :param config: the connection's settings.
-    :param in_loop: whether it is for an event loop, which waits for the lock for a moment only.
-    """
+    """The rate limit of a connection, as all processes of this host and user see it."""
 
     def __init__(self, config: ServiceConfig, *, in_loop: bool = False) -> None:
         self._limit = RateLimit(config.limits)
-        self._patience = self._longest_lock = LONGEST_LOCK_IN_LOOP if in_loop else LONGEST_LOCK
+        self._longest_lock = LONGEST_LOCK_IN_LOOP if in_loop else LONGEST_LOCK
         # Turns that are not in the file yet.
         self._unwritten: list[float] = []
         self._given_up = 0.0
@@ -255,13 +253,7 @@ class SharedRateLimit:
             self._path = folder and folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
 
     def book(self, now: float, at_most: float) -> float:
-        """
-        Take the next turn, unless it is further away than ``at_most`` seconds.
-
-        :param now: Unix timestamp.
-        :param at_most: seconds that the call may wait.
-        :return: how many seconds the turn is away.
-        """
+        """Take the next turn, unless it is further away than ``at_most`` seconds, and return how far it is away."""
         with self._open() as limit:
             pause = limit.next_turn(now) - now
             if pause <= at_most:
@@ -270,11 +262,8 @@ class SharedRateLimit:
 
     def ask(self, now: float, reserve: float, waited: float) -> tuple[bool, float]:
         """
-        Take a turn for a poll, which needs one that is free now beyond the reserve.
+        Take a turn for a poll that has waited so many seconds, if one is free now beyond the reserve.
 
-        :param now: Unix timestamp.
-        :param reserve: part of each window, from 0 to 1, that polls leave to others.
-        :param waited: seconds that the poll has waited for its turn.
         :return: whether it has a turn, and how many seconds that is away; without a turn, after how many to ask again.
         """
         with self._open() as limit:
@@ -327,22 +316,15 @@ class SharedRateLimit:
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, file)
-            until = time.monotonic() + self._patience
-            while True:
-                try:
+            until = time.monotonic() + self._longest_lock
+            while time.monotonic() <= until:
+                with contextlib.suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        # A process that holds it for so long is likely to hold it for longer.
-                        self._patience = SHORTEST_LOCK
-                        return None
-                    time.sleep(0.001)
-                else:
-                    self._patience = self._longest_lock
                     return file
+                time.sleep(0.001)
         except OSError as error:
             self._give_up(error)
-            return None
+        return None
 
     def _read(self, file: int) -> None:
         try:
@@ -402,11 +384,3 @@ def _resets_in(text: str | None, now: float, longest: float) -> float | None:
     except ValueError:
         return None
     return seconds if 0 < seconds <= longest + _ROUNDING else None
-
-
-def _is_time(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e11
-
-
-def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9

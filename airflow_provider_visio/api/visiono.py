@@ -8,7 +8,6 @@ and webhooks have modules of their own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -317,7 +316,9 @@ def photo_from(entry: Mapping[str, Any], instructions: Mapping[str, Any]) -> Pho
         "size_kb": entry["file_size_kb"] if isinstance(entry.get("file_size_kb"), int) else None,
         "item_id": item_id,
         "item": _text(entry.get("slot_instructions") or instructions.get(item_id or "")),
-        "gps": _gps(
+        "gps": None
+        if entry.get("has_gps_data") is False
+        else _gps(
             _first(entry.get("gps_latitude"), meta.get("gps_lat")),
             _first(entry.get("gps_longitude"), meta.get("gps_lng")),
         ),
@@ -327,11 +328,13 @@ def photo_from(entry: Mapping[str, Any], instructions: Mapping[str, Any]) -> Pho
 
 
 def _gps(latitude: Any, longitude: Any) -> Gps | None:
+    """Return a place, or None where the numbers cannot be one."""
     try:
         gps: Gps = {"latitude": float(latitude), "longitude": float(longitude)}
     except (TypeError, ValueError, OverflowError):
         return None
-    return gps if math.isfinite(gps["latitude"]) and math.isfinite(gps["longitude"]) else None
+    # NaN fails both comparisons.
+    return gps if abs(gps["latitude"]) <= 90 and abs(gps["longitude"]) <= 180 else None
 
 
 def _first(*values: Any) -> Any:

@@ -11,7 +11,8 @@ import pendulum
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.one_time_queries import FEW, LIST_PAGE, NO_LIST, query_photo_requests
+from airflow_provider_visio.api.one_time_queries import LIST_PAGE, NO_LIST
+from airflow_provider_visio.api.photo_request_poller import FEW, query_photo_requests
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.exceptions import (
     NotFoundError,

@@ -50,7 +50,7 @@ class VisioOperator(CachedHook, BaseOperator):
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable
-        # Results so far, kept while the task defers for the rate limit; plain JSON.
+        # Results so far, kept while the task defers; plain JSON.
         self._done: dict[str, Any] = {}
         self._started = 0.0
 
@@ -60,8 +60,11 @@ class VisioOperator(CachedHook, BaseOperator):
         with keeping_link(context):
             return self._paced("execute", context)
 
-    def execute_complete(self, context: Context, event: Any = None) -> Any:
+    def execute_complete(
+        self, context: Context, event: Any = None, done: dict[str, Any] | None = None
+    ) -> Any:
         """Go on after a deferred wait."""
+        self._done = dict(done or {})
         return self._paced("execute_complete", context, event)
 
     def execute_again(self, context: Context, event: Any = None) -> Any:

@@ -55,7 +55,8 @@ _OUTPUT = (
     "created_at",
     "expires_at",
 )
-
+# Fields of a request that the task needs after its wait.
+_KEPT = (*_OUTPUT, "instructions", "metadata", "items")
 
 # Ends after which no photos come.
 ENDED: Collection[Phase] = frozenset({"expired", "cancelled", "deleted"})
@@ -213,15 +214,24 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
             once.close()
             return _output(request)
         deadline = self._deadline(once.since, self.timeout)
+        wait = self._wait()
+        wait.kept = {"request": {name: request[name] for name in _KEPT if name in request}}
         with self._told(once):
-            self._wait().begin(self, request, deadline, deferrable=self.deferrable)
-        return self._finish(context, request["id"])
+            wait.begin(self, request, deadline, deferrable=self.deferrable)
+        return self._finish(context, {**request, **wait.states.get(request["id"], {})})
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on when the photos are there, or will not come."""
+        wait = self._wait()
+        wait.kept = self._done
         with self._told(self._once(context)):
-            arrived = self._wait().resume(self, event).arrived
-        return self._finish(context, arrived[0])
+            (request_id,) = wait.resume(self, event).arrived
+        kept = self._done.get("request")
+        if kept is None:  # it deferred with an earlier version of this provider
+            return self._finish(context, self.hook.get_photo_request(request_id))
+        # The trigger gives no word; this one is the documented one for photos that have come.
+        seen = wait.states.get(request_id, {"status": "submitted"})
+        return self._finish(context, {**kept, "status": seen.get("status")})
 
     def on_kill(self) -> None:
         """Delete the open request with ``cancel_on_kill``; for a deferred wait its trigger does."""
@@ -337,14 +347,13 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
                 conn_id=error.conn_id,
             ) from error
 
-    def _finish(self, context: Context, request_id: str) -> dict[str, Any]:
+    def _finish(self, context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
         self._open = None
         hook, once = self.hook, self._once(context)
         self._check_storage()
-        request = hook.get_photo_request(request_id)
         output = _output(request)
         if self.destination is not None:
-            manifest = hook.download_photos(request_id, **self._storage, request=request)
+            manifest = hook.download_photos(request["id"], **self._storage, request=request)
             output["photos"] = self._summary(manifest)
         once.close()
         return output

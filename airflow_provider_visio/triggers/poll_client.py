@@ -7,21 +7,20 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_visio.api.one_time_queries import carry_out
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.client import TriggerClient
     from airflow_provider_visio.api.config import ServiceConfig
-    from airflow_provider_visio.api.one_time_queries import StatusQuery
+    from airflow_provider_visio.api.one_time_queries import Envelope, StatusQuery
     from airflow_provider_visio.hooks.base import VisioBaseHook
 
 
 class PollClient:
-    """
-    One poll's use of the client that all polls of a connection share.
-
-    :param client: the shared client.
-    """
+    """One poll's use of the client that all polls of a connection share."""
 
     def __init__(self, client: TriggerClient) -> None:
         self._client = client
@@ -34,14 +33,15 @@ class PollClient:
 
     async def query(self, query: StatusQuery) -> None:
         """Carry out a status query."""
-        await self._client.query(query, on_call=self._count)
+        await carry_out(query, self._send)
 
     def budget_left(self) -> tuple[list[int], float]:
         """Return the calls that polls may still make in each window, and the part left of the longest."""
         return self._client.budget_left()
 
-    def _count(self) -> None:
+    async def _send(self, call: Call) -> Envelope:
         self.calls += 1
+        return await self._client.send(call)
 
 
 @dataclass(eq=False)

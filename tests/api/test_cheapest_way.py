@@ -6,44 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_visio.api.photo_request_poller import (
-    FEW,
-    FORGET,
-    FORGET_REFUSAL,
-    ListBehavior,
-    choose_strategy,
-)
+from airflow_provider_visio.api.photo_request_poller import FORGET, FORGET_REFUSAL, ListBehavior
 
 NOW = 1767225600.0
-
-
-@pytest.mark.parametrize(
-    ("waiting", "known", "way"),
-    [
-        (0, {}, "singly"),
-        (FEW, {}, "singly"),
-        (FEW, {"filters": True, "totals": True}, "singly"),
-        (FEW + 1, {}, "filtered"),
-        (5000, {}, "filtered"),
-        (5000, {"filters": True, "totals": True}, "filtered"),
-        (5000, {"filters": True, "totals": True, "filtered_pages": 400, "walk_pages": 2}, "filtered"),
-        # Without a count, all pages of the filtered list must be read.
-        (1000, {"filters": True, "totals": False}, "filtered"),
-        (1000, {"filters": True, "totals": False, "filtered_pages": 10}, "filtered"),
-        (1000, {"filters": True, "totals": False, "filtered_pages": 11}, "walk"),
-        (1000, {"filters": True, "totals": False, "filtered_pages": 11, "walk_pages": 30}, "filtered"),
-        (10, {"filters": True, "totals": False, "filtered_pages": 11, "walk_pages": 30}, "singly"),
-        (1000, {"filters": False}, "walk"),
-        (1000, {"filters": False, "walk_pages": 999}, "walk"),
-        (1000, {"filters": False, "walk_pages": 1001}, "singly"),
-        (20, {"filters": False, "walk_pages": 20}, "walk"),
-        (20, {"filters": False, "walk_pages": 21}, "singly"),
-        (5000, {"refused_at": NOW}, "singly"),
-        (5000, {"refused_at": 0.0, "filters": True, "totals": True}, "singly"),
-    ],
-)
-def test_the_way_that_takes_the_fewest_calls(waiting, known, way):
-    assert choose_strategy(waiting, ListBehavior(**known)) == way
 
 
 @pytest.mark.parametrize(
@@ -89,16 +54,15 @@ def test_the_word_to_filter_by_is_the_one_that_was_seen(seen, filter_by, filters
 
 
 def test_a_refused_list_is_not_asked():
-    lists = ListBehavior()
-    lists.refuse(NOW)
-    assert choose_strategy(100, lists) == "singly"
+    lists = ListBehavior(refused_at=NOW)
+    assert not lists.may_filter
     lists.forget(NOW + FORGET)
-    assert choose_strategy(100, lists) == "filtered"
+    assert lists.may_filter
 
 
 def test_a_list_that_does_not_filter_is_read_whole():
     lists = ListBehavior()
     lists.ignore(NOW)
-    assert choose_strategy(100, lists) == "walk"
+    assert not lists.may_filter
     lists.forget(NOW + FORGET)
-    assert choose_strategy(100, lists) == "filtered"
+    assert lists.may_filter

@@ -207,10 +207,8 @@ def test_a_list_without_end_ends():
     "more",
     [
         {"links": {"next": "http://["}},
-        {"links": {"next": "?page=\ud800"}},
         {"links": {"next": "https://api.visio.now/v1/photo-requests/page/2"}},
         {"links": {"next": {"page": 2}}},
-        {"meta": {"next_cursor": "\ud800"}},
         {"meta": {"next_cursor": ["x"]}},
         {"meta": {"next_cursor": 1.5}},
     ],

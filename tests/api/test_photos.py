@@ -102,6 +102,9 @@ def test_no_photos_are_no_trouble(request_):
         {"metadata": {"gps_lat": 48.2}},
         {"metadata": "x"},
         {"has_gps_data": False},
+        {"has_gps_data": False, "gps_latitude": 48.2, "gps_longitude": 16.37},
+        {"gps_latitude": 90.5, "gps_longitude": 16.37},
+        {"gps_latitude": 48.2, "gps_longitude": -180.1},
     ],
 )
 def test_half_a_place_is_none(place):

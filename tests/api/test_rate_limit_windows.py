@@ -353,12 +353,6 @@ def test_a_state_restores_all_that_counts():
         assert other.left(NOW, reserve=reserve) == budget.left(NOW, reserve=reserve)
 
 
-def test_a_state_of_other_windows_restores_the_calls_alone():
-    other = RateLimit([(10.0, 5)])
-    other.restore(learnt(spent(5), headers(60, 0, NOW + 50)).as_state())
-    assert hold(other) == pytest.approx(10)
-
-
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

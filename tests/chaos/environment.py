@@ -37,7 +37,6 @@ POKE_INTERVAL = 3
 RETRIES = 10
 EXPORT_SECONDS = 20.0
 DIES_AFTER = 4.0
-PHOTOS = 2
 POLL_SECONDS = 1.0
 # A scheduler can end by itself when two write to one task (Airflow #63926). A service manager restarts it.
 RESTARTS = 5
@@ -90,6 +89,7 @@ class ChaosEnvironment:
     runs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     answering: dict[str, Callable[[int], float]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    photos: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _apis: threading.local = field(default_factory=threading.local)
 
@@ -198,7 +198,7 @@ class ChaosEnvironment:
                 "behaviour": "submit",
                 "open_after": after(metadata["number"]),
                 "photo_every": 0.2,
-                "photos": PHOTOS,
+                "photos": self.photos[metadata["scene"]],
             }
             self.sandbox.control("PUT", f"/photo-requests/{request['id']}/person", person)
 
@@ -344,7 +344,8 @@ def chaos_environment(folder: Path, scenes: Sequence[Scene]) -> Iterator[ChaosEn
         running.callback(database.close)
         database.autocommit = True
         versions = {"Airflow": stack.api.get("/version")["version"], "PostgreSQL": postgres.version}
-        env = ChaosEnvironment(stack, sandbox, proxy, folder, database, versions, keys=keys)
+        photos = {scene.name: scene.photos for scene in scenes}
+        env = ChaosEnvironment(stack, sandbox, proxy, folder, database, versions, keys=keys, photos=photos)
         running.enter_context(answering_people(env))
         yield env
 

@@ -29,6 +29,7 @@ class Outcome:
     :param not_created: tasks without a request
     :param submitted: number of files that should be stored
     :param lost: files that are missing or damaged
+    :param fetched_again: number of files that were fetched more than once, for scenes that break the storing of files
     :param tries: number of tries of all tasks
     :param why: why a second request is allowed; empty: it is not
     :param extra: number of further requests that are allowed
@@ -46,6 +47,7 @@ class Outcome:
     not_created: list[str] = field(default_factory=list)
     submitted: int = 0
     lost: list[str] = field(default_factory=list)
+    fetched_again: int | None = None
     tries: int = 0
     why: str = ""
     extra: int = 0
@@ -76,6 +78,12 @@ def evaluate(env: ChaosEnvironment, scene: Scene, marked: Mapping[int, str] | No
         _evaluate_exports(env, scene, found)
     else:
         _evaluate_requests(env, scene, found, marked)
+    if "parallel_downloads" in scene.operator:
+        photos = {f"/photos/{photo['id']}.jpg" for one in env.requests(scene.name) for photo in one["photos"]}
+        fetched = Counter(
+            event["id"] for event in env.sandbox.control("GET", "/events") if event["id"] in photos
+        )
+        found.fetched_again = sum(count - 1 for count in fetched.values())
     return found
 
 

@@ -37,6 +37,7 @@ class Scene:
     :param extra: number of further requests or exports that are then allowed.
     :param through_proxy: whether calls go through the TCP proxy, which can cut the service off.
     :param timeout: seconds that a call waits for its reply.
+    :param photos: number of photos that each person sends.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Scene:
     extra: int = 0
     through_proxy: bool = False
     timeout: float = 30
+    photos: int = 2
 
     @property
     def export_format(self) -> str | None:
@@ -338,6 +340,22 @@ def scenes(seed: int) -> list[Scene]:
             {"export_format": "csv"},
             why=NO_LOOK_UP,
             extra=4,
+        ),
+        Scene(
+            "store_breaks",
+            "object store breaks while a task stores the fourth of six photos; the next try stores the rest",
+            4,
+            kill_in_task,
+            {"dies": "when the store breaks", "parallel_downloads": 1},
+            photos=6,
+        ),
+        Scene(
+            "worker_storing",
+            "worker killed while it stores the second of six photos",
+            4,
+            kill_in_task,
+            {"dies": "while it stores", "parallel_downloads": 1},
+            photos=6,
         ),
         Scene(
             "triggerer_killed",

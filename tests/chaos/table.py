@@ -30,6 +30,8 @@ def table(result: Mapping[str, Any]) -> str:
             mark = f" ({len(notes)})"
         wrong = "did not end" if scene["aborted"] else len(scene["ended_wrong"]) + len(scene["not_created"])
         lost = f"{len(scene['lost'])} of {scene['submitted']}" if scene["submitted"] else "-"
+        if scene["fetched_again"] is not None:
+            lost += f", {scene['fetched_again']} fetched again"
         cells = [
             scene["what"],
             f"`{scene['name']}`",

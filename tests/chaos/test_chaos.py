@@ -16,3 +16,5 @@ def test_scene(outcome: Outcome) -> None:
     assert outcome.made <= outcome.tasks + outcome.extra
     assert not outcome.ended_wrong
     assert not outcome.lost
+    # One at a time, so at most the one under way when the first try ended.
+    assert (outcome.fetched_again or 0) <= outcome.tasks

@@ -39,12 +39,11 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Pairs:
     made: Pairs = set()
     for kind in (client.Client, client.TriggerClient):
 
-        def noted(self: Any, attempt: Any, send: Any = kind._attempt) -> Any:
-            call = attempt.call
+        def noted(self: Any, call: Any, retry: Any, send: Any = kind._attempt) -> Any:
             operation = _operation(self.config.service.name.lower(), call.method, call.path)
             if operation is not None:
                 made.update((name, operation) for name in _callers(sys._getframe()))
-            return send(self, attempt)
+            return send(self, call, retry)
 
         monkeypatch.setattr(kind, "_attempt", noted)
     return made

@@ -76,6 +76,9 @@ SAMPLES: dict[str, list[Sample]] = {
     "VisionoHook.get_qr_code": [lambda hook, _: hook.get_qr_code("req_abc123")],
     "VisionoHook.list_photos": [lambda hook, _: hook.list_photos("req_abc123")],
     "VisionoHook.download_photos": [lambda hook, folder: hook.download_photos("req_abc123", folder)],
+    "VisionoHook.find_listed_photo_requests": [
+        lambda hook, _: hook.find_listed_photo_requests([f"req_{number}" for number in range(4)])
+    ],
     "VisionoHook.find_photo_requests": [
         lambda hook, _: hook.find_photo_requests({"ticket_id": "1"}, since=WHEN.timestamp())
     ],
@@ -213,6 +216,7 @@ SILENT = {
 }
 # Methods that send a call indirectly, so the document does not name them for it.
 ON_THE_WAY = {
+    "VisionoHook.find_listed_photo_requests",
     "VisionoHook.find_photo_requests",
     "VisionoHook.list_created_since",
     "VisionoHook.judge",

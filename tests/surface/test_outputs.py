@@ -22,7 +22,7 @@ REQUEST = {
 }
 LINK = {"id", "request_url", "unique_code", "custom_slug", "is_active", "created_at"}
 EXPORT = {"id", "dashboard_id", "format", "status", "created_at"}
-FILE = {"path", "bytes", "sha256", "mime_type"}
+FILE = {"path", "uri", "bytes", "sha256", "mime_type", "check"}
 WAITED = {"id", "arrived[]", "ended", "waiting"}
 
 
@@ -30,8 +30,8 @@ def under(name: str, keys: set[str]) -> set[str]:
     return {f"{name}.{key}" for key in keys}
 
 
-FILES = {"id", "manifest", *under("files[]", FILE)}
-PHOTOS = FILES | {"files[].item"}
+FILES = {"id", "manifest", "failed", *under("files[]", FILE)}
+PHOTOS = FILES | under("files[]", {"item", "gps.latitude", "gps.longitude", "taken_at"})
 
 
 def shape(found: Any, path: str = "") -> Iterator[str]:

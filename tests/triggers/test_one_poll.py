@@ -199,13 +199,13 @@ def test_replies_slower_than_the_interval(sandbox, clock, ask, monkeypatch):
     under_way: list[int] = [0, 0]
     attempt = client_module.TriggerClient._attempt
 
-    async def slowly(self: Any, one: Any) -> Any:
+    async def slowly(self: Any, *args: Any) -> Any:
         under_way[0] += 1
         under_way[1] = max(under_way)
         # Only now does the call begin, for time stands still while one is under way.
         await provider_clock.asleep(100)
         try:
-            return await attempt(self, one)
+            return await attempt(self, *args)
         finally:
             under_way[0] -= 1
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pendulum
@@ -14,8 +16,13 @@ from airflow.sdk import DAG, get_parsing_context
 
 from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
 from airflow_provider_visio.operators.vizdom import VizdomExportDashboardOperator
+from airflow_provider_visio.storage.store_folder import StoreFolder
 
 PLAN: dict[str, Any] = json.loads(os.environ["CHAOS_PLAN"])
+
+
+# The number of the photo at which a first try ends.
+WHILE_STORING = {"when the store breaks": 4, "while it stores": 2}
 
 
 class KillingStore:
@@ -40,6 +47,21 @@ class KillingStore:
             threading.Timer(PLAN["dies_after"], os.kill, [os.getpid(), signal.SIGKILL]).start()
 
 
+def break_store(dies: str) -> None:
+    """In this process, have the store break, or the worker die, while a photo is stored."""
+    store, photos = StoreFolder.put, iter(range(1, 1000))
+
+    def put(self: StoreFolder, part: Path, name: str) -> None:
+        number = next(photos) if name.endswith(".jpg") else 0
+        if number == WHILE_STORING[dies]:
+            if dies == "while it stores":
+                _die()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        store(self, part, name)
+
+    StoreFolder.put = put  # type: ignore[method-assign]
+
+
 def _die() -> None:
     for pid in (os.getppid(), os.getpid()):
         os.kill(pid, signal.SIGKILL)
@@ -53,9 +75,14 @@ class KilledCreate(VisionoCreatePhotoRequestOperator):
         self.dies = dies
 
     def execute(self, context: Any) -> Any:
-        if self.dies and context["ti"].try_number == 1:
+        if self.dies and self.dies not in WHILE_STORING and context["ti"].try_number == 1:
             context["task_state_store"] = KillingStore(context["task_state_store"], self.dies)
         return super().execute(context)
+
+    def execute_complete(self, context: Any, *given: Any, **more: Any) -> Any:
+        if self.dies in WHILE_STORING and context["ti"].try_number == 1:
+            break_store(self.dies)
+        return super().execute_complete(context, *given, **more)
 
 
 # A task process needs only its own DAG.
