@@ -68,7 +68,7 @@ def error_document(head: bytes, size: int, declared: str | None) -> str | None:
     may_have_tags = kind == "csv"  # a table's first column may be called "<Title>"
     if "html" not in kind and (_HTML.match(head) or (not may_have_tags and _HTML_PART.match(head))):
         return "a web page"
-    if "xml" not in kind and (_XML.match(head) or (not may_have_tags and _XML_ERROR.match(head))):
+    if not kind.endswith("xml") and (_XML.match(head) or (not may_have_tags and _XML_ERROR.match(head))):
         return "an XML document"
     if "json" not in kind and size <= LONGEST_DOCUMENT and head.lstrip()[:1] in {b"{", b"["}:
         try:
