@@ -90,16 +90,13 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
         batch: bool | None = None,
         on_item_error: OnItemError = "fail",
         on_existing: OnExisting = "reuse",
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.multiple_outputs = True
         self.requests = requests
         self.batch = batch
         self.on_item_error = on_item_error
         self.on_existing = on_existing
-        self.visiono_conn_id = visiono_conn_id
         check_on_existing(on_existing)
         if on_item_error not in get_args(OnItemError):
             raise InvalidRequestError.of("on_item_error", f"give 'fail' or 'report', not {on_item_error!r}")

@@ -20,12 +20,12 @@ from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
-from airflow_provider_visio.operators.vizdom_dashboards import VizdomCreateDashboardOperator
-from airflow_provider_visio.operators.vizdom_data_sources import (
+from airflow_provider_visio.operators.vizdom_workspace import (
+    VizdomCreateDashboardOperator,
     VizdomCreateDataSourceOperator,
+    VizdomInviteMemberOperator,
     VizdomTestDataSourceOperator,
 )
-from airflow_provider_visio.operators.vizdom_team import VizdomInviteMemberOperator
 from airflow_provider_visio.storage.destination import check_destination, check_reachable
 
 if TYPE_CHECKING:

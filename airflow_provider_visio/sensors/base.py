@@ -28,6 +28,7 @@ from airflow_provider_visio.extra_links import keeping_link, remember_link
 from airflow_provider_visio.hooks.cached_hook import CachedHook
 from airflow_provider_visio.idempotency.record import clear_count
 from airflow_provider_visio.idempotency.state_store import StateStore
+from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,20 +185,21 @@ class VisioSensor(CachedHook, BaseSensorOperator):
 
     @cached_property
     def _ids(self) -> list[str]:
-        return self._find_ids()
+        return ids_of(self._target, self._target_name)
 
     @cached_property
     def _wait(self) -> TaskWait[Any]:
         """The wait of all looks in this process, so that each warning is logged once."""
         return self._make_wait()
 
-    def _find_ids(self) -> list[str]:
-        return ids_of(self._target, self._target_name)
+    @property
+    def _longest_wait(self) -> float:
+        return LONGEST_HOLD
 
     @abstractmethod
     def _make_wait(self) -> TaskWait[Any]:
         """Return the wait of this sensor."""
 
-    @abstractmethod
-    def _link_of(self, states: States) -> object:
+    def _link_of(self, states: States) -> object:  # noqa: ARG002
         """Return the URL for the task's button, if the states have one."""
+        return None
