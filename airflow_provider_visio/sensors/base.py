@@ -132,18 +132,12 @@ class VisioSensor(CachedHook, BaseSensorOperator):
             self._wait.announce(self._ids, deadline, "on a worker")
         try:
             result: dict[str, Any] = super().execute(context)
-        except SensorWaitTimeoutError:
-            raise
         # Airflow's execution_timeout can end a pause between two looks.
         except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowSkipException) as error:
-            if isinstance(error, AirflowSkipException) and error.__cause__ is not None:
-                raise  # ours, by soft_fail
+            if error.__cause__ is not None:
+                raise  # ours
             with self._soft_failing():
-                if self._wait.goal.proceed:
-                    return self._result(self._wait.settle(self._wait.last_look(self._ids)))
-                if isinstance(error, AirflowSkipException):
-                    raise
-                raise self._timed_out() from error
+                result = self._result(self._wait.settle(self._wait.last_look(self._ids)))
         return result
 
     @contextlib.contextmanager
@@ -161,13 +155,6 @@ class VisioSensor(CachedHook, BaseSensorOperator):
                     str(error), waiting=error.waiting, conn_id=error.conn_id
                 ) from error
             raise
-
-    def _timed_out(self) -> SensorWaitTimeoutError:
-        """Return the error of a poke or reschedule wait at its deadline: the same as of a deferred one."""
-        wait = self._wait
-        error = wait.error_at_deadline(self._ids)
-        waiting = error.waiting if isinstance(error, WaitTimeoutError) else self._ids
-        return SensorWaitTimeoutError(str(error), waiting=waiting, conn_id=wait.conn_id)
 
     def _result(self, verdict: Verdict) -> dict[str, Any]:
         result = {

@@ -19,7 +19,7 @@ from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.extra_links import VisionoRequestLink
 from airflow_provider_visio.hooks.cached_hook import VisionoTask
 from airflow_provider_visio.sensors.base import VisioSensor, wait_started_at
-from airflow_provider_visio.task_wait import PhotoRequestWait
+from airflow_provider_visio.task_wait import LinkWait, PhotoRequestWait
 from airflow_provider_visio.waiting import Goal
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_visio.permanent_link_wait import LinkWait
     from airflow_provider_visio.waiting import OnDeadline, States, Verdict
 
 
@@ -159,8 +158,6 @@ class VisionoPermanentLinkSensor(VisionoTask, VisioSensor):
         return [link_id_of(self._target)]
 
     def _make_wait(self) -> LinkWait:
-        from airflow_provider_visio.permanent_link_wait import LinkWait
-
         require_resolved(self.unique_value, "unique_value", given=self._chooses)
         since = moment_of(None if self.since == "" else self.since, "since")
         return LinkWait(
