@@ -32,10 +32,7 @@ def create_by_name(
     Return the object that a task asks for: a new one, or the one that an earlier try has created.
 
     :param once: the task's intent and record.
-    :param name: name of the object.
-    :param config: the connection's settings.
     :param list_all: lists all objects of its kind.
-    :param create: creates it.
     :param delete: deletes an object by its id; None where the service cannot.
     """
     name = str(name).strip()
