@@ -89,7 +89,8 @@ class VisioBaseHook(BaseHook):
         """Return a hook for the same connection whose calls wait at most so many seconds for the rate limit."""
         hook = type(self)(self.conn_id, longest_wait=seconds)
         config = self.get_conn().config
-        hook._client = self._client_of(replace(config, rate_limit_wait=min(seconds, config.rate_limit_wait)))  # noqa: SLF001
+        config = replace(config, rate_limit_wait=min(seconds, config.rate_limit_wait))
+        hook._client = hook._client_of(config)  # noqa: SLF001
         return hook
 
     async def get_async_conn(self) -> TriggerClient:
@@ -183,7 +184,7 @@ class VisioBaseHook(BaseHook):
         try:
             config = hook.config()
             config = replace(config, max_attempts=min(2, config.max_attempts))
-            hook._client = self._client_of(config)  # noqa: SLF001
+            hook._client = hook._client_of(config)  # noqa: SLF001
             found = hook._probe()  # noqa: SLF001
         except (VisioProviderError, AirflowNotFoundException) as error:
             return False, str(error)

@@ -45,11 +45,7 @@ class VisionoBaseHook(VisioBaseHook):
 
 
 def remote_file(photo: Photo, **about: Any) -> RemoteFile:
-    """
-    Return a photo as a file to fetch.
-
-    :param about: other fields of the file in the manifest.
-    """
+    """Return a photo as a file to fetch; ``about`` has other fields of the file in the manifest."""
     from airflow_provider_visio.storage.remote_file import RemoteFile
 
     known: Mapping[str, Any] = photo

@@ -84,7 +84,6 @@ class Creator:
     """
     The decisions that creating one object and creating many share.
 
-    :param context: the task's context.
     :param done: where the record is kept while the task defers, for an Airflow without a state store (before 3.3).
     :param on_existing: what to do, after a clear, with what is still open.
     """

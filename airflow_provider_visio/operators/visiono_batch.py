@@ -124,13 +124,13 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Create the requests that do not exist yet."""
-        from airflow_provider_visio.hooks.visiono import VisionoHook
         from airflow_provider_visio.idempotency.create_batch import CreateBatch
 
         items = items_of(self._listed())
-        maker = VisionoHook(self.visiono_conn_id, longest_wait=LONGEST_HOLD if self.deferrable else None)
+        hook = self.hook
+        maker = hook.with_longest_wait(LONGEST_HOLD) if self.deferrable else hook
         run = CreateBatch(
-            context, items, maker, self.hook, self._done, batch=self.batch, on_existing=self.on_existing
+            context, items, maker, hook, self._done, batch=self.batch, on_existing=self.on_existing
         )
         made, refused = run.make()
         if not items:
