@@ -130,16 +130,6 @@ def known_id(value: object, name: str) -> None:
         id_of(value, name)
 
 
-def link_id_of(value: object) -> str:
-    """Return the id of one permanent link: an id, or the output of the task that created it or waited on it."""
-    return id_of(value, "link_id")
-
-
-def known_link(value: object) -> None:
-    """Check the id of one permanent link where it is known while the DAG file is parsed."""
-    known_id(value, "link_id")
-
-
 def is_many(value: object) -> bool:
     """Return whether a value stands for several ids, so that the output is a list."""
     if isinstance(value, Mapping):

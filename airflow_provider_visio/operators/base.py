@@ -115,12 +115,7 @@ class VisioOperator(CachedHook, BaseOperator):
         return results
 
     def _deadline(self, since: float, timeout: float | None) -> float | None:
-        """
-        Return the deadline of this task's wait as a Unix timestamp, or None for no deadline.
-
-        :param since: when the wait began, a Unix timestamp.
-        :param timeout: seconds that it may take.
-        """
+        """Return the deadline of a wait that began at ``since`` as a Unix timestamp, or None for no deadline."""
         limits = [earliest_deadline(since, timeout, self.execution_timeout)]
         if not self.deferrable:
             # Airflow counts from the start of each try, which may be earlier.
@@ -175,6 +170,33 @@ def _error_from(kept: dict[str, Any]) -> VisioProviderError:
     return error
 
 
+class MaskedField:
+    """
+    A templated field whose value is masked in logs once the running task has rendered it.
+
+    Airflow stores rendered fields in clear text, except masked values. Rendering sets the field a second time.
+
+    :param secrets_in: returns the secrets in a value; None where the whole value is one.
+    """
+
+    def __init__(self, secrets_in: Callable[[Any], Iterable[str]] | None = None) -> None:
+        self._secrets_in = secrets_in
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, task: object, owner: type | None = None) -> Any:
+        return self if task is None else getattr(task, self._name)
+
+    def __set__(self, task: object, value: Any) -> None:
+        if value and hasattr(task, self._name):
+            from airflow.sdk.log import mask_secret
+
+            for secret in self._secrets_in(value) if self._secrets_in else [value]:
+                mask_secret(secret)
+        setattr(task, self._name, value)
+
+
 def chosen_fields(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return those fields of an object that the output has, as far as the service gives them."""
     return {name: found[name] for name in names if found.get(name) is not None}
@@ -182,7 +204,7 @@ def chosen_fields(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, A
 
 def run_in_thread(work: Callable[[], None]) -> None:
     """
-    Do some work of a signal handler in a thread, and wait for it at most ``SIGNAL_WAIT`` seconds.
+    Do work of a signal handler in a thread, and wait for it at most ``SIGNAL_WAIT`` seconds.
 
     The interrupted code may hold a lock, such as the one on Airflow's messages. A handler that needs it would wait
     forever; a thread gets the lock when the handler has returned.

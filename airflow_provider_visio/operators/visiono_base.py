@@ -34,7 +34,10 @@ class VisionoDeleteOperator(VisionoOperator):
     """An operator that deletes one object or several."""
 
     operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
-    ignore_missing: bool
+
+    def __init__(self, *, ignore_missing: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ignore_missing = ignore_missing
 
     def _delete_all(
         self, context: Context, given_ids: Any, name: str, delete: Callable[[str], None]

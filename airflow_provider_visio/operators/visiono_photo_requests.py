@@ -13,7 +13,6 @@ from airflow_provider_visio.api.photo_request_fields import check_photo_request
 from airflow_provider_visio.arguments import (
     check_if_known,
     ids_of,
-    is_many,
     known_ids,
     require,
     require_resolved,
@@ -27,9 +26,10 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
-from airflow_provider_visio.operators.base import run_in_thread
+from airflow_provider_visio.operators.base import MaskedField, chosen_fields, run_in_thread
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.storage.destination import check_destination, check_reachable, folder_at
+from airflow_provider_visio.task_wait import PhotoRequestWait
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
     from airflow_provider_visio.storage.manifest import Manifest
-    from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.waiting import Phase
 
 # Fields of a request that later tasks need. The recipient's address is not among them.
@@ -112,6 +111,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         "visiono_conn_id",
     )
     template_fields_renderers = {"items": "json", "metadata": "json"}  # noqa: RUF012
+    recipient_email = MaskedField()
 
     def __init__(
         self,
@@ -131,11 +131,9 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         poke_interval: float | timedelta = 60.0,
         on_existing: OnExisting = "reuse",
         cancel_on_kill: bool = False,
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.multiple_outputs = True  # so that `output["request_url"]` works in later tasks
         self.instructions = instructions
         self.recipient_email = recipient_email
         self.send_email = send_email
@@ -152,7 +150,6 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self.poke_interval = seconds(poke_interval, "poke_interval") or 60.0
         self.on_existing = on_existing
         self.cancel_on_kill = cancel_on_kill
-        self.visiono_conn_id = visiono_conn_id
         # What on_kill deletes, with its hook: a signal handler must not read a connection.
         self._open: tuple[VisionoHook, CreateOnce, str] | None = None
         check_on_existing(on_existing)
@@ -172,20 +169,6 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                     "destination", "photos can only be stored once they are there; leave wait_for_photos out"
                 )
 
-    @property
-    def recipient_email(self) -> str | None:
-        """Address of the recipient."""
-        return self._recipient_email
-
-    @recipient_email.setter
-    def recipient_email(self, address: str | None) -> None:
-        # Airflow stores rendered fields in clear text, except masked values. Rendering sets the value here.
-        if address and hasattr(self, "_recipient_email"):
-            from airflow.sdk.log import mask_secret
-
-            mask_secret(address)
-        self._recipient_email = address
-
     def _run(self, context: Context) -> dict[str, Any]:
         """Create the request; wait for the photos and store them if asked to."""
         require_resolved(self.destination, "destination", given=self._stores)
@@ -199,7 +182,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
                 self._wait().check(request)
             self._open = None
             once.close()
-            return _output(request)
+            return chosen_fields(request, _OUTPUT)
         deadline = self._deadline(once.since, self.timeout)
         with self._told(once):
             self._wait().begin(self, request, deadline, deferrable=self.deferrable)
@@ -299,8 +282,6 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         return found
 
     def _wait(self) -> PhotoRequestWait:
-        from airflow_provider_visio.task_wait import PhotoRequestWait
-
         return PhotoRequestWait(self._wait_hook, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
     @contextlib.contextmanager
@@ -331,7 +312,7 @@ class VisionoCreatePhotoRequestOperator(VisionoOperator):
         self._open = None
         hook, once = self.hook, self._once(context)
         require_resolved(self.destination, "destination", given=self._stores)
-        output = _output(hook.get_photo_request(request_id))
+        output = chosen_fields(hook.get_photo_request(request_id), _OUTPUT)
         if self.destination is not None:
             output["photos"] = summary(hook.download_photos(request_id, self.destination))
         once.close()
@@ -368,13 +349,11 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
         *,
         request_id: Any,
         destination: ObjectStoragePath | str,
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.request_id = request_id
         self.destination = destination
-        self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
         require(destination, "destination")
         check_if_known(check_destination, destination=destination)
@@ -385,9 +364,7 @@ class VisionoDownloadPhotosOperator(VisionoOperator):
 
         manifests = self._each(ids_of(self.request_id, "request_id"), "photo requests", self._stored)
         remember_link(context, manifests[0]["about"].get("request_url"))
-        stored = [summary(manifest) for manifest in manifests]
-        self.multiple_outputs = not is_many(self.request_id)
-        return stored[0] if self.multiple_outputs else stored
+        return self._one_or_all(self.request_id, [summary(manifest) for manifest in manifests])
 
     def _stored(self, request_id: str) -> Manifest:
         from airflow_provider_visio.storage.manifest import manifest_in
@@ -419,24 +396,11 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     template_fields: Sequence[str] = ("request_id", "visiono_conn_id")
 
-    def __init__(
-        self,
-        *,
-        request_id: Any,
-        ignore_missing: bool = False,
-        visiono_conn_id: str = "visiono_default",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, request_id: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.request_id = request_id
-        self.ignore_missing = ignore_missing
-        self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
         return self._delete_all(context, self.request_id, "request_id", self.hook.delete_photo_request)
-
-
-def _output(request: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: request[name] for name in _OUTPUT if request.get(name) is not None}

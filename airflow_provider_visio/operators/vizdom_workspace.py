@@ -13,7 +13,7 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
-from airflow_provider_visio.operators.base import chosen_fields
+from airflow_provider_visio.operators.base import MaskedField, chosen_fields
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
 
 if TYPE_CHECKING:
@@ -113,6 +113,12 @@ def _check_fields(fields: Mapping[str, Any]) -> None:
         raise InvalidRequestError.of("fields", "give name and description as separate arguments")
 
 
+def _secrets_in(settings: Mapping[str, Any]) -> Iterable[str]:
+    from airflow_provider_visio.api.vizdom_workspace import secrets_in
+
+    return secrets_in(settings)
+
+
 class VizdomCreateDataSourceOperator(_CreateByNameOperator):
     """
     Connect a data source.
@@ -144,6 +150,7 @@ class VizdomCreateDataSourceOperator(_CreateByNameOperator):
 
     template_fields: Sequence[str] = ("name", "source_type", "settings", "source_conn_id", "vizdom_conn_id")
     template_fields_renderers = {"settings": "json"}  # noqa: RUF012
+    settings = MaskedField(_secrets_in)
 
     def __init__(
         self,
@@ -160,24 +167,6 @@ class VizdomCreateDataSourceOperator(_CreateByNameOperator):
         require(source_type, "source_type")
         if source_conn_id is None:
             require(settings, "settings", "give it, or the id of an Airflow connection as source_conn_id")
-
-    @property
-    def settings(self) -> Mapping[str, Any] | None:
-        """The settings of the data source."""
-        return self._settings
-
-    @settings.setter
-    def settings(self, settings: Mapping[str, Any] | None) -> None:
-        # Airflow stores rendered fields unmasked, unless a secret is registered. This setter is called when the running
-        # task renders the field.
-        if settings and hasattr(self, "_settings"):
-            from airflow.sdk.log import mask_secret
-
-            from airflow_provider_visio.api.vizdom_workspace import secrets_in
-
-            for secret in secrets_in(settings):
-                mask_secret(secret)
-        self._settings = settings
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Connect the data source, or find it."""
@@ -276,6 +265,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
     """
 
     template_fields: Sequence[str] = ("email", "role", "vizdom_conn_id")
+    email = MaskedField()
 
     def __init__(
         self, *, email: str, role: str = "viewer", ignore_existing: bool = False, **kwargs: Any
@@ -286,20 +276,6 @@ class VizdomInviteMemberOperator(VizdomOperator):
         self.ignore_existing = ignore_existing
         require(email, "email")
         require(role, "role")
-
-    @property
-    def email(self) -> str:
-        """The address."""
-        return self._email
-
-    @email.setter
-    def email(self, address: str) -> None:
-        # As of VizdomCreateDataSourceOperator.settings.
-        if address and hasattr(self, "_email"):
-            from airflow.sdk.log import mask_secret
-
-            mask_secret(address)
-        self._email = address
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Send the invite, unless an earlier try has sent it."""

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import (
+    id_of,
     ids_of,
     is_literal,
+    known_id,
     known_ids,
-    known_link,
-    link_id_of,
     moment_of,
     require_resolved,
 )
@@ -139,7 +139,7 @@ class VisionoPermanentLinkSensor(VisionoTask, VisioSensor):
         self.unique_value = unique_value
         self._chooses = unique_value is not None
         self.visiono_conn_id = visiono_conn_id
-        known_link(link_id)
+        known_id(link_id, "link_id")
         if is_literal(since):
             moment_of(since, "since")
         if isinstance(min_submissions, bool) or not isinstance(min_submissions, int) or min_submissions < 1:
@@ -155,7 +155,7 @@ class VisionoPermanentLinkSensor(VisionoTask, VisioSensor):
 
     @cached_property
     def _ids(self) -> list[str]:
-        return [link_id_of(self._target)]
+        return [id_of(self._target, "link_id")]
 
     def _make_wait(self) -> LinkWait:
         require_resolved(self.unique_value, "unique_value", given=self._chooses)
