@@ -84,7 +84,6 @@ class Creator:
     """
     The decisions that creating one object and creating many share.
 
-    :param context: the task's context.
     :param done: where the record is kept while the task defers, for an Airflow without a state store (before 3.3).
     :param on_existing: what to do, after a clear, with what is still open.
     """
@@ -113,11 +112,9 @@ class Creator:
 
     def _look_until(self, until: float, look: Callable[[], bool]) -> bool:
         """
-        Look for what a call may have created. What is not found by the end was never created.
+        Look until everything is found, or until a Unix timestamp; what is not found by then was never created.
 
-        :param until: Unix timestamp of the end.
         :param look: looks once, and returns whether it has found everything.
-        :return: whether everything was found.
         """
         for left in lookups_until(until):
             if look():
@@ -137,9 +134,8 @@ class Creator:
         self, error: VisioProviderError, window: LookupWindow, look: Callable[[], bool] | None, what: str
     ) -> bool:
         """
-        Look for what a call may have created whose reply was lost.
+        Look for what a call may have created whose reply was lost; return whether everything was found.
 
-        :param error: the lost reply.
         :param look: as of :meth:`_look_until`; None where the service has no list.
         :param what: completes "it is not known whether", for the error of a failed look-up.
         """
@@ -190,11 +186,7 @@ class Creator:
 
 
 class CreateOnce(Creator):
-    """
-    One object that a running task creates, and the record of it.
-
-    :param asked: what the task asks for.
-    """
+    """One object that a running task creates, and the record of it; ``asked`` is what the task asks for."""
 
     def __init__(
         self, context: Context, done: dict[str, Any], asked: Mapping[str, Any], on_existing: OnExisting
@@ -264,13 +256,7 @@ class CreateOnce(Creator):
             self._write(replace(self.record, asked_at=clock.now()), at_all_costs=True)
 
     def take_back(self, made: str, discard: Callable[[str], None]) -> None:
-        """
-        Delete what the task has created, because it is killed; a retry asks again.
-
-        :param made: its id.
-        :param discard: deletes it.
-        :raises VisioProviderError: it could not be deleted.
-        """
+        """Delete what the task has created, because it is killed; a retry asks again."""
         # Before it is deleted: the task goes on meanwhile, and may see that it is gone.
         self._mark_taken_back(made, taken_back=True)
         try:

@@ -9,7 +9,6 @@ from airflow_provider_visio.arguments import (
     check_if_known,
     id_of,
     ids_of,
-    is_many,
     known_id,
     known_ids,
     require,
@@ -19,14 +18,16 @@ from airflow_provider_visio.arguments import (
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
+from airflow_provider_visio.operators.base import chosen_fields
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
-from airflow_provider_visio.operators.vizdom_dashboards import VizdomCreateDashboardOperator
-from airflow_provider_visio.operators.vizdom_data_sources import (
+from airflow_provider_visio.operators.vizdom_workspace import (
+    VizdomCreateDashboardOperator,
     VizdomCreateDataSourceOperator,
+    VizdomInviteMemberOperator,
     VizdomTestDataSourceOperator,
 )
-from airflow_provider_visio.operators.vizdom_team import VizdomInviteMemberOperator
 from airflow_provider_visio.storage.destination import check_destination, check_reachable
+from airflow_provider_visio.task_wait import ExportWait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
-    from airflow_provider_visio.task_wait import ExportWait
 
 __all__ = [
     "VizdomCreateDashboardOperator",
@@ -98,11 +98,9 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         timeout: float | timedelta | None = 3600.0,
         poke_interval: float | timedelta = 2.0,
         on_existing: OnExisting = "reuse",
-        vizdom_conn_id: str = "vizdom_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.multiple_outputs = True  # so that `output["id"]` works in later tasks
         self.dashboard_id = dashboard_id
         self.export_format = export_format
         self.wait_for_completion = wait_for_completion
@@ -111,7 +109,6 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 2.0
         self.on_existing = on_existing
-        self.vizdom_conn_id = vizdom_conn_id
         check_on_existing(on_existing)
         known_id(dashboard_id, "dashboard_id")
         require(export_format, "export_format")
@@ -138,7 +135,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         export = self._export(once)
         if not self.wait_for_completion:
             once.close()
-            return _output(export)
+            return chosen_fields(export, _OUTPUT)
         deadline = self._deadline(once.since, self.timeout)
         self._wait().begin(self, export, deadline, deferrable=self.deferrable)
         return self._finish(context, export["id"])
@@ -180,15 +177,13 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         )
 
     def _wait(self) -> ExportWait:
-        from airflow_provider_visio.task_wait import ExportWait
-
         return ExportWait(self._wait_hook, self.poke_interval, starts=True)
 
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
         from airflow_provider_visio.storage.manifest import summary
 
         hook = self.hook
-        output = _output(hook.get_export(export_id))
+        output = chosen_fields(hook.get_export(export_id), _OUTPUT)
         if self.destination is not None:
             stored = summary(hook.download_export(export_id, self.destination))
             output |= {"file": stored["files"][0], "manifest": stored["manifest"]}
@@ -219,13 +214,11 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
         *,
         export_id: Any,
         destination: ObjectStoragePath | str,
-        vizdom_conn_id: str = "vizdom_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.export_id = export_id
         self.destination = destination
-        self.vizdom_conn_id = vizdom_conn_id
         known_ids(export_id, "export_id")
         require(destination, "destination")
         check_if_known(check_destination, destination=destination)
@@ -243,10 +236,4 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
         dashboard_id = manifests[0]["about"].get("dashboard_id")
         if dashboard_id:
             remember_link(context, hook.dashboard_url(dashboard_id))
-        stored = [summary(manifest) for manifest in manifests]
-        self.multiple_outputs = not is_many(self.export_id)
-        return stored[0] if self.multiple_outputs else stored
-
-
-def _output(export: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: export[name] for name in _OUTPUT if export.get(name) is not None}
+        return self._one_or_all(self.export_id, [summary(manifest) for manifest in manifests])

@@ -710,7 +710,9 @@ def test_an_empty_list_of_a_cleared_task_skips_it_once_what_was_made_is_replaced
 
 @pytest.mark.parametrize("how", [{}, {"mode": "poke"}, {"mode": "reschedule"}])
 @pytest.mark.parametrize("least", [None, 0.5, 1, 2])
-@pytest.mark.parametrize("part", [lambda output: output, lambda output: [output]])
+@pytest.mark.parametrize(
+    "part", [lambda output: output, lambda output: [output], lambda output: output["ids"]]
+)
 def test_a_wait_that_proceeds_takes_a_batch_that_made_nothing(sandbox, run_task, how, part, least):
     refused = [{"instructions": "y" * 6000}]
     result = run_task(ask("{{ x }}", on_item_error="report")).operator
@@ -733,7 +735,7 @@ def test_what_is_taken_from_a_batch_that_made_nothing_is_refused_in_words(sandbo
     output = run_task(ask([{"instructions": "y" * 6000}], on_item_error="report")).run()
     download = VisionoDownloadPhotosOperator(task_id="d", request_id="{{ x }}", destination=str(tmp_path))
     download.request_id = part(output)
-    with pytest.raises(InvalidRequestError, match=r"created no request.* in `failed`"):
+    with pytest.raises(InvalidRequestError, match="holds no id; give an id"):
         run_task(download).run()
 
 
