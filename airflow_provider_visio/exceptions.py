@@ -50,7 +50,8 @@ class VisioProviderError(AirflowException):
     """
 
     service_message: str = ""
-    # The text without what to do, for a caller that knows better; empty where it is the whole text.
+    # The part of the text that says what to do, and the text without it, for a caller that knows better.
+    hint: str = ""
     without_hint: str = ""
 
     def __init__(

@@ -34,7 +34,7 @@ from airflow_provider_visio.waiting import permanent_link_phase
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
@@ -283,10 +283,11 @@ class VisionoDownloadPermanentLinkPhotosOperator(StoresFiles, VisionoOperator):
         self,
         *,
         link_id: Any,
+        destination: ObjectStoragePath | str,
         submission_ids: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(destination=destination, **kwargs)
         self.link_id = link_id
         self.submission_ids = submission_ids
         self._chooses = submission_ids is not None

@@ -364,9 +364,10 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
         self,
         *,
         request_id: Any,
+        destination: ObjectStoragePath | str,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(destination=destination, **kwargs)
         self.request_id = request_id
         known_ids(request_id, "request_id")
 
