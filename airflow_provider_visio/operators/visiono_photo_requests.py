@@ -382,10 +382,13 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
     def _stored(self, context: Context, request_id: str, request: Mapping[str, Any] | None) -> dict[str, Any]:
         from airflow_provider_visio.storage.manifest import stored_manifest
 
-        # A request that was stored before the task deferred for the rate limit costs no further calls.
-        folder = folder_at(self.destination or "", request_id, self.folder)
-        manifest = stored_manifest(folder, request_id, shared=self.folder is not None)
-        if manifest is None or request_id not in self._done:
+        manifest = None
+        if (
+            request_id in self._done
+        ):  # stored before the task deferred for the rate limit: it costs no further calls
+            folder = folder_at(self.destination or "", request_id, self.folder)
+            manifest = stored_manifest(folder, request_id, shared=self.folder is not None)
+        if manifest is None:
             try:
                 manifest = self.hook.download_photos(request_id, **self._storage, request=request)
             except (PhotoRequestFailedError, NotFoundError) as error:

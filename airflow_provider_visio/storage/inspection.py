@@ -68,12 +68,12 @@ def error_document(head: bytes, size: int, declared: str | None) -> str | None:
     may_have_tags = kind == "csv"  # a table's first column may be called "<Title>"
     if "html" not in kind and (_HTML.match(head) or (not may_have_tags and _HTML_PART.match(head))):
         return "a web page"
-    if "xml" not in kind and (_XML.match(head) or (not may_have_tags and _XML_ERROR.match(head))):
+    if not kind.endswith("xml") and (_XML.match(head) or (not may_have_tags and _XML_ERROR.match(head))):
         return "an XML document"
     if "json" not in kind and size <= LONGEST_DOCUMENT and head.lstrip()[:1] in {b"{", b"["}:
         try:
             json.loads(head)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return "a JSON document"
     return None
@@ -94,19 +94,18 @@ def inspect(part: Path, declared: str | None) -> Inspection:
     """
     with part.open("rb") as source, mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = media_type_of(data[:HEAD_BYTES], declared)
-        if found == "application/zip" and declared == _XLSX and _is_workbook(data):
-            found = _XLSX
-        if found is None:
-            if declared in EXTENSIONS:
-                return Inspection(declared, "damaged", f"its bytes are not those of {declared}")
-            return Inspection(declared, "unknown", "its type is not known")
         try:
-            note = _CHECKS.get(found, _no_check)(data)
-        except (IndexError, ValueError, OverflowError) as error:
+            if found == "application/zip" and declared == _XLSX and _is_workbook(data):
+                found = _XLSX
+            note = _CHECKS.get(found or "", _no_check)(data)
+        except Exception as error:  # noqa: BLE001 - whatever the file holds, it is stored
             note = f"it cannot be read: {error}"
-        if note is None:
-            return Inspection(found, "unknown", f"there is no check of {found}")
-        return Inspection(found, "damaged" if note else "ok", note)
+    if found is None and declared in EXTENSIONS:
+        return Inspection(declared, "damaged", f"its bytes are not those of {declared}")
+    if note is None:
+        reason = "its type is not known" if found is None else f"there is no check of {found}"
+        return Inspection(found or declared, "unknown", reason)
+    return Inspection(found, "damaged" if note else "ok", note)
 
 
 def _no_check(data: Data) -> None:  # noqa: ARG001

@@ -108,9 +108,11 @@ def store(
             _fetch_all(missing, manifest, _Fetch(place, _Links(links), open_link), parallel)
         except BaseException:
             if manifest.stored:
-                _write_quietly(manifest)
+                _write_quietly(place, manifest)
             raise
-        _check_lengths(place, manifest)
+        if lost := _drop_lost(place, manifest):
+            _write_quietly(place, manifest)
+            raise TransferError(f"{lost} files in {folder} were removed or replaced by another task.")
         written = manifest.write(complete=not manifest.failed)
     except VisioProviderError as error:
         raise _with_count(error, manifest, files, job) from error
@@ -321,25 +323,21 @@ class _Fetch:
         return size, digest.hexdigest(), head
 
 
-def _check_lengths(place: StoreFolder, manifest: ManifestWriter) -> None:
-    """
-    Check that the stored files are still there: another task may use the folder.
-
-    :raises TransferError: some are not, or have another length.
-    """
+def _drop_lost(place: StoreFolder, manifest: ManifestWriter) -> int:
+    """Drop files that are no longer there, or have another length, and return how many: others may use the folder."""
     names = {name_in(entry): entry["bytes"] for entry in manifest.stored.values()}
     lengths = place.lengths(names) if names else {}
     lost = {name for name, size in names.items() if name not in lengths or lengths[name] not in {size, None}}
-    if lost:
-        manifest.stored = {key: entry for key, entry in manifest.stored.items() if name_in(entry) not in lost}
-        _write_quietly(manifest)
-        raise TransferError(f"{len(lost)} files in {place.folder} were removed or replaced by another task.")
+    manifest.stored = {key: entry for key, entry in manifest.stored.items() if name_in(entry) not in lost}
+    return len(lost)
 
 
-def _write_quietly(manifest: ManifestWriter) -> None:
+def _write_quietly(place: StoreFolder, manifest: ManifestWriter) -> None:
+    """Write a true manifest if the store, which may have failed, allows it."""
     try:
+        _drop_lost(place, manifest)
         manifest.write(complete=False)
-    except Exception as error:  # noqa: BLE001 - the store has failed; the error that is raised says why
+    except Exception as error:  # noqa: BLE001 - the error that is raised says why
         log.debug("The manifest could not be written: %s", error)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import pytest
-from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 from tasks.children import FORK, Child, child
@@ -19,7 +19,8 @@ from tasks.ten_photos import COUNT, Retakes, TenPhotos, before_each_fetch
 
 from airflow_provider_visio.api.client import Client
 from airflow_provider_visio.api.download import Download
-from airflow_provider_visio.storage.temp_files import GRACE
+from airflow_provider_visio.storage.manifest import ManifestWriter
+from airflow_provider_visio.storage.part_files import LONGEST_PAUSE
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -29,9 +30,19 @@ def photos(sandbox: Any, tmp_path: Path) -> TenPhotos:
     return TenPhotos(sandbox, f"file://{tmp_path}/out")
 
 
-def stop_in(number: int, pipe: Connection) -> None:
-    """In this process, tell when the first half of the so-manieth file is written, and go on when told to."""
+def stop_in(number: int, pipe: Connection, clock: Any, seconds: float) -> None:
+    """
+    In this process, tell when the first half of the so-manieth file is written, and go on when told to.
+
+    :param seconds: how long each file takes: with a second, the manifest lists those before it.
+    """
     opened, count = Client.open, iter(range(1, 1000))
+    write_sometimes, written = ManifestWriter.write_sometimes, Semaphore(0)
+
+    def a_second_later(self: ManifestWriter) -> None:
+        clock.time += seconds
+        write_sometimes(self)
+        written.release()
 
     @contextmanager
     def halting(self: Client, url: str) -> Iterator[Download]:
@@ -43,21 +54,24 @@ def stop_in(number: int, pipe: Connection) -> None:
 
     def halves(content: bytes) -> Iterator[bytes]:
         yield content[: len(content) // 2]
+        for _ in range(number - 1):
+            assert written.acquire(timeout=30)
         pipe.send("half")
         pipe.recv()
         yield content[len(content) // 2 :]
 
     Client.open = halting  # type: ignore[method-assign]
+    ManifestWriter.write_sometimes = a_second_later  # type: ignore[method-assign]
 
 
 @pytest.fixture
 def download(run_task: Any, clock: Any) -> Any:
     """Return what a child does that stops in the middle of a file."""
 
-    def work(photos: TenPhotos, number: int) -> Any:
+    def work(photos: TenPhotos, number: int, *, seconds: float = 1.0) -> Any:
         def run(pipe: Connection) -> Any:
             clock.sandbox = None  # its control connection is the test's own
-            stop_in(number, pipe)
+            stop_in(number, pipe, clock, seconds)
             return run_task(photos.operator).run()
 
         return run
@@ -65,9 +79,9 @@ def download(run_task: Any, clock: Any) -> Any:
     return work
 
 
-def pass_grace(clock: Any) -> None:
+def pass_hour(clock: Any, seconds: float = 1.0) -> None:
     # Files have the real time.
-    clock.time = max(clock.time, time.time()) + GRACE + 1
+    clock.time = max(clock.time, time.time()) + LONGEST_PAUSE + seconds
 
 
 def half_way(running: Child) -> None:
@@ -80,11 +94,22 @@ def test_a_task_killed_in_the_middle_of_a_file(photos, run_task, download, clock
         half_way(running)
         running.kill()
     photos.check(number - 1, hidden=1)
-    pass_grace(clock)
+    pass_hour(clock)
     photos.fetched()
     run_task(photos.operator).run()
     assert photos.fetched() == COUNT - number + 1
     photos.check(COUNT)
+
+
+def test_a_task_that_is_killed_within_a_second_leaves_a_manifest_that_is_true(photos, run_task, download):
+    with child(download(photos, 6, seconds=0.1)) as running:
+        half_way(running)
+        running.kill()
+    photos.check(5, hidden=1, listed=1)
+    photos.fetched()
+    run_task(photos.operator).run()
+    assert photos.fetched() == COUNT - 1
+    photos.check(COUNT, hidden=1)
 
 
 def test_what_a_killed_task_has_just_written_is_left_to_the_next_run_but_one(
@@ -95,7 +120,7 @@ def test_what_a_killed_task_has_just_written_is_left_to_the_next_run_but_one(
         running.kill()
     run_task(photos.operator).run()
     photos.check(COUNT, hidden=1)
-    pass_grace(clock)
+    pass_hour(clock)
     run_task(photos.operator).run()
     photos.check(COUNT)
 
@@ -103,7 +128,7 @@ def test_what_a_killed_task_has_just_written_is_left_to_the_next_run_but_one(
 def test_a_task_that_lives_keeps_what_it_is_writing(photos, run_task, download, clock):
     with child(download(photos, 4)) as running:
         half_way(running)
-        pass_grace(clock)
+        pass_hour(clock, -60)
         run_task(photos.operator).run()
         photos.check(COUNT, hidden=1)
         running.pipe.send("go on")
@@ -127,7 +152,7 @@ def test_a_task_killed_on_the_way_to_an_object_store(
         left = [path for path in spool.iterdir() if path != others]
         assert [path.stat().st_mode & 0o077 for path in left] == [0]
         running.kill()
-    pass_grace(clock)
+    pass_hour(clock)
     run_task(photos.operator).run()
     assert list(spool.iterdir()) == [others]
     photos.check(COUNT)
@@ -158,30 +183,36 @@ def test_a_second_task_takes_what_the_first_has_stored(photos, run_task, downloa
         photos.check(COUNT, hidden=1)
         first.pipe.send("go on")
         first.result()
-        assert photos.fetched() == 0
+        assert photos.fetched() == COUNT - 6  # it knows the manifest of its beginning
     photos.check(COUNT)
+    run_task(photos.operator).run()
+    assert photos.fetched() == 0
 
 
-def test_the_manifest_of_a_second_task_is_not_taken_away_by_the_first(photos, run_task, download, sandbox):
+def test_a_first_task_that_fails_after_a_second_has_stored_all(photos, run_task, download, sandbox):
     with child(download(photos, 6)) as first:
         half_way(first)
         run_task(photos.operator).run()
         sandbox.fault("storage", "status", status=500, times=None)
         photos.file(8).unlink()
         first.pipe.send("go on")
-        assert "9 of 10 files are stored" in first.error()
-    assert ObjectStoragePath(f"{photos.folder}/manifest.json").exists()
+        assert "6 of 10 files are stored" in first.error()
+    photos.check(set(range(COUNT)) - {8}, listed=6)
+    sandbox.clear_faults()
+    run_task(photos.operator).run()
+    photos.check(COUNT)
 
 
-def test_what_a_second_task_has_fetched_anew_is_not_removed_by_the_first(photos, run_task, download):
+def test_a_photo_that_a_second_task_has_fetched_again_is_not_removed_by_the_first(photos, run_task, download):
     run_task(photos.operator).run()
     retakes = Retakes(photos)
     retakes.take(1, 4)
     with child(download(photos, 1)) as first:
         half_way(first)
         run_task(photos.operator).run()
+        photos.check(COUNT, hidden=1)
         retakes.serve(but=[4])
         first.pipe.send("go on")
         assert "9 of 10 files are stored" in first.error()
-    photos.check(COUNT)
+    photos.check(COUNT, listed=set(range(COUNT)) - {4})
     retakes.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +11,6 @@ import pytest
 import requests
 from airflow.sdk import ObjectStoragePath
 from hooks.recipient import picture
-from PIL import Image
 from tasks.raw_server import RawServer, chunked, reply
 from tasks.ten_photos import COUNT, ITEMS, TenPhotos, answer, before_each_fetch
 
@@ -24,21 +23,13 @@ from airflow_provider_visio.operators.vizdom import VizdomDownloadExportOperator
 MAX_TRIES = 4
 
 
-def png() -> bytes:
-    made = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(made, "PNG")
-    return made.getvalue()
-
-
-PNG = png()
 # What the sandbox's storage does by itself.
 CANNED: dict[str, dict[str, Any]] = {
     "body closed early": {"kind": "truncate"},
-    "JPEG cut, with a matching length": {"kind": "short"},
     "a page with 200": {"kind": "html", "status": 200},
     "an empty body": {"kind": "empty", "status": 200},
-    "text that says it is a JPEG": {"kind": "body", "body": "hello", "content_type": "image/jpeg"},
     "an XML error with 200": {"kind": "body", "body": "<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>"},
+    "a JSON error with 200": {"kind": "body", "body": '{"error": {"code": "slow_down"}}'},
     "hung up before": {"kind": "drop_before"},
     "hung up after": {"kind": "drop_after"},
     "part of a file": {"kind": "status", "status": 206},
@@ -52,17 +43,32 @@ CANNED: dict[str, dict[str, Any]] = {
 # What another host does with a good file, to which it redirects.
 RAW: dict[str, Callable[[bytes, str], bytes]] = {
     "length too great": lambda content, kind: reply(content, kind, declared=len(content) + 50),
-    "length too small": lambda content, kind: reply(content, kind, declared=len(content) - 50),
-    "no length, cut": lambda content, kind: reply(content[:-50], kind, declared=-1),
     "chunks cut within one": lambda content, kind: chunked(content, kind)[:-60],
     "chunks cut between two": lambda content, kind: chunked(content, kind, ended=False),
-    "another type than it says": lambda content, kind: reply(PNG, kind),
     "packed, and broken": lambda content, kind: reply(b"\x1f\x8b\x08\x00no", kind, "Content-Encoding: gzip"),
     "a status line and no more": lambda content, kind: b"HTTP/1.1 200",
 }
 LAPSED = {"403", "404", "410"}
 # No other try would get anything else.
 FINAL = {"part of a file"}
+# The same twice is the host's last word.
+DOCUMENTS = {
+    "a page with 200",
+    "an empty body",
+    "an XML error with 200",
+    "a JSON error with 200",
+    "packed, and broken",
+    "a status line and no more",
+}
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+# What came is a file, as far as HTTP can tell. By media type, check and extension.
+ODD: dict[str, tuple[bytes, str, str, str]] = {
+    "cut, with a length that fits": (reply(picture(99)[:-50]), "image/jpeg", "damaged", ".jpg"),
+    "a length that is too small": (reply(picture(99), declared=400), "image/jpeg", "damaged", ".jpg"),
+    "cut, without a length": (reply(picture(99)[:-50], declared=-1), "image/jpeg", "damaged", ".jpg"),
+    "text that says it is a JPEG": (reply(b"hello", "Content-Type: image/jpeg"), "image/jpeg", "damaged", ".jpg"),
+    "another type": (reply(PNG, "Content-Type: image/jpeg"), "image/png", "damaged", ".png"),
+}  # fmt: skip
 PASSING = [*(name for name in CANNED if name not in FINAL), *RAW]
 
 
@@ -108,14 +114,37 @@ def test_what_goes_on_leaves_what_was_good_and_the_next_try_completes(
     ) as caught:
         task.run()
     assert caught.value.status == (int(fault) if fault.isdigit() else 206 if fault in FINAL else None)
+    assert [entry["key"] for entry in caught.value.failed] == photos.ids[2:]
+    tries = 1 if fault in FINAL else 2 if fault in DOCUMENTS else MAX_TRIES
     assert photos.minted() == (MAX_TRIES if fault in LAPSED else 1)
     # Once one has failed in all tries, each of the others is tried once.
-    assert photos.fetched() == COUNT + (0 if fault in FINAL else MAX_TRIES - 1)
+    assert photos.fetched() == COUNT + tries - 1
     photos.check(2)
     sandbox.clear_faults()
     run_task(photos.operator, task).run()
     assert photos.fetched() == COUNT - 2
     photos.check(COUNT)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_only_looks_odd_is_stored_at_once_and_marked(sandbox, photos, run_task, odd):
+    answer, mime_type, check, extension = ODD[odd]
+    server = RawServer(answer)
+    sandbox.fault("storage", "redirect", location=server.url, path=photos.ids[2], times=None)
+    output = run_task(photos.operator).run()
+    server.close()
+    assert photos.fetched() == COUNT
+    assert [file["check"] for file in output["files"]] == ["ok", "ok", check, *["ok"] * (COUNT - 3)]
+    (entry,) = (
+        entry for entry in json.loads(photos.content()["manifest.json"])["files"] if "check_note" in entry
+    )
+    assert (entry["mime_type"], entry["path"].endswith(extension)) == (mime_type, True)
+    assert entry.get("declared_type") == (None if mime_type == "image/jpeg" else "image/jpeg")
+    content = photos.content()[entry["path"].rsplit("/", 1)[-1]]
+    assert answer.startswith(content, answer.index(b"\r\n\r\n") + 4)
+    assert (entry["bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    run_task(photos.operator).run()
+    assert photos.fetched() == 0
 
 
 @pytest.mark.parametrize("number", [1, COUNT])
@@ -195,7 +224,7 @@ def test_an_export_s_file_is_whole_or_absent(sandbox, run_task, destination, sto
     task = run_task(operator)
     with pytest.raises(TransferError, match="Run the task again to try once more"):
         task.run()
-    assert folder.fs.find(folder.path) == []
+    assert [path.rsplit("/", 1)[-1] for path in folder.fs.find(folder.path)] == ["manifest.json"]
     sandbox.clear_faults()
     output = run_task(operator, task).run()
     manifest = json.loads((folder / "manifest.json").read_bytes())

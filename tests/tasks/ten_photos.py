@@ -155,17 +155,22 @@ class Retakes:
         self.photos = photos
         self._servers: dict[int, RawServer] = {}
 
-    def take(self, *numbers: int, seed: int = 50) -> None:
+    def take(self, *numbers: int, seed: int = 50, content: bytes | None = None) -> None:
         """Have these photos (numbers from 0) be taken again since the manifest was written."""
         path = self.photos.folder / "manifest.json"
         manifest = json.loads(path.read_bytes())
         for number in numbers:
             manifest["files"][number]["submitted_at"] = "2001-01-01T00:00:00Z"
-            self.photos.pictures[number] = picture(seed + number)
+        path.fs.pipe_file(path.path, json.dumps(manifest).encode())
+        self.change(*numbers, seed=seed, content=content)
+
+    def change(self, *numbers: int, seed: int = 50, content: bytes | None = None) -> None:
+        """Have other bytes for these photos at the storage host."""
+        for number in numbers:
+            self.photos.pictures[number] = content or picture(seed + number)
             self._close(number)
             answered = reply(self.photos.pictures[number], "Content-Type: image/jpeg")
             self._servers[number] = RawServer(answered)
-        path.fs.pipe_file(path.path, json.dumps(manifest).encode())
         self.serve()
 
     def serve(self, *, but: Iterable[int] = ()) -> None:
