@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.export_format import check_format
+from airflow_provider_visio.api.export_format import check_format, check_options
 from airflow_provider_visio.arguments import (
     check_if_known,
     id_of,
     ids_of,
+    is_literal,
     is_many,
     known_id,
     known_ids,
@@ -29,7 +31,7 @@ from airflow_provider_visio.operators.vizdom_team import VizdomInviteMemberOpera
 from airflow_provider_visio.storage.destination import check_destination, check_reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context, ObjectStoragePath
@@ -64,11 +66,14 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`.
 
     The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the reply
-    has them. With ``destination`` it has ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest``.
+    has them. With ``destination`` it has ``manifest``, ``files``, a list of ``{"path", "bytes", "sha256",
+    "mime_type"}``, and ``file``, the first of these.
 
     :param dashboard_id: id of the dashboard, or the output of the task that created it. (templated)
     :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx`` if ``formats`` in the connection's
         ``contract`` has them. (templated)
+    :param options: further fields for the call that starts the export, such as filters, parameters, a time zone or a
+        page layout, by the service's names, which no page has (assumed). (templated)
     :param wait_for_completion: wait until the file is ready.
     :param destination: where to store the file: an object store's URL or an absolute path. (templated)
     :param timeout: seconds or timedelta to wait for the file at most, from when the export was started; None for no
@@ -86,13 +91,21 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     :raises WaitTimeoutError: ``timeout`` passed; the export continues at Vizdom.
     """
 
-    template_fields: Sequence[str] = ("dashboard_id", "export_format", "destination", "vizdom_conn_id")
+    template_fields: Sequence[str] = (
+        "dashboard_id",
+        "export_format",
+        "options",
+        "destination",
+        "vizdom_conn_id",
+    )
+    template_fields_renderers = {"options": "json"}  # noqa: RUF012
 
     def __init__(
         self,
         *,
         dashboard_id: Any,
         export_format: str = "pdf",
+        options: Mapping[str, Any] | None = None,
         wait_for_completion: bool = True,
         destination: ObjectStoragePath | str | None = None,
         timeout: float | timedelta | None = 3600.0,
@@ -105,6 +118,8 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         self.multiple_outputs = True  # so that `output["id"]` works in later tasks
         self.dashboard_id = dashboard_id
         self.export_format = export_format
+        self.options = options
+        self._has_options = options is not None
         self.wait_for_completion = wait_for_completion
         self.destination = destination
         self._stores = destination is not None
@@ -116,6 +131,8 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         known_id(dashboard_id, "dashboard_id")
         require(export_format, "export_format")
         check_if_known(check_format, export_format=export_format)
+        if isinstance(options, Mapping) or is_literal(options):
+            check_options(options)
         if destination is not None:
             check_if_known(check_destination, destination=destination)
             if not wait_for_completion:
@@ -131,6 +148,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         """Start the export; wait for its file and store it if asked to."""
         require_resolved(self.destination, "destination", given=self._stores)
+        require_resolved(self.options, "options", given=self._has_options)
         if self.destination is not None:
             check_reachable(self.destination)
         remember_link(context, self.hook.dashboard_url(self._dashboard))
@@ -151,7 +169,11 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _once(self, context: Context) -> CreateOnce:
         from airflow_provider_visio.idempotency.create_once import CreateOnce
 
-        asked = {"dashboard_id": self._dashboard, "format": self.export_format}
+        asked = {
+            "dashboard_id": self._dashboard,
+            "format": self.export_format,
+            "options": self.options or None,
+        }
         return CreateOnce(context, self._done, asked, self.on_existing)
 
     def _export(self, once: CreateOnce) -> Mapping[str, Any]:
@@ -163,7 +185,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         hook = self.hook
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
-            made = hook.create_export(self._dashboard, self.export_format)
+            made = hook.create_export(self._dashboard, self.export_format, self.options)
             self.log.info("Started export %s of dashboard %s.", made["id"], self._dashboard)
             return made
 
@@ -191,16 +213,16 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         output = _output(hook.get_export(export_id))
         if self.destination is not None:
             stored = summary(hook.download_export(export_id, self.destination))
-            output |= {"file": stored["files"][0], "manifest": stored["manifest"]}
+            output |= {name: stored[name] for name in ("files", "manifest")} | {"file": stored["files"][0]}
         self._once(context).close()
         return output
 
 
 class VizdomDownloadExportOperator(_VizdomExportOperator):
     """
-    Store the file of a finished export in an object store.
+    Store the files of a finished export in an object store.
 
-    The file is stored in ``<destination>/<export id>/``, with a ``manifest.json``. The output is ``{"id",
+    They are stored in ``<destination>/<export id>/``, with a ``manifest.json``. The output is ``{"id",
     "manifest", "files": [{"path", "bytes", "sha256", "mime_type"}]}``; for several exports a list of these. If one
     export fails, the others are stored first. The error is raised at the end, as in ``VisionoDownloadPhotosOperator``.
 
