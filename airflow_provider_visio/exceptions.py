@@ -191,7 +191,20 @@ class WaitTimeoutError(VisioProviderError):
 
 
 class TransferError(VisioProviderError):
-    """A file could not be fetched, verified or stored; no file under its final name is incomplete."""
+    """
+    A file could not be fetched, verified or stored; no file under its final name is incomplete.
+
+    ``of_store`` is True where the destination failed, so that the file itself may be good.
+    """
+
+    of_store: bool = False
+
+    @classmethod
+    def at_store(cls, problem: str) -> Self:
+        """Return the error of a destination that fails."""
+        error = cls(problem)
+        error.of_store = True
+        return error
 
 
 class SignatureError(VisioProviderError):

@@ -18,7 +18,7 @@ from airflow_provider_visio.arguments import (
     require_resolved,
     seconds,
 )
-from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.exceptions import ExportFailedError, InvalidRequestError, TransferError
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
@@ -52,6 +52,9 @@ __all__ = [
 # Without the link to the file, which is signed and expires.
 _OUTPUT = ("id", "dashboard_id", "format", "status", "created_at")
 
+# Where the id of the export that this try has started is kept while the task defers for the rate limit.
+_STARTED = "started"
+
 
 class _VizdomExportOperator(VizdomOperator):
     """An operator with a link to the dashboard."""
@@ -77,18 +80,20 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     :param wait_for_completion: wait until the file is ready.
     :param destination: where to store the file: an object store's URL or an absolute path. (templated)
     :param timeout: seconds or timedelta to wait for the file at most, from when the export was started; None for no
-        limit. ``execution_timeout`` counts from then, too.
+        limit. ``execution_timeout`` counts from then, too. An export that is not finished by then counts as stuck.
     :param poke_interval: seconds or timedelta between the first two looks; later ones are up to 30 s apart.
     :param on_existing: what a cleared task does if the export that it started is not finished: ``"reuse"`` waits for
         it again, ``"replace"`` starts another (no call to cancel one is known), ``"fail"`` fails. A retry continues to
-        wait for it. It starts another only if that one has failed, or if the reply to the start was lost, since Vizdom
-        has no list of exports.
+        wait for it. A retry and a clear both start another, one in each try, if that one has failed, is gone or stuck,
+        or if its file could not be fetched. A retry does so too if the reply to the start was lost, since Vizdom has
+        no list of exports.
     :param deferrable: wait in the triggerer instead of on the worker; also for the service's rate limit, where that
         takes longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: the input is refused; already while the DAG is parsed, where it is known then.
-    :raises ExportFailedError: the export failed.
+    :raises ExportFailedError: the export failed, or is gone.
     :raises WaitTimeoutError: ``timeout`` passed; the export continues at Vizdom.
+    :raises TransferError: the file could not be fetched, or the destination failed.
     """
 
     template_fields: Sequence[str] = (
@@ -157,8 +162,7 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         if not self.wait_for_completion:
             once.close()
             return _output(export)
-        deadline = self._deadline(once.since, self.timeout)
-        self._wait().begin(self, export, deadline, deferrable=self.deferrable)
+        self._wait().begin(self, export, self._deadline_of(once), deferrable=self.deferrable)
         return self._finish(context, export["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
@@ -178,6 +182,9 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
     def _export(self, once: CreateOnce) -> Mapping[str, Any]:
         """Return this task's export, started now or by an earlier try."""
+        if _STARTED in self._done:
+            # The task has deferred for the rate limit since then. It starts one export a try, even if that one ends.
+            return self.hook.get_export(self._done[_STARTED])
         from airflow_provider_visio.idempotency.create_once import ResourceAdapter
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
         from airflow_provider_visio.waiting import export_phase
@@ -186,7 +193,10 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
             made = hook.create_export(self._dashboard, self.export_format, self.options)
-            self.log.info("Started export %s of dashboard %s.", made["id"], self._dashboard)
+            self._done[_STARTED] = str(made["id"])
+            number = once.record.number if once.record and once.remembers else None
+            count = f" ({_ordinal(number)} export of this task)" if number else ""
+            self.log.info("Started export %s of dashboard %s%s.", made["id"], self._dashboard, count)
             return made
 
         # No list of exports and no call to cancel one is known.
@@ -198,8 +208,12 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
                 phase_of=lambda export: export_phase(export, hook.contract),
                 discard=None,
                 window=LookupWindow.of(hook.get_conn().config),
-            )
+            ),
+            deadline=self._deadline_of(once) if self.wait_for_completion else None,
         )
+
+    def _deadline_of(self, once: CreateOnce) -> float | None:
+        return self._deadline(once.since, self.timeout)
 
     def _wait(self) -> ExportWait:
         from airflow_provider_visio.task_wait import ExportWait
@@ -209,12 +223,18 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
         from airflow_provider_visio.storage.manifest import summary
 
-        hook = self.hook
+        hook, once = self.hook, self._once(context)
         output = _output(hook.get_export(export_id))
         if self.destination is not None:
-            stored = summary(hook.download_export(export_id, self.destination))
+            try:
+                stored = summary(hook.download_export(export_id, self.destination))
+            except (ExportFailedError, TransferError) as error:
+                if isinstance(error, TransferError) and error.of_store:
+                    raise
+                once.give_up(str(error))
+                raise error.saying("A retry of this task exports again, as clearing it does.") from error
             output |= {name: stored[name] for name in ("files", "manifest")} | {"file": stored["files"][0]}
-        self._once(context).close()
+        once.close()
         return output
 
 
@@ -268,6 +288,11 @@ class VizdomDownloadExportOperator(_VizdomExportOperator):
         stored = [summary(manifest) for manifest in manifests]
         self.multiple_outputs = not is_many(self.export_id)
         return stored[0] if self.multiple_outputs else stored
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _output(export: Mapping[str, Any]) -> dict[str, Any]:

@@ -119,4 +119,4 @@ def check_stored(path: ObjectStoragePath, size: int) -> None:
     stored = path.stat().st_size
     if stored != size:
         path.unlink(missing_ok=True)
-        raise TransferError(f"{path} was stored with {stored} of {size} bytes and has been removed.")
+        raise TransferError.at_store(f"{path} was stored with {stored} of {size} bytes and has been removed.")

@@ -68,11 +68,11 @@ def check_reachable(destination: ObjectStoragePath | str) -> None:
         place.mkdir(parents=True, exist_ok=True)
         writable = os.access(place, os.W_OK | os.X_OK)
     except OSError as error:
-        raise TransferError(
+        raise TransferError.at_store(
             f"Files cannot be stored at {place}: {error.strerror}; change the destination."
         ) from error
     if not writable:
-        raise TransferError(f"Files cannot be stored at {place}: this worker may not write there.")
+        raise TransferError.at_store(f"Files cannot be stored at {place}: this worker may not write there.")
 
 
 def folder_at(destination: ObjectStoragePath | str, name: str) -> ObjectStoragePath:
@@ -94,7 +94,7 @@ def folder_at(destination: ObjectStoragePath | str, name: str) -> ObjectStorageP
         path.fs  # noqa: B018 - fails for a scheme without a filesystem
         return path / distinct_name(name, limit=120)
     except (ValueError, ImportError, KeyError) as error:
-        raise TransferError(
+        raise TransferError.at_store(
             f"Airflow cannot write to {text!r}: {error}. Install the provider that has this filesystem, for example "
             "apache-airflow-providers-amazon[s3fs] for s3://."
         ) from error

@@ -71,7 +71,7 @@ def read_manifest(path: ObjectStoragePath) -> bytes | None:
             if tries >= READ_TRIES or isinstance(error, PermissionError):
                 if not path.exists():  # each store has its own error for a missing file
                     return None
-                raise TransferError(
+                raise TransferError.at_store(
                     f"{path} exists, but cannot be read: {type(error).__name__}: {error}."
                 ) from error
         clock.sleep(0.5 * 2**tries)

@@ -121,7 +121,9 @@ def store(
         if failed:
             raise join_errors(failed, len(files), "files") if len(failed) > 1 else failed.popitem()[1]
         if gone := len(stored) - _still_there(sizes_in(folder), stored):
-            raise TransferError(f"{gone} files were removed from {folder} while others were being stored.")
+            raise TransferError.at_store(
+                f"{gone} files were removed from {folder} while others were being stored."
+            )
         path = folder / MANIFEST
         manifest: Manifest = {
             "version": 1,
@@ -256,7 +258,7 @@ def _storing_failed(folder: ObjectStoragePath, error: Exception) -> TransferErro
     else:
         what = f"{type(error).__name__}: {error}"
     place = getattr(error, "filename", None) or folder
-    return TransferError(f"Cannot store at {place}: {what}.")
+    return TransferError.at_store(f"Cannot store at {place}: {what}.")
 
 
 def _naming(file: RemoteFile, error: TransferError) -> TransferError:
@@ -304,4 +306,6 @@ def _with_count(
         if len(files) > 1 and count is not None
         else "Run the task again to try once more."
     )
-    return TransferError(f"{error} {remedy} [connection {conn_id}]", status=error.status, conn_id=conn_id)
+    counted = error.saying(f"{remedy} [connection {conn_id}]")
+    counted.conn_id = conn_id
+    return counted
