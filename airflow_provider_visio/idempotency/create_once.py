@@ -218,21 +218,26 @@ class CreateOnce(Creator):
         """Whether the task itself has deleted what it created."""
         return self.record is not None and self.record.taken_back
 
-    def get(self, calls: ResourceAdapter[Made]) -> Made:
+    def get(self, calls: ResourceAdapter[Made], *, deadline: float | None = None) -> Made:
         """
         Return the object that the task asks for: a new one, or the one that an earlier try has created.
 
         :param calls: how to create it, and how to find it.
+        :param deadline: Unix timestamp from which one that is still open is replaced by another; None for never.
         :raises VisioProviderError: it cannot be created, or it is not known whether it was created before.
         """
         found = self._existing(calls)
         if found is None:
             return self._ask(calls)
+        phase = calls.phase_of(found)
+        if deadline is not None and clock.now() >= deadline and phase in {None, "open"}:
+            log.warning("%s was not ready by the wait's deadline. Another is asked for.", found["id"])
+            return self._ask(calls)
         cleared = was_cleared(self._context, self.record.run if self.record else None)
         changed = self._intent_behind(found).input != self.intent.input
         foreign = changed and getattr(self._context["ti"], "map_index", -1) >= 0
         step = existing_step(
-            calls.phase_of(found),
+            phase,
             self._on_existing,
             cleared=cleared,
             over=self.record is not None and self.record.over,
@@ -267,6 +272,11 @@ class CreateOnce(Creator):
         if self.record is not None:
             self._write(self.record, at_all_costs=False)
 
+    def give_up(self, reason: str) -> None:
+        """Write down why the object is of no use, so that the next try creates another."""
+        if self.record is not None:
+            self._write(replace(self.record, unusable=reason), at_all_costs=False)
+
     def close(self) -> None:
         """Write down that the task has got what it wanted."""
         if self.record is not None:
@@ -275,6 +285,9 @@ class CreateOnce(Creator):
     def _existing(self, calls: ResourceAdapter[Made]) -> Made | None:
         """Return what an earlier try has created, or None."""
         record = self.record
+        if record is not None and record.unusable:
+            log.warning("%s is not used again: %s Another is asked for.", record.id, record.unusable)
+            return None
         step = self._first_step(record)
         if step == "ask":
             return None
@@ -345,7 +358,9 @@ class CreateOnce(Creator):
     def _ask(self, calls: ResourceAdapter[Made]) -> Made:
         """Create the object, between two entries in the record."""
         now, in_doubt = clock.now(), calls.look_up is None and self.in_doubt
-        record = Record(self.intent, now, now, clear_count(self._context))
+        # One that the service has refused does not count.
+        number = self.record.number + self.record.sent if self.record else 1
+        record = Record(self.intent, now, now, clear_count(self._context), number=number)
         self._write(record, at_all_costs=True)
         try:
             made = calls.ask(record.tag)

@@ -77,6 +77,8 @@ class Record:
     :param id: id of the object, or None while it is not known.
     :param over: whether the task has got what it wanted.
     :param taken_back: whether the task, when it was killed, has deleted it.
+    :param unusable: why it is of no use, so that the next try creates another; None where it may be used.
+    :param number: how many objects the task has created, with this one.
     """
 
     intent: Intent
@@ -88,6 +90,8 @@ class Record:
     id: Word | None = None
     over: bool = False
     taken_back: bool = False
+    unusable: str | None = None
+    number: int = 1
 
     @property
     def tag(self) -> dict[str, str]:
