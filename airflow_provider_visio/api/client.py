@@ -37,7 +37,13 @@ from airflow_provider_visio.api.http_session import SLOWEST_REPLY, USER_AGENT, H
 from airflow_provider_visio.api.one_time_queries import carry_out
 from airflow_provider_visio.api.pages import Pages, is_list
 from airflow_provider_visio.api.rate_limit import STARVED, SharedRateLimit
-from airflow_provider_visio.api.reply import is_plan_quota, limit_used_up, read_reply, unexpected_reply
+from airflow_provider_visio.api.reply import (
+    error_of_call,
+    is_plan_quota,
+    limit_used_up,
+    read_reply,
+    unexpected_reply,
+)
 from airflow_provider_visio.api.retry import Retry
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
@@ -79,7 +85,7 @@ class _BaseClient(ABC):
     """How a call is sent; a worker and a trigger differ in how they pause, exchange and read the connection."""
 
     def __init__(self, config: ServiceConfig, *, in_loop: bool) -> None:
-        check_ca_bundle(config)
+        _check_ca_bundle(config)
         self.config = config
         self._limit = SharedRateLimit(config, in_loop=in_loop)
         self._session = Session(CONCURRENCY)
@@ -326,27 +332,19 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     raise AssertionError("the coroutine has suspended")
 
 
-def check_ca_bundle(config: ServiceConfig) -> None:
-    """
-    Check that the CA bundle of a connection can be read.
-
-    :raises InvalidRequestError: there is no such file, or it holds no certificates.
-    """
+def _check_ca_bundle(config: ServiceConfig) -> None:
     if not isinstance(config.verify, str):
         return
-    bundle = Path(config.verify)
+    bundle, context = Path(config.verify), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if bundle.is_dir():
-            ssl.create_default_context(capath=config.verify)
+            context.load_verify_locations(capath=bundle)
         else:
-            ssl.create_default_context(cafile=config.verify)
+            context.load_verify_locations(bundle)
     except OSError as error:  # ssl.SSLError is one
-        missing = not bundle.exists()
-        problem = (
-            "there is no such file on this machine"
-            if missing
-            else f"it holds no certificates ({type(error).__name__})"
-        )
+        problem = f"it holds no certificates ({type(error).__name__})"
+        if not bundle.exists():
+            problem = "there is no such file on this machine"
         raise InvalidRequestError(
             f"ca_bundle: {config.verify!r} cannot be used: {problem}. [connection {config.conn_id}]",
             fields={"ca_bundle": [problem]},
@@ -368,20 +366,16 @@ def _never_reached(error: BaseException) -> bool:
 def _no_reply(call: Call, config: ServiceConfig, error: BaseException) -> VisioProviderError:
     reached = not _never_reached(error)
     if isinstance(error, _BAD_URL):
-        advice = "The connection's Host is not a URL that can be called."
+        hint = "The connection's Host is not a URL that can be called."
     elif not reached:
-        advice = (
+        hint = (
             "It was never reached: check the connection's Host, the network and, for a TLS error, `verify`."
         )
     elif not call.repeatable:
-        advice = AMBIGUOUS_HINT
+        hint = AMBIGUOUS_HINT
     else:
-        advice = "The reply was lost on the way; try again later, or raise the connection's timeout."
-    failed = ConnectionFailedError(
-        f"{config.service.name} gave no reply ({type(error).__name__}). {advice} "
-        f"[{call.method} {call.path}, connection {config.conn_id}]",
-        conn_id=config.conn_id,
-        ambiguous=reached and call.changes,
+        hint = "The reply was lost on the way; try again later, or raise the connection's timeout."
+    what = f"gave no reply ({type(error).__name__})"
+    return error_of_call(
+        ConnectionFailedError, call, config, what, hint=hint, ambiguous=reached and call.changes
     )
-    failed.hint = advice
-    return failed

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from airflow_provider_visio.api.config import http_url
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.call import Call, Reply
     from airflow_provider_visio.api.config import ServiceConfig
+
+Error = TypeVar("Error", bound=VisioProviderError)
 
 MAX_WORDS = 500
 MAX_FIELDS = 10
@@ -67,9 +69,6 @@ def read_reply(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
 
     A body without an envelope is the data itself: neither reference shows every reply.
 
-    :param call: the call that was sent.
-    :param reply: its reply.
-    :param config: the connection's settings.
     :param now: Unix timestamp that ``Retry-After`` and ``X-RateLimit-Reset`` count from.
     :return: the envelope; ``meta`` and ``links`` are empty where the service leaves them out.
     :raises VisioProviderError: the typed error that the reply means.
@@ -97,34 +96,25 @@ def unexpected_reply(
     """Return the error for a reply that breaks the contract; ``what`` completes "<service> ..."."""
     # A redirect or a refusal means that nothing was done, except these two, which may lead to a result.
     refused = reply is not None and 300 <= reply.status < 500 and reply.status not in {302, 303}
-    request_id = request_id_of(reply, config)
-    hint = _HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT
-    error = UnexpectedReplyError(
-        _sentence(call, config, what, request_id=request_id, advice=hint),
+    return error_of_call(
+        UnexpectedReplyError,
+        call,
+        config,
+        what,
+        hint=_HOST_ADVICE if call.repeatable or refused else AMBIGUOUS_HINT,
+        request_id=request_id_of(reply, config),
         status=reply.status if reply else None,
-        request_id=request_id,
-        conn_id=config.conn_id,
         ambiguous=call.changes and not refused,
     )
-    error.hint = hint
-    return error
 
 
 def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -> VisioProviderError:
-    """
-    Return the typed error that a reply other than 2xx means.
-
-    :param call: the call that was sent.
-    :param reply: its reply.
-    :param config: the connection's settings.
-    :param now: Unix timestamp that the headers count from.
-    """
+    """Return the typed error that a reply other than 2xx means; its headers count from the Unix timestamp ``now``."""
     status = reply.status
     if status < 400:
-        what = (
-            f"a redirect{host_in(reply.headers.get('location', ''))}, which is not followed with an API key"
-        )
-        return unexpected_reply(call, config, f"answered {status}, {what}", reply)
+        target = host_in(reply.headers.get("location", ""))
+        what = f"answered {status}, a redirect{target}, which is not followed with an API key"
+        return unexpected_reply(call, config, what, reply)
     if status < 500 and status not in {408, 425, 429} and _is_page(reply):
         # The API answers in JSON, so a gateway sent this page: it says nothing of the key, the right or the id.
         return unexpected_reply(call, config, f"answered {status} with {_describe(reply, config)}", reply)
@@ -134,17 +124,16 @@ def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
     }
     used_up = says_quota_used_up(call, config, status, words, fields)
     pause = retry_after(reply.headers, now=now) if status == 429 and not used_up else None
-    hint = _limit_advice(pause) if pause is not None else hint_for(call, config, status, words, fields)
-    request_id = request_id_of(reply, config)
-    what = _refusal(reply, words, fields, config)
-    error = _error_class(call, status, quota_used_up=used_up)(
-        _sentence(call, config, what, request_id=request_id, advice=hint),
+    error = error_of_call(
+        _error_class(call, status, quota_used_up=used_up),
+        call,
+        config,
+        _refusal(reply, words, fields, config),
+        hint=_limit_advice(pause) if pause is not None else hint_for(call, config, status, words, fields),
+        request_id=request_id_of(reply, config),
         status=status,
-        request_id=request_id,
-        conn_id=config.conn_id,
         ambiguous=call.changes and (status >= 500 or status == 408),
     )
-    error.hint = hint
     error.service_message = redact(words, config)
     if isinstance(error, NotFoundError):
         error.unknown_route = says_unknown_route(words)
@@ -157,29 +146,44 @@ def error_from(call: Call, reply: Reply, config: ServiceConfig, *, now: float) -
     return error
 
 
+def error_of_call(
+    kind: type[Error],
+    call: Call,
+    config: ServiceConfig,
+    what: str,
+    *,
+    hint: str,
+    request_id: str | None = None,
+    **more: Any,
+) -> Error:
+    """
+    Return an error that says what happened, what to do, and in which call.
+
+    :param kind: its class.
+    :param what: what happened; it completes "<service> ...".
+    :param hint: what to do; empty where nothing is known.
+    :param more: further arguments of the class.
+    """
+    reference = f"request_id {request_id}, " if request_id else ""
+    what = what.rstrip()
+    what = _quiet(what if what.endswith((".", "!", "?")) else f"{what}.", config)
+    where = f"[{call.method} {call.path}, {reference}connection {config.conn_id}]"
+    parts = (f"{config.service.name} {what}", hint, where)
+    error = kind(" ".join(filter(None, parts)), request_id=request_id, conn_id=config.conn_id, **more)
+    error.hint, error._without_hint = hint, f"{parts[0]} {where}"  # noqa: SLF001
+    return error
+
+
 def is_plan_quota(call: Call, reply: Reply, config: ServiceConfig) -> bool:
     """Return whether a 429 is about the plan's quota; it then says nothing about other calls."""
     return reply.status == 429 and says_quota_used_up(call, config, reply.status, *_problem(reply, config))
 
 
 def limit_used_up(call: Call, config: ServiceConfig, pause: float) -> RateLimitedError:
-    """
-    Return the error for a call that is not sent, because its turn is further away than it may wait.
-
-    :param pause: seconds until its turn.
-    """
+    """Return the error for a call that is not sent, because its turn is so many seconds away."""
     limits = " and ".join(f"{calls:,} calls in {seconds:g} s" for seconds, calls in config.limits)
-    return RateLimitedError(
-        _sentence(
-            call,
-            config,
-            f"was not called: the limit of this connection ({limits}) is used up",
-            request_id=None,
-            advice=_limit_advice(pause),
-        ),
-        retry_after=pause,
-        conn_id=config.conn_id,
-    )
+    what = f"was not called: the limit of this connection ({limits}) is used up"
+    return error_of_call(RateLimitedError, call, config, what, hint=_limit_advice(pause), retry_after=pause)
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
@@ -188,9 +192,6 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
 
     ``Retry-After`` (seconds or a date, RFC 9110) comes first, then ``X-RateLimit-Reset`` (Unix timestamp: seed).
     A value that cannot be, such as a reset in the past or days away, is ignored.
-
-    :param headers: the reply's headers by lower-case name.
-    :param now: Unix timestamp.
     """
     seconds = _retry_after_header(headers, now=now)
     if seconds is not None:
@@ -249,21 +250,9 @@ def _limit_advice(pause: float) -> str:
     )
 
 
-def _sentence(call: Call, config: ServiceConfig, what: str, *, request_id: str | None, advice: str) -> str:
-    reference = f"request_id {request_id}, " if request_id else ""
-    what = what.rstrip()
-    what = _quiet(what if what.endswith((".", "!", "?")) else f"{what}.", config)
-    where = f"[{call.method} {call.path}, {reference}connection {config.conn_id}]"
-    return " ".join(part for part in (f"{config.service.name} {what}", advice, where) if part)
-
-
 def _refusal(reply: Reply, words: str, fields: Mapping[str, list[str]], config: ServiceConfig) -> str:
     text = redact(words, config)
-    what = (
-        f"answered {reply.status}: {text}"
-        if text
-        else f"answered {reply.status} with {_describe(reply, config)}"
-    )
+    what = f"answered {reply.status}" + (f": {text}" if text else f" with {_describe(reply, config)}")
     for name, problems in list(fields.items())[:MAX_FIELDS]:
         what = f"{what.rstrip('. ')}. {name}: {_cut(' '.join(problems))}"
     if len(fields) > MAX_FIELDS:
@@ -288,23 +277,20 @@ def _fields(errors: Any) -> dict[str, list[str]]:
     if not isinstance(errors, dict):
         return {}
     return {
-        str(name)[:MAX_WORDS]: [
-            _text(problem)
-            for problem in (problems if isinstance(problems, list) else [problems])[:MAX_FIELDS]
-        ]
-        for name, problems in list(errors.items())[: 10 * MAX_FIELDS]
+        str(name): [_text(problem) for problem in (problems if isinstance(problems, list) else [problems])]
+        for name, problems in errors.items()
     }
 
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
-    # Longer than what is shown, so that no secret is cut in two before it is redacted.
-    return " ".join(text[: 4 * MAX_WORDS].split())
+    return " ".join(text.split())
 
 
 def redact(text: str, config: ServiceConfig) -> str:
     """Return a text of the service without secrets, cut to what an error may show."""
-    return _cut(_quiet(text, config))
+    # Cut twice, so that the search for secrets is short and no secret is cut in two before it is found.
+    return _cut(_quiet(text[: 4 * MAX_WORDS], config))
 
 
 def _cut(text: str) -> str:
