@@ -25,8 +25,8 @@ class Service:
     :param name: its name in messages.
     :param default_base_url: the documented base URL.
     :param auth_header: header that carries the key.
-    :param auth_prefix: the text before the key in that header.
     :param key_page: where people see and change their keys, for messages.
+    :param auth_prefix: the text before the key in that header.
     :param denied_advice: the advice on a 403; empty for a general one.
     :param quota_advice: the advice on a used-up quota; empty where the service has none.
     """
@@ -34,8 +34,8 @@ class Service:
     name: str
     default_base_url: str
     auth_header: str
+    key_page: str
     auth_prefix: str = ""
-    key_page: str = ""
     denied_advice: str = ""
     quota_advice: str = ""
 

@@ -55,15 +55,7 @@ _RENAMED = re.compile(r"/(permanent|smart)-links(/\{link_id\})?")
 def hint_for(
     call: Call, config: ServiceConfig, status: int, words: str, fields: Mapping[str, list[str]]
 ) -> str:
-    """
-    Return the advice for a reply other than 2xx; empty where there is none.
-
-    :param call: the call that was sent.
-    :param config: the connection's settings.
-    :param status: the reply's HTTP status.
-    :param words: the service's message.
-    :param fields: the service's problems by field.
-    """
+    """Return the advice on the service's message and its problems by field; empty where there is none."""
     if not call.repeatable and (status >= 500 or status == 408):
         return AMBIGUOUS_HINT
     if refused_mail_fields(fields):
@@ -124,11 +116,9 @@ def _about_items(fields: Mapping[str, list[str]]) -> bool:
 
 
 def _key_advice(config: ServiceConfig) -> str:
-    where = config.service.key_page
-    return "Check the API key in the connection's Password: it may be mistyped, revoked or regenerated." + (
-        f" See {where} whether it is active. A new key works as soon as it is in the connection."
-        if where
-        else ""
+    return (
+        "Check the API key in the connection's Password: it may be mistyped, revoked or regenerated. "
+        f"See {config.service.key_page} whether it is active. A new key works as soon as it is in the connection."
     )
 
 
@@ -137,8 +127,7 @@ def _right_advice(call: Call, config: ServiceConfig) -> str:
         return config.service.denied_advice
     words = "The key is known, but its plan, scope or role does not allow this call."
     if call.needs:
-        words += f" The call needs {call.needs}"
-        words += f": see {config.service.key_page}, or use another key." if config.service.key_page else "."
+        words += f" The call needs {call.needs}: see {config.service.key_page}, or use another key."
     return words
 
 

@@ -55,12 +55,9 @@ def link_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_names(fields: object, name: str, known: Sequence[str]) -> dict[str, Any]:
     """
-    Return the fields of a link after checking their names.
+    Return the fields of a link after checking their names; the error names the parameter ``name``.
 
-    :param fields: the fields.
-    :param name: the parameter's name in the error.
-    :param known: the names of a link's fields.
-    :raises InvalidRequestError: they are not a mapping, or one is unknown.
+    :raises InvalidRequestError: they are not a mapping, or one is not ``known``.
     """
     if not isinstance(fields, Mapping):
         raise InvalidRequestError.of(

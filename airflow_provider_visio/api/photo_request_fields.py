@@ -31,10 +31,8 @@ _ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 def check_fields(request: Mapping[str, Any], where: str = "requests") -> None:
     """
-    Refuse a request of a batch that has an unknown field, or no instructions.
+    Check the names of the fields of a batch's request; the error calls it ``where``.
 
-    :param request: its fields.
-    :param where: its name in the error.
     :raises InvalidRequestError: it has an unknown field, or no instructions.
     """
     unknown = sorted(str(name) for name in request if name not in FIELDS)

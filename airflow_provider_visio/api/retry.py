@@ -16,8 +16,6 @@ from airflow_provider_visio.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tenacity import RetryCallState
 
     from airflow_provider_visio.api.call import Call
@@ -44,13 +42,13 @@ class History:
     :param failures: tries that failed, other than by a 429.
     :param refusals: tries that were refused with 429.
     :param limit_waited: seconds waited because the service asked for it, or for a turn in the rate limit.
-    :param reloads: how often the connection was read again.
+    :param reloaded: whether the connection was read again.
     """
 
     failures: int = 0
     refusals: int = 0
     limit_waited: float = 0.0
-    reloads: int = 0
+    reloaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,11 +94,7 @@ def decide(
         return Again(wait, spread, replace(history, refusals=history.refusals + 1, limit_waited=waited))
     if isinstance(error, AuthenticationError):
         # The key may have been rotated since the connection was read.
-        return (
-            None
-            if history.reloads
-            else Again(0.0, 0.0, replace(history, reloads=history.reloads + 1), reload=True)
-        )
+        return None if history.reloaded else Again(0.0, 0.0, replace(history, reloaded=True), reload=True)
     if not _may_pass(error, call):
         return None
     failures = history.failures + 1
@@ -126,18 +120,11 @@ def _may_pass(error: BaseException, call: Call) -> bool:
 
 
 class Retry:
-    """
-    :func:`decide` for one call, in the form that tenacity takes.
+    """:func:`decide` for one call, in the form that tenacity takes."""
 
-    :param call: the call.
-    :param config: the connection's settings.
-    :param draw: a number from 0 to 1 for the jitter.
-    """
-
-    def __init__(self, call: Call, config: ServiceConfig, draw: Callable[[], float] = random.random) -> None:
+    def __init__(self, call: Call, config: ServiceConfig) -> None:
         self._call = call
         self._config = config
-        self._draw = draw
         self._history = History()
         self._again: Again | None = None
         self.lost_reply = False
@@ -178,7 +165,7 @@ class Retry:
         """Return how many seconds to wait first."""
         if self._again is None:
             return 0.0
-        return self._again.wait + self._again.spread * self._draw()
+        return self._again.wait + self._again.spread * random.random()
 
     def announce(self, state: RetryCallState) -> None:
         """Log why and when the call is sent again."""

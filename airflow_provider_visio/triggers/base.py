@@ -65,7 +65,6 @@ class WaitTrigger:
         """
         Follow a hub's updates until the wait is over, and return the one event that says how.
 
-        :param hub: where a poll publishes.
         :param seen: what was known of the ids when the wait began.
         """
         not_before = clock.ticks() + self.min_dwell

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 class PollClient:
-    """
-    One poll's use of the client that all polls of a connection share.
-
-    :param client: the shared client.
-    """
+    """One poll's use of the client that all polls of a connection share."""
 
     def __init__(self, client: TriggerClient) -> None:
         self._client = client

@@ -98,7 +98,7 @@ async def _poll(
                 if client is None:
                     client = PollClient(await stack.enter_async_context(shared_client(hook)))
                 await look(client)
-                hub.poll_succeeded()
+                hub.failure = None
             except RateLimitedError as error:
                 # Not a failure of the service: the poll pauses until calls are accepted again.
                 held = min(LONGEST_PAUSE, max(interval(rounds, client), error.retry_after))

@@ -24,11 +24,7 @@ EVERY = 60.0
 
 
 class PollReport:
-    """
-    The report of one poll.
-
-    :param hub: the waits that it serves.
-    """
+    """The report of one poll."""
 
     def __init__(self, hub: SubscriptionHub) -> None:
         self._hub = hub
@@ -36,12 +32,7 @@ class PollReport:
         self._calls = 0
 
     def write(self, client: PollClient | None, pause: float) -> None:
-        """
-        Write the report, unless the last one is less than a minute old.
-
-        :param client: the poll's client.
-        :param pause: seconds to the next query.
-        """
+        """Write the report, unless the last one is less than a minute old; the next query is ``pause`` seconds away."""
         now = clock.ticks()
         # A poll for one wait alone would write to its task's log.
         if client is None or not self._hub.shared or now - self._written < EVERY - 1:

@@ -27,7 +27,7 @@ class PollFailure:
 
     :param failures: polls in a row that have failed.
     :param text: the last failure, without secrets.
-    :param fatal: whether to go on waiting cannot help, as with a refused key.
+    :param fatal: whether it does not pass by itself, such as a refused key.
     :param at: when it happened, on the clock of pauses.
     """
 
@@ -103,13 +103,7 @@ class SubscriptionHub:
     def subscribe(
         self, ids: Sequence[str], interval: float, seen: Mapping[str, State] | None = None
     ) -> Subscription:
-        """
-        Have some ids polled until :meth:`unsubscribe`.
-
-        :param ids: the ids.
-        :param interval: seconds between two polls.
-        :param seen: what was known of them when the wait began; what the hub knows is newer.
-        """
+        """Have some ids polled until :meth:`unsubscribe`; ``seen`` was known of them when the wait began."""
         if not self._all:
             self.failure = None  # of earlier waits
         subscription = Subscription(ids, interval, clock.ticks())
@@ -117,6 +111,7 @@ class SubscriptionHub:
         for found in ids:
             self._by_id.setdefault(found, []).append(subscription)
             if seen and found in seen:
+                # What the hub knows is newer.
                 self.states.setdefault(found, seen[found])
         self._subscribed.set()
         return subscription
@@ -138,10 +133,6 @@ class SubscriptionHub:
         self.states[found] = state
         self._wake(self._by_id[found])
 
-    def poll_succeeded(self) -> None:
-        """Note that a poll succeeded."""
-        self.failure = None
-
     def poll_failed(self, text: str, *, fatal: bool) -> int:
         """Note that a poll failed, and return how many failed in a row."""
         # The waits that gave up have left; for those that came since, the count starts again.
@@ -157,12 +148,7 @@ class SubscriptionHub:
         return failure if failure and failure.lasting and failure.at >= subscription.since else None
 
     async def pause(self, seconds: float, interval: Callable[[], float]) -> None:
-        """
-        Wait some seconds, or less when a wait subscribes that asks for a shorter interval.
-
-        :param seconds: how long.
-        :param interval: seconds that a pause takes with the waits that are there then.
-        """
+        """Wait some seconds, or less when a wait subscribes with which ``interval`` gives a shorter pause."""
         until = clock.ticks() + seconds
         while (left := until - clock.ticks()) > 0:
             self._subscribed.clear()
@@ -181,8 +167,6 @@ def hub_of(conn_id: str, subject: str, key: str = "") -> SubscriptionHub:
     """
     Return the shared hub of a connection on the running event loop.
 
-    :param conn_id: id of the Airflow connection.
-    :param subject: what its waits wait for.
     :param key: tells several hubs for one subject apart, such as the id of a permanent link.
     """
     place = (id(asyncio.get_running_loop()), conn_id, subject, key)
