@@ -1,20 +1,20 @@
 """
-Read the status of some ids once. No I/O.
+Read the status of an id, of exports and of a permanent link. No I/O.
 
 A query is a generator: it yields calls, receives each reply's envelope or its error, and reports each id with its
-state. :func:`carry_out` runs it. A poll, which repeats, has cheaper ways: :mod:`.photo_request_poller`.
+state. :func:`carry_out` runs it. Many photo requests take fewer calls by :mod:`.photo_request_poller`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.call import Call
 from airflow_provider_visio.api.pages import Pages
-from airflow_provider_visio.api.visiono import get_photo_request, list_photo_requests
+from airflow_provider_visio.api.visiono import get_photo_request
 from airflow_provider_visio.api.visiono_permanent_links import list_permanent_link_submissions
 from airflow_provider_visio.api.vizdom import get_export, read_export
 from airflow_provider_visio.exceptions import (
@@ -38,8 +38,6 @@ Learn = Callable[[str, State], None]
 
 log = logging.getLogger(__name__)
 
-# Up to so many ids are asked for one by one; more are first looked up in the list.
-FEW = 3
 LIST_PAGE = 100
 
 # Our own words, for an id that the service does not know, and for one that it refuses to show.
@@ -61,32 +59,6 @@ async def carry_out(query: StatusQuery, send: Callable[[Call], Awaitable[Envelop
                 call = query.throw(error)
             else:
                 call = query.send(envelope)
-
-
-def query_photo_requests(request_ids: Collection[str], learn: Learn) -> StatusQuery:
-    """
-    Look at some photo requests.
-
-    More than a few are read from list pages, as long as another page can cost less than asking for the rest singly.
-
-    :param request_ids: their ids.
-    :param learn: called with each id and its state at once, so that a later failure does not lose it.
-    """
-    missing = dict.fromkeys(request_ids)
-    several = len(missing) > 1
-    if len(missing) > FEW:
-        # Without a list, each id is asked for by itself.
-        with contextlib.suppress(*NO_LIST):
-            pages, asked = Pages(list_photo_requests(page_size=LIST_PAGE)), 0
-            while pages.next is not None and asked < len(missing):
-                asked += 1
-                for item in pages.take((yield from next_page(pages))):
-                    request_id = str(item.get("id"))
-                    if request_id in missing and item.get("status"):
-                        learn(request_id, state_of(item))
-                        del missing[request_id]
-    for request_id in missing:
-        learn(request_id, (yield from query_one(request_id, several=several)))
 
 
 def next_page(pages: Pages) -> Generator[Call, Envelope, Envelope]:
@@ -111,7 +83,11 @@ def query_one(request_id: str, *, several: bool) -> Generator[Call, Envelope, St
 
 
 def query_exports(export_ids: Sequence[str], contract: VizdomContract, learn: Learn) -> StatusQuery:
-    """Look at some exports, one by one: no list of them is known. ``learn`` as for :func:`query_photo_requests`."""
+    """
+    Look at some exports, one by one: no list of them is known.
+
+    :param learn: called with each id and its state at once, so that a later failure does not lose it.
+    """
     ids = dict.fromkeys(export_ids)
     for export_id in ids:
         learn(

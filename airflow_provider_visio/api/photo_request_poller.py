@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.one_time_queries import (
-    FEW,
     GONE,
     LIST_PAGE,
     NO_LIST,
@@ -39,8 +38,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Up to so many ids are asked for one by one; more are first looked up in the list.
+FEW = 3
 WALK_EVERY = 600.0
-# An id that no list shows is asked for by itself: so seldom, and so many in a sweep at most.
+# An id that no list shows is asked for by itself: so seldom, and by a poll so many in a sweep at most.
 SINGLY_EVERY = 600.0
 MOST_SINGLY = 20
 # Creation times are rounded down to so much, so that the filter, and with it the total, seldom changes.
@@ -106,18 +107,25 @@ class ListBehavior:
         self.filters, self.unfiltered_at = False, now
 
 
+def query_photo_requests(request_ids: Collection[str], learn: Learn) -> StatusQuery:
+    """Look at some photo requests once; ``learn`` as for :class:`RequestPoller`."""
+    return RequestPoller({}, learn, most_singly=len(request_ids)).sweep(request_ids, 0.0)
+
+
 class RequestPoller:
     """
     Looks at waiting photo requests again and again.
 
     :param states: the known states by id; ``learn`` keeps them up to date.
-    :param learn: called with each id and its state at once.
+    :param learn: called with each id and its state at once, so that a later failure does not lose it.
+    :param most_singly: how many ids that no list shows a sweep asks for at most.
     """
 
-    def __init__(self, states: Mapping[str, State], learn: Learn) -> None:
+    def __init__(self, states: Mapping[str, State], learn: Learn, most_singly: int = MOST_SINGLY) -> None:
         self.lists = ListBehavior()
         self._states = states
         self._report = learn
+        self._most_singly = most_singly
         self._waiting: Mapping[str, None] = {}
         self._seen: dict[str, float] = {}
         self._now = 0.0
@@ -163,8 +171,8 @@ class RequestPoller:
             yield from self._walk_on()
         elif self._queue:
             queue = [i for i in self._queue if i in waiting]
-            self._queue = dict.fromkeys(queue[MOST_SINGLY:])
-            yield from self._singly(queue[:MOST_SINGLY])
+            self._queue = dict.fromkeys(queue[self._most_singly :])
+            yield from self._singly(queue[: self._most_singly])
 
     def _all(self, wanted: Collection[str], *, at_once: bool = False) -> StatusQuery:
         """Look at each of some ids, those first that were seen longest ago; ``at_once`` even if not long ago."""
@@ -186,8 +194,8 @@ class RequestPoller:
         if pages.next is None and pages.whole:
             # The list does not have them: they are asked for seldom, a few in each sweep.
             due = [i for i in missing if at_once or self._is_due(i)]
-            missing = dict.fromkeys(due[:MOST_SINGLY])
-            self._queue.update(dict.fromkeys(due[MOST_SINGLY:]))
+            missing = dict.fromkeys(due[: self._most_singly])
+            self._queue.update(dict.fromkeys(due[self._most_singly :]))
         yield from self._singly(missing)
         if not shown:
             self._doubt(missing, wanted)
@@ -338,8 +346,8 @@ class RequestPoller:
         if walk.next is not None and walk.asked <= len(unmet):
             return
         # The end, or another page may cost more than asking for the rest singly.
-        self._walk, self._queue = None, dict.fromkeys(unmet[MOST_SINGLY:])
-        yield from self._singly(unmet[:MOST_SINGLY])
+        self._walk, self._queue = None, dict.fromkeys(unmet[self._most_singly :])
+        yield from self._singly(unmet[: self._most_singly])
         if walk.next is None and walk.whole and len(unmet) == len(self._waiting):
             self._doubt(unmet, self._waiting)
 

@@ -10,7 +10,8 @@ import pendulum
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api import visiono as api
-from airflow_provider_visio.api.one_time_queries import LIST_PAGE, query_photo_requests
+from airflow_provider_visio.api.one_time_queries import LIST_PAGE
+from airflow_provider_visio.api.photo_request_poller import query_photo_requests
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.exceptions import (
     NotFoundError,

@@ -9,12 +9,8 @@ import pytest
 
 from airflow_provider_visio.api import visiono as api
 from airflow_provider_visio.api.client import Client, TriggerClient
-from airflow_provider_visio.api.one_time_queries import (
-    FEW,
-    query_exports,
-    query_photo_requests,
-    read_submissions,
-)
+from airflow_provider_visio.api.one_time_queries import query_exports, read_submissions
+from airflow_provider_visio.api.photo_request_poller import FEW, query_photo_requests
 from airflow_provider_visio.api.vizdom import create_export
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import PermissionDeniedError, ServiceError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from airflow_provider_visio.api.call import Call
-from airflow_provider_visio.api.one_time_queries import query_exports, query_photo_requests
+from airflow_provider_visio.api.one_time_queries import query_exports
 from airflow_provider_visio.api.pages import MAX_PAGES, Pages
-from airflow_provider_visio.api.photo_request_poller import RequestPoller
+from airflow_provider_visio.api.photo_request_poller import RequestPoller, query_photo_requests
 from airflow_provider_visio.api.reply import _clean
 from airflow_provider_visio.api.visiono import list_photo_requests
 from airflow_provider_visio.api.vizdom_contract import VizdomContract

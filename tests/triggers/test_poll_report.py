@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tasks.streams import ask
 
-from airflow_provider_visio.api.one_time_queries import query_photo_requests
+from airflow_provider_visio.api.photo_request_poller import query_photo_requests
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.triggers import poll_report
 from airflow_provider_visio.triggers.poll_client import PollClient
