@@ -72,7 +72,7 @@ class Pages:
         fresh, news = self._sift(items)
         self._count += len(fresh)
         self._idle = 0 if news else self._idle + 1
-        self._settle(envelope, again=not news and (bool(items) or _says_more(envelope["meta"])))
+        self._settle(envelope, again=bool(items))
         self._asked += 1
         if self.left is None:
             return fresh
@@ -91,7 +91,7 @@ class Pages:
             self.guessing = False
         elif self._idle and _query(following) in self._calls:
             # It leads back: the end, unless the service says or shows that there is more.
-            if again:
+            if again or (self.numbered and envelope["meta"]["current_page"] < envelope["meta"]["last_page"]):
                 self._end("gives a page of a list once more in place of the next")
         elif self._idle > MAX_IDLE:
             self._end(f"has a list that goes on after {self._idle} pages with nothing new")
@@ -145,11 +145,6 @@ class Pages:
             return self._first.with_params(**params)
         self._end("says how to go on with a list in a way that cannot be followed")
         return None
-
-
-def _says_more(meta: Mapping[str, Any]) -> bool:
-    page, last = meta.get("current_page"), meta.get("last_page")
-    return isinstance(page, int) and isinstance(last, int) and page < last
 
 
 def _mark(item: dict[str, Any]) -> str:

@@ -50,7 +50,6 @@ _ROUNDING = 1.0
 # the middle of it, and an event loop must not stand still for that.
 LONGEST_LOCK = 2.0
 LONGEST_LOCK_IN_LOOP = 0.02
-SHORTEST_LOCK = 0.02
 # Seconds after which a file that could not be used is tried again.
 GIVEN_UP_FOR = 300.0
 # Far more bytes than the calls of an hour take; a larger file is not ours.
@@ -243,7 +242,7 @@ class SharedRateLimit:
 
     def __init__(self, config: ServiceConfig, *, in_loop: bool = False) -> None:
         self._limit = RateLimit(config.limits)
-        self._patience = self._longest_lock = LONGEST_LOCK_IN_LOOP if in_loop else LONGEST_LOCK
+        self._longest_lock = LONGEST_LOCK_IN_LOOP if in_loop else LONGEST_LOCK
         # Turns that are not in the file yet.
         self._unwritten: list[float] = []
         self._given_up = 0.0
@@ -317,22 +316,15 @@ class SharedRateLimit:
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, file)
-            until = time.monotonic() + self._patience
-            while True:
-                try:
+            until = time.monotonic() + self._longest_lock
+            while time.monotonic() <= until:
+                with contextlib.suppress(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        # A process that holds it for so long is likely to hold it for longer.
-                        self._patience = SHORTEST_LOCK
-                        return None
-                    time.sleep(0.001)
-                else:
-                    self._patience = self._longest_lock
                     return file
+                time.sleep(0.001)
         except OSError as error:
             self._give_up(error)
-            return None
+        return None
 
     def _read(self, file: int) -> None:
         try:
