@@ -15,8 +15,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TypedDict
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from typing import Any, TypedDict
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from airflow_provider_visio.api.config import http_url
 from airflow_provider_visio.exceptions import InvalidRequestError, SignatureError
@@ -76,9 +76,11 @@ def build_url(
         counts an hour from the link's ``ts`` (plugin), so ``ts`` is set back for less.
     :raises InvalidRequestError: a value is empty, or has a character that the signature cannot carry.
     """
-    values = {"uv": unique_value, "src": source, "ref": reference}
-    named = dict(zip(values, ("unique_value", "source", "reference"), strict=True))
-    texts = {name: _value(value, named[name]) for name, value in values.items()}
+    texts = {
+        "uv": _value(unique_value, "unique_value"),
+        "src": _value(source, "source"),
+        "ref": _value(reference, "reference"),
+    }
     span = HOUR if valid_for is None else _seconds(valid_for)
     if span > HOUR:
         raise InvalidRequestError.of(
@@ -211,26 +213,24 @@ def _called(names: Mapping[str, str] | None) -> dict[str, str]:
 
 def _parameters(returned: str | Mapping[str, object], called: Mapping[str, str]) -> dict[str, object]:
     """Return the parameters of a return, each of which must be there once."""
-    pairs: list[tuple[str, object]]
+    found: Mapping[str, Any]
     if isinstance(returned, str):
         try:
             parts = urlsplit(returned)
         except ValueError:
             raise InvalidRequestError.of("returned", "it is not a URL") from None
-        pairs = list(parse_qsl(parts.query or parts.path, keep_blank_values=True))
+        found = parse_qs(parts.query or parts.path, keep_blank_values=True)
     elif isinstance(returned, Mapping):
-        pairs = [
-            (name, value)
-            for name, values in returned.items()
-            for value in (values if isinstance(values, list | tuple) else [values])
-        ]
+        found = {
+            name: value if isinstance(value, list | tuple) else [value] for name, value in returned.items()
+        }
     else:
         raise InvalidRequestError.of("returned", "give the URL, its query, or a mapping of its parameters")
     for name in called.values():
-        times = sum(1 for other, _ in pairs if other == name)
+        times = len(found.get(name, ()))
         if times != 1:
-            raise InvalidRequestError.of(name, "it is missing" if not times else f"it is there {times} times")
-    return dict(pairs)
+            raise InvalidRequestError.of(name, f"it is there {times} times" if times else "it is missing")
+    return {name: found[name][0] for name in called.values()}
 
 
 def _seconds(value: float | timedelta) -> float:
