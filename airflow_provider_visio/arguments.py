@@ -79,9 +79,21 @@ def ids_of(value: object, name: str, *, may_be_empty: bool = False) -> list[str]
     :raises InvalidRequestError: it holds no id.
     """
     found = list(dict.fromkeys(_ids_in(value, name)))
-    if not found and not may_be_empty:
-        raise _no_id(value, name)
-    return found
+    if found or may_be_empty:
+        return found
+    if holds_output(value, "arrived", "ids"):
+        raise InvalidRequestError.of(
+            name,
+            "nothing has arrived, or the batch created no request; its output has the reasons in `failed`",
+        )
+    raise _no_id(value, name)
+
+
+def holds_output(value: object, *keys: str) -> bool:
+    """Return whether a value is an output with one of these keys, or a list of such; an empty list is neither."""
+    if isinstance(value, Mapping):
+        return any(key in value for key in keys)
+    return isinstance(value, list | tuple) and bool(value) and all(holds_output(one, *keys) for one in value)
 
 
 def _ids_in(value: object, name: str) -> list[str]:

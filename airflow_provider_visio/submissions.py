@@ -128,6 +128,8 @@ class Cursor:
     @classmethod
     def from_json(cls, value: object) -> Cursor | None:
         """Return a cursor from :meth:`as_json`, or None for anything else."""
+        if not isinstance(value, dict) or "seen" not in value:
+            return None
         try:
             return TypeAdapter(cls).validate_python(value)
         except ValidationError:

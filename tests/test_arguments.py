@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_visio.arguments import (
     check_if_known,
+    holds_output,
     id_of,
     ids_of,
     is_literal,
@@ -68,24 +69,29 @@ def test_what_holds_no_id_is_refused_with_what_to_give(value):
     assert list(caught.value.fields) == ["request_id"]
 
 
-EMPTY = [
-    [],
-    (),
-    [[]],
-    {"arrived": []},
-    [{"arrived": []}],
-    {"ids": []},
-    [{"ids": []}, {"ids": []}],
-    [{"ids": []}, []],
-]
-
-
-@pytest.mark.parametrize("value", EMPTY, ids=repr)
-def test_an_output_without_ids_is_refused_unless_it_may_be_empty(value):
-    with pytest.raises(InvalidRequestError, match="holds no id") as caught:
+@pytest.mark.parametrize("value", [{"arrived": []}, [{"arrived": []}]], ids=repr)
+def test_a_wait_that_went_on_with_nothing_is_refused_in_these_words(value):
+    with pytest.raises(InvalidRequestError, match="nothing has arrived") as caught:
         ids_of(value, "request_id")
     assert list(caught.value.fields) == ["request_id"]
+
+
+@pytest.mark.parametrize("value", [{"ids": []}, [{"ids": []}, {"ids": []}]], ids=repr)
+def test_a_batch_that_made_nothing_is_refused_in_these_words(value):
+    with pytest.raises(InvalidRequestError, match="created no request") as caught:
+        ids_of(value, "request_id")
+    assert list(caught.value.fields) == ["request_id"]
+
+
+@pytest.mark.parametrize("value", [{"ids": []}, [{"ids": []}], ({"ids": []}, [{"ids": []}])], ids=repr)
+def test_a_batch_that_made_nothing_is_told_from_what_holds_no_id(value):
+    assert holds_output(value, "ids")
     assert ids_of(value, "request_id", may_be_empty=True) == []
+
+
+@pytest.mark.parametrize("value", [[], (), [[]], [{"ids": []}, []], {"arrived": []}, {}, None, "a"], ids=repr)
+def test_an_empty_list_alone_does_not_show_that_it_is_a_batch_s(value):
+    assert not holds_output(value, "ids")
 
 
 @pytest.mark.parametrize("value", [None, "", b"", 5, {}, [None], [""], {"id": ""}, {"ids": None}], ids=repr)

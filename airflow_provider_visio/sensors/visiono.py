@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import (
+    holds_output,
     id_of,
     ids_of,
     is_literal,
@@ -43,8 +44,8 @@ class VisionoPhotoRequestSensor(VisionoTask, VisioSensor):
     :param min_submitted: of a list, how many must be submitted: a whole number, or a share such as 0.8; None for all.
         With ``"proceed"``, all where the list is shorter.
     :param on_deadline: ``"fail"``, or ``"proceed"`` to succeed with what has been submitted at the deadline, or as soon
-        as no more can be submitted, even if that is nothing. With ``"proceed"`` an empty list, such as the output of a
-        batch that created no request, succeeds at once.
+        as no more can be submitted, even if that is nothing. With ``"proceed"`` a batch that created no request
+        succeeds at once. Any other empty list is refused.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :param poke_interval: seconds or timedelta between two looks.
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
@@ -75,13 +76,16 @@ class VisionoPhotoRequestSensor(VisionoTask, VisioSensor):
         self.min_submitted = min_submitted
         self.on_deadline = on_deadline
         self.visiono_conn_id = visiono_conn_id
+        # `batch.output["ids"]`: at run time only the list is left of it.
+        self._takes_ids = getattr(request_id, "key", None) == "ids"
         known = known_ids(request_id, "request_id")
         Goal.of(min_submitted, on_deadline, len(known) if known else None)
 
     @cached_property
     def _ids(self) -> list[str]:
-        # Empty for a batch that created no request: no more can be submitted.
-        return ids_of(self._target, "request_id", may_be_empty=self.on_deadline == "proceed")
+        # A batch that created no request: no more can be submitted.
+        of_batch = self._takes_ids or holds_output(self._target, "ids")
+        return ids_of(self._target, "request_id", may_be_empty=of_batch and self.on_deadline == "proceed")
 
     def _make_wait(self) -> PhotoRequestWait:
         goal = Goal.of(self.min_submitted, self.on_deadline, len(self._ids))

@@ -146,7 +146,7 @@ def test_what_a_broken_off_first_list_lacks_was_there_before_as_well():
 
 
 @pytest.mark.parametrize(
-    "value", [None, 7, [], {}, {"since": True, "seen": {}}, {"since": 1, "seen": {"a": "b"}}]
+    "value", [None, 7, [], {}, {"since": True, "seen": {}}, {"since": 1}, {"since": 1, "seen": {"a": "b"}}]
 )
 def test_what_is_no_cursor(value):
     assert Cursor.from_json(value) is None
