@@ -18,6 +18,15 @@ ifneq ($(shell $(BIN)/python -c '' 2>/dev/null && cat $(READY) 2>/dev/null),$(CU
 $(shell rm -f $(READY))
 endif
 
+# The object stores' clients and emulators conflict with .venv's versions, and are large.
+STORES := .venv-stores
+STORES_BIN := $(STORES)/bin
+STORES_READY := $(STORES)/.ready
+AZURITE := 3.37.0
+ifneq ($(shell $(STORES_BIN)/python -c '' 2>/dev/null && cat $(STORES_READY) 2>/dev/null),$(CURDIR) $(AZURITE))
+$(shell rm -f $(STORES_READY))
+endif
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
@@ -37,7 +46,7 @@ AT_ONCE := -n auto --maxprocesses 4
 .PHONY: test
 test: $(READY) ## run the tests that need no running Airflow
 	@$(BIN)/python -m pytest -q $(AT_ONCE) tests \
-		$(foreach suite,live properties chaos secrets contract/test_schemathesis.py,--ignore tests/$(suite))
+		$(foreach suite,live properties chaos secrets stores contract/test_schemathesis.py,--ignore tests/$(suite))
 
 # The same seed creates the same cases. ONLY=<name> runs one property, or one scene of chaos.
 SEED ?= 4
@@ -70,6 +79,10 @@ live: $(READY) ## run the tests with a real scheduler and triggerer
 secrets: $(READY) ## search the data of a real Airflow for API keys, signed links and addresses
 	@$(BIN)/python -m pytest -q -m secrets tests/secrets
 
+.PHONY: stores
+stores: $(STORES_READY) ## store files in emulators of S3, Google Cloud Storage and Azure Blob
+	@$(STORES_BIN)/python -m pytest -q -n 2 tests/stores
+
 .PHONY: bench
 bench: $(READY) ## run the benchmarks, with peers (three quarters of an hour)
 	@$(BIN)/python -m benchmarks.import_cost
@@ -100,11 +113,14 @@ format: $(READY) ## format the code, and apply ruff's fixes
 
 .PHONY: clean
 clean: ## delete the environment and all files that the other commands create
-	@rm -rf $(VENV) .airflow demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(STORES) .airflow demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints.txt
+.PHONY: has-python
+has-python:
 	@if [ -z "$(PYTHON)" ]; then echo "no Python 3.11 or newer found: install one, or set PYTHON=<path>" >&2; exit 1; fi
+
+$(READY): pyproject.toml constraints.txt | has-python
 	@echo "installing the package and its pinned dependencies into $(VENV) (a minute or two)"
 	@[ -f $@ ] || rm -rf $(VENV)
 	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
@@ -113,3 +129,12 @@ $(READY): pyproject.toml constraints.txt
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq -e '.[dev]'
 	@$(BIN)/python -m compileall -q airflow_provider_visio
 	@echo "$(CURDIR)" > $@
+
+$(STORES_READY): tests/stores/environment.txt | has-python
+	@echo "installing the object stores' clients and emulators into $(STORES) (a minute or two, 1 GB)"
+	@rm -rf $(STORES)
+	@$(PYTHON) -m venv $(STORES)
+	@$(STORES_BIN)/python -m pip install -qq -c $< uv
+	@$(STORES_BIN)/uv pip install -q --python $(STORES_BIN)/python --no-deps -r $<
+	@$(STORES_BIN)/npm install --prefix $(STORES)/azurite --loglevel error --no-audit --no-fund --ignore-scripts azurite@$(AZURITE) >/dev/null
+	@echo "$(CURDIR) $(AZURITE)" > $@

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -38,14 +38,7 @@ def check_if_known(check: Callable[..., Any], **values: object) -> None:
 
 
 def require(value: object, name: str, advice: str = "") -> None:
-    """
-    Refuse an argument that is missing.
-
-    :param value: the argument.
-    :param name: its name.
-    :param advice: what to give, where the name does not show it.
-    :raises InvalidRequestError: it is None, empty or blank.
-    """
+    """Refuse an argument that is None, empty or blank; ``advice`` says what to give, if the name does not show it."""
     if not is_literal(value):
         return
     if value is None or value in ("", [], {}, ()) or (isinstance(value, str) and not value.strip()):
@@ -53,14 +46,7 @@ def require(value: object, name: str, advice: str = "") -> None:
 
 
 def require_resolved(value: object, name: str, *, given: bool) -> None:
-    """
-    Refuse an argument that the DAG file gives but that is None at run time; None would mean something else.
-
-    :param value: the argument at run time.
-    :param name: its name.
-    :param given: whether the DAG file gives it.
-    :raises InvalidRequestError: it is given and None.
-    """
+    """Refuse an argument that the DAG file gives but that is None at run time, because None means something else."""
     # A template renders None as text.
     if given and value in (None, "None"):
         raise InvalidRequestError.of(
@@ -79,88 +65,67 @@ def read_once(value: object) -> object:
     return [item for item in items if item is not None]
 
 
-def known_ids(value: object, name: str) -> list[str]:
-    """
-    Return the ids that are known while the DAG file is parsed; an empty list where they are not known.
-
-    :param value: the id or ids.
-    :param name: the parameter's name.
-    :raises InvalidRequestError: it holds no id, or an id that is not valid.
-    """
-    return checked_ids(value, name) if is_literal(value) else []
-
-
-def checked_ids(value: object, name: str) -> list[str]:
-    """
-    Return the ids in a value, as :func:`ids_of` does, and check each.
-
-    :param value: the id or ids.
-    :param name: the parameter's name.
-    :raises InvalidRequestError: it holds no id, or an id that is not valid.
-    """
-    return [check_id(found, name) for found in ids_of(value, name)]
-
-
-def ids_of(value: object, name: str) -> list[str]:
+def ids_of(value: object, name: str, *, may_be_empty: bool = False) -> list[str]:
     """
     Return the ids in a value: an id, the output of a task that has one, or a list of either.
 
     A sensor's output over a list (``{"arrived": [...]}``) stands for the ids that arrived, and a batch's output
-    (``{"ids": [...]}``) for those that it created. In a list, outputs of batches that created none are left out.
+    (``{"ids": [...]}``) for those that it created.
 
     :param value: the id or ids.
     :param name: the parameter's name.
+    :param may_be_empty: whether an empty list is allowed, or an output that holds one.
     :return: the ids, each once, in their order.
     :raises InvalidRequestError: it holds no id.
     """
-    value = read_once(value)
-    found: list[str] = []
-    if isinstance(value, str):
-        found = [value.strip()]
-    elif isinstance(value, Mapping):
-        held = value["id"] if "id" in value else value.get("arrived") or value.get("ids")
-        found = ids_of(held, name) if held else []
-    elif value is not None and not isinstance(value, bytes | int | float):
-        try:
-            entries = list(value)  # type: ignore[call-overload]
-        except TypeError:
-            entries = []
-        for entry in entries:
-            found.extend([] if holds_none(entry, bare=True) else ids_of(entry, name))
-    if isinstance(value, Mapping) and value.get("arrived") == []:
-        raise InvalidRequestError.of(name, "nothing has arrived, so the output holds no id")
-    if holds_none(value):
-        raise InvalidRequestError.of(
-            name, "the batch created no request; its output gives the reason of each in `failed`"
-        )
-    if not found or not all(found):
+    found = list(dict.fromkeys(_ids_in(value, name)))
+    if found or may_be_empty:
+        return found
+    if holds_output(value, "arrived", "ids"):
         raise InvalidRequestError.of(
             name,
-            f"{_shown(value)} holds no id; give an id, the output of the task that created it, or a list of these",
+            "nothing has arrived, or the batch created no request; its output has the reasons in `failed`",
         )
-    return list(dict.fromkeys(found))
+    raise _no_id(value, name)
 
 
-def holds_none(value: object, *, bare: bool = False) -> bool:
-    """
-    Return whether a value is the output of a batch that created no request, or a list of such outputs.
-
-    :param value: the value.
-    :param bare: whether an empty list counts as such a batch's ``ids``; an empty list alone does not show its origin.
-    """
+def holds_output(value: object, *keys: str) -> bool:
+    """Return whether a value is an output with one of these keys, or a list of such; an empty list is neither."""
     if isinstance(value, Mapping):
-        return "id" not in value and not value.get("arrived") and value.get("ids") == []
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return (bare or bool(value)) and all(holds_none(entry, bare=bare) for entry in value)
-    return False
+        return any(key in value for key in keys)
+    return isinstance(value, list | tuple) and bool(value) and all(holds_output(one, *keys) for one in value)
+
+
+def _ids_in(value: object, name: str) -> list[str]:
+    held = read_once(value)
+    if isinstance(held, Mapping):
+        held = next((held[key] for key in ("id", "arrived", "ids") if key in held), None)
+    if isinstance(held, str) and held.strip():
+        return [held.strip()]
+    if isinstance(held, str | bytes) or not isinstance(held, Iterable):
+        raise _no_id(value, name)
+    return [found for entry in held for found in _ids_in(entry, name)]
+
+
+def _no_id(value: object, name: str) -> InvalidRequestError:
+    advice = "give an id, the output of the task that created it, or a list of these"
+    return InvalidRequestError.of(name, f"{_shown(value)} holds no id; {advice}")
+
+
+def checked_ids(value: object, name: str) -> list[str]:
+    """Return the ids in a value, as :func:`ids_of` does, and refuse what cannot be an id."""
+    return [check_id(found, name) for found in ids_of(value, name)]
+
+
+def known_ids(value: object, name: str) -> list[str]:
+    """Return :func:`checked_ids` of a value that is known while the DAG file is parsed; otherwise an empty list."""
+    return checked_ids(value, name) if is_literal(value) else []
 
 
 def id_of(value: object, name: str) -> str:
     """
     Return the one id in a value: an id, or the output of a task that has it as ``name`` or as ``id``.
 
-    :param value: the id.
-    :param name: the parameter's name.
     :raises InvalidRequestError: it holds no id, several, or one that is not valid.
     """
     if isinstance(value, Mapping) and name in value:
@@ -175,21 +140,6 @@ def known_id(value: object, name: str) -> None:
     """Check the one id in a value where it is known while the DAG file is parsed; see :func:`id_of`."""
     if is_literal(value):
         id_of(value, name)
-
-
-def link_id_of(value: object) -> str:
-    """
-    Return the id of one permanent link: an id, or the output of the task that created it or waited on it.
-
-    :param value: the id.
-    :raises InvalidRequestError: it holds no id, several, or one that is not valid.
-    """
-    return id_of(value, "link_id")
-
-
-def known_link(value: object) -> None:
-    """Check the id of one permanent link where it is known while the DAG file is parsed."""
-    known_id(value, "link_id")
 
 
 def is_many(value: object) -> bool:
@@ -210,8 +160,6 @@ def seconds(value: float | timedelta | None, name: str) -> float | None:
     """
     Return a duration in seconds, or None for None.
 
-    :param value: seconds, or a timedelta.
-    :param name: the parameter's name.
     :raises InvalidRequestError: it is not a positive number of seconds or timedelta.
     """
     if value is None:
@@ -228,8 +176,6 @@ def moment_of(value: object, name: str) -> float | None:
     Return a moment as a Unix timestamp, or None for None.
 
     :param value: a Unix timestamp, a datetime with a time zone, or ISO 8601 text with one.
-    :param name: the parameter's name.
-    :raises InvalidRequestError: it is none of these.
     """
     if value is None:
         return None

@@ -28,13 +28,8 @@ class Field:
     """
     One extra of a connection.
 
-    :param name: its name in the connection's extras.
-    :param label: its label in the form.
     :param description: what it does, with its unit.
-    :param kind: the kind of its value.
     :param default: its value where the extras leave it out.
-    :param minimum: the least allowed number.
-    :param maximum: the greatest allowed number.
     :param choices: the allowed words; empty for any text.
     """
 
@@ -51,7 +46,6 @@ class Field:
         """
         Return the field's value in a connection's extras.
 
-        :param extra: the extras.
         :raises ValueError: the value is not allowed; the text says what is.
         """
         value = extra.get(self.name)
@@ -72,8 +66,10 @@ class Field:
             return self.choices[self.choices.index(text.lower())] if self.choices else text
         number = float(value)
         whole = int(number)  # fails for NaN and infinity
+        least = -math.inf if self.minimum is None else self.minimum
+        most = math.inf if self.maximum is None else self.maximum
         good = not isinstance(value, bool) and (self.kind == "number" or whole == number)
-        if not good or not _bound(self.minimum, -math.inf) <= number <= _bound(self.maximum, math.inf):
+        if not good or not least <= number <= most:
             raise ValueError
         return whole if self.kind == "integer" else number
 
@@ -85,18 +81,11 @@ class Field:
         return {"boolean": "true or false", "json": "JSON"}.get(self.kind) or " or ".join(self.choices)
 
 
-def _bound(limit: float | None, none: float) -> float:
-    return none if limit is None else limit
-
-
 @dataclass(frozen=True)
 class Form:
     """
     One connection type.
 
-    :param conn_type: its name in Airflow.
-    :param hook_class: dotted name of the hook.
-    :param hook_name: the service's name.
     :param base_url: the documented base URL, the placeholder of Host.
     :param key_hint: the placeholder of the API key.
     :param fields: its extras.
@@ -275,8 +264,6 @@ def read_extras(form: Form, extra: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the values of a form's fields in a connection's extras, by name.
 
-    :param form: the connection type.
-    :param extra: the connection's extras.
     :raises ValueError: a value is not allowed; the text names the field and what is allowed.
     """
     return {field.name: field.read(extra) for field in form.fields}

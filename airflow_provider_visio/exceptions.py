@@ -50,8 +50,9 @@ class VisioProviderError(AirflowException):
     """
 
     service_message: str = ""
-    # The text without what to do, for a caller that knows better; empty where it is the whole text.
-    without_hint: str = ""
+    # The part of the text that says what to do, and the text without it, for a caller that knows better.
+    hint: str = ""
+    _without_hint: str = ""
 
     def __init__(
         self,
@@ -71,9 +72,9 @@ class VisioProviderError(AirflowException):
     def saying(self, more: str, *, instead_of_hint: bool = False) -> Self:
         """Return a copy of the error with more text, which replaces its hint where that is asked for."""
         error = copy.copy(self)
-        before = self.without_hint if instead_of_hint and self.without_hint else str(self)
+        before = self._without_hint if instead_of_hint and self._without_hint else str(self)
         error.args = (f"{before} {more}",)
-        error.without_hint = f"{self.without_hint} {more}" if self.without_hint else ""
+        error._without_hint = f"{self._without_hint} {more}" if self._without_hint else ""  # noqa: SLF001
         return error
 
 

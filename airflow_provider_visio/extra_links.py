@@ -21,12 +21,7 @@ _KNOWN = "_visio_link"
 
 
 def remember_link(context: Any, url: object) -> None:
-    """
-    Keep a link for the button, also for the process that resumes the task.
-
-    :param context: the context of the running task.
-    :param url: the link; anything but an ``http(s)`` URL is ignored.
-    """
+    """Keep a link for the button, also for the process that resumes the task; ignore anything but a URL."""
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
         return
     task = context["task"]

@@ -8,11 +8,17 @@ No page shows the list of a link's submissions. Its fields ``id``, ``submitted_a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import asdict, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError, WaitTimeoutError
 from airflow_provider_visio.waiting import Verdict, epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 Submission = dict[str, Any]
 State = dict[str, Any]
@@ -64,11 +70,9 @@ def decide_link(
     """
     Decide whether a wait for submissions is over. Submissions by the deadline count before the deadline does.
 
-    :param link_id: id of the link.
     :param state: the state of the link; None while it is unknown.
     :param submissions: the submissions that count.
     :param needed: how many there must be.
-    :param now: Unix timestamp.
     :param deadline: Unix timestamp at which the wait gives up, or None for never.
     """
     if len(submissions) >= needed:
@@ -95,6 +99,11 @@ def error_of_link(
     )
 
 
+# A Unix timestamp; text is not read as one.
+_Time = Annotated[float, Field(strict=True)]
+
+
+@dataclass
 class Cursor:
     """
     How far a watcher has come. All times are Unix timestamps.
@@ -105,17 +114,10 @@ class Cursor:
     :param began: when it started, until it knows which submissions were there before; then None.
     """
 
-    def __init__(
-        self,
-        since: float,
-        seen: Mapping[str, float] | None = None,
-        given: float | None = None,
-        began: float | None = None,
-    ) -> None:
-        self.since = since
-        self.seen = dict(seen or {})
-        self.given = given
-        self.began = began
+    since: _Time
+    seen: dict[str, _Time] = field(default_factory=dict)
+    given: _Time | None = None
+    began: _Time | None = None
 
     @classmethod
     def at_start(cls, given: float | None, now: float) -> Cursor:
@@ -126,20 +128,16 @@ class Cursor:
     @classmethod
     def from_json(cls, value: object) -> Cursor | None:
         """Return a cursor from :meth:`as_json`, or None for anything else."""
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict) or "seen" not in value:
             return None
-        since, seen = value.get("since"), value.get("seen")
-        if not _is_time(since) or not isinstance(seen, Mapping) or not all(map(_is_time, seen.values())):
+        try:
+            return TypeAdapter(cls).validate_python(value)
+        except ValidationError:
             return None
-        return cls(
-            float(since),  # type: ignore[arg-type]
-            {str(submission_id): float(moment) for submission_id, moment in seen.items()},
-            *(value[name] if _is_time(value.get(name)) else None for name in ("given", "began")),
-        )
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return {"since": self.since, "seen": dict(self.seen), "given": self.given, "began": self.began}
+        return asdict(self)
 
     def take(
         self,
@@ -170,7 +168,3 @@ class Cursor:
                 self.since = max(self.since, min(max(fresh.values()), now) - OVERLAP)
             self.seen = {i: at for i, at in self.seen.items() if at >= math.floor(self.since)}
         return list(fresh)
-
-
-def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -20,6 +20,7 @@ from airflow_provider_visio.exceptions import (
     UnexpectedReplyError,
     VisioProviderError,
 )
+from airflow_provider_visio.submissions import decide_link, error_of_link, new_submissions, untimed
 from airflow_provider_visio.waiting import (
     ALL,
     MAX_NAMED,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.hooks.base import VisioBaseHook
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.hooks.vizdom import VizdomHook
+    from airflow_provider_visio.submissions import Submission
     from airflow_provider_visio.waiting import States
 
 log = logging.getLogger(__name__)
@@ -61,12 +63,7 @@ MAX_SEEN = 200
 
 
 class TaskWait(ABC, Generic[Hook]):
-    """
-    A wait for ids of one kind.
-
-    :param hook: the hook that looks.
-    :param poke_interval: seconds between two looks.
-    """
+    """A wait for ids of one kind: ``hook`` looks every ``poke_interval`` seconds."""
 
     def __init__(self, hook: Hook, poke_interval: float) -> None:
         self.hook = hook
@@ -81,27 +78,14 @@ class TaskWait(ABC, Generic[Hook]):
         self._warned: set[str] = set()
 
     def announce(self, ids: Sequence[str], deadline: float | None, where: str) -> None:
-        """
-        Log what the task waits for, where, how often it looks and until when.
-
-        :param ids: what it waits for.
-        :param deadline: when the wait gives up, a Unix timestamp; None for never.
-        :param where: ``"in the triggerer"`` or ``"on this worker"``.
-        """
-        more = f" and {len(ids) - MAX_NAMED} more" if len(ids) > MAX_NAMED else ""
-        left = (
-            "without a deadline"
-            if deadline is None
-            else f"for {max(0.0, deadline - clock.now()):.0f} s at most"
-        )
-        log.info(
-            "Waiting for %s%s %s, %s; looking every %g s.",
-            ", ".join(ids[:MAX_NAMED]),
-            more,
-            where,
-            left,
-            self.poke_interval,
-        )
+        """Log what the task waits for, where, how often it looks and until when."""
+        named = ", ".join(ids[:MAX_NAMED])
+        if len(ids) > MAX_NAMED:
+            named += f" and {len(ids) - MAX_NAMED} more"
+        limit = "without a deadline"
+        if deadline is not None:
+            limit = f"for {max(0.0, deadline - clock.now()):.0f} s at most"
+        log.info("Waiting for %s %s, %s; looking every %g s.", named, where, limit, self.poke_interval)
 
     def look(self, ids: Sequence[str], deadline: float | None = None) -> Verdict:
         """
@@ -140,10 +124,10 @@ class TaskWait(ABC, Generic[Hook]):
         try:
             return self.look(ids, clock.now())
         except (ConnectionFailedError, RateLimitedError, ServiceError, UnexpectedReplyError) as error:
-            if self._last is None:
+            if self.goal.proceed and self._last is None:
                 raise  # nothing is known, which is not the same as nothing arrived
             log.warning("%s", error)
-            return replace(self._last, outcome="done" if self.goal.proceed else "timeout")
+            return self._known_at_deadline(ids)
 
     def settle(self, verdict: Verdict) -> Verdict:
         """
@@ -152,16 +136,11 @@ class TaskWait(ABC, Generic[Hook]):
         :raises VisioProviderError: the wait has failed or timed out.
         """
         if verdict.outcome != "wait":
-            log.info("%s", self._describe_end(verdict))
+            log.info("%s", self._end_of(verdict))
         error = self._error_of(verdict)
         if error is not None:
             raise error
         return verdict
-
-    def error_at_deadline(self, ids: Sequence[str]) -> VisioProviderError | None:
-        """Return the error of a wait whose deadline has passed while these ids were open."""
-        last = self._last or Verdict("timeout", waiting=tuple(ids))
-        return self._error_of(replace(last, outcome="timeout"))
 
     def begin(
         self, task: BaseOperator, state: Mapping[str, Any], deadline: float | None, *, deferrable: bool
@@ -169,10 +148,8 @@ class TaskWait(ABC, Generic[Hook]):
         """
         Wait for what the task has just created or found; return at once where it has ended already.
 
-        :param task: the task.
         :param state: the service's reply, with ``id``.
         :param deadline: when the wait gives up, a Unix timestamp; None for never.
-        :param deferrable: give the worker back while waiting.
         :raises VisioProviderError: the wait has failed or timed out.
         """
         verdict = self.check(state, deadline)
@@ -198,17 +175,13 @@ class TaskWait(ABC, Generic[Hook]):
         self.announce(ids, deadline, "on this worker")
         rounds = 0
         while (verdict := self.try_look(ids, deadline)).outcome == "wait":
-            if deadline is not None and clock.now() >= deadline:
-                # This look was refused by the rate limit: the last verdict counts.
-                error = self.error_at_deadline(ids)
-                if error is not None:
-                    raise error
             now = clock.now()
-            next_look = now + jittered(self._interval(rounds), random.random())
-            sooner = [
-                moment for moment in (deadline, *self._expiries(ids)) if moment is not None and moment > now
-            ]
-            clock.sleep(min([next_look, *sooner]) - now)
+            if deadline is not None and now >= deadline:
+                # The rate limit has refused this look: the verdict of the last one counts.
+                return self.settle(self._known_at_deadline(ids))
+            pause = jittered(self._interval(rounds), random.random())
+            ends = [end - now for end in (deadline, *self._expiries(ids)) if end is not None and end > now]
+            clock.sleep(min([pause, *ends]))
             rounds += 1
         return self.settle(verdict)
 
@@ -234,8 +207,6 @@ class TaskWait(ABC, Generic[Hook]):
         reach a service that the triggerer could not, and the error needs the service's own words. A wait that is still
         open, for example after an outage, defers again with the same deadline.
 
-        :param task: the task.
-        :param event: the event of the trigger.
         :raises VisioProviderError: the wait has failed or timed out.
         """
         verdict = Verdict.from_event(event, self.goal)
@@ -268,7 +239,11 @@ class TaskWait(ABC, Generic[Hook]):
             self.defer(task, ids, deadline)
         return self.settle(verdict)
 
-    def _describe_end(self, verdict: Verdict) -> str:
+    def _known_at_deadline(self, ids: Sequence[str]) -> Verdict:
+        last = self._last or Verdict("timeout", waiting=tuple(ids))
+        return replace(last, outcome="done" if self.goal.proceed else "timeout")
+
+    def _end_of(self, verdict: Verdict) -> str:
         return describe_end(verdict, self.goal)
 
     def _interval(self, rounds: int) -> float:  # noqa: ARG002
@@ -298,8 +273,6 @@ class PhotoRequestWait(TaskWait["VisionoHook"]):
     """
     A wait for photo requests.
 
-    :param hook: the hook that looks.
-    :param poke_interval: seconds between two looks.
     :param goal: when the wait is good.
     :param cancel_on_kill: whether the requests are deleted when the task is killed while it is deferred.
     """
@@ -352,10 +325,8 @@ class PhotoRequestWait(TaskWait["VisionoHook"]):
 
 class ExportWait(TaskWait["VizdomHook"]):
     """
-    A wait for dashboard exports.
+    A wait for dashboard exports; the pauses between its looks grow.
 
-    :param hook: the hook that looks.
-    :param poke_interval: seconds between the first two looks; the next ones grow apart.
     :param starts: whether the waiting task also starts the exports, so that its retry starts another.
     """
 
@@ -385,13 +356,81 @@ class ExportWait(TaskWait["VizdomHook"]):
         return growing(self.poke_interval, rounds)
 
 
-def describe_end(verdict: Verdict, goal: Goal = ALL) -> str:
+class LinkWait(TaskWait["VisionoHook"]):
     """
-    Return how a wait has ended, in a sentence for the log.
+    A wait for submissions through a permanent link.
 
-    :param verdict: the verdict that ended it.
-    :param goal: when the wait is good.
+    :param since: only submissions from then on count, a Unix timestamp.
+    :param needed: how many submissions the wait needs.
+    :param unique_value: only submissions with this value in the link's own field; None for all.
     """
+
+    def __init__(
+        self, hook: VisionoHook, poke_interval: float, *, since: float, needed: int, unique_value: str | None
+    ) -> None:
+        super().__init__(hook, poke_interval)
+        self.since = since
+        self.needed = needed
+        self.unique_value = unique_value
+        self.found: list[Submission] = []
+
+    def resume(self, task: BaseOperator, event: Any) -> Verdict:
+        """Return the verdict of a deferred wait; the event has no submissions, so the service is asked for them."""
+        verdict = Verdict.from_event(event, self.goal)
+        if verdict.outcome != "done":
+            return super().resume(task, event)
+        ids = list(verdict.arrived)
+        try:
+            verdict = self.look(ids, event.get("deadline"))
+        except RateLimitedError as error:
+            log.warning("%s", error)
+            verdict = Verdict("wait", waiting=tuple(ids))
+        if verdict.outcome == "wait":
+            self.defer(task, ids, event.get("deadline"))
+        return self.settle(verdict)
+
+    def _end_of(self, verdict: Verdict) -> str:  # noqa: ARG002
+        return f"{len(self.found)} submission(s) have arrived, of {self.needed} that the wait needs."
+
+    def _judge(self, ids: Sequence[str], deadline: float | None) -> tuple[Verdict, States]:
+        from airflow_provider_visio.api.one_time_queries import read_submissions
+
+        states: dict[str, dict[str, Any]] = {}
+        (link_id,) = ids
+        self.hook.get_conn().query(read_submissions(link_id, self.hook.dialect, states.__setitem__))
+        submissions = states[link_id]["submissions"]
+        if (count := untimed(submissions)) and "untimed" not in self._warned:
+            self._warned.add("untimed")
+            log.warning("%d submission(s) have no time in the service's reply; they are left out.", count)
+        self.found = new_submissions(submissions, self.since, self.unique_value)
+        self.states = states
+        return self._decide(ids, deadline), states
+
+    def _decide(self, ids: Sequence[str], deadline: float | None) -> Verdict:
+        state = dict(self.states[ids[0]]) if ids[0] in self.states else None
+        return decide_link(ids[0], state, self.found, needed=self.needed, now=clock.now(), deadline=deadline)
+
+    def _error_of(self, verdict: Verdict) -> VisioProviderError | None:
+        return error_of_link(verdict, self.conn_id, self.needed, self.found, self.unique_value)
+
+    def _trigger(self, ids: list[str], deadline: float | None, min_dwell: float) -> BaseTrigger:
+        from airflow_provider_visio.triggers.visiono_permanent_links import VisionoPermanentLinkTrigger
+
+        return VisionoPermanentLinkTrigger(
+            ids[0],
+            self.conn_id,
+            since=self.since,
+            unique_value=self.unique_value,
+            poke_interval=self.poke_interval,
+            once=True,
+            min_submissions=self.needed,
+            deadline=deadline,
+            min_dwell=min_dwell,
+        )
+
+
+def describe_end(verdict: Verdict, goal: Goal = ALL) -> str:
+    """Return how a wait has ended, in a sentence for the log."""
     ids = [*verdict.arrived, *verdict.ended, *verdict.waiting]
     if len(verdict.arrived) == len(ids):
         return f"{ids[0]} has arrived." if len(ids) == 1 else f"All {len(ids)} have arrived."

@@ -96,6 +96,10 @@ _EXPORT_ENDED: Mapping[Phase, str] = {
     "deleted": "is unknown to Vizdom: it was deleted or has lapsed",
     "refused": "may not be read with this connection's key",
 }
+_EXPORTS_AGAIN = "A retry of this task exports again, as clearing it does"
+_NO_MORE_TIME = (
+    "has no more time: clear the task to wait as long once more, with a longer timeout if necessary."
+)
 
 
 @dataclass(frozen=True)
@@ -320,7 +324,7 @@ def error_of_photo_requests(verdict: Verdict, conn_id: str, goal: Goal = ALL) ->
         short = f", and {_needed(verdict, goal)} were needed" if goal.needed else ""
         advice = (
             "Nothing was cancelled: the link still works, and photos can arrive until the request's own expiry. "
-            "A retry does not ask again"
+            f"A retry does not ask again, and {_NO_MORE_TIME}"
         )
         return _timed_out(verdict, conn_id, "photos", short, advice)
     return None
@@ -335,7 +339,7 @@ def error_of_exports(
     :param verdict: the verdict over the exports.
     :param conn_id: id of the Airflow connection.
     :param reasons: why exports failed, by id.
-    :param starts: whether the same task starts the exports, so that a retry of it starts another one.
+    :param starts: whether the same task starts the exports, so that a retry of it, or a clear, starts others.
     """
     if verdict.outcome == "failed":
         text = " ".join(
@@ -347,18 +351,21 @@ def error_of_exports(
         if starts and set(verdict.ended.values()) <= {"refused"}:
             advice = "Check the key's role, and run the task again to go on waiting for it."
         elif starts:
-            advice = "A retry of this task exports again, as clearing it does."
+            advice = f"{_EXPORTS_AGAIN}."
         return ExportFailedError(f"{text} {advice} [connection {conn_id}]{_others(verdict)}", conn_id=conn_id)
     if verdict.outcome == "timeout":
-        advice = "The export goes on at Vizdom. A retry does not start another one meanwhile"
+        advice = "The export goes on at Vizdom. "
+        if starts:
+            advice += f"{_EXPORTS_AGAIN}; set a longer timeout if exports take longer."
+        else:
+            advice += f"A retry does not start another one meanwhile, and {_NO_MORE_TIME}"
         return _timed_out(verdict, conn_id, "file", "", advice)
     return None
 
 
 def _timed_out(verdict: Verdict, conn_id: str, what: str, short: str, advice: str) -> WaitTimeoutError:
     return WaitTimeoutError(
-        f"No {what} for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}{short}. {advice}, and has no "
-        "more time: clear the task to wait as long once more, with a longer timeout if necessary. "
+        f"No {what} for {_list(verdict.waiting)} by the wait's deadline{_odd(verdict)}{short}. {advice} "
         f"[connection {conn_id}]{_others(verdict)}",
         waiting=verdict.waiting,
         conn_id=conn_id,

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_visio.arguments import (
     check_if_known,
-    holds_none,
+    holds_output,
     id_of,
     ids_of,
     is_literal,
@@ -85,24 +85,19 @@ def test_a_batch_that_made_nothing_is_refused_in_these_words(value):
 
 @pytest.mark.parametrize("value", [{"ids": []}, [{"ids": []}], ({"ids": []}, [{"ids": []}])], ids=repr)
 def test_a_batch_that_made_nothing_is_told_from_what_holds_no_id(value):
-    assert holds_none(value)
-    assert holds_none(value, bare=True)
+    assert holds_output(value, "ids")
+    assert ids_of(value, "request_id", may_be_empty=True) == []
 
 
-@pytest.mark.parametrize("value", [[], (), [[]], [{"ids": []}, []]], ids=repr)
-def test_an_empty_list_is_one_only_where_lists_are_a_batch_s_ids(value):
-    assert not holds_none(value)
-    assert holds_none(value, bare=True)
+@pytest.mark.parametrize("value", [[], (), [[]], [{"ids": []}, []], {"arrived": []}, {}, None, "a"], ids=repr)
+def test_an_empty_list_alone_does_not_show_that_it_is_a_batch_s(value):
+    assert not holds_output(value, "ids")
 
 
-@pytest.mark.parametrize(
-    "value",
-    [None, "", b"", 5, {}, [None], [""], ["a"], {"arrived": []}, {"id": "a", "ids": []}, {"ids": None}],
-    ids=repr,
-)
-@pytest.mark.parametrize("bare", [False, True])
-def test_what_is_wrong_is_not_nothing(value, bare):
-    assert not holds_none(value, bare=bare)
+@pytest.mark.parametrize("value", [None, "", b"", 5, {}, [None], [""], {"id": ""}, {"ids": None}], ids=repr)
+def test_what_is_wrong_is_not_empty(value):
+    with pytest.raises(InvalidRequestError, match="holds no id"):
+        ids_of(value, "request_id", may_be_empty=True)
 
 
 def test_a_long_value_is_cut_in_the_error():

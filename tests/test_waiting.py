@@ -395,6 +395,15 @@ def test_an_export_s_deadline_says_that_it_goes_on():
         assert part in str(error)
 
 
+def test_to_who_started_it_an_export_s_deadline_says_that_a_retry_exports_again():
+    text = str(error_of_exports(Verdict("timeout", waiting=("exp_7",)), "my_vizdom", starts=True))
+    assert (
+        "goes on at Vizdom. A retry of this task exports again, as clearing it does; set a longer timeout"
+        in text
+    )
+    assert "no more time" not in text
+
+
 @pytest.mark.parametrize(
     ("word", "expected"),
     [

@@ -170,7 +170,7 @@ def error_of_call(
     where = f"[{call.method} {call.path}, {reference}connection {config.conn_id}]"
     parts = (f"{config.service.name} {what}", hint, where)
     error = kind(" ".join(filter(None, parts)), request_id=request_id, conn_id=config.conn_id, **more)
-    error.without_hint = f"{parts[0]} {where}"
+    error.hint, error._without_hint = hint, f"{parts[0]} {where}"  # noqa: SLF001
     return error
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call
 from airflow_provider_visio.api.config import Service, ServiceConfig
-from airflow_provider_visio.api.export_format import check_format
+from airflow_provider_visio.api.export_format import check_format, check_options
 from airflow_provider_visio.api.reply import redact
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -43,6 +43,13 @@ class Dashboard(TypedDict, total=False):
     visualization_count: int
 
 
+class ExportFile(TypedDict):
+    """A file of an export (assumed); ``name`` is None where the service gives none."""
+
+    url: str
+    name: str | None
+
+
 class Export(TypedDict, total=False):
     """An export (assumed); fields are named as here whatever the contract calls them, the others are kept."""
 
@@ -51,6 +58,7 @@ class Export(TypedDict, total=False):
     format: str
     status: str
     download_url: str | None
+    files: list[ExportFile]
     expires_at: str | None
     error: Any
     created_at: str
@@ -87,11 +95,16 @@ def read_dashboard(data: Mapping[str, Any], contract: VizdomContract) -> Dashboa
     return {**data, "id": data[contract.dashboard_id_field]}  # type: ignore[typeddict-item]
 
 
-def create_export(dashboard_id: str, export_format: str, contract: VizdomContract) -> Call:
+def create_export(
+    dashboard_id: str,
+    export_format: str,
+    contract: VizdomContract,
+    options: Mapping[str, Any] | None = None,
+) -> Call:
     """
     Start an export (assumed).
 
-    :raises InvalidRequestError: the contract has no such format.
+    :raises InvalidRequestError: the contract has no such format, or the options replace one of its own fields.
     """
     export_format = check_format(export_format)
     word = contract.formats.get(export_format)
@@ -102,9 +115,16 @@ def create_export(dashboard_id: str, export_format: str, contract: VizdomContrac
             "if your Vizdom makes it, name it in `contract.formats` of the connection's extras",
         )
     start = call(contract.start_verb, contract.start_path, evidence="assumed", dashboard_id=dashboard_id)
-    body = {contract.format_field: word}
+    body: dict[str, Any] = {contract.format_field: word}
+    given_by = {contract.format_field: "export_format"}
     if contract.dashboard_field:
         body[contract.dashboard_field] = dashboard_id
+        given_by[contract.dashboard_field] = "dashboard_id"
+    if contract.options_field:
+        wanted = check_options(options, {})
+        body |= {contract.options_field: wanted} if wanted else {}
+    else:
+        body |= check_options(options, given_by)
     return replace(start, body=body)
 
 
@@ -131,7 +151,22 @@ def read_export(data: Mapping[str, Any], contract: VizdomContract) -> Export:
         "error": contract.error_field,
         "format": contract.format_field,
     }
-    return renamed(data, names)  # type: ignore[return-value]
+    return {**renamed(data, names), "files": _files_in(data, contract)}  # type: ignore[typeddict-item]
+
+
+def _files_in(data: Mapping[str, Any], contract: VizdomContract) -> list[ExportFile]:
+    """Return the links to an export's files: of several, or of one; empty where the reply has none."""
+    lists = (data.get(name) for name in (contract.files_field, contract.urls_field, contract.url_field))
+    one = data.get(contract.url_field)
+    entries = next((found for found in lists if found and isinstance(found, list)), [one] if one else [])
+    files: list[ExportFile] = []
+    for entry in entries:
+        about = entry if isinstance(entry, Mapping) else {contract.file_url_field: entry}
+        name = about.get(contract.file_name_field)
+        files.append(
+            {"url": str(about.get(contract.file_url_field) or ""), "name": str(name) if name else None}
+        )
+    return files
 
 
 def renamed(data: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

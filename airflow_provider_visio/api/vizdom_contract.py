@@ -43,7 +43,7 @@ _SETTINGS = ("host_field", "port_field", "database_field", "username_field", "pa
 # Fields that go into one body.
 _BODIES = (
     ("dashboard_name_field", "dashboard_description_field"),
-    ("dashboard_field", "format_field"),
+    ("dashboard_field", "format_field", "options_field"),
     (*_SOURCE, "source_settings_field"),
     _SETTINGS,
     ("email_field", "role_field"),
@@ -176,11 +176,22 @@ class VizdomContract:
     formats: Formats = _row(
         {"pdf": "pdf", "png": "png", "csv": "csv"}, "assumed", "what comparable products share"
     )
+    options_field: OptionalName = _row(
+        "", "assumed", "the field that takes an export's options; empty where they are beside the format"
+    )
     export_verb: ReadVerb = _row("GET", "assumed", _PEERS)
     export_path: ExportPath = _row("/exports/{export_id}", "assumed", _PEERS)
     id_field: Name = _row("id", "assumed", f"an export's id; {_STYLE}")
     status_field: Name = _row("status", "assumed", f"an export's status word; {_PEERS}")
     url_field: Name = _row("download_url", "assumed", f"the link to an export's file; {_PEERS}")
+    urls_field: OptionalName = _row(
+        "download_urls", "assumed", f"the links of an export that has several files; {_PEERS}"
+    )
+    files_field: OptionalName = _row(
+        "files", "assumed", "the same with names: a list of objects with the next two fields"
+    )
+    file_url_field: Name = _row("url", "assumed", "the link to one of several files")
+    file_name_field: OptionalName = _row("name", "assumed", "what one of several files is called")
     expires_field: OptionalName = _row("expires_at", "assumed", f"when that link ends; {_STYLE}")
     error_field: OptionalName = _row("error", "assumed", "why an export failed, in the shape of errors")
     done_words: Words = _row(("completed",), "assumed", f"the file is ready; {_PEERS}")
@@ -254,7 +265,7 @@ class VizdomContract:
         beside = () if self.source_settings_field else ((*_SOURCE, *_SETTINGS),)
         for names in (*_BODIES, *beside):
             for first, second in itertools.combinations(names, 2):
-                if getattr(self, first) == getattr(self, second):
+                if getattr(self, first) and getattr(self, first) == getattr(self, second):
                     raise ValueError(f"{first} and {second} must not be the same")
         return self
 

@@ -92,13 +92,13 @@ class VisioBaseHook(BaseHook):
         """Return a hook for the same connection whose calls wait at most so many seconds for the rate limit."""
         hook = type(self)(self.conn_id, longest_wait=seconds)
         config = self.get_conn().config
-        hook._client = self._client_of(replace(config, rate_limit_wait=min(seconds, config.rate_limit_wait)))  # noqa: SLF001
+        config = replace(config, rate_limit_wait=min(seconds, config.rate_limit_wait))
+        hook._client = hook._client_of(config)  # noqa: SLF001
         return hook
 
     async def get_async_conn(self) -> TriggerClient:
         """Return a client for a trigger's event loop; raises as :meth:`get_conn` does."""
-        # In a thread: the first import of the HTTP library would block the event loop.
-        return await asyncio.to_thread(_trigger_client, await self.async_config(), self.async_config)
+        return await _trigger_client(self.async_config)
 
     async def get_polling_conn(self) -> TriggerClient:
         """
@@ -111,7 +111,7 @@ class VisioBaseHook(BaseHook):
         async def config() -> ServiceConfig:
             return replace(await self.async_config(), max_attempts=1, rate_limit_wait=0.0)
 
-        return await asyncio.to_thread(_trigger_client, await config(), config, polling=True)
+        return await _trigger_client(config, polling=True)
 
     def config(self) -> ServiceConfig:
         """Read the connection."""
@@ -123,23 +123,17 @@ class VisioBaseHook(BaseHook):
 
     async def async_config(self) -> ServiceConfig:
         """Read the connection without blocking an event loop."""
-        try:
-            connection, extras = await self._async_connection()
-        except AirflowNotFoundException as error:
-            raise self._no_connection() from error
-        return self._config_from(connection, extras)
-
-    async def _async_connection(self) -> tuple[Connection, Any]:
-        """Return the connection and its extras."""
         from airflow.sdk import Connection
         from asgiref.sync import sync_to_async
 
-        if hasattr(Connection, "aextra_dejson"):
+        if not hasattr(Connection, "aextra_dejson"):
+            # Before Airflow 3.3.2 the calls mask secrets with a blocking call to Airflow, which needs a thread.
+            return await sync_to_async(self.config)()
+        try:
             connection = await self.aget_connection(self.conn_id)
-            return connection, await connection.aextra_dejson()
-        # Before Airflow 3.3.2 both calls mask secrets with a blocking call to Airflow, which needs a thread.
-        connection = await sync_to_async(self.get_connection)(self.conn_id)
-        return connection, await sync_to_async(lambda: connection.extra_dejson)()
+            return self._config_from(connection, await connection.aextra_dejson())
+        except AirflowNotFoundException as error:
+            raise self._no_connection() from error
 
     def request(
         self,
@@ -188,19 +182,13 @@ class VisioBaseHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Make a small call and return whether it worked, with a message; used by the Test button of Airflow's UI."""
+        # The UI's button waits for the result.
+        hook = type(self)(self.conn_id, longest_wait=5.0)
         try:
-            config = self.config()
-            # The UI's button waits for the result.
-            config = replace(
-                config,
-                max_attempts=min(2, config.max_attempts),
-                rate_limit_wait=min(5.0, config.rate_limit_wait),
-            )
-            usual, self._client = self._client, self._client_of(config)
-            try:
-                found = self._probe()
-            finally:
-                self._client = usual
+            config = hook.config()
+            config = replace(config, max_attempts=min(2, config.max_attempts))
+            hook._client = hook._client_of(config)  # noqa: SLF001
+            found = hook._probe()  # noqa: SLF001
         except (VisioProviderError, AirflowNotFoundException) as error:
             return False, str(error)
         return True, f"Reached {self.service.name} at {config.base_url}: the key is accepted. {found}"
@@ -247,17 +235,14 @@ class VisioBaseHook(BaseHook):
         return self._with_field(self._data(request), request, needs)
 
     def _with_field(self, data: Any, request: Call, needs: str | None) -> dict[str, Any]:
+        what = "answered without an object in `data`"
         if isinstance(data, dict):
             found = data.get(needs) if needs else None
             if needs is None or (isinstance(found, str) and found):
                 return data
             if isinstance(found, int) and not isinstance(found, bool):
                 return {**data, needs: str(found)}
-        what = (
-            f"answered without `data.{needs}`"
-            if isinstance(data, dict)
-            else "answered without an object in `data`"
-        )
+            what = f"answered without `data.{needs}`"
         raise unexpected_reply(request, self.get_conn().config, what)
 
     def _no_connection(self) -> AirflowNotFoundException:
@@ -358,9 +343,15 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _trigger_client(
-    config: ServiceConfig, reload: Callable[[], Awaitable[ServiceConfig]], *, polling: bool = False
+async def _trigger_client(
+    reload: Callable[[], Awaitable[ServiceConfig]], *, polling: bool = False
 ) -> TriggerClient:
-    from airflow_provider_visio.api.client import TriggerClient
+    config = await reload()
 
-    return TriggerClient(config, reload, polling=polling)
+    def client() -> TriggerClient:
+        from airflow_provider_visio.api.client import TriggerClient
+
+        return TriggerClient(config, reload, polling=polling)
+
+    # In a thread: the first import of the HTTP library would block the event loop.
+    return await asyncio.to_thread(client)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from airflow_provider_visio.hooks.base import VisioBaseHook
+    from airflow_provider_visio.hooks.visiono import VisionoHook
+    from airflow_provider_visio.hooks.vizdom import VizdomHook
 
 Hook = TypeVar("Hook", bound="VisioBaseHook")
 
@@ -18,10 +20,20 @@ class CachedHook:
 
     _hook: Any = None
 
-    def _cached_hook(self, hook_class: type[Hook], conn_id: str, longest_wait: float | None) -> Hook:
+    @property
+    def hook(self) -> Any:
+        """The hook of this task's connection."""
+        raise NotImplementedError
+
+    @property
+    def _longest_wait(self) -> float | None:
+        """Seconds that the hook may wait for the rate limit at most; None for the connection's setting."""
+        return None
+
+    def _cached_hook(self, hook_class: type[Hook], conn_id: str) -> Hook:
         # The connection's id is a template, so it can change until the task runs.
         if self._hook is None or self._hook.conn_id != conn_id:
-            self._hook = hook_class(conn_id, longest_wait=longest_wait)
+            self._hook = hook_class(conn_id, longest_wait=self._longest_wait)
         hook: Hook = self._hook
         return hook
 
@@ -33,3 +45,34 @@ class CachedHook:
         for name in _NOT_COPIED:
             vars(self).pop(name, None)
         return super().__deepcopy__(memo)  # type: ignore[misc]
+
+
+# The hooks are imported in functions, so that parsing a DAG file does not import an HTTP library.
+
+
+class VisionoTask(CachedHook):
+    """An operator or sensor that uses a Visiono connection."""
+
+    ui_color = "#e3f0ff"
+    visiono_conn_id: str
+
+    @property
+    def hook(self) -> VisionoHook:
+        """The hook of this task's connection."""
+        from airflow_provider_visio.hooks.visiono import VisionoHook
+
+        return self._cached_hook(VisionoHook, self.visiono_conn_id)
+
+
+class VizdomTask(CachedHook):
+    """An operator or sensor that uses a Vizdom connection."""
+
+    ui_color = "#efe6ff"
+    vizdom_conn_id: str
+
+    @property
+    def hook(self) -> VizdomHook:
+        """The hook of this task's connection."""
+        from airflow_provider_visio.hooks.vizdom import VizdomHook
+
+        return self._cached_hook(VizdomHook, self.vizdom_conn_id)

@@ -284,8 +284,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         Iterate over the submissions of a request so far, without links (source: plugin; the shape is assumed).
 
         :param limit: stop after so many.
-        :raises NotFoundError: as the first is taken: there is no such request, or this service does not have the call:
-            the vendor's reference does not know it.
+        :raises NotFoundError: as the first is taken: there is no such request, or the service has no such call; the
+            reference has none.
         """
         return self.get_conn().pages(api.list_submissions(request_id), limit=limit)
 
@@ -297,8 +297,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         :meth:`list_photos` reads the same in one shape, and :meth:`download_photos` stores the files.
 
         :return: ``{"photo_request_id", "submissions": [{"id", "item_id", "download_url", ...}]}``.
-        :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
-            does not know it.
+        :raises NotFoundError: there is no such request, or the service has no such call; the reference has none.
         """
         return self._object(api.get_download_urls(request_id), needs=None)
 
@@ -306,8 +305,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         """
         Return ``{"qrcode_url"}``: where a picture of the QR code of a request's link is (source: plugin).
 
-        :raises NotFoundError: there is no such request, or this service does not have the call: the vendor's reference
-            does not know it.
+        :raises NotFoundError: there is no such request, or the service has no such call; the reference has none.
         """
         return cast("QrCode", self._object(api.get_qr_code(request_id), needs="qrcode_url"))
 

@@ -105,9 +105,7 @@ class VisionoLinksMixin(VisionoBaseHook):
         self, link_id: str, *, limit: int | None = None
     ) -> Iterator[dict[str, Any]]:
         """
-        Iterate over the submissions of a link, through all pages (source: plugin; the shape is assumed).
-
-        The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
+        Iterate over the submissions of a link, through all pages (source: plugin; path and shape are assumed).
 
         :param limit: stop after so many.
         :raises NotFoundError: as the first is taken: there is no such link, or this service does not have the call.
@@ -121,7 +119,6 @@ class VisionoLinksMixin(VisionoBaseHook):
         """
         Return the photos that came through a link, each with a signed link that lapses (source: plugin, assumed).
 
-        The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
         Do not keep the signed links: call again for fresh ones.
 
         :param submission_ids: only those of these submissions: ids, or one id; None for all.
@@ -135,7 +132,6 @@ class VisionoLinksMixin(VisionoBaseHook):
         """
         Return signed links to all photos that came through a link, as the service gives them (source: plugin, assumed).
 
-        The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
         They lapse after 24 hours, and anybody who has one can fetch the photo: do not log or keep them. Where the
         service gives them in pages, this is the first; :meth:`list_permanent_link_photos` reads all.
 
@@ -146,8 +142,6 @@ class VisionoLinksMixin(VisionoBaseHook):
     def get_permanent_link_qr_code(self, link_id: str) -> QrCode:
         """
         Return ``{"qrcode_url"}``: where a picture of a link's QR code is (source: plugin, assumed).
-
-        The plugin has the call below ``/smart-links``; that it is below ``/permanent-links``, too, is assumed.
 
         :raises NotFoundError: there is no such permanent link, or this service does not have the call.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_visio import clock
@@ -16,7 +17,7 @@ from airflow_provider_visio.storage.destination import folder_at
 from airflow_provider_visio.waiting import decide_exports, export_phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.sdk import ObjectStoragePath
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.api.one_time_queries import State
     from airflow_provider_visio.api.vizdom import Dashboard, Export
     from airflow_provider_visio.storage.manifest import Manifest
+    from airflow_provider_visio.storage.remote_file import RemoteFile
     from airflow_provider_visio.storage.transfer import OnFileError
     from airflow_provider_visio.waiting import States, Verdict
 
@@ -73,19 +75,23 @@ class VizdomHook(VizdomWorkspace):
         """
         return cast("Dashboard", self._object(api.get_dashboard(dashboard_id, self.contract)))
 
-    def create_export(self, dashboard_id: str, export_format: str) -> Export:
+    def create_export(
+        self, dashboard_id: str, export_format: str, options: Mapping[str, Any] | None = None
+    ) -> Export:
         """
         Start an export (source: assumed).
 
         :param dashboard_id: id of the dashboard.
         :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx`` if the contract's ``formats`` has
             them.
+        :param options: further fields for the service, such as filters, parameters, a time zone or a page layout, by
+            its names (assumed).
         :return: the export, with ``id`` and ``status``.
-        :raises InvalidRequestError: the format does not exist.
+        :raises InvalidRequestError: the format does not exist, or an option would replace a field of the contract.
         :raises ConnectionFailedError: no reply; with ``.ambiguous``, the export may still have been started.
         """
         contract = self.contract
-        request = api.create_export(dashboard_id, export_format, contract)
+        request = api.create_export(dashboard_id, export_format, contract, options)
         return api.read_export(self._object(request, needs=contract.id_field), contract)
 
     def get_export(self, export_id: str) -> Export:
@@ -93,6 +99,7 @@ class VizdomHook(VizdomWorkspace):
         Return the state of an export (source: assumed).
 
         :param export_id: id of the export.
+        :return: the export; ``files`` has the links to its files, each with ``url`` and ``name``, or None for a name.
         :raises NotFoundError: the export does not exist, or has expired.
         """
         contract = self.contract
@@ -110,7 +117,7 @@ class VizdomHook(VizdomWorkspace):
         parallel_downloads: int | None = None,
     ) -> Manifest:
         """
-        Store an export's file in ``<destination>/<export id>/``, with a ``manifest.json``.
+        Store the files of an export in ``<destination>/<export id>/``, with a ``manifest.json``.
 
         A file that the manifest of an earlier run lists is not fetched again.
 
@@ -124,8 +131,6 @@ class VizdomHook(VizdomWorkspace):
         :raises ExportFailedError: the export has no file (yet).
         :raises TransferError: the file could not be fetched or stored.
         """
-        from airflow_provider_visio.storage.remote_file import RemoteFile
-
         place = folder_at(destination, export_id, folder)
         export = self.get_export(export_id)
         contract = self.contract
@@ -142,17 +147,11 @@ class VizdomHook(VizdomWorkspace):
         minted = [export]
 
         def links() -> dict[str, str]:
-            found = minted.pop() if minted else self.get_export(export_id)
-            return {export_id: found.get("download_url") or ""}
+            return _links_of(minted.pop() if minted else self.get_export(export_id), export_id)
 
         about = ("dashboard_id", "format", "status", "created_at")
-        file = RemoteFile(
-            key=export_id,
-            title=str(export.get("dashboard_id") or "dashboard"),
-            mime_type=FORMATS.get(contract.format_of(export.get("format"))),
-        )
         return self._store_files(
-            [file],
+            _files_of(export, export_id, FORMATS.get(contract.format_of(export.get("format")))),
             place,
             export_id,
             about={name: export.get(name) for name in about},
@@ -203,3 +202,21 @@ class VizdomHook(VizdomWorkspace):
 def contract_of(config: ServiceConfig) -> VizdomContract:
     """Return the contract of the undocumented calls, as a connection has it."""
     return VizdomContract.with_changes(config.extra.get("contract"))
+
+
+def _links_of(export: Export, export_id: str) -> dict[str, str]:
+    """Return the links to an export's files by key: its id, or for several files its id with their number."""
+    urls = [file["url"] for file in export.get("files", [])] or [""]
+    return {f"{export_id}-{n}" if len(urls) > 1 else export_id: url for n, url in enumerate(urls, 1)}
+
+
+def _files_of(export: Export, export_id: str, mime_type: str | None) -> list[RemoteFile]:
+    """Return the files of an export, named as the service names them, or by the dashboard."""
+    from airflow_provider_visio.storage.remote_file import RemoteFile
+
+    title = str(export.get("dashboard_id") or "dashboard")
+    names = [file["name"] for file in export.get("files", [])] or [None]
+    return [
+        RemoteFile(key, PurePosixPath(name).stem if name else title, mime_type)
+        for key, name in zip(_links_of(export, export_id), names, strict=True)
+    ]

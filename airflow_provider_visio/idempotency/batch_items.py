@@ -27,13 +27,7 @@ _PLACE = re.compile(r"^(?:(?:photo_)?requests[.\[])?(\d+)\]?(?:\.|$)")
 
 @dataclass(frozen=True)
 class Item:
-    """
-    One request of the list.
-
-    :param index: its place in the list.
-    :param key: its key, whatever its place.
-    :param body: its content.
-    """
+    """One request of the list; its key does not depend on its place."""
 
     index: int
     key: str
@@ -54,13 +48,7 @@ def items_of(requests: Sequence[Mapping[str, Any]]) -> list[Item]:
 def dropped(
     items: Sequence[Item], planned: Collection[str], made: Collection[str]
 ) -> tuple[set[str], set[str]]:
-    """
-    Return the keys that a list has lost since an earlier try, and those that are new in it.
-
-    :param items: the list as it is now.
-    :param planned: keys of the list as it was.
-    :param made: those of them whose requests are created.
-    """
+    """Return the keys of created requests that the list has no more, and the keys that were not planned."""
     keys = {item.key for item in items}
     return set(made) - keys, keys - set(planned)
 
@@ -89,9 +77,7 @@ def refused(group: Sequence[Item], error: InvalidRequestError) -> dict[str, str]
     """
     Return the reasons of those requests of a group that a refusal means, by key.
 
-    :param group: the requests that were sent together.
-    :param error: the refusal.
-    :return: empty where the refusal does not say which; a single request is always meant.
+    The result is empty if the refusal does not say which. A single request is always meant.
     """
     if len(group) == 1:
         return {group[0].key: reason_of(error)}
@@ -106,12 +92,8 @@ def refused(group: Sequence[Item], error: InvalidRequestError) -> dict[str, str]
 
 def reason_of(error: InvalidRequestError) -> str:
     """Return why one request was refused, in the service's words."""
-    return reason_in(error.fields) or _short(str(error))
-
-
-def reason_in(fields: Mapping[str, Sequence[str]]) -> str:
-    """Return the problems of some fields as one text."""
-    return _short("; ".join(f"{name}: {' '.join(problems)}" for name, problems in fields.items()))
+    named = "; ".join(f"{name}: {' '.join(problems)}" for name, problems in error.fields.items())
+    return _short(named or str(error))
 
 
 def by_key(made: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.dataclasses import dataclass
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.idempotency.record import Moment, Word, read_as
+from airflow_provider_visio.idempotency.record import ASK_KEY, TASK_KEY, Moment, Word, read_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,13 +50,14 @@ class BatchHeader:
 
 class BatchRecord:
     """
-    The record of a batch.
+    The record of a batch in a store.
 
-    :param store: where it is kept.
+    :param task: fingerprint of the task.
     """
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: StateStore, task: str) -> None:
         self._store = store
+        self.task = task
         self.head = read_as(BatchHeader, store.get(HEAD))
         # By key: id and link of a request that is created, or None.
         self.entries: dict[str, tuple[str, str | None] | None] = {}
@@ -66,6 +67,17 @@ class BatchRecord:
             page = store.get(_page(number))
             for key, entry in page.items() if isinstance(page, Mapping) else ():
                 self.entries[str(key)] = _entry(entry)
+
+    @property
+    def sure_head(self) -> BatchHeader:
+        """The header of a list that was opened."""
+        assert self.head is not None  # noqa: S101
+        return self.head
+
+    @property
+    def mark(self) -> dict[str, str]:
+        """The part of the tag that all requests of the list have."""
+        return {TASK_KEY: self.task, ASK_KEY: self.sure_head.ask}
 
     @property
     def made(self) -> dict[str, tuple[str, str | None]]:
@@ -81,7 +93,6 @@ class BatchRecord:
         """
         Begin a list, or go on with it.
 
-        :param run: what tells a retry from a clear.
         :param cleared: whether the task was cleared, so that new requests need another mark.
         :param began: Unix timestamp of the first call; None for now.
         """
@@ -130,9 +141,8 @@ class BatchRecord:
             log.warning("That this task is done could not be written down.", exc_info=True)
 
     def _update(self, **changes: Any) -> None:
-        assert self.head is not None  # noqa: S101  for mypy
         self._write_pages(())
-        self.head = replace(self.head, **changes)
+        self.head = replace(self.sure_head, **changes)
         # Airflow's store takes JSON as it stands, so no tuples.
         self._store.set(HEAD, {**asdict(self.head), "pending": list(self.head.pending)})
 

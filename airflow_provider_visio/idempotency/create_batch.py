@@ -65,13 +65,10 @@ class CreateBatch(Creator):
     """
     One try of a batch.
 
-    :param context: the task's context.
-    :param items: the requests to create.
-    :param maker: creates them.
+    :param maker: the hook that creates the requests.
     :param hook: looks up what is created, and deletes.
     :param done: what is kept while the task defers: plain JSON.
     :param batch: whether to send ten at a time; None for what the connection's dialect says.
-    :param on_existing: what to do, after a clear, with the requests that are open.
     """
 
     record_key = HEAD
@@ -91,8 +88,7 @@ class CreateBatch(Creator):
         self._items = items
         self._maker, self._hook = maker, hook
         self._done = done
-        self._task = Intent.of(context, {}).task
-        self._record = BatchRecord(self.store)
+        self._record = BatchRecord(self.store, Intent.of(context, {}).task)
         self._refused: dict[str, str] = done.setdefault("refused", {})
         # Requests at which the service failed (5xx). They come last, so that they keep no other from being created.
         self._put_off: set[str] = set()
@@ -177,18 +173,14 @@ class CreateBatch(Creator):
             self._after_lost_reply(group, UnexpectedReplyError("The reply does not name all requests."))
 
     def _post(self, group: Sequence[Item]) -> Sequence[Mapping[str, Any]]:
-        assert self._record.head is not None  # noqa: S101  for mypy
-        tag = {TASK_KEY: self._task, ASK_KEY: self._record.head.ask}
-        bodies = [
-            {**item.body, "metadata": {**(item.body.get("metadata") or {}), **tag, INPUT_KEY: item.key}}
-            for item in group
-        ]
+        bodies = []
+        for item in group:
+            metadata = {**(item.body.get("metadata") or {}), **self._record.mark, INPUT_KEY: item.key}
+            bodies.append({**item.body, "metadata": metadata})
+        if len(bodies) > 1:
+            return self._maker.create_photo_requests(bodies)
         # Both dialects have the call for one alone.
-        return (
-            [self._maker.create_photo_request(**bodies[0])]
-            if len(bodies) == 1
-            else self._maker.create_photo_requests(bodies)
-        )
+        return [self._maker.create_photo_request(**bodies[0])]
 
     def _after_refusal(self, group: Sequence[Item], error: VisioProviderError) -> None:
         """Find out which of the requests a refusal means, and create the others."""
@@ -267,9 +259,7 @@ class CreateBatch(Creator):
     def _look(self) -> bool:
         """Look once in the service's list for what is pending, and return whether everything is found."""
         record = self._record
-        assert record.head is not None  # noqa: S101  for mypy
-        mark = {TASK_KEY: self._task, ASK_KEY: record.head.ask}
-        found = self._tagged(mark, self._created_since(record.head.asked_at))
+        found = self._tagged(record.mark, self._created_since(record.sure_head.asked_at))
         record.note({key: found[key] for key in record.pending if key in found})
         return not record.pending
 
@@ -302,7 +292,7 @@ class CreateBatch(Creator):
         found: dict[str, Mapping[str, Any]] = {}
 
         def look() -> bool:
-            found.update(self._tagged({TASK_KEY: self._task}, since))
+            found.update(self._tagged({TASK_KEY: self._record.task}, since))
             return wanted <= found.keys()
 
         self._look_for_earlier(clock.now(), self._window, look)
@@ -313,14 +303,13 @@ class CreateBatch(Creator):
     def _after_clear(self) -> None:
         """Decide what to do with the requests that were created before somebody cleared the task."""
         record, steps = self._record, dict[str, str]()
-        assert record.head is not None  # noqa: S101  for mypy
         # By their ids, because somebody may have changed their metadata.
-        since = self._created_since(record.head.began)
+        since = self._created_since(record.sure_head.began)
         listed = {one["id"]: one for one in self._hook.list_created_since(since)}
         for key, (request_id, _) in record.made.items():
             state = listed.get(request_id) or self._state_of(request_id)
             steps[key] = existing_step(
-                self._phase(state), self._on_existing, cleared=True, over=record.head.over, final=()
+                self._phase(state), self._on_existing, cleared=True, over=record.sure_head.over, final=()
             )
             if steps[key] == "replace":
                 self._hook.check_open(state, request_id)

@@ -84,7 +84,6 @@ class Creator:
     """
     The decisions that creating one object and creating many share.
 
-    :param context: the task's context.
     :param done: where the record is kept while the task defers, for an Airflow without a state store (before 3.3).
     :param on_existing: what to do, after a clear, with what is still open.
     """
@@ -113,11 +112,9 @@ class Creator:
 
     def _look_until(self, until: float, look: Callable[[], bool]) -> bool:
         """
-        Look for what a call may have created. What is not found by the end was never created.
+        Look until everything is found, or until a Unix timestamp; what is not found by then was never created.
 
-        :param until: Unix timestamp of the end.
         :param look: looks once, and returns whether it has found everything.
-        :return: whether everything was found.
         """
         for left in lookups_until(until):
             if look():
@@ -137,9 +134,8 @@ class Creator:
         self, error: VisioProviderError, window: LookupWindow, look: Callable[[], bool] | None, what: str
     ) -> bool:
         """
-        Look for what a call may have created whose reply was lost.
+        Look for what a call may have created whose reply was lost; return whether everything was found.
 
-        :param error: the lost reply.
         :param look: as of :meth:`_look_until`; None where the service has no list.
         :param what: completes "it is not known whether", for the error of a failed look-up.
         """
@@ -190,11 +186,7 @@ class Creator:
 
 
 class CreateOnce(Creator):
-    """
-    One object that a running task creates, and the record of it.
-
-    :param asked: what the task asks for.
-    """
+    """One object that a running task creates, and the record of it; ``asked`` is what the task asks for."""
 
     def __init__(
         self, context: Context, done: dict[str, Any], asked: Mapping[str, Any], on_existing: OnExisting
@@ -226,21 +218,26 @@ class CreateOnce(Creator):
         """Whether the task itself has deleted what it created."""
         return self.record is not None and self.record.taken_back
 
-    def get(self, calls: ResourceAdapter[Made]) -> Made:
+    def get(self, calls: ResourceAdapter[Made], *, deadline: float | None = None) -> Made:
         """
         Return the object that the task asks for: a new one, or the one that an earlier try has created.
 
         :param calls: how to create it, and how to find it.
+        :param deadline: Unix timestamp from which one that is still open is replaced by another; None for never.
         :raises VisioProviderError: it cannot be created, or it is not known whether it was created before.
         """
         found = self._existing(calls)
         if found is None:
             return self._ask(calls)
+        phase = calls.phase_of(found)
+        if deadline is not None and clock.now() >= deadline and phase in {None, "open"}:
+            log.warning("%s was not ready by the wait's deadline. Another is asked for.", found["id"])
+            return self._ask(calls)
         cleared = was_cleared(self._context, self.record.run if self.record else None)
         changed = self._intent_behind(found).input != self.intent.input
         foreign = changed and getattr(self._context["ti"], "map_index", -1) >= 0
         step = existing_step(
-            calls.phase_of(found),
+            phase,
             self._on_existing,
             cleared=cleared,
             over=self.record is not None and self.record.over,
@@ -264,13 +261,7 @@ class CreateOnce(Creator):
             self._write(replace(self.record, asked_at=clock.now()), at_all_costs=True)
 
     def take_back(self, made: str, discard: Callable[[str], None]) -> None:
-        """
-        Delete what the task has created, because it is killed; a retry asks again.
-
-        :param made: its id.
-        :param discard: deletes it.
-        :raises VisioProviderError: it could not be deleted.
-        """
+        """Delete what the task has created, because it is killed; a retry asks again."""
         # Before it is deleted: the task goes on meanwhile, and may see that it is gone.
         self._mark_taken_back(made, taken_back=True)
         try:
@@ -281,6 +272,11 @@ class CreateOnce(Creator):
         if self.record is not None:
             self._write(self.record, at_all_costs=False)
 
+    def give_up(self, reason: str) -> None:
+        """Write down why the object is of no use, so that the next try creates another."""
+        if self.record is not None:
+            self._write(replace(self.record, unusable=reason), at_all_costs=False)
+
     def close(self) -> None:
         """Write down that the task has got what it wanted."""
         if self.record is not None:
@@ -289,6 +285,9 @@ class CreateOnce(Creator):
     def _existing(self, calls: ResourceAdapter[Made]) -> Made | None:
         """Return what an earlier try has created, or None."""
         record = self.record
+        if record is not None and record.unusable:
+            log.warning("%s is not used again: %s Another is asked for.", record.id, record.unusable)
+            return None
         step = self._first_step(record)
         if step == "ask":
             return None
@@ -359,7 +358,9 @@ class CreateOnce(Creator):
     def _ask(self, calls: ResourceAdapter[Made]) -> Made:
         """Create the object, between two entries in the record."""
         now, in_doubt = clock.now(), calls.look_up is None and self.in_doubt
-        record = Record(self.intent, now, now, clear_count(self._context))
+        # One that the service has refused does not count.
+        number = self.record.number + self.record.sent if self.record else 1
+        record = Record(self.intent, now, now, clear_count(self._context), number=number)
         self._write(record, at_all_costs=True)
         try:
             made = calls.ask(record.tag)

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.create_once import ResourceAdapter
+from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 from airflow_provider_visio.idempotency.record import ASK_KEY
 from airflow_provider_visio.waiting import epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from airflow_provider_visio.api.config import ServiceConfig
     from airflow_provider_visio.idempotency.create_once import CreateOnce
-    from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 
 BEFORE_KEY = "visio_before"
 
@@ -21,21 +22,18 @@ BEFORE_KEY = "visio_before"
 def create_by_name(
     once: CreateOnce,
     name: str,
+    config: ServiceConfig,
     *,
     list_all: Callable[[], Iterable[Mapping[str, Any]]],
     create: Callable[[], Mapping[str, Any]],
     delete: Callable[[str], None] | None,
-    window: LookupWindow,
 ) -> Mapping[str, Any]:
     """
     Return the object that a task asks for: a new one, or the one that an earlier try has created.
 
     :param once: the task's intent and record.
-    :param name: name of the object.
     :param list_all: lists all objects of its kind.
-    :param create: creates it.
     :param delete: deletes an object by its id; None where the service cannot.
-    :param window: how long the object may take to appear.
     """
     name = str(name).strip()
     # What an earlier try, or this one, found under the name before it asked.
@@ -74,6 +72,6 @@ def create_by_name(
             look_up=look_up,
             phase_of=lambda one: "deleted" if one.get("status") == "deleted" else "open",
             discard=None if delete is None else lambda found, _: delete(found),
-            window=window,
+            window=LookupWindow.of(config),
         )
     )

@@ -26,8 +26,7 @@ def link_tag(mark: Mapping[str, str]) -> str:
     """
     Return the tag of a link.
 
-    :param mark: the fingerprint of the task (``airflow_task``), and the mark of one request of it (``airflow_ask``).
-        Without the latter, the beginning of the tags of all requests of the task is returned.
+    :param mark: ``airflow_task`` and ``airflow_ask``; without the latter, the start of all tags of a task is returned.
     """
     return f"airflow-{mark[TASK_KEY][:LENGTH]}-{mark.get(ASK_KEY, '')[:LENGTH]}"
 
@@ -53,10 +52,8 @@ def find_link(
     created since then is the task's own: nobody else could have got the slug.
 
     :param links: all links of the workspace.
-    :param mark: what the tag consists of.
     :param asked: what the task asks for.
     :param since: Unix timestamp of the first moment at which it can have asked; None for ever.
-    :param conn_id: id of the Airflow connection, for the error.
     :param untagged: whether it was asked for without the tag; None where that is not known.
     :raises UnexpectedReplyError: neither a tag nor a slug says which link it is.
     """

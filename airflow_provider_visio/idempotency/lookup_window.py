@@ -42,12 +42,7 @@ class LookupWindow:
 
 
 def lookups_until(until: float) -> Iterator[float]:
-    """
-    Yield before each look, and sleep between them, longer each time.
-
-    :param until: Unix timestamp; the last look begins then, or later.
-    :return: with each look the seconds that are left; 0 with the last.
-    """
+    """Yield the seconds that are left before each look, and sleep between looks; the last look begins at ``until``."""
     # A clock that nobody can put back meanwhile.
     pause, end = FIRST_PAUSE, clock.ticks() + (until - clock.now())
     while (left := end - clock.ticks()) > 0:

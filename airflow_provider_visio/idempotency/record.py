@@ -44,10 +44,10 @@ Moment = Annotated[float, Field(gt=0, lt=253_402_300_800, strict=True)]
 @dataclass(frozen=True)
 class Intent:
     """
-    What one task instance wants to create. The number of its try is not part of it.
+    What one task instance wants to create, as two fingerprints. The number of its try is not part of it.
 
-    :param task: fingerprint of DAG, run, task and map index.
-    :param input: fingerprint of what it asks for.
+    :param task: of DAG, run, task and map index.
+    :param input: of what it asks for.
     """
 
     task: Word
@@ -77,6 +77,8 @@ class Record:
     :param id: id of the object, or None while it is not known.
     :param over: whether the task has got what it wanted.
     :param taken_back: whether the task, when it was killed, has deleted it.
+    :param unusable: why it is of no use, so that the next try creates another; None where it may be used.
+    :param number: how many objects the task has created, with this one.
     """
 
     intent: Intent
@@ -88,6 +90,8 @@ class Record:
     id: Word | None = None
     over: bool = False
     taken_back: bool = False
+    unusable: str | None = None
+    number: int = 1
 
     @property
     def tag(self) -> dict[str, str]:
@@ -136,11 +140,7 @@ def is_first_try(context: Mapping[str, Any]) -> bool:
 
 
 def was_cleared(context: Mapping[str, Any], run: int | None) -> bool:
-    """
-    Return whether a task was cleared since its record was written.
-
-    :param run: :func:`clear_count` of that time; None without a record.
-    """
+    """Return whether a task was cleared since ``run``, the :func:`clear_count` in its record; None without one."""
     return is_first_try(context) if run is None else run != clear_count(context)
 
 
@@ -154,12 +154,9 @@ def first_step(
     record: Record | None, *, tried_before: bool, has_store: bool
 ) -> Literal["ask", "look up", "look at"]:
     """
-    Decide what a task does first.
+    Decide what a task does first: ask, look up in the list what an earlier try has asked for, or look at that.
 
-    :param record: what an earlier try has written down.
-    :param tried_before: whether there was an earlier try.
-    :param has_store: whether that try would have written down what it asked for.
-    :return: ask; look up in the service's list whether an earlier try has asked; or look at what that try has created.
+    :param has_store: whether an earlier try would have written down what it asked for.
     """
     if record is None:
         return "look up" if tried_before and not has_store else "ask"
@@ -210,11 +207,7 @@ def existing_step(
 
 
 def check_on_existing(on_existing: object) -> None:
-    """
-    Check the parameter ``on_existing``.
-
-    :raises InvalidRequestError: it is not one of the choices.
-    """
+    """Refuse a parameter ``on_existing`` that is not one of the choices."""
     if on_existing not in ("reuse", "replace", "fail"):
         raise InvalidRequestError.of("on_existing", f"give 'reuse', 'replace' or 'fail', not {on_existing!r}")
 

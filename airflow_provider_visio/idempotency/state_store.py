@@ -12,10 +12,7 @@ class StateStore:
     """
     The state store of a running task.
 
-    It is False where Airflow has none. Then values outlive a deferral, but not the try.
-
-    :param context: the task's context.
-    :param done: where values are kept then: plain JSON that goes along when the task defers for the rate limit.
+    It is False where Airflow has none. Then values are in ``done``, which outlives a deferral, but not the try.
     """
 
     def __init__(self, context: Context, done: dict[str, Any] | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_visio import clock, exceptions
-from airflow_provider_visio.arguments import earliest_deadline, min_dwell
+from airflow_provider_visio.arguments import earliest_deadline, is_many, min_dwell
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     RateLimitedError,
@@ -24,7 +24,7 @@ from airflow_provider_visio.hooks.cached_hook import CachedHook
 from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -49,6 +49,7 @@ class VisioOperator(CachedHook, BaseOperator):
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.multiple_outputs = True  # so that `output["id"]` works in later tasks
         self.deferrable = deferrable
         # Results so far, kept while the task defers; plain JSON.
         self._done: dict[str, Any] = {}
@@ -117,22 +118,26 @@ class VisioOperator(CachedHook, BaseOperator):
         return results
 
     def _deadline(self, since: float, timeout: float | None) -> float | None:
-        """
-        Return the deadline of this task's wait as a Unix timestamp, or None for no deadline.
-
-        :param since: when the wait began, a Unix timestamp.
-        :param timeout: seconds that it may take.
-        """
+        """Return the deadline of a wait that began at ``since`` as a Unix timestamp, or None for no deadline."""
         limits = [earliest_deadline(since, timeout, self.execution_timeout)]
         if not self.deferrable:
             # Airflow counts from the start of each try, which may be earlier.
             limits.append(earliest_deadline(self._started or since, None, self.execution_timeout))
         return min((limit for limit in limits if limit is not None), default=None)
 
+    def _one_or_all(self, given: object, results: list[Done]) -> Done | list[Done]:
+        """Return the output for an argument that takes an id or several: one result, or all."""
+        self.multiple_outputs = not is_many(given)
+        return results[0] if self.multiple_outputs else results
+
     @property
     def _longest_wait(self) -> float | None:
-        """Seconds that the hook may wait for the rate limit at most; None for the connection's setting."""
         return LONGEST_HOLD if self.deferrable else None
+
+    @property
+    def _wait_hook(self) -> Any:
+        """The hook of a wait: a blocking wait looks in time for its deadline, also while the rate limit is used up."""
+        return self.hook if self.deferrable else self.hook.with_longest_wait(LONGEST_HOLD)
 
     def _paced(self, step: Step, context: Context, event: Any = None, since: float | None = None) -> Any:
         try:
@@ -168,9 +173,41 @@ def _error_from(kept: dict[str, Any]) -> VisioProviderError:
     return error
 
 
+class MaskedField:
+    """
+    A templated field whose value is masked in logs once the running task has rendered it.
+
+    Airflow stores rendered fields in clear text, except masked values. Rendering sets the field a second time.
+
+    :param secrets_in: returns the secrets in a value; None where the whole value is one.
+    """
+
+    def __init__(self, secrets_in: Callable[[Any], Iterable[str]] | None = None) -> None:
+        self._secrets_in = secrets_in
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, task: object, owner: type | None = None) -> Any:
+        return self if task is None else getattr(task, self._name)
+
+    def __set__(self, task: object, value: Any) -> None:
+        if value and hasattr(task, self._name):
+            from airflow.sdk.log import mask_secret
+
+            for secret in self._secrets_in(value) if self._secrets_in else [value]:
+                mask_secret(secret)
+        setattr(task, self._name, value)
+
+
+def chosen_fields(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return those fields of an object that the output has, as far as the service gives them."""
+    return {name: found[name] for name in names if found.get(name) is not None}
+
+
 def run_in_thread(work: Callable[[], None]) -> None:
     """
-    Do some work of a signal handler in a thread, and wait for it at most ``SIGNAL_WAIT`` seconds.
+    Do work of a signal handler in a thread, and wait for it at most ``SIGNAL_WAIT`` seconds.
 
     The interrupted code may hold a lock, such as the one on Airflow's messages. A handler that needs it would wait
     forever; a thread gets the lock when the handler has returned.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import check_if_known, require, require_resolved
 from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.storage.destination import check_destination, check_folder, check_reachable
 
 if TYPE_CHECKING:
@@ -15,31 +16,40 @@ if TYPE_CHECKING:
     from airflow_provider_visio.storage.transfer import OnFileError
 
 
-class StoresFiles:
-    """An operator that stores files below a destination."""
+class StoresFiles(VisioOperator):
+    """
+    An operator that stores files below a destination.
 
-    def _set_storage(
+    :param destination: an object store's URL or an absolute path.
+    :param folder: the folder below the destination; None for the id of the request, link or export, "" for none.
+    :param on_file_error: ``fail`` or ``proceed``, when a file cannot be fetched.
+    :param parallel_downloads: how many files to fetch at once; None for the connection's setting.
+    :param photo_details: whether the output's files have ``gps`` and ``taken_at``.
+    """
+
+    _needs_destination = True
+
+    def __init__(
         self,
-        destination: ObjectStoragePath | str | None,
-        folder: str | None,
-        on_file_error: OnFileError,
-        parallel_downloads: int | None,
         *,
+        destination: ObjectStoragePath | str | None = None,
+        folder: str | None = None,
+        on_file_error: OnFileError = "fail",
+        parallel_downloads: int | None = None,
         photo_details: bool = True,
-        required: bool = True,
+        **kwargs: Any,
     ) -> None:
-        """
-        Check and keep the parameters.
-
-        :param required: whether the operator needs a destination.
-        """
+        super().__init__(**kwargs)
         self.destination = destination
         self.folder = folder
         self.on_file_error = on_file_error
         self.parallel_downloads = parallel_downloads
         self.photo_details = photo_details
-        self._given = {"destination": required or destination is not None, "folder": folder is not None}
-        if required:
+        self._given = {
+            "destination": self._needs_destination or destination is not None,
+            "folder": folder is not None,
+        }
+        if self._needs_destination:
             require(destination, "destination")
         check_if_known(check_destination, destination=destination)
         check_if_known(check_folder, folder=folder)

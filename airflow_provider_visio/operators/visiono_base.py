@@ -4,62 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import ids_of, is_many
+from airflow_provider_visio.arguments import ids_of
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
 from airflow_provider_visio.extra_links import VisionoRequestLink
+from airflow_provider_visio.hooks.cached_hook import VisionoTask
 from airflow_provider_visio.idempotency.state_store import StateStore
 from airflow_provider_visio.operators.base import VisioOperator
-from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from airflow.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_visio.hooks.visiono import VisionoHook
-
 # Key, in the task's state store, of the ids that a try has begun to delete.
 DELETING = "visio_deleting"
 
 
-class VisionoOperator(VisioOperator):
+class VisionoOperator(VisionoTask, VisioOperator):
     """An operator that uses a Visiono connection."""
 
-    ui_color = "#e3f0ff"
     operator_extra_links: Collection[BaseOperatorLink] = (VisionoRequestLink(),)
-    visiono_conn_id: str
 
-    @property
-    def hook(self) -> VisionoHook:
-        """The hook of this operator's connection."""
-        # Imported here, so that parsing a DAG file does not import an HTTP library.
-        from airflow_provider_visio.hooks.visiono import VisionoHook
-
-        return self._cached_hook(VisionoHook, self.visiono_conn_id, self._longest_wait)
-
-    @property
-    def _wait_hook(self) -> VisionoHook:
-        """The hook of a wait: a blocking wait looks in time for its deadline, also while the rate limit is used up."""
-        return self.hook if self.deferrable else self.hook.with_longest_wait(LONGEST_HOLD)
+    def __init__(self, *, visiono_conn_id: str = "visiono_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.visiono_conn_id = visiono_conn_id
 
 
 class VisionoDeleteOperator(VisionoOperator):
     """An operator that deletes one object or several."""
 
     operator_extra_links: Collection[BaseOperatorLink] = ()  # its page is gone
-    ignore_missing: bool
+
+    def __init__(self, *, ignore_missing: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ignore_missing = ignore_missing
 
     def _delete_all(
         self, context: Context, given_ids: Any, name: str, delete: Callable[[str], None]
     ) -> dict[str, Any] | list[dict[str, Any]]:
-        """
-        Delete all objects.
-
-        :param given_ids: what the user gave as the ids.
-        :param name: the parameter's name, for errors.
-        :param delete: deletes one object by its id.
-        :return: ``{"id", "deleted"}`` for each object; one dict where one id was given.
-        """
+        """Delete all objects, and return ``{"id", "deleted"}`` for each; ``name`` is the parameter's, for errors."""
         ids = ids_of(given_ids, name)
         store = StateStore(context, self._done)
         # An object that an earlier try has begun to delete, and that is gone, was deleted by that try.
@@ -75,9 +58,7 @@ class VisionoDeleteOperator(VisionoOperator):
                 sent = [one for one in ids if one in self._done or (one == found and error.ambiguous)]
                 store.set(DELETING, list(begun | dict.fromkeys(sent)))
                 raise
-        results = [self._done[found] for found in ids]
-        self.multiple_outputs = not is_many(given_ids)
-        return results[0] if self.multiple_outputs else results
+        return self._one_or_all(given_ids, [self._done[found] for found in ids])
 
     def _delete(self, found: str, delete: Callable[[str], None], *, begun: bool) -> dict[str, Any]:
         try:

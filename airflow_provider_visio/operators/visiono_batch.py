@@ -90,16 +90,13 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
         batch: bool | None = None,
         on_item_error: OnItemError = "fail",
         on_existing: OnExisting = "reuse",
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.multiple_outputs = True
         self.requests = requests
         self.batch = batch
         self.on_item_error = on_item_error
         self.on_existing = on_existing
-        self.visiono_conn_id = visiono_conn_id
         check_on_existing(on_existing)
         if on_item_error not in get_args(OnItemError):
             raise InvalidRequestError.of("on_item_error", f"give 'fail' or 'report', not {on_item_error!r}")
@@ -127,23 +124,20 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Create the requests that do not exist yet."""
-        from airflow_provider_visio.hooks.visiono import VisionoHook
         from airflow_provider_visio.idempotency.create_batch import CreateBatch
 
         items = items_of(self._listed())
-        maker = VisionoHook(self.visiono_conn_id, longest_wait=LONGEST_HOLD if self.deferrable else None)
+        hook = self.hook
+        maker = hook.with_longest_wait(LONGEST_HOLD) if self.deferrable else hook
         run = CreateBatch(
-            context, items, maker, self.hook, self._done, batch=self.batch, on_existing=self.on_existing
+            context, items, maker, hook, self._done, batch=self.batch, on_existing=self.on_existing
         )
         made, refused = run.make()
         if not items:
             raise self._nobody(made)
         failed = [{"index": item.index, "reason": refused[item.key]} for item in items if item.key in refused]
         if failed:
-            text = self._refusals(failed, len(items), run.advice)
-            if self.on_item_error == "fail":
-                raise self._error(failed, text)
-            self.log.warning("%s", text)
+            self._report(failed, len(items), run.advice)
         run.close()
         requests = [
             {"index": item.index, "id": made[item.key][0], "request_url": made[item.key][1]}
@@ -162,10 +156,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
             )
         listed = list(requests)
         for index, request in enumerate(listed):
-            if not isinstance(request, Mapping):
-                raise InvalidRequestError.of(
-                    f"requests.{index}", f"give a dict, not {type(request).__name__}"
-                )
+            _check_kind(request, index)
         return listed
 
     @staticmethod
@@ -180,16 +171,16 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
             "on_existing='replace' to delete them",
         )
 
-    def _refusals(self, failed: list[dict[str, Any]], count: int, advice: str) -> str:
-        named = " ".join(f"[{one['index']}] {one['reason']}." for one in failed[:MOST_NAMED]).replace(
-            "..", "."
-        )
-        more = f"And {len(failed) - MOST_NAMED} more." if len(failed) > MOST_NAMED else ""
-        parts = (f"{len(failed)} of {count} photo requests were refused:", named, more, advice)
-        return " ".join(part for part in parts if part)
-
-    def _error(self, failed: list[dict[str, Any]], text: str) -> InvalidRequestError:
-        return InvalidRequestError(
+    def _report(self, failed: list[dict[str, Any]], count: int, advice: str) -> None:
+        """Log the refused requests, or raise an error for them, as ``on_item_error`` says."""
+        parts = [f"{len(failed)} of {count} photo requests were refused:"]
+        parts += [f"[{one['index']}] {one['reason'].rstrip('.')}." for one in failed[:MOST_NAMED]]
+        parts += [f"And {len(failed) - MOST_NAMED} more."] if len(failed) > MOST_NAMED else []
+        text = " ".join([*parts, advice]).strip()
+        if self.on_item_error == "report":
+            self.log.warning("%s", text)
+            return
+        raise InvalidRequestError(
             f"{text} The others are created; a retry or a clear tries only the refused ones. Correct them, or use "
             "on_item_error='report' to go on without them. "
             f"[connection {self.visiono_conn_id}]",
@@ -217,11 +208,15 @@ def _without_address(request: Any) -> Any:
     return {name: "***" if name == "recipient_email" and value else value for name, value in request.items()}
 
 
-def _check(request: object, index: int) -> None:
-    """Refuse a request that is known to be wrong while the DAG file is parsed."""
-    place = f"requests.{index}"
+def _check_kind(request: object, index: int) -> None:
     if not isinstance(request, Mapping):
-        raise InvalidRequestError.of(place, f"give a dict, not {type(request).__name__}")
+        raise InvalidRequestError.of(f"requests.{index}", f"give a dict, not {type(request).__name__}")
+
+
+def _check(request: Any, index: int) -> None:
+    """Refuse a request that is known to be wrong while the DAG file is parsed."""
+    _check_kind(request, index)
+    place = f"requests.{index}"
     check_fields(request, place)
     known = {name: request[name] for name in _CHECKED if name in request}
     with named_by(place):

@@ -14,11 +14,11 @@ from airflow_provider_visio.api.permanent_link_fields import (
 from airflow_provider_visio.api.photo_request_fields import check_photo_request
 from airflow_provider_visio.arguments import (
     check_if_known,
+    id_of,
     ids_of,
     is_literal,
+    known_id,
     known_ids,
-    known_link,
-    link_id_of,
     require,
     require_resolved,
 )
@@ -26,6 +26,7 @@ from airflow_provider_visio.exceptions import InvalidRequestError, VisioProvider
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag, provider_tags
 from airflow_provider_visio.idempotency.record import ASK_KEY, check_on_existing
+from airflow_provider_visio.operators.base import chosen_fields
 from airflow_provider_visio.operators.stored_files import StoresFiles
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.waiting import permanent_link_phase
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
-    from airflow_provider_visio.storage.transfer import OnFileError
 
 # Key, in the task's state store, of the mark of a link that was created without the provider's tag.
 UNTAGGED = "visio_untagged"
+
+_OUTPUT = ("id", "request_url", "unique_code", "custom_slug", "is_active", "created_at")
 
 
 class VisionoCreatePermanentLinkOperator(VisionoOperator):
@@ -79,17 +81,14 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         items: Sequence[str | Mapping[str, Any]] | None = None,
         fields: Mapping[str, Any] | None = None,
         on_existing: OnExisting = "reuse",
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.multiple_outputs = True
         self.instructions = instructions
         self.custom_slug = custom_slug
         self.items = items
         self.fields = fields
         self.on_existing = on_existing
-        self.visiono_conn_id = visiono_conn_id
         check_on_existing(on_existing)
         require(instructions, "instructions")
         check_if_known(check_photo_request, instructions=instructions, items=items)
@@ -107,7 +106,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         once = CreateOnce(context, self._done, {"instructions": self.instructions, **asked}, self.on_existing)
         link = self._link(once, asked)
         remember_link(context, link.get("request_url"))
-        return _link_output(link)
+        return chosen_fields(link, _OUTPUT)
 
     def _link(self, once: CreateOnce, asked: dict[str, Any]) -> Mapping[str, Any]:
         from airflow_provider_visio.idempotency.create_once import ResourceAdapter
@@ -192,22 +191,19 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
         *,
         link_id: Any,
         changes: Mapping[str, Any],
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.multiple_outputs = True
         self.link_id = link_id
         self.changes = changes
-        self.visiono_conn_id = visiono_conn_id
-        known_link(link_id)
+        known_id(link_id, "link_id")
         require(changes, "changes")
         if _is_known(changes):
             check_if_known(check_permanent_link, **check_names(changes, "changes", UPDATE_FIELDS))
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Change the link."""
-        link_id = link_id_of(self.link_id)
+        link_id = id_of(self.link_id, "link_id")
         try:
             link = self.hook.update_permanent_link(link_id, **self._changes(link_id))
         except VisioProviderError as error:
@@ -218,7 +214,7 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
                 instead_of_hint=True,
             ) from error
         remember_link(context, link.get("request_url"))
-        return _link_output(link)
+        return chosen_fields(link, _OUTPUT)
 
     def _changes(self, link_id: str) -> dict[str, Any]:
         changes = check_names(self.changes, "changes", UPDATE_FIELDS)
@@ -243,18 +239,9 @@ class VisionoDeletePermanentLinkOperator(VisionoDeleteOperator):
 
     template_fields: Sequence[str] = ("link_id", "visiono_conn_id")
 
-    def __init__(
-        self,
-        *,
-        link_id: Any,
-        ignore_missing: bool = False,
-        visiono_conn_id: str = "visiono_default",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, link_id: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.link_id = link_id
-        self.ignore_missing = ignore_missing
-        self.visiono_conn_id = visiono_conn_id
         known_ids(link_id, "link_id")
 
     def _run(self, context: Context) -> Any:
@@ -298,23 +285,15 @@ class VisionoDownloadPermanentLinkPhotosOperator(StoresFiles, VisionoOperator):
         link_id: Any,
         destination: ObjectStoragePath | str,
         submission_ids: Any = None,
-        folder: str | None = None,
-        on_file_error: OnFileError = "fail",
-        parallel_downloads: int | None = None,
-        photo_details: bool = True,
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.multiple_outputs = True
+        super().__init__(destination=destination, **kwargs)
         self.link_id = link_id
         self.submission_ids = submission_ids
         self._chooses = submission_ids is not None
-        self.visiono_conn_id = visiono_conn_id
-        known_link(link_id)
+        known_id(link_id, "link_id")
         if submission_ids is not None:
             check_if_known(_submissions, submission_ids=submission_ids)
-        self._set_storage(destination, folder, on_file_error, parallel_downloads, photo_details=photo_details)
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Fetch and store the photos."""
@@ -322,7 +301,7 @@ class VisionoDownloadPermanentLinkPhotosOperator(StoresFiles, VisionoOperator):
         require_resolved(self.submission_ids, "submission_ids", given=self._chooses)
         wanted = None if self.submission_ids is None else _submissions(self.submission_ids)
         manifest = self.hook.download_permanent_link_photos(
-            link_id_of(self.link_id), submission_ids=wanted, **self._storage
+            id_of(self.link_id, "link_id"), submission_ids=wanted, **self._storage
         )
         remember_link(context, manifest["about"].get("request_url"))
         return self._summary(manifest)
@@ -347,8 +326,3 @@ def _fields(fields: object) -> dict[str, Any]:
 
 def _tags(fields: Mapping[str, Any]) -> list[Any]:
     return list(fields.get("tags") or [])
-
-
-def _link_output(link: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ("id", "request_url", "unique_code", "custom_slug", "is_active", "created_at")
-    return {name: link[name] for name in kept if link.get(name) is not None}

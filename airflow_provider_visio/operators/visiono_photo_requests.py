@@ -13,7 +13,6 @@ from airflow_provider_visio.api.photo_request_fields import check_photo_request
 from airflow_provider_visio.arguments import (
     check_if_known,
     ids_of,
-    is_many,
     known_ids,
     require,
     seconds,
@@ -26,10 +25,11 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
-from airflow_provider_visio.operators.base import run_in_thread
+from airflow_provider_visio.operators.base import MaskedField, chosen_fields, run_in_thread
 from airflow_provider_visio.operators.stored_files import StoresFiles
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.storage.destination import folder_at
+from airflow_provider_visio.task_wait import PhotoRequestWait
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
-    from airflow_provider_visio.storage.transfer import OnFileError
-    from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.waiting import Phase
 
 # Fields of a request that later tasks need. The recipient's address is not among them.
@@ -107,6 +105,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
     :raises VisioProviderError: it cannot be looked up whether an earlier try has asked; nothing is created.
     """
 
+    _needs_destination = False
     template_fields: Sequence[str] = (
         "instructions",
         "recipient_email",
@@ -119,6 +118,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         "visiono_conn_id",
     )
     template_fields_renderers = {"items": "json", "metadata": "json"}  # noqa: RUF012
+    recipient_email = MaskedField()
 
     def __init__(
         self,
@@ -134,19 +134,13 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         metadata: Mapping[str, Any] | None = None,
         wait_for_photos: bool | None = None,
         destination: ObjectStoragePath | str | None = None,
-        folder: str | None = None,
-        on_file_error: OnFileError = "fail",
-        parallel_downloads: int | None = None,
-        photo_details: bool = True,
         timeout: float | timedelta | None = None,
         poke_interval: float | timedelta = 60.0,
         on_existing: OnExisting = "reuse",
         cancel_on_kill: bool = False,
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.multiple_outputs = True  # so that `output["request_url"]` works in later tasks
+        super().__init__(destination=destination, **kwargs)
         self.instructions = instructions
         self.recipient_email = recipient_email
         self.send_email = send_email
@@ -157,19 +151,10 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         self.internal_notes = internal_notes
         self.metadata = metadata
         self.wait_for_photos = destination is not None if wait_for_photos is None else wait_for_photos
-        self._set_storage(
-            destination,
-            folder,
-            on_file_error,
-            parallel_downloads,
-            photo_details=photo_details,
-            required=False,
-        )
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 60.0
         self.on_existing = on_existing
         self.cancel_on_kill = cancel_on_kill
-        self.visiono_conn_id = visiono_conn_id
         # What on_kill deletes, with its hook: a signal handler must not read a connection.
         self._open: tuple[VisionoHook, CreateOnce, str] | None = None
         check_on_existing(on_existing)
@@ -187,20 +172,6 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
                 "destination", "photos can only be stored once they are there; leave wait_for_photos out"
             )
 
-    @property
-    def recipient_email(self) -> str | None:
-        """Address of the recipient."""
-        return self._recipient_email
-
-    @recipient_email.setter
-    def recipient_email(self, address: str | None) -> None:
-        # Airflow stores rendered fields in clear text, except masked values. Rendering sets the value here.
-        if address and hasattr(self, "_recipient_email"):
-            from airflow.sdk.log import mask_secret
-
-            mask_secret(address)
-        self._recipient_email = address
-
     def _run(self, context: Context) -> dict[str, Any]:
         """Create the request; wait for the photos and store them if asked to."""
         self._check_storage()
@@ -212,7 +183,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
                 self._wait().check(request)
             self._open = None
             once.close()
-            return _output(request)
+            return chosen_fields(request, _OUTPUT)
         deadline = self._deadline(once.since, self.timeout)
         wait = self._wait()
         wait.kept = {"request": {name: request[name] for name in _KEPT if name in request}}
@@ -321,8 +292,6 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         return found
 
     def _wait(self) -> PhotoRequestWait:
-        from airflow_provider_visio.task_wait import PhotoRequestWait
-
         return PhotoRequestWait(self._wait_hook, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
     @contextlib.contextmanager
@@ -351,7 +320,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         self._open = None
         hook, once = self.hook, self._once(context)
         self._check_storage()
-        output = _output(request)
+        output = chosen_fields(request, _OUTPUT)
         if self.destination is not None:
             manifest = hook.download_photos(request["id"], **self._storage, request=request)
             output["photos"] = self._summary(manifest)
@@ -396,18 +365,11 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
         *,
         request_id: Any,
         destination: ObjectStoragePath | str,
-        folder: str | None = None,
-        on_file_error: OnFileError = "fail",
-        parallel_downloads: int | None = None,
-        photo_details: bool = True,
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(destination=destination, **kwargs)
         self.request_id = request_id
-        self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
-        self._set_storage(destination, folder, on_file_error, parallel_downloads, photo_details=photo_details)
 
     def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Fetch and store the photos."""
@@ -415,8 +377,7 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
         ids = ids_of(self.request_id, "request_id")
         requests = self.hook.find_listed_photo_requests([one for one in ids if one not in self._done])
         stored = self._each(ids, "photo requests", lambda one: self._stored(context, one, requests.get(one)))
-        self.multiple_outputs = not is_many(self.request_id)
-        return stored[0] if self.multiple_outputs else stored
+        return self._one_or_all(self.request_id, stored)
 
     def _stored(self, context: Context, request_id: str, request: Mapping[str, Any] | None) -> dict[str, Any]:
         from airflow_provider_visio.storage.manifest import stored_manifest
@@ -459,24 +420,11 @@ class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):
 
     template_fields: Sequence[str] = ("request_id", "visiono_conn_id")
 
-    def __init__(
-        self,
-        *,
-        request_id: Any,
-        ignore_missing: bool = False,
-        visiono_conn_id: str = "visiono_default",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, request_id: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.request_id = request_id
-        self.ignore_missing = ignore_missing
-        self.visiono_conn_id = visiono_conn_id
         known_ids(request_id, "request_id")
 
     def _run(self, context: Context) -> Any:
         """Delete the requests."""
         return self._delete_all(context, self.request_id, "request_id", self.hook.delete_photo_request)
-
-
-def _output(request: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: request[name] for name in _OUTPUT if request.get(name) is not None}

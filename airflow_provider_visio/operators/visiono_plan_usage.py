@@ -39,11 +39,6 @@ class VisionoGetStatsOperator(VisionoOperator):
     template_fields: Sequence[str] = ("visiono_conn_id",)
     operator_extra_links: Collection[BaseOperatorLink] = ()
 
-    def __init__(self, *, visiono_conn_id: str = "visiono_default", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.multiple_outputs = True
-        self.visiono_conn_id = visiono_conn_id
-
     def _run(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Get the plan and usage."""
         stats = self.hook.get_stats()
@@ -81,15 +76,12 @@ class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
         at_least: int | str,
         on_unknown: OnUnknown = "continue",
         ignore_downstream_trigger_rules: bool = True,
-        visiono_conn_id: str = "visiono_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.multiple_outputs = True
         self.at_least = at_least
         self.on_unknown = on_unknown
         self.ignore_downstream_trigger_rules = ignore_downstream_trigger_rules
-        self.visiono_conn_id = visiono_conn_id
         check_if_known(_number, value=at_least)
         if on_unknown not in get_args(OnUnknown):
             raise InvalidRequestError.of(
@@ -105,33 +97,30 @@ class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
                 f"dashboard, or use on_unknown='continue'. [connection {self.visiono_conn_id}]",
                 conn_id=self.visiono_conn_id,
             )
+        goes_on = self.on_unknown == "continue" if left is None else left.photos >= at_least
+        end = "continues" if goes_on else "stops here"
         if left is None:
-            goes_on = self.on_unknown == "continue"
             self.log.warning(
                 "The reply does not show how many photos the plan has left; the DAG %s, as on_unknown says.",
-                "continues" if goes_on else "stops here",
+                end,
             )
         else:
-            goes_on = left.photos >= at_least
             self.log.info(
                 "The plan has %d photos left (%s), and the task needs at least %d: the DAG %s.",
                 left.photos,
                 ", ".join(left.read),
                 at_least,
-                "continues" if goes_on else "stops here",
+                end,
             )
         if not goes_on:
             # This raises, except for a mapped task, which skips later tasks by its XCom.
-            self.skip(ti=context["ti"], tasks=self._to_skip(context))  # type: ignore[call-arg, unused-ignore]
+            self.skip(ti=context["ti"], tasks=self._to_skip(context["task"]))  # type: ignore[call-arg, unused-ignore]
         return {"photos_left": left.photos if left else None, "at_least": at_least}
 
-    def _to_skip(self, context: Context) -> Iterator[Any]:
-        relatives = (
-            context["task"].get_flat_relatives
-            if self.ignore_downstream_trigger_rules
-            else context["task"].get_direct_relatives
-        )
-        return (task for task in relatives(upstream=False) if not task.is_teardown)
+    def _to_skip(self, task: Any) -> Iterator[Any]:
+        whole = self.ignore_downstream_trigger_rules
+        later = task.get_flat_relatives if whole else task.get_direct_relatives
+        return (one for one in later(upstream=False) if not one.is_teardown)
 
 
 def _number(value: object) -> int:

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.api.export_format import check_format
+from airflow_provider_visio.api.export_format import check_format, check_options
 from airflow_provider_visio.arguments import (
     check_if_known,
     id_of,
     ids_of,
-    is_many,
+    is_literal,
     known_id,
     known_ids,
     require,
     require_resolved,
     seconds,
 )
-from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.exceptions import ExportFailedError, InvalidRequestError, TransferError
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
+from airflow_provider_visio.operators.base import chosen_fields
+from airflow_provider_visio.operators.stored_files import StoresFiles
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
-from airflow_provider_visio.operators.vizdom_dashboards import VizdomCreateDashboardOperator
-from airflow_provider_visio.operators.vizdom_data_sources import (
+from airflow_provider_visio.operators.vizdom_workspace import (
+    VizdomCreateDashboardOperator,
     VizdomCreateDataSourceOperator,
+    VizdomInviteMemberOperator,
     VizdomTestDataSourceOperator,
 )
-from airflow_provider_visio.operators.vizdom_team import VizdomInviteMemberOperator
-from airflow_provider_visio.storage.destination import check_destination, check_reachable
+from airflow_provider_visio.task_wait import ExportWait
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.idempotency.create_once import CreateOnce
     from airflow_provider_visio.idempotency.record import OnExisting
-    from airflow_provider_visio.task_wait import ExportWait
 
 __all__ = [
     "VizdomCreateDashboardOperator",
@@ -50,6 +52,9 @@ __all__ = [
 # Without the link to the file, which is signed and expires.
 _OUTPUT = ("id", "dashboard_id", "format", "status", "created_at")
 
+# Where the id of the export that this try has started is kept while the task defers for the rate limit.
+_STARTED = "started"
+
 
 class _VizdomExportOperator(VizdomOperator):
     """An operator with a link to the dashboard."""
@@ -57,72 +62,88 @@ class _VizdomExportOperator(VizdomOperator):
     operator_extra_links = (VizdomDashboardLink(),)
 
 
-class VizdomExportDashboardOperator(_VizdomExportOperator):
+class VizdomExportDashboardOperator(StoresFiles, _VizdomExportOperator):
     """
     Export a dashboard, wait for the file and, with ``destination``, store it.
 
     The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`.
 
     The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the reply
-    has them. With ``destination`` it has ``file`` (``{"path", "bytes", "sha256", "mime_type"}``) and ``manifest``.
+    has them. With ``destination`` it has ``manifest``, ``failed``, ``files``, a list of ``{"path", "uri", "bytes",
+    "sha256", "mime_type", "check"}``, and ``file``, the first of these.
 
     :param dashboard_id: id of the dashboard, or the output of the task that created it. (templated)
     :param export_format: ``pdf``, ``png`` or ``csv``; also ``jpg`` and ``xlsx`` if ``formats`` in the connection's
         ``contract`` has them. (templated)
+    :param options: further fields for the call that starts the export, such as filters, parameters, a time zone or a
+        page layout, by the service's names, which no page has (assumed). (templated)
     :param wait_for_completion: wait until the file is ready.
     :param destination: where to store the file: an object store's URL or an absolute path. (templated)
+    :param folder: the folder below the destination; None for the export's id, "" for none. (templated)
+    :param on_file_error: when a file cannot be fetched: ``fail`` raises an error after all others are stored;
+        ``proceed`` succeeds with the file in the output's ``failed``.
+    :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
     :param timeout: seconds or timedelta to wait for the file at most, from when the export was started; None for no
-        limit. ``execution_timeout`` counts from then, too.
+        limit. ``execution_timeout`` counts from then, too. An export that is not finished by then counts as stuck.
     :param poke_interval: seconds or timedelta between the first two looks; later ones are up to 30 s apart.
     :param on_existing: what a cleared task does if the export that it started is not finished: ``"reuse"`` waits for
         it again, ``"replace"`` starts another (no call to cancel one is known), ``"fail"`` fails. A retry continues to
-        wait for it. It starts another only if that one has failed, or if the reply to the start was lost, since Vizdom
-        has no list of exports.
+        wait for it. A retry and a clear both start another, one in each try, if that one has failed, is gone or stuck,
+        or if its file could not be fetched. A retry does so too if the reply to the start was lost, since Vizdom has
+        no list of exports.
     :param deferrable: wait in the triggerer instead of on the worker; also for the service's rate limit, where that
         takes longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
     :raises InvalidRequestError: the input is refused; already while the DAG is parsed, where it is known then.
-    :raises ExportFailedError: the export failed.
+    :raises ExportFailedError: the export failed, or is gone.
     :raises WaitTimeoutError: ``timeout`` passed; the export continues at Vizdom.
+    :raises TransferError: the file could not be fetched, or the destination failed.
     """
 
-    template_fields: Sequence[str] = ("dashboard_id", "export_format", "destination", "vizdom_conn_id")
+    template_fields: Sequence[str] = (
+        "dashboard_id",
+        "export_format",
+        "options",
+        "destination",
+        "folder",
+        "vizdom_conn_id",
+    )
+    template_fields_renderers = {"options": "json"}  # noqa: RUF012
+    _needs_destination = False
 
     def __init__(
         self,
         *,
         dashboard_id: Any,
         export_format: str = "pdf",
+        options: Mapping[str, Any] | None = None,
         wait_for_completion: bool = True,
         destination: ObjectStoragePath | str | None = None,
         timeout: float | timedelta | None = 3600.0,
         poke_interval: float | timedelta = 2.0,
         on_existing: OnExisting = "reuse",
-        vizdom_conn_id: str = "vizdom_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.multiple_outputs = True  # so that `output["id"]` works in later tasks
+        super().__init__(destination=destination, **kwargs)
         self.dashboard_id = dashboard_id
         self.export_format = export_format
+        self.options = options
+        self._has_options = options is not None
         self.wait_for_completion = wait_for_completion
-        self.destination = destination
-        self._stores = destination is not None
         self.timeout = seconds(timeout, "timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval") or 2.0
         self.on_existing = on_existing
-        self.vizdom_conn_id = vizdom_conn_id
         check_on_existing(on_existing)
         known_id(dashboard_id, "dashboard_id")
         require(export_format, "export_format")
         check_if_known(check_format, export_format=export_format)
-        if destination is not None:
-            check_if_known(check_destination, destination=destination)
-            if not wait_for_completion:
-                raise InvalidRequestError.of(
-                    "destination",
-                    "a file can be stored only after the export has finished; leave wait_for_completion True",
-                )
+        if isinstance(options, Mapping) or is_literal(options):
+            check_options(options)
+        if destination is not None and not wait_for_completion:
+            raise InvalidRequestError.of(
+                "destination",
+                "a file can be stored only after the export has finished; leave wait_for_completion True",
+            )
 
     @property
     def _dashboard(self) -> str:
@@ -130,32 +151,37 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Start the export; wait for its file and store it if asked to."""
-        require_resolved(self.destination, "destination", given=self._stores)
-        if self.destination is not None:
-            check_reachable(self.destination)
+        require_resolved(self.options, "options", given=self._has_options)
+        self._check_storage()
         remember_link(context, self.hook.dashboard_url(self._dashboard))
         once = self._once(context)
         export = self._export(once)
         if not self.wait_for_completion:
             once.close()
-            return _output(export)
-        deadline = self._deadline(once.since, self.timeout)
-        self._wait().begin(self, export, deadline, deferrable=self.deferrable)
+            return chosen_fields(export, _OUTPUT)
+        self._wait().begin(self, export, self._deadline_of(once), deferrable=self.deferrable)
         return self._finish(context, export["id"])
 
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on after the wait for the file."""
-        require_resolved(self.destination, "destination", given=self._stores)
+        self._check_storage()
         return self._finish(context, self._wait().resume(self, event).arrived[0])
 
     def _once(self, context: Context) -> CreateOnce:
         from airflow_provider_visio.idempotency.create_once import CreateOnce
 
-        asked = {"dashboard_id": self._dashboard, "format": self.export_format}
+        asked = {
+            "dashboard_id": self._dashboard,
+            "format": self.export_format,
+            "options": self.options or None,
+        }
         return CreateOnce(context, self._done, asked, self.on_existing)
 
     def _export(self, once: CreateOnce) -> Mapping[str, Any]:
         """Return this task's export, started now or by an earlier try."""
+        if _STARTED in self._done:
+            # The task has deferred for the rate limit since then. It starts one export a try, even if that one ends.
+            return self.hook.get_export(self._done[_STARTED])
         from airflow_provider_visio.idempotency.create_once import ResourceAdapter
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
         from airflow_provider_visio.waiting import export_phase
@@ -163,8 +189,11 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
         hook = self.hook
 
         def ask(_: dict[str, str]) -> Mapping[str, Any]:
-            made = hook.create_export(self._dashboard, self.export_format)
-            self.log.info("Started export %s of dashboard %s.", made["id"], self._dashboard)
+            made = hook.create_export(self._dashboard, self.export_format, self.options)
+            self._done[_STARTED] = str(made["id"])
+            number = once.record.number if once.record and once.remembers else None
+            count = f" ({_ordinal(number)} export of this task)" if number else ""
+            self.log.info("Started export %s of dashboard %s%s.", made["id"], self._dashboard, count)
             return made
 
         # No list of exports and no call to cancel one is known.
@@ -176,77 +205,82 @@ class VizdomExportDashboardOperator(_VizdomExportOperator):
                 phase_of=lambda export: export_phase(export, hook.contract),
                 discard=None,
                 window=LookupWindow.of(hook.get_conn().config),
-            )
+            ),
+            deadline=self._deadline_of(once) if self.wait_for_completion else None,
         )
 
-    def _wait(self) -> ExportWait:
-        from airflow_provider_visio.task_wait import ExportWait
+    def _deadline_of(self, once: CreateOnce) -> float | None:
+        return self._deadline(once.since, self.timeout)
 
+    def _wait(self) -> ExportWait:
         return ExportWait(self._wait_hook, self.poke_interval, starts=True)
 
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:
-        from airflow_provider_visio.storage.manifest import summary
-
-        hook = self.hook
-        output = _output(hook.get_export(export_id))
+        hook, once = self.hook, self._once(context)
+        output = chosen_fields(hook.get_export(export_id), _OUTPUT)
         if self.destination is not None:
-            stored = summary(hook.download_export(export_id, self.destination))
-            output |= {"file": stored["files"][0], "manifest": stored["manifest"]}
-        self._once(context).close()
+            try:
+                stored = self._summary(hook.download_export(export_id, **self._storage))
+            except (ExportFailedError, TransferError) as error:
+                if isinstance(error, TransferError) and not error.failed:
+                    raise  # the destination has failed; the export is good
+                once.give_up(str(error))
+                raise error.saying("A retry of this task exports again, as clearing it does.") from error
+            output |= {name: stored[name] for name in ("manifest", "files", "failed")}
+            output["file"] = next(iter(stored["files"]), None)
+        once.close()
         return output
 
 
-class VizdomDownloadExportOperator(_VizdomExportOperator):
+class VizdomDownloadExportOperator(StoresFiles, _VizdomExportOperator):
     """
-    Store the file of a finished export in an object store.
+    Store the files of a finished export in an object store.
 
-    The file is stored in ``<destination>/<export id>/``, with a ``manifest.json``. The output is ``{"id",
-    "manifest", "files": [{"path", "bytes", "sha256", "mime_type"}]}``; for several exports a list of these. If one
-    export fails, the others are stored first. The error is raised at the end, as in ``VisionoDownloadPhotosOperator``.
+    They are stored in ``<destination>/<export id>/``, with a ``manifest.json``. The output is ``{"id", "manifest",
+    "files": [{"path", "uri", "bytes", "sha256", "mime_type", "check"}], "failed"}``; for several exports a list of
+    these. If one export fails, the others are stored first. The error is raised at the end, as in
+    ``VisionoDownloadPhotosOperator``.
 
     :param export_id: an id, the output of the task that started the export, or a list of either. (templated)
     :param destination: an object store's URL or an absolute path. (templated)
+    :param folder: the folder below the destination; None for the export's id, "" for none. (templated)
+    :param on_file_error: when a file cannot be fetched: ``fail`` raises an error after all others are stored;
+        ``proceed`` succeeds with the file in the output's ``failed``.
+    :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
     :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
     :raises ExportFailedError: the export has no file.
-    :raises TransferError: the file could not be fetched, verified or stored.
+    :raises TransferError: the file could not be fetched or stored.
     """
 
-    template_fields: Sequence[str] = ("export_id", "destination", "vizdom_conn_id")
+    template_fields: Sequence[str] = ("export_id", "destination", "folder", "vizdom_conn_id")
 
     def __init__(
         self,
         *,
         export_id: Any,
         destination: ObjectStoragePath | str,
-        vizdom_conn_id: str = "vizdom_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(destination=destination, **kwargs)
         self.export_id = export_id
-        self.destination = destination
-        self.vizdom_conn_id = vizdom_conn_id
         known_ids(export_id, "export_id")
-        require(destination, "destination")
-        check_if_known(check_destination, destination=destination)
 
     def _run(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
-        """Fetch, verify and store the files."""
-        from airflow_provider_visio.storage.manifest import summary
-
+        """Fetch and store the files."""
+        self._check_storage()
         hook = self.hook
         manifests = self._each(
             ids_of(self.export_id, "export_id"),
             "exports",
-            lambda export_id: hook.download_export(export_id, self.destination),
+            lambda export_id: hook.download_export(export_id, **self._storage),
         )
         dashboard_id = manifests[0]["about"].get("dashboard_id")
         if dashboard_id:
             remember_link(context, hook.dashboard_url(dashboard_id))
-        stored = [summary(manifest) for manifest in manifests]
-        self.multiple_outputs = not is_many(self.export_id)
-        return stored[0] if self.multiple_outputs else stored
+        return self._one_or_all(self.export_id, [self._summary(manifest) for manifest in manifests])
 
 
-def _output(export: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: export[name] for name in _OUTPUT if export.get(name) is not None}
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

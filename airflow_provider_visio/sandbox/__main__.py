@@ -7,10 +7,11 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 
-from .options import Options, Person, Settings, explain
+from .options import ExportOutcome, Options, Person, Settings, explain
 from .server import PortBusyError, serve
 
 
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValidationError as problem:
         parser.error(f"argument --person: {explain(problem.errors())}")
     try:
-        settings = Settings(dialect=args.dialect, plan=args.plan, export_seconds=args.export_seconds)
+        names = ("dialect", "plan", "export_seconds", "export_outcome")
+        settings = Settings.model_validate({name: getattr(args, name) for name in names})
     except ValidationError as problem:
         parser.error(explain(problem.errors()))
     options = Options(
@@ -66,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--plan", choices=("paid", "free"), default="paid", help="Visiono plan (default: %(default)s)")
     add("--person", default="{}", metavar="JSON", help="how recipients behave; the fields are listed below")
     add("--export-seconds", type=float, default=2.0, help="duration of an export (default: %(default)s)")
+    outcomes = get_args(ExportOutcome)
+    add("--export-outcome", choices=outcomes, default="file", help="how exports end (default: %(default)s)")
     add("--speed", type=float, default=1.0, help="virtual seconds in a real one (default: %(default)s)")
     add("--info-file", type=Path, metavar="PATH", help="write addresses and keys there as JSON once ready")
     add("--json", action="store_true", help="print the same JSON instead of lines for people")

@@ -376,5 +376,5 @@ def _request_view(workspace: Workspace, request: PhotoRequest) -> dict[str, Any]
 
 
 def _export_view(export: Export) -> dict[str, Any]:
-    view = fields_of(export, "id format status created_at finished_at")
+    view = fields_of(export, "id format status created_at finished_at options outcome")
     return {**view, "dashboard_id": export.dashboard.id, "error": export.error and export.error[1]}

@@ -1,17 +1,53 @@
-"""Files of dashboard exports, with the dashboard's rows in them: PDF, PNG and CSV."""
+"""Files of dashboard exports, with the dashboard's rows in them: PDF, PNG and CSV; and files that are none."""
 
 import csv
 import io
+import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from html import escape
 from typing import Any
 
 from .dashboards import Dashboard
+from .options import ExportOutcome
 from .photo_jpeg import need
 
 _INK, _GREY, _PALE, _RED, _GREEN = "#1f2937", "#6b7280", "#e5e7eb", "#b91c1c", "#15803d"
 _SERIES = ("#2563eb", "#14b8a6", "#f59e0b")
+_NO_FILE = {
+    "page": b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n",
+    "error": b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>InternalError</Code></Error>',
+    "nothing": b"",
+}
+
+
+def content(dashboard: Dashboard, export_format: str, created_at: int, outcome: ExportOutcome) -> bytes:
+    """Return the file of an export that ended with `outcome`."""
+    if outcome in _NO_FILE:
+        return _NO_FILE[outcome]
+    if outcome == "zip":
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            for name, make in parts(dashboard, export_format, created_at).items():
+                archive.writestr(zipfile.ZipInfo(name), make())
+        return out.getvalue()
+    if outcome == "no_rows" and export_format == "csv":
+        return _csv([[dashboard.period, *dashboard.columns, "Total"]])
+    whole = render(dashboard, export_format, created_at)
+    return whole[: len(whole) // 2] if outcome == "cut" else whole
+
+
+def parts(dashboard: Dashboard, export_format: str, created_at: int) -> dict[str, Callable[[], bytes]]:
+    """Return what makes a file for each column of the dashboard, by name; in CSV it has this column only."""
+
+    def make(at: int) -> bytes:
+        if export_format != "csv":
+            return render(dashboard, export_format, created_at)
+        head = [dashboard.period, dashboard.columns[at]]
+        return _csv([head, *([row[0], row[at + 1]] for row in dashboard.rows)])
+
+    return {f"{column}.{export_format}": partial(make, at) for at, column in enumerate(dashboard.columns)}
 
 
 @lru_cache(maxsize=32)
@@ -23,15 +59,14 @@ def render(dashboard: Dashboard, export_format: str, created_at: int) -> bytes:
     """
     subtitle = f"{_period(dashboard)} Exported {datetime.fromtimestamp(created_at, UTC):%Y-%m-%d %H:%M} UTC."
     if export_format == "csv":
-        return _csv(dashboard)
+        head = [dashboard.period, *dashboard.columns, "Total"]
+        return _csv([head, *([*row, sum(row[1:])] for row in dashboard.rows)])
     return _pdf(dashboard, subtitle) if export_format == "pdf" else draw(dashboard, subtitle)
 
 
-def _csv(dashboard: Dashboard) -> bytes:
+def _csv(rows: list[list[Any]]) -> bytes:
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([dashboard.period, *dashboard.columns, "Total"])
-    writer.writerows([*row, sum(row[1:])] for row in dashboard.rows)
+    csv.writer(out).writerows(rows)
     return out.getvalue().encode()
 
 

@@ -1,14 +1,19 @@
 """Export jobs: pending, processing, then completed or failed, on the virtual clock."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from . import export_files, ids
 from .context import Context
 from .dashboards import Dashboard
+from .options import ExportOutcome
 from .stored_files import LazyFile
 
 MEDIA_TYPES = {"pdf": "application/pdf", "png": "image/png", "csv": "text/csv; charset=utf-8"}
 _FAILURE = ("render_failed", "A data source of this dashboard did not answer; nothing was exported.")
+
+ExportOptions = dict[str, Any]
 
 
 @dataclass
@@ -19,14 +24,13 @@ class Export:
     dashboard: Dashboard
     format: str
     created_at: float
+    options: ExportOptions
+    outcome: ExportOutcome
     status: str = "pending"
     finished_at: float | None = None
     error: tuple[str, str] | None = None
-
-    @property
-    def path(self) -> str:
-        """Path of the file on the storage origin."""
-        return f"/exports/{self.id}.{self.format}"
+    #: Names of the files by their paths on the storage origin.
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_running(self) -> bool:
@@ -41,16 +45,20 @@ class Exports:
         self._context = context
         self.all: dict[str, Export] = {}
 
-    def start(self, dashboard: Dashboard, export_format: str, moment: float) -> Export:
+    def start(
+        self, dashboard: Dashboard, export_format: str, moment: float, options: ExportOptions
+    ) -> Export:
         """Start an export; it is pending for the first third of its time."""
-        export = Export(f"exp_{ids.token(10)}", dashboard, export_format, moment)
+        outcome = self._context.settings.export_outcome
+        export = Export(f"exp_{ids.token(10)}", dashboard, export_format, moment, options, outcome)
         self.all[export.id] = export
         text = f"{export.id}: {export_format} export of {dashboard.name!r} started"
         self._context.event_log.record(moment, "export_started", export.id, text, dashboard=dashboard.id)
         takes = self._context.settings.export_seconds
         self._context.scheduler.at(moment + takes / 3, lambda _: self._process(export))
         ending = self.fail if dashboard.always_fails else self.complete
-        self._context.scheduler.at(moment + takes, lambda due: ending(export, due))
+        if export.outcome != "stuck":
+            self._context.scheduler.at(moment + takes, lambda due: ending(export, due))
         return export
 
     def complete(self, export: Export, moment: float) -> None:
@@ -58,10 +66,15 @@ class Exports:
         if not export.is_running:
             return
         export.status, export.finished_at = "completed", moment
-        self._context.files[export.path] = LazyFile(
-            MEDIA_TYPES[export.format],
-            lambda: export_files.render(export.dashboard, export.format, int(export.created_at)),
-        )
+        of = (export.dashboard, export.format, int(export.created_at))
+        kind = "zip" if export.outcome == "zip" else export.format
+        whole = {"": partial(export_files.content, *of, export.outcome)}
+        makers = export_files.parts(*of) if export.outcome == "several" else whole
+        for number, (name, make) in enumerate(makers.items(), 1):
+            path = f"/exports/{export.id}{f'-{number}' if name else ''}.{kind}"
+            export.files[path] = name
+            if export.outcome != "gone":
+                self._context.files[path] = LazyFile(MEDIA_TYPES.get(kind, "application/zip"), make)
         text = f"{export.id}: {export.format} of {export.dashboard.name!r} is ready"
         self._context.event_log.record(moment, "export_ready", export.id, text, dashboard=export.dashboard.id)
 

@@ -10,6 +10,10 @@ from pydantic_core import PydanticCustomError
 
 Dialect = Literal["both", "reference", "plugin"]
 Pictures = Literal["plain", "phone", "samsung", "odd"]
+# How an export ends: with a whole file, never, with something that is not its file, or with odd or several files.
+ExportOutcome = Literal[
+    "file", "stuck", "page", "error", "nothing", "cut", "gone", "zip", "no_rows", "several"
+]
 
 # How each of Visiono's sources shows what the settings leave open.
 _DIALECT_DEFAULTS: Mapping[Dialect, Mapping[str, Any]] = {
@@ -127,6 +131,7 @@ class Settings(ControlBody):
     photo_link_seconds: Seconds = 86400
     export_link_seconds: Seconds = 3600
     export_seconds: Seconds = 2.0
+    export_outcome: ExportOutcome = "file"
     default_expires_in_hours: int = Field(default=72, ge=1, le=8760)
     request_id_style: Literal["req", "pr"] = "req"
     meta: bool = True

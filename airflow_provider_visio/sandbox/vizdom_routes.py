@@ -41,10 +41,14 @@ class CreateDashboard(Strict):
 
 
 class CreateExport(Strict):
-    """POST /exports."""
+    """POST /exports; all but the first two are the options, which change nothing in the file."""
 
     dashboard_id: Annotated[str, Field(min_length=1)]
     format: Literal["pdf", "png", "csv"]
+    filters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    timezone: Word = "UTC"
+    page: Literal["A4 portrait", "A4 landscape"] = "A4 portrait"
 
 
 class DatabaseSettings(Strict):
@@ -112,7 +116,8 @@ async def create_dashboard(workspace: CurrentWorkspace, body: CreateDashboard) -
 async def create_export(workspace: CurrentWorkspace, body: CreateExport) -> Response:
     """Start an export."""
     dashboard = _find(workspace.dashboards, "Dashboard", body.dashboard_id)
-    export = workspace.exports.start(dashboard, body.format, workspace.now())
+    options = body.model_dump(exclude={"dashboard_id", "format"}, exclude_unset=True)
+    export = workspace.exports.start(dashboard, body.format, workspace.now(), options)
     view = _export_view(workspace, export)
     workspace.catch_up()
     return reply(workspace.context, view, 201)
@@ -120,7 +125,7 @@ async def create_export(workspace: CurrentWorkspace, body: CreateExport) -> Resp
 
 @router.get("/exports/{id}", **known("assumed", PROPOSAL))
 async def get_export(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """Return an export; once completed, with a fresh signed link."""
+    """Return an export; once completed, with a fresh signed link, or several with names."""
     return reply(workspace.context, _export_view(workspace, _find(workspace.exports.all, "Export", id)))
 
 
@@ -203,7 +208,9 @@ def _export_view(workspace: Workspace, export: Export) -> dict[str, Any]:
     }
     if export.status == "completed":
         seconds = workspace.context.settings.export_link_seconds
-        view["download_url"] = workspace.context.link(export.path, seconds)
+        link = workspace.context.link
+        files = [{"url": link(path, seconds), "name": name} for path, name in export.files.items()]
+        view |= {"files": files} if len(files) > 1 else {"download_url": files[0]["url"]}
         view["expires_at"] = iso(workspace.now() + seconds)
     if export.error:
         view["error"] = {"code": export.error[0], "message": export.error[1]}

@@ -115,9 +115,9 @@ def _dashboard_routes(workspace: Workspace) -> list[Route]:
             return message("Dashboard not found", "GET /dashboards lists the dashboards.", 404)
         exports = [export for export in workspace.exports.all.values() if export.dashboard is found]
         links = {
-            export.id: workspace.context.link(export.path, workspace.context.settings.export_link_seconds)
+            export.id: workspace.context.link(path, workspace.context.settings.export_link_seconds)
             for export in exports
-            if export.status == "completed"
+            for path in list(export.files)[:1]
         }
         newest = exports[::-1][:10]
         return render("dashboard.html", dashboard=found, exports=newest, links=links)

@@ -28,6 +28,7 @@ from airflow_provider_visio.extra_links import keeping_link, remember_link
 from airflow_provider_visio.hooks.cached_hook import CachedHook
 from airflow_provider_visio.idempotency.record import clear_count
 from airflow_provider_visio.idempotency.state_store import StateStore
+from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,18 +132,12 @@ class VisioSensor(CachedHook, BaseSensorOperator):
             self._wait.announce(self._ids, deadline, "on a worker")
         try:
             result: dict[str, Any] = super().execute(context)
-        except SensorWaitTimeoutError:
-            raise
         # Airflow's execution_timeout can end a pause between two looks.
         except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowSkipException) as error:
-            if isinstance(error, AirflowSkipException) and error.__cause__ is not None:
-                raise  # ours, by soft_fail
+            if error.__cause__ is not None:
+                raise  # ours
             with self._soft_failing():
-                if self._wait.goal.proceed:
-                    return self._result(self._wait.settle(self._wait.last_look(self._ids)))
-                if isinstance(error, AirflowSkipException):
-                    raise
-                raise self._timed_out() from error
+                result = self._result(self._wait.settle(self._wait.last_look(self._ids)))
         return result
 
     @contextlib.contextmanager
@@ -161,13 +156,6 @@ class VisioSensor(CachedHook, BaseSensorOperator):
                 ) from error
             raise
 
-    def _timed_out(self) -> SensorWaitTimeoutError:
-        """Return the error of a poke or reschedule wait at its deadline: the same as of a deferred one."""
-        wait = self._wait
-        error = wait.error_at_deadline(self._ids)
-        waiting = error.waiting if isinstance(error, WaitTimeoutError) else self._ids
-        return SensorWaitTimeoutError(str(error), waiting=waiting, conn_id=wait.conn_id)
-
     def _result(self, verdict: Verdict) -> dict[str, Any]:
         result = {
             "arrived": list(verdict.arrived),
@@ -184,20 +172,21 @@ class VisioSensor(CachedHook, BaseSensorOperator):
 
     @cached_property
     def _ids(self) -> list[str]:
-        return self._find_ids()
+        return ids_of(self._target, self._target_name)
 
     @cached_property
     def _wait(self) -> TaskWait[Any]:
         """The wait of all looks in this process, so that each warning is logged once."""
         return self._make_wait()
 
-    def _find_ids(self) -> list[str]:
-        return ids_of(self._target, self._target_name)
+    @property
+    def _longest_wait(self) -> float:
+        return LONGEST_HOLD
 
     @abstractmethod
     def _make_wait(self) -> TaskWait[Any]:
         """Return the wait of this sensor."""
 
-    @abstractmethod
-    def _link_of(self, states: States) -> object:
+    def _link_of(self, states: States) -> object:  # noqa: ARG002
         """Return the URL for the task's button, if the states have one."""
+        return None

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visio.arguments import holds_none, known_ids
+from airflow_provider_visio.arguments import (
+    holds_output,
+    id_of,
+    ids_of,
+    is_literal,
+    known_id,
+    known_ids,
+    moment_of,
+    require_resolved,
+)
+from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.extra_links import VisionoRequestLink
-from airflow_provider_visio.sensors.base import VisioSensor
-from airflow_provider_visio.sensors.visiono_permanent_links import VisionoPermanentLinkSensor
+from airflow_provider_visio.hooks.cached_hook import VisionoTask
+from airflow_provider_visio.sensors.base import VisioSensor, wait_started_at
+from airflow_provider_visio.task_wait import LinkWait, PhotoRequestWait
 from airflow_provider_visio.waiting import Goal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
-    from airflow_provider_visio.hooks.visiono import VisionoHook
-    from airflow_provider_visio.task_wait import PhotoRequestWait
-    from airflow_provider_visio.waiting import OnDeadline, States
+    from airflow.sdk import Context
 
-__all__ = ["VisionoPermanentLinkSensor", "VisionoPhotoRequestSensor"]
+    from airflow_provider_visio.waiting import OnDeadline, States, Verdict
 
 
-class VisionoPhotoRequestSensor(VisioSensor):
+class VisionoPhotoRequestSensor(VisionoTask, VisioSensor):
     """
     Wait until photo requests are submitted.
 
@@ -48,7 +59,6 @@ class VisionoPhotoRequestSensor(VisioSensor):
 
     template_fields: Sequence[str] = ("request_id", "visiono_conn_id")
     operator_extra_links = (VisionoRequestLink(),)
-    ui_color = "#e3f0ff"
     _target_name = "request_id"
 
     def __init__(
@@ -59,10 +69,9 @@ class VisionoPhotoRequestSensor(VisioSensor):
         on_deadline: OnDeadline = "fail",
         visiono_conn_id: str = "visiono_default",
         poke_interval: float | timedelta = 60.0,
-        deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, deferrable=deferrable, **kwargs)
+        super().__init__(poke_interval=poke_interval, **kwargs)
         self.request_id = request_id
         self.min_submitted = min_submitted
         self.on_deadline = on_deadline
@@ -72,25 +81,97 @@ class VisionoPhotoRequestSensor(VisioSensor):
         known = known_ids(request_id, "request_id")
         Goal.of(min_submitted, on_deadline, len(known) if known else None)
 
-    @property
-    def hook(self) -> VisionoHook:
-        """The hook of this sensor's connection."""
-        # Imported here, so that parsing a DAG file does not import an HTTP library.
-        from airflow_provider_visio.hooks.visiono import VisionoHook
-        from airflow_provider_visio.task_wait import LONGEST_HOLD
-
-        return self._cached_hook(VisionoHook, self.visiono_conn_id, LONGEST_HOLD)
-
-    def _find_ids(self) -> list[str]:
+    @cached_property
+    def _ids(self) -> list[str]:
         # A batch that created no request: no more can be submitted.
-        none = self.on_deadline == "proceed" and holds_none(self._target, bare=self._takes_ids)
-        return [] if none else super()._find_ids()
+        of_batch = self._takes_ids or holds_output(self._target, "ids")
+        return ids_of(self._target, "request_id", may_be_empty=of_batch and self.on_deadline == "proceed")
 
     def _make_wait(self) -> PhotoRequestWait:
-        from airflow_provider_visio.task_wait import PhotoRequestWait
-
         goal = Goal.of(self.min_submitted, self.on_deadline, len(self._ids))
         return PhotoRequestWait(self.hook, self.poke_interval, goal)
 
     def _link_of(self, states: States) -> object:
         return next(iter(states.values())).get("request_url") if len(states) == 1 else None
+
+
+class VisionoPermanentLinkSensor(VisionoTask, VisioSensor):
+    """
+    Wait until something new is submitted through a permanent link.
+
+    Deferrable by default: the wait costs no worker, and all waits for a link share one poll (Airflow 3.3). With
+    ``mode="poke"`` or ``mode="reschedule"`` it waits as other sensors do. All modes end alike. The output is
+    ``{"link_id", "submissions": [{"id", "submitted_at", "unique_value", "photos"}], "count"}``: all submissions that
+    count, in the order of their times, with ``photos`` as their number. The list of a link's submissions is the
+    plugin's; its path below ``/permanent-links`` and its shape are assumed.
+
+    :param link_id: id of the link, or the output of the task that created it. (templated)
+    :param min_submissions: how many submissions the wait needs.
+    :param since: only submissions from then on count: a datetime with a time zone, ISO 8601 text or a Unix timestamp.
+        None means when the task first looked, by the worker's clock; a retry keeps it (Airflow 3.3), a cleared task
+        starts again. Give ``"{{ dag_run.run_after }}"``, or the time at which the link was created
+        (``"{{ ti.xcom_pull('make', key='created_at') }}"``), where the service's clock may differ or something may be
+        submitted before this task starts. (templated)
+    :param unique_value: only submissions with this value in the link's own field (``unique_field_label``). (templated)
+    :param visiono_conn_id: id of the Airflow connection. (templated)
+    :param poke_interval: seconds or timedelta between two looks; in a deferred wait, for each page of submissions.
+    :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
+    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
+    :param soft_fail: skip the task instead of failing it, in all modes.
+    :raises NotFoundError: the link does not exist, or this service does not list the submissions of links.
+    :raises WaitTimeoutError: ``timeout`` passed; the link still works, and the task is not retried.
+    """
+
+    template_fields: Sequence[str] = ("link_id", "since", "unique_value", "visiono_conn_id")
+    _target_name = "link_id"
+
+    def __init__(
+        self,
+        *,
+        link_id: Any,
+        min_submissions: int = 1,
+        since: datetime | float | str | None = None,
+        unique_value: str | None = None,
+        visiono_conn_id: str = "visiono_default",
+        poke_interval: float | timedelta = 60.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.link_id = link_id
+        self.min_submissions = min_submissions
+        self.since = since
+        self.unique_value = unique_value
+        self._chooses = unique_value is not None
+        self.visiono_conn_id = visiono_conn_id
+        known_id(link_id, "link_id")
+        if is_literal(since):
+            moment_of(since, "since")
+        if isinstance(min_submissions, bool) or not isinstance(min_submissions, int) or min_submissions < 1:
+            raise InvalidRequestError.of(
+                "min_submissions", f"give a whole number from 1, not {min_submissions!r}"
+            )
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on after a deferred wait, with the same ``since``."""
+        since = event.get("since") if isinstance(event, Mapping) else None
+        self._first_look = since if isinstance(since, int | float) else wait_started_at(context)
+        return super().execute_complete(context, event)
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return [id_of(self._target, "link_id")]
+
+    def _make_wait(self) -> LinkWait:
+        require_resolved(self.unique_value, "unique_value", given=self._chooses)
+        since = moment_of(None if self.since == "" else self.since, "since")
+        return LinkWait(
+            self.hook,
+            self.poke_interval,
+            since=(self._first_look or 0.0) if since is None else since,
+            needed=self.min_submissions,
+            unique_value=None if self.unique_value is None else str(self.unique_value),
+        )
+
+    def _result(self, verdict: Verdict) -> dict[str, Any]:  # noqa: ARG002
+        found: list[dict[str, Any]] = self._wait.found  # type: ignore[attr-defined]
+        return {"link_id": self._ids[0], "submissions": list(found), "count": len(found)}

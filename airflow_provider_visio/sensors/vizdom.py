@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import known_ids
 from airflow_provider_visio.extra_links import VizdomDashboardLink
+from airflow_provider_visio.hooks.cached_hook import VizdomTask
 from airflow_provider_visio.sensors.base import VisioSensor
+from airflow_provider_visio.task_wait import ExportWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from airflow_provider_visio.hooks.vizdom import VizdomHook
-    from airflow_provider_visio.task_wait import ExportWait
     from airflow_provider_visio.waiting import States
 
 
-class VizdomExportSensor(VisioSensor):
+class VizdomExportSensor(VizdomTask, VisioSensor):
     """
     Wait until dashboard exports are ready.
 
@@ -39,7 +39,6 @@ class VizdomExportSensor(VisioSensor):
 
     template_fields: Sequence[str] = ("export_id", "vizdom_conn_id")
     operator_extra_links = (VizdomDashboardLink(),)
-    ui_color = "#efe6ff"
     _target_name = "export_id"
 
     def __init__(
@@ -48,26 +47,14 @@ class VizdomExportSensor(VisioSensor):
         export_id: Any,
         vizdom_conn_id: str = "vizdom_default",
         poke_interval: float | timedelta = 5.0,
-        deferrable: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, deferrable=deferrable, **kwargs)
+        super().__init__(poke_interval=poke_interval, **kwargs)
         self.export_id = export_id
         self.vizdom_conn_id = vizdom_conn_id
         known_ids(export_id, "export_id")
 
-    @property
-    def hook(self) -> VizdomHook:
-        """The hook of this sensor's connection."""
-        # Imported here, so that parsing a DAG file does not import an HTTP library.
-        from airflow_provider_visio.hooks.vizdom import VizdomHook
-        from airflow_provider_visio.task_wait import LONGEST_HOLD
-
-        return self._cached_hook(VizdomHook, self.vizdom_conn_id, LONGEST_HOLD)
-
     def _make_wait(self) -> ExportWait:
-        from airflow_provider_visio.task_wait import ExportWait
-
         return ExportWait(self.hook, self.poke_interval)
 
     def _link_of(self, states: States) -> object:

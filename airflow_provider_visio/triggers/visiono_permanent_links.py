@@ -9,7 +9,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.one_time_queries import read_submissions
-from airflow_provider_visio.arguments import link_id_of, moment_of, seconds
+from airflow_provider_visio.arguments import id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.record import fingerprint
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions
@@ -80,7 +80,7 @@ class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
         deadline: float | None = None,
         min_dwell: float = 10.0,
     ) -> None:
-        self.link_id = link_id_of(link_id)
+        self.link_id = id_of(link_id, "link_id")
         super().__init__([self.link_id], deadline, seconds(poke_interval, "poke_interval") or 60.0, min_dwell)
         self.visiono_conn_id = visiono_conn_id
         self.since = moment_of(since, "since")

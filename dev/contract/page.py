@@ -98,5 +98,6 @@ def _sources(service: str) -> str:
 def _assumptions() -> Iterator[list[str]]:
     for row in rows():
         values = row.value if isinstance(row.value, tuple) else (row.value,)
-        taken = ", ".join(f"`{value}`" for value in values) + ("; may be empty" if row.may_be_empty else "")
-        yield [f"`{row.name}`", taken, row.evidence, row.why]
+        taken = ", ".join(f"`{value}`" for value in values if value) or "none"
+        more = "; may be empty" if row.may_be_empty else ""
+        yield [f"`{row.name}`", f"{taken}{more}", row.evidence, row.why]

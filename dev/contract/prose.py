@@ -63,6 +63,10 @@ Each line is a name of the connection's extra `contract`. Give only the names th
 * `formats` is a list of the formats that the service exports, or an object with the service's own words for them, such
   as `{"pdf": "PDF", "xlsx": "Excel"}`: if a task asks for `xlsx`, the service gets `Excel`. Only `pdf`, `png`,
   `csv`, `jpg` and `xlsx` are possible, because files of other formats cannot be verified.
+* The options of an export, such as filters, have no rows: a task gives them by the service's names. `options_field` is
+  the field of the start call that takes them all; while it is empty, they are fields beside the format.
+* The links of an export are looked for in `files_field` (a list of objects with `file_url_field` and, if they have
+  names, `file_name_field`), then in `urls_field` (a list of links), then in `url_field` (one link, or a list).
 * "may be empty": an empty value (`""`, or `[]` for words) means that the service does not have this field or word.
 * A name that is not in the table causes an error, which names the most similar name of the table. Two fields of one
   body with the same name cause an error too.

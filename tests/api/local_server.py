@@ -76,7 +76,7 @@ class LocalServer:
                 self.wfile.write(answer.content)
                 self.close_connection = length != len(answer.content)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
             def log_message(self, *args: object) -> None:
                 pass

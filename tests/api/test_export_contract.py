@@ -57,6 +57,56 @@ def test_every_part_can_be_replaced():
     assert (contract.done_words, contract.failed_words, contract.open_words) == (("success",), ("error",), ())
 
 
+@pytest.mark.parametrize(
+    ("reply", "files"),
+    [
+        ({}, []),
+        ({"download_url": None, "files": [], "download_urls": None}, []),
+        ({"download_url": "a"}, [("a", None)]),
+        ({"download_url": ["a", "b"]}, [("a", None), ("b", None)]),
+        ({"download_urls": ["a", "b"]}, [("a", None), ("b", None)]),
+        ({"files": [{"url": "a", "name": "x.csv"}, {"url": "b"}]}, [("a", "x.csv"), ("b", None)]),
+        ({"files": ["a", "b"], "download_url": "c"}, [("a", None), ("b", None)]),
+        (
+            {"files": [{"name": "x.csv"}, None, {"url": 5, "name": 6}]},
+            [("", "x.csv"), ("", None), ("5", "6")],
+        ),
+        ({"files": 2, "download_urls": "a", "download_url": "b"}, [("b", None)]),
+    ],
+)
+def test_the_links_of_an_export(reply, files):
+    found = read_export({"id": "7", **reply}, CONTRACT)["files"]
+    assert [(file["url"], file["name"]) for file in found] == files
+
+
+def test_options_are_sent_beside_the_format():
+    options = {"filters": {"region": "north"}, "timezone": None}
+    assert create_export("dash_1", "pdf", CONTRACT, options).body == {
+        "dashboard_id": "dash_1", "format": "pdf", **options,
+    }  # fmt: skip
+    for none in (None, {}):
+        assert (
+            create_export("dash_1", "pdf", CONTRACT, none).body
+            == create_export("dash_1", "pdf", CONTRACT).body
+        )
+
+
+@pytest.mark.parametrize("name", ["kind", "board"])
+def test_options_replace_no_field_of_the_contract(name):
+    contract = VizdomContract.with_changes({"format_field": "kind", "dashboard_field": "board"})
+    with pytest.raises(InvalidRequestError, match=f"options: '{name}' is given by"):
+        create_export("dash_1", "pdf", contract, {name: "x"})
+    assert create_export("dash_1", "pdf", contract, {"format": "A4"}).body["format"] == "A4"
+
+
+@pytest.mark.parametrize("options", ["format", [1], {1: "x"}])
+@pytest.mark.parametrize("field", ["", "settings"])
+def test_options_that_are_no_object_are_refused(options, field):
+    contract = VizdomContract.with_changes({"options_field": field})
+    with pytest.raises(InvalidRequestError, match="options: give a dict by the service's names"):
+        create_export("dash_1", "pdf", contract, options)
+
+
 @pytest.mark.parametrize("nothing", [None, {}, "", []])
 def test_no_changes_are_the_default(nothing):
     assert VizdomContract.with_changes(nothing) == CONTRACT

@@ -202,6 +202,41 @@ def test_each_list_of_an_export_s_words_can_be_replaced(serve, connection, caplo
     assert "not known" not in caplog.text
 
 
+# The names of the rows that say where the links of several files are, and a reply by them.
+MANY = {
+    "urls_field": {"zz": ["theirs"]},
+    "files_field": {"zz": [{"url": "theirs"}]},
+    "file_url_field": {"files": [{"url": "u", "zz": "theirs"}]},
+    "file_name_field": {"files": [{"url": "theirs", "name": "n", "zz": "called"}]},
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_each_field_of_several_files_can_be_replaced(serve, connection, name):
+    server = serve(
+        Answer(200, {"data": {"id": "e-1", "status": "completed", "download_url": "u", **MANY[name]}})
+    )
+
+    def files(**changes: str) -> Any:
+        hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract=changes))
+        return hook.get_export("e-1")["files"]
+
+    called = "called" if name == "file_name_field" else None
+    assert files(**{name: "zz"}) == [{"url": "theirs", "name": called}]
+    assert files() != [{"url": "theirs", "name": called}]
+
+
+def test_an_export_s_options_may_be_in_a_field_of_their_own(serve, connection):
+    server = serve(Answer(200, {"data": ONE}))
+    hook = VizdomHook(connection("my_vizdom", server.url, "key12345", contract={"options_field": "zz"}))
+    hook.create_export("d-1", "pdf", {"format": "A4"})
+    hook.create_export("d-1", "pdf")
+    assert [body_of(one) for one in server.received] == [
+        {"dashboard_id": "d-1", "format": "pdf", "zz": {"format": "A4"}},
+        {"dashboard_id": "d-1", "format": "pdf"},
+    ]
+
+
 def test_these_tests_have_every_row():
     """``invited_words`` is in tests/operators/test_vizdom.py, with the operator that reads them."""
     tested = (
@@ -219,7 +254,7 @@ def test_these_tests_have_every_row():
         "failed_words",
         "open_words",
     }
-    assert set(NAMES) - tested - words == {"invited_words"}
+    assert set(NAMES) - tested - words - set(MANY) - {"options_field"} == {"invited_words"}
 
 
 def test_settings_may_stand_beside_the_name(talk):
@@ -269,6 +304,7 @@ def test_settings_may_stand_beside_the_name(talk):
         ({"done_words": []}, "done_words: Tuple should have at least 1 item"),
         ({"role_field": "email"}, "email_field and role_field must not be the same"),
         ({"format_field": " dashboard_id"}, "dashboard_field and format_field must not be the same"),
+        ({"options_field": "format"}, "format_field and options_field must not be the same"),
         (
             {"dashboard_name_field": "description"},
             "dashboard_name_field and dashboard_description_field must",

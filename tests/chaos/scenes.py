@@ -397,7 +397,7 @@ def scenes(seed: int) -> list[Scene]:
             kill_in_task,
             {"export_format": "png"},
             phase=3,
-            why=NO_LOOK_UP,
+            why=f"{NO_LOOK_UP}, and so is one whose file cannot be fetched",
             extra=EXPORTS,
         ),
     ]

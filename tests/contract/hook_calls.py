@@ -31,6 +31,12 @@ ALL_OF_A_REQUEST = {
     "internal_notes": "Claim 12345",
     "metadata": {"ticket_id": "12345", "nested": {"a": [1, None]}},
 }
+EXPORT_OPTIONS = {
+    "filters": {"region": ["north"]},
+    "parameters": {"year": 2026},
+    "timezone": "Europe/Rome",
+    "page": "A4 landscape",
+}
 ALL_OF_A_LINK = {
     "custom_slug": "fleet-inspection",
     "unique_field_label": "License Plate",
@@ -143,6 +149,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "VizdomHook.create_export": [
         lambda hook, _: hook.create_export("dash_abc123", "pdf"),
         lambda hook, _: hook.create_export("dash_abc123", "CSV"),
+        lambda hook, _: hook.create_export("dash_abc123", "pdf", EXPORT_OPTIONS),
     ],
     "VizdomHook.get_export": [lambda hook, _: hook.get_export("exp_1")],
     "VizdomHook.download_export": [lambda hook, folder: hook.download_export("exp_1", folder)],

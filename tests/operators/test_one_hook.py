@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.operators.visiono import (
+    VisionoCreatePhotoRequestBatchOperator,
     VisionoDownloadPhotosOperator,
+    VisionoGetStatsOperator,
     VisionoUpdatePermanentLinkOperator,
 )
+from airflow_provider_visio.operators.vizdom import (
+    VizdomCreateDashboardOperator,
+    VizdomExportDashboardOperator,
+)
+from airflow_provider_visio.sensors.visiono import VisionoPermanentLinkSensor, VisionoPhotoRequestSensor
+from airflow_provider_visio.sensors.vizdom import VizdomExportSensor
 
 
 @pytest.fixture
@@ -51,3 +60,27 @@ def test_an_operator_that_has_called_the_service_can_be_copied(sandbox, again):
     operator = VisionoUpdatePermanentLinkOperator(task_id="u", link_id="l", changes={"is_active": False})
     operator.hook.get_conn()
     assert again(operator).visiono_conn_id == "visiono_default"
+
+
+@pytest.mark.parametrize(
+    ("task", "given"),
+    [
+        (VisionoGetStatsOperator, {}),
+        (VisionoCreatePhotoRequestBatchOperator, {"requests": [{"instructions": "x"}]}),
+        (VisionoUpdatePermanentLinkOperator, {"link_id": "l", "changes": {"is_active": False}}),
+        (VizdomCreateDashboardOperator, {"name": "x"}),
+        (VizdomExportDashboardOperator, {"dashboard_id": "d"}),
+        (VisionoPhotoRequestSensor, {"request_id": "r"}),
+        (VisionoPermanentLinkSensor, {"link_id": "l"}),
+        (VizdomExportSensor, {"export_id": "e"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_the_connection_of_the_default_args_is_the_one_that_is_used(task, given):
+    default_args = {"visiono_conn_id": "mine", "vizdom_conn_id": "mine", "deferrable": False}
+    with DAG("d", schedule=None, default_args=default_args):
+        operator = task(task_id="t", **given)
+        mapped = task.partial(task_id="m").expand_kwargs([given])
+        for one in (operator, mapped.unmap(given)):
+            assert one.hook.conn_id == "mine"
+            assert one.deferrable is False

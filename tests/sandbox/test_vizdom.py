@@ -2,6 +2,7 @@ import base64
 import csv
 import io
 import re
+import zipfile
 import zlib
 
 import pytest
@@ -133,3 +134,79 @@ def test_pdf(sandbox):
     drawn = b"".join(zlib.decompress(base64.a85decode(one.strip().removesuffix(b"~>"))) for one in streams)
     for text in (b"Q4 Revenue Overview", b"2,410,820", b"2025-10-06", b"Marketplace", b"Exported"):
         assert text in drawn
+
+
+def ended(sandbox, outcome, export_format="csv"):
+    sandbox.settings(export_outcome=outcome)
+    job = export(sandbox, export_format)
+    sandbox.settings(export_outcome="file")
+    sandbox.advance(3600)
+    return poll(sandbox, job)
+
+
+def test_an_export_that_is_stuck_stays_so_when_the_next_are_not(sandbox):
+    stuck, good = ended(sandbox, "stuck"), ended(sandbox, "file")
+    assert (stuck["status"], good["status"]) == ("processing", "completed")
+    sandbox.control("POST", f"/exports/{stuck['id']}/complete")
+    assert sandbox.session.get(poll(sandbox, stuck)["download_url"]).text.startswith("Week of")
+
+
+@pytest.mark.parametrize("export_format", ["csv", "png"])
+@pytest.mark.parametrize(
+    ("outcome", "start"),
+    [("page", b"<!DOCTYPE html>"), ("error", b"<?xml"), ("nothing", b""), ("cut", None)],
+)
+def test_a_file_that_is_none(sandbox, outcome, start, export_format):
+    whole = fetch(sandbox, export_format).content
+    reply = sandbox.session.get(ended(sandbox, outcome, export_format)["download_url"])
+    assert (reply.status_code, reply.content[: len(start or b"")]) == (200, start or b"")
+    assert len(reply.content) == int(reply.headers["content-length"]) < len(whole)
+    assert reply.headers["content-type"].startswith("image/png" if export_format == "png" else "text/csv")
+    assert (outcome == "nothing") == (not reply.content)
+
+
+def test_a_file_that_is_gone(sandbox):
+    assert sandbox.session.get(ended(sandbox, "gone")["download_url"]).status_code == 404
+
+
+def test_a_csv_without_rows(sandbox):
+    text = sandbox.session.get(ended(sandbox, "no_rows")["download_url"]).text
+    assert text == "Week of,Subscriptions,Services,Marketplace,Total\r\n"
+
+
+def test_a_zip_of_several(sandbox):
+    reply = sandbox.session.get(ended(sandbox, "zip")["download_url"])
+    assert reply.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
+        assert archive.namelist() == ["Subscriptions.csv", "Services.csv", "Marketplace.csv"]
+        assert archive.read("Services.csv").startswith(b"Week of,Services\r\n2025-")
+
+
+@pytest.mark.parametrize("export_format", ["csv", "png"])
+def test_several_files(sandbox, export_format):
+    done = ended(sandbox, "several", export_format)
+    assert "download_url" not in done
+    names = [f"{column}.{export_format}" for column in ("Subscriptions", "Services", "Marketplace")]
+    assert [file["name"] for file in done["files"]] == names
+    contents = [sandbox.session.get(file["url"]).content for file in done["files"]]
+    assert len(set(contents)) == (3 if export_format == "csv" else 1)
+
+
+def test_options_are_recorded(sandbox):
+    wanted = {"filters": {"region": ["north", 3, None]}, "parameters": {}, "timezone": "Europe/Rome"}
+    bodies = [{}, wanted, {"page": "A4 landscape"}]
+    for more in bodies:
+        reply = sandbox.vizdom("POST", "/exports", {"dashboard_id": "dash_abc123", "format": "csv", **more})
+        assert reply.status_code == 201
+    assert [one["options"] for one in sandbox.control("GET", "/exports")] == bodies
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"filters": "region=north"}, {"parameters": None}, {"timezone": 1}, {"page": "A5"}, {"zone": "UTC"}],
+)
+def test_bad_options(sandbox, wrong):
+    reply = sandbox.vizdom("POST", "/exports", {"dashboard_id": "dash_abc123", "format": "csv", **wrong})
+    assert reply.status_code == 422
+    assert f"'{next(iter(wrong))}" in reply.json()["error"]["message"]
+    assert sandbox.control("GET", "/exports") == []

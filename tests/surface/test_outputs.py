@@ -133,7 +133,8 @@ def test_usage(sandbox):
 def test_an_export(sandbox, tmp_path: Path):
     export = partial(vizdom.VizdomExportDashboardOperator, task_id="t", dashboard_id="dash_abc123")
     assert out(export(wait_for_completion=False)) == EXPORT
-    assert out(export(destination=str(tmp_path))) == EXPORT | {"manifest", *under("file", FILE)}
+    stored = {"manifest", *under("file", FILE), *under("files[]", FILE)}
+    assert out(export(destination=str(tmp_path))) == EXPORT | stored
 
 
 def test_a_stored_export(exported, tmp_path: Path):
