@@ -72,7 +72,7 @@ class StoreFolder:
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[Path]:
         """
-        Yield an empty file of this machine to write to, for :meth:`put`, and remove it in the end.
+        Yield the path of a file of this machine to write to, for :meth:`put`, and remove it in the end.
 
         :param name: a part of its name.
         """
