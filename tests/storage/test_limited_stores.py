@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,20 +29,19 @@ def parallel_downloads(request: pytest.FixtureRequest) -> int:
 def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A folder as Mountpoint for S3 has it: files are written once, from their beginning to their end."""
     place = tmp_path / "mount"
-    replace, copy = Path.replace, shutil.copyfile
+    opened = io.open
 
     def no_rename(self: Path, target: Path) -> Path:
-        if place in Path(target).parents:
-            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(self))
-        return replace(self, target)
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(self))
 
-    def no_overwrite(source: Path, target: Path, **options: Any) -> Any:
-        if place in Path(target).parents and Path(target).exists():
-            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(target))
-        return copy(source, target, **options)
+    def no_overwrite(file: Any, mode: str = "r", *given: Any, **options: Any) -> Any:
+        if "w" in mode and place in Path(file).parents and Path(file).exists():
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(file))
+        return opened(file, mode, *given, **options)
 
     monkeypatch.setattr(Path, "replace", no_rename)
-    monkeypatch.setattr(store_folder.shutil, "copyfile", no_overwrite)
+    monkeypatch.setattr(io, "open", no_overwrite)  # what Path.open calls
+    monkeypatch.setattr("builtins.open", no_overwrite)
     return f"file://{place}"
 
 
