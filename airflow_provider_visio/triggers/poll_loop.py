@@ -97,8 +97,9 @@ async def _poll(
             try:
                 if client is None:
                     client = PollClient(await stack.enter_async_context(shared_client(hook)))
+                await client.refresh()
                 await look(client)
-                hub.failure = None
+                hub.poll_worked()
             except RateLimitedError as error:
                 # Not a failure of the service: the poll pauses until calls are accepted again.
                 held = min(LONGEST_PAUSE, max(interval(rounds, client), error.retry_after))
