@@ -61,6 +61,8 @@ SEED ?= 4
 ONLY ?=
 # Number of tasks that wait when chaos kills the triggerer.
 WAITS ?= 200
+# Tests to run in the matrix, such as tests/hooks.
+TESTS ?=
 
 # Share of the cases to run, at least 10,000 cases.
 SHARE ?= 1
@@ -90,6 +92,14 @@ secrets: $(READY) ## search the data of a real Airflow for API keys, signed link
 .PHONY: stores
 stores: $(STORES_READY) ## store files in emulators of S3, Google Cloud Storage and Azure Blob
 	@$(STORES_BIN)/python -m pytest -q -n 2 tests/stores
+
+.PHONY: matrix
+matrix: dist ## run the tests of the installed wheel beside each Airflow and Python; ONLY=3.1 or 3.3-py3.13 for one
+	@$(TOOLS_BIN)/python -m dev.matrix --only '$(ONLY)' --tests '$(TESTS)'
+
+.PHONY: lowest
+lowest: dist ## the same with the lowest versions that pyproject.toml allows
+	@$(TOOLS_BIN)/python -m dev.matrix --only lowest --tests '$(TESTS)'
 
 .PHONY: dist
 dist: $(TOOLS_READY) ## build the sdist and the wheel, and check them; WRITE=1 to record their contents, TAG=v1.2.3 to publish
@@ -133,7 +143,7 @@ format: $(READY) ## format the code, and apply ruff's fixes
 
 .PHONY: clean
 clean: ## delete the environment and all files that the other commands create
-	@rm -rf $(VENV) $(STORES) $(TOOLS) .airflow demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(STORES) $(TOOLS) .venv-matrix .airflow demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: has-python

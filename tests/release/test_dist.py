@@ -1,14 +1,45 @@
-"""What `make dist` refuses."""
+"""What `make dist` refuses, and what the declared requirements allow."""
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from dev.dist import changelog_errors, contents_errors
 
+ROOT = Path(__file__).parents[2]
+CONSTRAINTS = sorted((ROOT / "constraints").glob("airflow-*.txt"))
 CHANGES = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A thing.\n\n"
 NONE = "# Changelog\n\n## [Unreleased]\n\n"
 RELEASE = "## [0.2.0] - 2026-12-01\n\n### Added\n\n- An older thing.\n"
+
+
+def pins(path: Path) -> dict[str, str]:
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+
+
+@pytest.mark.parametrize("path", CONSTRAINTS, ids=lambda path: path.stem)
+def test_the_package_installs_under_the_constraints_of_each_airflow(path):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = pins(path)
+    wanted = [
+        Requirement(line) for line in project["dependencies"] + project["optional-dependencies"]["smtp"]
+    ]
+    assert {one.name for one in wanted} <= set(pinned)
+    assert [str(one) for one in wanted if not one.specifier.contains(pinned[one.name])] == []
+
+
+def test_constraints_are_names_and_versions():
+    assert [path.stem for path in CONSTRAINTS] == ["airflow-3.1", "airflow-3.2", "airflow-3.3"]
+    for path in CONSTRAINTS:
+        for line in path.read_text().splitlines():
+            assert re.fullmatch(r"#.*|[a-z0-9-]+==[0-9][a-z0-9.+]*", line), line
 
 
 def test_contents_differ():
