@@ -80,7 +80,7 @@ def find_python(version: str) -> str | None:
 def lowest_versions(environment: Path) -> Path:
     """Write the lowest versions that pyproject.toml allows, and return the file."""
     uv = shutil.which("uv") or str(ROOT / ".venv-tools" / "bin" / "uv")
-    found = environment.with_suffix(".txt")
+    found = Path(f"{environment}.txt")
     options = (
         f"--resolution lowest-direct --python-version {LOWEST.python} --exclude-newer {LOWEST_DATE}"
         " --extra sandbox --extra smtp --no-annotate --no-header --quiet"
