@@ -196,7 +196,7 @@ class MaskedField:
             from airflow.sdk.log import mask_secret
 
             for secret in self._secrets_in(value) if self._secrets_in else [value]:
-                mask_secret(secret)
+                mask_secret(secret.strip() if isinstance(secret, str) else secret)
         setattr(task, self._name, value)
 
 
