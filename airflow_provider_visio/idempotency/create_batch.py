@@ -38,6 +38,7 @@ from airflow_provider_visio.idempotency.record import (
     best_match,
     clear_count,
     existing_step,
+    run_clears,
     was_cleared,
 )
 from airflow_provider_visio.waiting import photo_request_phase
@@ -271,7 +272,7 @@ class CreateBatch(Creator):
         """Find out what earlier tries have created, and what of it counts."""
         record, context = self._record, self._context
         head = record.head
-        cleared = was_cleared(context, head.run if head else None)
+        cleared = was_cleared(context, head.run if head else None, head.clears if head else None)
         with self._settling():
             if head is None and self._first_step(None) == "look up":
                 self._adopt()
@@ -283,7 +284,7 @@ class CreateBatch(Creator):
             if record.made and (self._done.get("cleared") or (cleared and head is not None)):
                 self._after_clear()
             self._done.pop("cleared", None)
-        record.open(clear_count(context), cleared=cleared and head is not None)
+        record.open(clear_count(context), run_clears(context), cleared=cleared and head is not None)
 
     def _adopt(self) -> None:
         """Find, by their tags alone, the requests of earlier tries that could write nothing down."""
@@ -295,10 +296,12 @@ class CreateBatch(Creator):
             found.update(self._tagged({TASK_KEY: self._record.task}, since))
             return wanted <= found.keys()
 
-        self._look_for_earlier(clock.now(), self._window, look)
+        whole = self._look_for_earlier(None, self._window, look)
         self._record.open(clear_count(self._context), began=(since or 0.0) + SLACK)
         self._record.plan(found)
         self._record.note(found)
+        if whole:
+            self._record.close()
 
     def _after_clear(self) -> None:
         """Decide what to do with the requests that were created before somebody cleared the task."""
