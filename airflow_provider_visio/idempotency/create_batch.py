@@ -134,6 +134,11 @@ class CreateBatch(Creator):
         """What to do about the refused requests, beside their reasons; may be empty."""
         return NO_MAIL_HINT if self._done.get("no_mail") else ""
 
+    @property
+    def retry_helps(self) -> bool:
+        """Whether some are refused by a fault of the service, which a retry may mend."""
+        return bool(self._done.get("fault"))
+
     def _left(self) -> list[Item]:
         settled = {*self._record.made, *self._refused}
         return [item for item in self._items if item.key not in settled]
@@ -252,6 +257,7 @@ class CreateBatch(Creator):
         again = item.key in self._put_off
         if again and self._works:
             self._refused[item.key] = f"the service failed at it ({error.status}), twice"
+            self._done["fault"] = True
             return True
         self._put_off.add(item.key)
         first, self._failed_before = not self._failed_before, True

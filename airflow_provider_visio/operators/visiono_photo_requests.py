@@ -22,6 +22,7 @@ from airflow_provider_visio.exceptions import (
     NotFoundError,
     PhotoRequestFailedError,
     VisioProviderError,
+    retried,
 )
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
@@ -320,11 +321,8 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
                 )
             else:
                 raise
-            raise PhotoRequestFailedError(
-                f"Photo request {what}. [connection {error.conn_id}]",
-                ended=error.ended,
-                conn_id=error.conn_id,
-            ) from error
+            text = f"Photo request {what}. [connection {error.conn_id}]"
+            raise retried(PhotoRequestFailedError(text, ended=error.ended, conn_id=error.conn_id)) from error
 
     def _finish(self, context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
         self._open = None

@@ -18,11 +18,13 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many, read_once, seconds
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
+    ExportFailedError,
     RateLimitedError,
     ServiceError,
     UnexpectedReplyError,
     VisioProviderError,
     WaitTimeoutError,
+    fail_without_retry,
 )
 from airflow_provider_visio.extra_links import keeping_link, remember_link
 from airflow_provider_visio.hooks.cached_hook import CachedHook
@@ -157,6 +159,9 @@ class VisioSensor(CachedHook, BaseSensorOperator):
                 raise SensorWaitTimeoutError(
                     str(error), waiting=error.waiting, conn_id=error.conn_id
                 ) from error
+            # A retry_policy decides alone, and silent_fail means to look again.
+            if getattr(self, "retry_policy", None) is None and not self.silent_fail:
+                fail_without_retry(error, final=(ExportFailedError,))
             raise
 
     def _result(self, verdict: Verdict) -> dict[str, Any]:
