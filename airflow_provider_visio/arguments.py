@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_visio.api.call import check_id
+from airflow_provider_visio.api.plain_values import id_text, is_number
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.waiting import epoch
 
@@ -103,6 +104,7 @@ def _ids_in(value: object, name: str) -> list[str]:
     held = read_once(value)
     if isinstance(held, Mapping):
         held = next((held[key] for key in ("id", "arrived", "ids") if key in held), None)
+    held = id_text(held)
     if isinstance(held, str) and held.strip():
         return [held.strip()]
     if isinstance(held, str | bytes) or not isinstance(held, Iterable):
@@ -149,7 +151,7 @@ def is_many(value: object) -> bool:
     """Return whether a value stands for several ids, so that the output is a list."""
     if isinstance(value, Mapping):
         return "id" not in value
-    return not isinstance(value, str)
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
 
 
 def min_dwell() -> float:
@@ -184,7 +186,7 @@ def seconds(value: float | timedelta | None, name: str) -> float | None:
     return float(value)
 
 
-def moment_of(value: object, name: str) -> float | None:
+def moment_of(value: Any, name: str) -> float | None:
     """
     Return a moment as a Unix timestamp, or None for None.
 
@@ -192,7 +194,7 @@ def moment_of(value: object, name: str) -> float | None:
     """
     if value is None:
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if is_number(value) and math.isfinite(value):
         return float(value)
     found = epoch(value)
     if found is None:

@@ -21,6 +21,8 @@ The errors this provider raises.
 All carry `.status`, `.request_id` (the service's, for its support), `.conn_id` and `.ambiguous`: True when
 the service may have done what was asked although no good reply came back, so that asking again could do it
 twice. No error text carries an API key, a signed link or a recipient's address.
+
+An operator or sensor raises an error that a retry cannot mend as a subclass that is also an ``AirflowFailException``.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import copy
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +55,8 @@ class VisioProviderError(AirflowException):
     # The part of the text that says what to do, and the text without it, for a caller that knows better.
     hint: str = ""
     _without_hint: str = ""
+    # Whether a retry of the task helps, although it does not after other errors of this type.
+    _retry_helps: bool = False
 
     def __init__(
         self,
@@ -204,6 +208,43 @@ class TransferError(VisioProviderError):
 
 class SignatureError(VisioProviderError):
     """A signature does not fit what it should sign, or is too old: do not believe the values."""
+
+
+def retried(error: VisioProviderError) -> VisioProviderError:
+    """Return the error as one that a retry of the task mends, whatever its type."""
+    error._retry_helps = True  # noqa: SLF001
+    return error
+
+
+def fail_without_retry(
+    error: VisioProviderError, *, final: tuple[type[VisioProviderError], ...] = ()
+) -> None:
+    """
+    Make an error that a retry cannot mend one after which Airflow does not retry the task.
+
+    :param error: the error; its type becomes a subclass of the same name that is also an ``AirflowFailException``.
+    :param final: further types that a retry cannot mend, for this task.
+    """
+    # A request that may still be answered has not ended; and the base class says that a person must decide.
+    ended = not isinstance(error, PhotoRequestFailedError) or error.ended
+    kinds = isinstance(error, (*_FINAL, *final)) or type(error) is VisioProviderError
+    if kinds and ended and not error.ambiguous and not error._retry_helps:  # noqa: SLF001
+        error.__class__ = _failing(type(error))
+
+
+_FINAL = (
+    AuthenticationError,
+    PermissionDeniedError,
+    InvalidRequestError,
+    PhotoRequestFailedError,
+    WaitTimeoutError,
+)
+
+
+def _failing(kind: type[VisioProviderError]) -> type[VisioProviderError]:
+    if issubclass(kind, AirflowFailException):
+        return kind
+    return type(kind.__name__, (kind, AirflowFailException), {"__module__": kind.__module__})
 
 
 # So many failures are named in one error; of the rest it says how many there are.

@@ -26,6 +26,7 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
+    default_args={"retries": 3},  # a try can die with its worker; no retry asks a person twice
     tags=["visiono", "example"],
     doc_md=__doc__,
     params={

@@ -19,6 +19,7 @@ with DAG(
     schedule="0 7 * * 1",
     start_date=pendulum.datetime(2026, 1, 1, tz="Europe/Berlin"),
     catchup=False,
+    default_args={"retries": 3},  # a try can die with its worker, or an export can fail
     tags=["vizdom", "example"],
     doc_md=__doc__,
     params={

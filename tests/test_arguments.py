@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 
 import pytest
 
@@ -49,6 +50,8 @@ MADE = {"id": "req_1", "status": "pending", "request_url": "https://visio.now/p/
         ({"id": "req_1", "arrived": ["req_2"]}, ["req_1"]),
         ([{"ids": []}, {"ids": ["req_1"]}], ["req_1"]),
         ([[], ["req_1"]], ["req_1"]),
+        (4711, ["4711"]),
+        ([{"id": 4711}, 4712.0, Decimal(4713)], ["4711", "4712", "4713"]),
     ],
 )
 def test_ids_are_found_in_what_is_passed_on(value, ids):
@@ -58,7 +61,7 @@ def test_ids_are_found_in_what_is_passed_on(value, ids):
 @pytest.mark.parametrize(
     "value",
     [None, "", "  ", [], [[]], (), {}, [""], [None], ["req_1", ""], ["req_1", None], {"id": ""}, {"id": None},
-     {"status": "x"}, 5, 5.0, True, b"req_1", [5], Output(), dt.timedelta(1)],
+     {"status": "x"}, 5.5, float("inf"), True, b"req_1", [5.5], Output(), dt.timedelta(1)],
     ids=repr,
 )  # fmt: skip
 def test_what_holds_no_id_is_refused_with_what_to_give(value):
@@ -94,7 +97,7 @@ def test_an_empty_list_alone_does_not_show_that_it_is_a_batch_s(value):
     assert not holds_output(value, "ids")
 
 
-@pytest.mark.parametrize("value", [None, "", b"", 5, {}, [None], [""], {"id": ""}, {"ids": None}], ids=repr)
+@pytest.mark.parametrize("value", [None, "", b"", 5.5, {}, [None], [""], {"id": ""}, {"ids": None}], ids=repr)
 def test_what_is_wrong_is_not_empty(value):
     with pytest.raises(InvalidRequestError, match="holds no id"):
         ids_of(value, "request_id", may_be_empty=True)

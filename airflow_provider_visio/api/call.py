@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from airflow_provider_visio.api.plain_values import json_value
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Call:
         if self.body is None:
             return None
         try:
-            return json.dumps(self.body, ensure_ascii=False, allow_nan=False).encode()
+            return json.dumps(self.body, ensure_ascii=False, allow_nan=False, default=json_value).encode()
         except (TypeError, ValueError) as error:
             raise InvalidRequestError.of("body", f"it has a value that JSON cannot carry ({error})") from None
 

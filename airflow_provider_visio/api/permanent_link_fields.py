@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_visio.api.photo_request_fields import check_instructions, item_bodies
+from airflow_provider_visio.api.photo_request_fields import instructions_text, item_bodies
+from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 _SLUG = re.compile(r"[a-z0-9-]{3,30}")  # docs
@@ -16,7 +17,7 @@ _SWITCHES = ("show_full_name_field", "full_name_required", "require_gps")
 CREATE_FIELDS = ("custom_slug", "unique_field_label", *_SWITCHES, "tags", "items")
 UPDATE_FIELDS = ("instructions", *CREATE_FIELDS, "is_active")
 # Fields that can be removed from a link (assumed).
-_MAY_BE_NONE = ("custom_slug", "unique_field_label")
+_TEXTS = _MAY_BE_NONE = ("custom_slug", "unique_field_label")
 
 
 def check_permanent_link(**values: object) -> None:
@@ -81,17 +82,19 @@ def tags_filter(tags: Sequence[str] | str | None) -> str | None:
 
 
 def _checked(name: str, value: Any) -> Any:
+    if name in _TEXTS:
+        value = text_of(value)
     if name == "instructions":
-        check_instructions(value)
-    elif name == "custom_slug" and not (isinstance(value, str) and _SLUG.fullmatch(value)):
+        return instructions_text(value)
+    if name == "custom_slug" and not (isinstance(value, str) and _SLUG.fullmatch(value)):
         raise InvalidRequestError.of(name, "give 3 to 30 lower-case letters, digits and hyphens")
-    elif name == "unique_field_label" and not (isinstance(value, str) and value.strip()):
+    if name == "unique_field_label" and not (isinstance(value, str) and value.strip()):
         raise InvalidRequestError.of(name, "give the words beside the field, such as 'Licence plate'")
-    elif name in {*_SWITCHES, "is_active"} and not isinstance(value, bool):
+    if name in {*_SWITCHES, "is_active"} and not isinstance(value, bool):
         raise InvalidRequestError.of(name, f"give True or False, not {type(value).__name__}")
-    elif name == "tags":
+    if name == "tags":
         return _tags(value)
-    elif name == "items":
+    if name == "items":
         return item_bodies(value)
     return value
 
@@ -99,6 +102,7 @@ def _checked(name: str, value: Any) -> Any:
 def _tags(tags: object) -> list[str]:
     if isinstance(tags, str | Mapping) or not isinstance(tags, Sequence):
         raise InvalidRequestError.of("tags", "give a list of words")
-    if not all(isinstance(tag, str) and tag.strip() for tag in tags):
+    words = [text_of(tag) for tag in tags]
+    if not all(isinstance(tag, str) and tag.strip() for tag in words):
         raise InvalidRequestError.of("tags", "each tag must be a word")
-    return list(tags)
+    return words

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from airflow_provider_visio.api.plain_values import json_value, text_of, whole_number
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 MOST_IN_BATCH = 10  # plugin
@@ -67,13 +68,8 @@ def check_photo_request(
 
     :raises InvalidRequestError: a value is wrong; the error says which and what to give instead.
     """
-    check_instructions(instructions)
-    if recipient_email is not None and not (
-        isinstance(recipient_email, str) and _ADDRESS.fullmatch(recipient_email)
-    ):
-        raise InvalidRequestError.of(
-            "recipient_email", "this is not an e-mail address; leave it out to share request_url yourself"
-        )
+    instructions_text(instructions)
+    address_of(recipient_email)
     if expires_in_hours is not None:
         whole_hours(expires_in_hours)
     if items is not None:
@@ -82,10 +78,32 @@ def check_photo_request(
         _check_metadata(metadata)
 
 
-def check_instructions(instructions: object) -> None:
-    """Refuse instructions that are empty, not text, or rendered from a missing output ('None')."""
-    if not isinstance(instructions, str) or instructions.strip() in {"", "None"}:
+def instructions_text(instructions: object) -> str:
+    """
+    Return instructions as text.
+
+    :raises InvalidRequestError: they are empty, no text or number, or rendered from a missing output ('None').
+    """
+    text = text_of(instructions)
+    if not isinstance(text, str) or text.strip() in {"", "None"}:
         raise InvalidRequestError.of("instructions", "give a sentence that says what to photograph")
+    return text
+
+
+def address_of(recipient_email: object) -> str | None:
+    """
+    Return an address without the blanks around it, or None for an empty one.
+
+    :raises InvalidRequestError: it is not an address.
+    """
+    address = recipient_email.strip() if isinstance(recipient_email, str) else recipient_email
+    if address in (None, ""):
+        return None
+    if isinstance(address, str) and _ADDRESS.fullmatch(address):
+        return address
+    raise InvalidRequestError.of(
+        "recipient_email", "this is not an e-mail address; leave it out to share request_url yourself"
+    )
 
 
 def whole_hours(value: object) -> int:
@@ -96,10 +114,8 @@ def whole_hours(value: object) -> int:
     """
     if isinstance(value, timedelta):
         hours = -(-value // timedelta(hours=1))
-    elif isinstance(value, int) and not isinstance(value, bool):
-        hours = value
-    elif isinstance(value, str) and value.strip().isdecimal():  # rendered by a template
-        hours = int(value)
+    elif (number := whole_number(value)) is not None:
+        hours = number
     else:
         text = f"{value[:40]!r}; text must be a whole number such as '24'" if isinstance(value, str) else ""
         raise InvalidRequestError.of(
@@ -127,6 +143,7 @@ def item_body(item: object) -> dict[str, Any]:
 
     :raises InvalidRequestError: it has no instructions, or an unknown field.
     """
+    item = text_of(item)
     if isinstance(item, str):
         item = {"instructions": item}
     if not isinstance(item, Mapping):
@@ -136,7 +153,7 @@ def item_body(item: object) -> dict[str, Any]:
         raise InvalidRequestError.of(
             "items", f"an item has instructions and is_required, not {', '.join(map(str, unknown))}"
         )
-    words = item.get("instructions")
+    words = text_of(item.get("instructions"))
     if not isinstance(words, str) or not words.strip():
         raise InvalidRequestError.of(
             "items", "each item needs instructions, such as 'The whole car from the front'"
@@ -148,8 +165,8 @@ def _check_metadata(metadata: object) -> None:
     if not isinstance(metadata, Mapping):
         raise InvalidRequestError.of("metadata", f"give a dict, not {type(metadata).__name__}")
     try:
-        json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False).encode()
+        json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False, default=json_value).encode()
     except (TypeError, ValueError):
         raise InvalidRequestError.of(
-            "metadata", "it has values that JSON cannot carry; give text, numbers, lists and dicts"
+            "metadata", "it has values that JSON cannot carry; give text, numbers, times, lists and dicts"
         ) from None

@@ -17,12 +17,15 @@ from airflow_provider_visio.api.call import Call, Dialect, call, text_of_id
 from airflow_provider_visio.api.config import Service
 from airflow_provider_visio.api.photo_request_fields import (
     MOST_IN_BATCH,
+    address_of,
     check_fields,
     check_photo_request,
+    instructions_text,
     item_bodies,
     named_by,
     whole_hours,
 )
+from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 VISIONO = Service(
@@ -184,14 +187,14 @@ def create_photo_request(
         metadata=metadata,
     )
     body = {
-        "instructions": instructions,
-        "recipient_email": recipient_email,
+        "instructions": instructions_text(instructions),
+        "recipient_email": address_of(recipient_email),
         "send_email": send_email,
         "expires_in_hours": None if expires_in_hours is None else whole_hours(expires_in_hours),
         ITEMS_AS[dialect]: None if items is None else item_bodies(items),
         "require_gps": require_gps,
         "allow_submitter_notes": allow_submitter_notes,
-        "internal_notes": internal_notes,
+        "internal_notes": text_of(internal_notes),
         "metadata": None if metadata is None else dict(metadata),
     }
     body = {name: value for name, value in body.items() if value is not None}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, Dialect, KnownTo, call, text_of_id
 from airflow_provider_visio.api.permanent_link_fields import link_changes, link_fields, tags_filter
-from airflow_provider_visio.api.photo_request_fields import check_instructions
+from airflow_provider_visio.api.photo_request_fields import instructions_text
 from airflow_provider_visio.api.visiono import (
     READ_DOWNLOADS,
     READ_SUBMISSIONS,
@@ -75,8 +75,7 @@ def create_permanent_link(
 
     :raises InvalidRequestError: a value cannot be accepted.
     """
-    check_instructions(instructions)
-    body = {"instructions": instructions, **link_fields(fields or {})}
+    body = {"instructions": instructions_text(instructions), **link_fields(fields or {})}
     return _call("POST", "", dialect, body=body, needs=WRITE_LINKS)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from airflow_provider_visio.api.call import Call, call
 from airflow_provider_visio.api.config import Service, ServiceConfig
 from airflow_provider_visio.api.export_format import check_format, check_options
+from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.api.reply import redact
 from airflow_provider_visio.api.vizdom_contract import VizdomContract
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -86,7 +87,7 @@ def create_dashboard(
     """
     body = {contract.dashboard_name_field: check_filled("name", name), **fields}
     if description is not None:
-        body[contract.dashboard_description_field] = description
+        body[contract.dashboard_description_field] = text_of(description)
     return call(contract.create_dashboard_verb, contract.create_dashboard_path, body=body, evidence="assumed")
 
 
@@ -180,6 +181,7 @@ def check_filled(name: str, value: object) -> str:
 
     :raises InvalidRequestError: it is not text, or empty.
     """
-    if not isinstance(value, str) or not value.strip():
+    text = text_of(value)
+    if not isinstance(text, str) or not text.strip():
         raise InvalidRequestError.of(name, "it must be text that is not empty")
-    return value.strip()
+    return text.strip()

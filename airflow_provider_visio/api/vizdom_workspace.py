@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_provider_visio.api.call import Call, call, text_of_id
+from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.api.reply import redact
 from airflow_provider_visio.api.vizdom import DEFAULTS, check_filled, renamed
 from airflow_provider_visio.exceptions import InvalidRequestError
@@ -85,11 +86,14 @@ def create_data_source(
     }
     if not isinstance(settings, Mapping) or not settings:
         raise InvalidRequestError.of("settings", "give a dict such as {'host': ..., 'database': ...}")
+    # A native template makes a number of a password that is one.
+    texts = {contract.username_field, contract.password_field, contract.database_field}
+    settings = {name: text_of(value) if name in texts else value for name, value in settings.items()}
     inside = contract.source_settings_field
     return call(
         contract.create_data_source_verb,
         contract.create_data_source_path,
-        body={**about, inside: dict(settings)} if inside else {**settings, **about},
+        body={**about, inside: settings} if inside else {**settings, **about},
         evidence="assumed",
         secrets=tuple(secrets_in(settings, contract)),
     )
@@ -170,7 +174,7 @@ def secrets_in(settings: object, contract: VizdomContract = DEFAULTS) -> Iterato
         return
     for name, value in settings.items():
         if not _is_open(name, contract):
-            yield from _texts(value)
+            yield from _texts(text_of(value) if name == contract.password_field else value)
 
 
 def read_data_source(data: Mapping[str, Any], contract: VizdomContract) -> DataSource:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_visio.api.plain_values import id_text
+
 if TYPE_CHECKING:
     from airflow_provider_visio.hooks.base import VisioBaseHook
     from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -31,7 +33,8 @@ class CachedHook:
         return None
 
     def _cached_hook(self, hook_class: type[Hook], conn_id: str) -> Hook:
-        # The connection's id is a template, so it can change until the task runs.
+        # The connection's id is a template, so it can change until the task runs; a native one may be a number.
+        conn_id = str(id_text(conn_id))
         if self._hook is None or self._hook.conn_id != conn_id:
             self._hook = hook_class(conn_id, longest_wait=self._longest_wait)
         hook: Hook = self._hook

@@ -11,6 +11,7 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_visio.api import vizdom as api
 from airflow_provider_visio.api import vizdom_workspace as workspace
+from airflow_provider_visio.api.plain_values import id_text
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.hooks.base import VisioBaseHook
@@ -139,7 +140,7 @@ class VizdomWorkspace(VisioBaseHook):
         if source_conn_id is None:
             return {}
         try:
-            found = self.get_connection(source_conn_id)
+            found = self.get_connection(str(id_text(source_conn_id)))
         except AirflowNotFoundException as error:
             raise InvalidRequestError.of(
                 "source_conn_id", f"the connection {source_conn_id!r} is not defined"

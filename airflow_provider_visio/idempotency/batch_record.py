@@ -37,6 +37,7 @@ class BatchHeader:
     :param pending: keys of the requests that the last call was about.
     :param over: whether the task has got what it wanted.
     :param pages: how many pages of requests there are.
+    :param clears: :func:`~.record.run_clears` of the last try.
     """
 
     began: Moment
@@ -46,6 +47,7 @@ class BatchHeader:
     pending: tuple[str, ...] = ()
     over: bool = False
     pages: int = 0
+    clears: int | None = None
 
 
 class BatchRecord:
@@ -89,7 +91,14 @@ class BatchRecord:
         """Keys of the requests that may be created, without that we know."""
         return [key for key in (self.head.pending if self.head else ()) if not self.entries.get(key)]
 
-    def open(self, run: int | None, *, cleared: bool = False, began: float | None = None) -> None:
+    def open(
+        self,
+        run: int | None,
+        clears: int | None = None,
+        *,
+        cleared: bool = False,
+        began: float | None = None,
+    ) -> None:
         """
         Begin a list, or go on with it.
 
@@ -99,7 +108,8 @@ class BatchRecord:
         now = clock.now()
         new = BatchHeader(now if began is None else began, now, run)
         head = self.head or new
-        self.head = replace(head, run=run, over=False, pending=(), ask=new.ask) if cleared else head
+        self.head = replace(head, over=False, pending=(), ask=new.ask) if cleared else head
+        self.head = replace(self.head, run=run, clears=clears)
 
     def plan(self, keys: Iterable[str]) -> None:
         """Write down what is to be created. Each key keeps its page, so that a crash here loses none."""

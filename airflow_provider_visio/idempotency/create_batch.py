@@ -38,6 +38,7 @@ from airflow_provider_visio.idempotency.record import (
     best_match,
     clear_count,
     existing_step,
+    run_clears,
     was_cleared,
 )
 from airflow_provider_visio.waiting import photo_request_phase
@@ -132,6 +133,11 @@ class CreateBatch(Creator):
     def advice(self) -> str:
         """What to do about the refused requests, beside their reasons; may be empty."""
         return NO_MAIL_HINT if self._done.get("no_mail") else ""
+
+    @property
+    def retry_helps(self) -> bool:
+        """Whether some are refused by a fault of the service, which a retry may mend."""
+        return bool(self._done.get("fault"))
 
     def _left(self) -> list[Item]:
         settled = {*self._record.made, *self._refused}
@@ -251,6 +257,7 @@ class CreateBatch(Creator):
         again = item.key in self._put_off
         if again and self._works:
             self._refused[item.key] = f"the service failed at it ({error.status}), twice"
+            self._done["fault"] = True
             return True
         self._put_off.add(item.key)
         first, self._failed_before = not self._failed_before, True
@@ -271,7 +278,7 @@ class CreateBatch(Creator):
         """Find out what earlier tries have created, and what of it counts."""
         record, context = self._record, self._context
         head = record.head
-        cleared = was_cleared(context, head.run if head else None)
+        cleared = was_cleared(context, head.run if head else None, head.clears if head else None)
         with self._settling():
             if head is None and self._first_step(None) == "look up":
                 self._adopt()
@@ -283,7 +290,7 @@ class CreateBatch(Creator):
             if record.made and (self._done.get("cleared") or (cleared and head is not None)):
                 self._after_clear()
             self._done.pop("cleared", None)
-        record.open(clear_count(context), cleared=cleared and head is not None)
+        record.open(clear_count(context), run_clears(context), cleared=cleared and head is not None)
 
     def _adopt(self) -> None:
         """Find, by their tags alone, the requests of earlier tries that could write nothing down."""
@@ -295,10 +302,12 @@ class CreateBatch(Creator):
             found.update(self._tagged({TASK_KEY: self._record.task}, since))
             return wanted <= found.keys()
 
-        self._look_for_earlier(clock.now(), self._window, look)
+        whole = self._look_for_earlier(None, self._window, look)
         self._record.open(clear_count(self._context), began=(since or 0.0) + SLACK)
         self._record.plan(found)
         self._record.note(found)
+        if whole:
+            self._record.close()
 
     def _after_clear(self) -> None:
         """Decide what to do with the requests that were created before somebody cleared the task."""

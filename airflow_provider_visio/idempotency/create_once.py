@@ -28,6 +28,8 @@ from airflow_provider_visio.idempotency.record import (
     existing_step,
     first_step,
     is_first_try,
+    may_lack_record,
+    run_clears,
     was_cleared,
 )
 from airflow_provider_visio.idempotency.state_store import StateStore
@@ -47,6 +49,9 @@ STORE_KEY = "visio_intent"
 
 # Seconds by which clocks may differ, and a run may begin before it was due.
 SLACK = 3600.0
+
+# Seconds to look for what a task has created before a clear that left no record. Its process has ended by then.
+AFTER_CLEAR = 30.0
 
 Made = TypeVar("Made", bound=Mapping[str, Any])
 
@@ -68,6 +73,7 @@ class ResourceAdapter(Generic[Made]):
     :param window: how long an object may take to appear.
     :param final: the ends that a retry must not ask again after.
     :param change: changes an object to what is asked for now; None where it cannot be changed.
+    :param is_over: whether a task without a record has got what it wanted from an object.
     """
 
     ask: Callable[[dict[str, str]], Made]
@@ -78,6 +84,7 @@ class ResourceAdapter(Generic[Made]):
     window: LookupWindow
     final: Collection[Phase] = ()
     change: Callable[[Made], Made] | None = None
+    is_over: Callable[[Made], bool] = lambda _: False
 
 
 class Creator:
@@ -99,7 +106,8 @@ class Creator:
         tried_before = (getattr(self._context["ti"], "try_number", None) or 1) > 1
         # A record that cannot be read is not the same as none.
         has_store = bool(self.store) and self.store.get(self.record_key) is None
-        return first_step(record, tried_before=tried_before, has_store=has_store)
+        kept = has_store and not may_lack_record(self._context)
+        return first_step(record, tried_before=tried_before, has_store=kept)
 
     def _created_since(self, asked_at: float | None = None) -> float | None:
         """Return the Unix timestamp from which to list what was asked for at a time; None for all."""
@@ -126,9 +134,14 @@ class Creator:
                 )
         return False
 
-    def _look_for_earlier(self, asked_at: float, window: LookupWindow, look: Callable[[], bool]) -> bool:
-        """Look for what an earlier try may have created; ``asked_at`` is a Unix timestamp."""
-        return self._look_until(min(asked_at, clock.now()) + window.meant, look)
+    def _look_for_earlier(
+        self, asked_at: float | None, window: LookupWindow, look: Callable[[], bool]
+    ) -> bool:
+        """Look for what an earlier try may have created; ``asked_at`` is a Unix timestamp, None without a record."""
+        now = clock.now()
+        if asked_at is None and self.store and self.store.get(self.record_key) is None:
+            return self._look_until(now + AFTER_CLEAR, look)
+        return self._look_until(min(asked_at or now, now) + window.meant, look)
 
     def _look_for_lost(
         self, error: VisioProviderError, window: LookupWindow, look: Callable[[], bool] | None, what: str
@@ -233,14 +246,17 @@ class CreateOnce(Creator):
         if deadline is not None and clock.now() >= deadline and phase in {None, "open"}:
             log.warning("%s was not ready by the wait's deadline. Another is asked for.", found["id"])
             return self._ask(calls)
-        cleared = was_cleared(self._context, self.record.run if self.record else None)
+        record = self.record
+        cleared = (
+            was_cleared(self._context, record.run, record.clears) if record else is_first_try(self._context)
+        )
         changed = self._intent_behind(found).input != self.intent.input
         foreign = changed and getattr(self._context["ti"], "map_index", -1) >= 0
         step = existing_step(
             phase,
             self._on_existing,
             cleared=cleared,
-            over=self.record is not None and self.record.over,
+            over=record.over if record else cleared and calls.is_over(found),
             final=calls.final,
             foreign=foreign,
             taken_back=self.taken_back,
@@ -302,7 +318,7 @@ class CreateOnce(Creator):
         mark = record.mark if record else {TASK_KEY: self.intent.task}
         look, found = self._look(calls, mark, record.asked_at if record else None)
         with self._settling():
-            self._look_for_earlier(record.asked_at if record else clock.now(), calls.window, look)
+            self._look_for_earlier(record.asked_at if record else None, calls.window, look)
         return best_match(found, calls.phase_of) if found else None
 
     def _look(
@@ -333,8 +349,9 @@ class CreateOnce(Creator):
             record = Record(intent, asked_at, asked_at, run)
         if cleared:
             # Somebody wants it to be waited for once more.
-            record = replace(record, run=run, wait_from=now, over=False)
+            record = replace(record, wait_from=now, over=False)
         record = replace(record, id=str(found["id"]), intent=intent, taken_back=False)
+        record = replace(record, run=run, clears=run_clears(self._context))
         self._write(record, at_all_costs=False)
         return found
 
@@ -360,7 +377,8 @@ class CreateOnce(Creator):
         now, in_doubt = clock.now(), calls.look_up is None and self.in_doubt
         # One that the service has refused does not count.
         number = self.record.number + self.record.sent if self.record else 1
-        record = Record(self.intent, now, now, clear_count(self._context), number=number)
+        run, clears = clear_count(self._context), run_clears(self._context)
+        record = Record(self.intent, now, now, run, number=number, clears=clears)
         self._write(record, at_all_costs=True)
         try:
             made = calls.ask(record.tag)

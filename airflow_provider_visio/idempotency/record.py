@@ -79,6 +79,7 @@ class Record:
     :param taken_back: whether the task, when it was killed, has deleted it.
     :param unusable: why it is of no use, so that the next try creates another; None where it may be used.
     :param number: how many objects the task has created, with this one.
+    :param clears: :func:`run_clears` of the last try.
     """
 
     intent: Intent
@@ -92,6 +93,7 @@ class Record:
     taken_back: bool = False
     unusable: str | None = None
     number: int = 1
+    clears: int | None = None
 
     @property
     def tag(self) -> dict[str, str]:
@@ -125,9 +127,16 @@ def clear_count(context: Mapping[str, Any]) -> int | None:
     """
     Return a number that stays the same for all retries of a task instance, and changes when it is cleared.
 
-    A clear raises ``max_tries`` to allow as many retries again. Nothing else changes it.
+    A clear raises ``max_tries`` to allow as many retries again. A later Airflow may raise it for other reasons too
+    (airflow#66405), so :func:`was_cleared` also needs :func:`run_clears`.
     """
     found = getattr(context["ti"], "max_tries", None)
+    return found if isinstance(found, int) else None
+
+
+def run_clears(context: Mapping[str, Any]) -> int | None:
+    """Return how often tasks of the DAG run were cleared, this one or others; None where Airflow does not say."""
+    found = getattr(context.get("dag_run"), "clear_number", None)
     return found if isinstance(found, int) else None
 
 
@@ -139,9 +148,25 @@ def is_first_try(context: Mapping[str, Any]) -> bool:
     return number == 1 or (run is not None and isinstance(retries, int) and number == run - retries + 1)
 
 
-def was_cleared(context: Mapping[str, Any], run: int | None) -> bool:
-    """Return whether a task was cleared since ``run``, the :func:`clear_count` in its record; None without one."""
-    return is_first_try(context) if run is None else run != clear_count(context)
+def was_cleared(context: Mapping[str, Any], run: int | None, clears: int | None = None) -> bool:
+    """
+    Return whether a task was cleared since its record was written.
+
+    :param run: the record's :func:`clear_count`; None without a record.
+    :param clears: the record's :func:`run_clears`.
+    """
+    if run is None:
+        return is_first_try(context)
+    return run != clear_count(context) and (clears is None or clears != run_clears(context))
+
+
+def may_lack_record(context: Mapping[str, Any]) -> bool:
+    """
+    Return whether a clear may have discarded a task's record (airflow#72100).
+
+    A clear of a task that runs does not always change :func:`clear_count`, so any clear in the DAG run counts.
+    """
+    return is_first_try(context) or bool(run_clears(context))
 
 
 def best_match(made: Sequence[T], phase_of: Callable[[T], Phase | None]) -> T:
@@ -156,7 +181,7 @@ def first_step(
     """
     Decide what a task does first: ask, look up in the list what an earlier try has asked for, or look at that.
 
-    :param has_store: whether an earlier try would have written down what it asked for.
+    :param has_store: whether a record of what an earlier try has asked for would be there.
     """
     if record is None:
         return "look up" if tried_before and not has_store else "ask"

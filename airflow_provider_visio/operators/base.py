@@ -17,6 +17,7 @@ from airflow_provider_visio.exceptions import (
     ServiceError,
     TransferError,
     VisioProviderError,
+    fail_without_retry,
     join_errors,
 )
 from airflow_provider_visio.extra_links import keeping_link
@@ -48,6 +49,9 @@ class VisioOperator(CachedHook, BaseOperator):
         rate limit where that takes longer than a minute. None means yes, unless Airflow's ``[operators]
         default_deferrable`` is set to False.
     """
+
+    # Errors that a retry of this operator mends, and of others does not.
+    _retried: tuple[type[VisioProviderError], ...] = ()
 
     def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -160,6 +164,11 @@ class VisioOperator(CachedHook, BaseOperator):
                 ) from error
             self.log.info("%s The task defers and continues in %.0f s.", error, pause)
             self._defer(now + pause, {"step": step, "event": event, "since": since, "done": self._done})
+        except VisioProviderError as error:
+            # A retry_policy decides alone; Airflow would not ask it.
+            if getattr(self, "retry_policy", None) is None and not isinstance(error, self._retried):
+                fail_without_retry(error)
+            raise
         return None  # not reached: to defer raises
 
     def _defer(self, moment: float, event: dict[str, Any]) -> None:
@@ -199,7 +208,7 @@ class MaskedField:
             from airflow.sdk.log import mask_secret
 
             for secret in self._secrets_in(value) if self._secrets_in else [value]:
-                mask_secret(secret)
+                mask_secret(secret.strip() if isinstance(secret, str) else secret)
         setattr(task, self._name, value)
 
 

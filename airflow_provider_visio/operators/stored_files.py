@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.arguments import check_if_known, require, require_resolved
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.operators.base import VisioOperator
@@ -52,7 +53,7 @@ class StoresFiles(VisioOperator):
         if self._needs_destination:
             require(destination, "destination")
         check_if_known(check_destination, destination=destination)
-        check_if_known(check_folder, folder=folder)
+        check_if_known(check_folder, folder=text_of(folder))
         if on_file_error not in {"fail", "proceed"}:
             raise InvalidRequestError.of("on_file_error", f"give 'fail' or 'proceed', not {on_file_error!r}")
         whole = isinstance(parallel_downloads, int) and not isinstance(parallel_downloads, bool)
@@ -70,6 +71,7 @@ class StoresFiles(VisioOperator):
         """
         for name, given in self._given.items():
             require_resolved(getattr(self, name), name, given=given)
+        self.folder = text_of(self.folder)
         if self.destination is not None:
             check_folder(self.folder)
             check_reachable(self.destination)

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_visio.api.photo_request_fields import check_fields, check_photo_request, named_by
 from airflow_provider_visio.arguments import check_if_known, is_literal, require
-from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.exceptions import InvalidRequestError, retried
 from airflow_provider_visio.idempotency.batch_items import items_of
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.visiono_base import VisionoOperator
@@ -137,7 +137,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
             raise self._nobody(made)
         failed = [{"index": item.index, "reason": refused[item.key]} for item in items if item.key in refused]
         if failed:
-            self._report(failed, len(items), run.advice)
+            self._report(failed, len(items), run.advice, retry_helps=run.retry_helps)
         run.close()
         requests = [
             {"index": item.index, "id": made[item.key][0], "request_url": made[item.key][1]}
@@ -171,7 +171,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
             "on_existing='replace' to delete them",
         )
 
-    def _report(self, failed: list[dict[str, Any]], count: int, advice: str) -> None:
+    def _report(self, failed: list[dict[str, Any]], count: int, advice: str, *, retry_helps: bool) -> None:
         """Log the refused requests, or raise an error for them, as ``on_item_error`` says."""
         parts = [f"{len(failed)} of {count} photo requests were refused:"]
         parts += [f"[{one['index']}] {one['reason'].rstrip('.')}." for one in failed[:MOST_NAMED]]
@@ -180,13 +180,14 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
         if self.on_item_error == "report":
             self.log.warning("%s", text)
             return
-        raise InvalidRequestError(
+        error = InvalidRequestError(
             f"{text} The others are created; a retry or a clear tries only the refused ones. Correct them, or use "
             "on_item_error='report' to go on without them. "
             f"[connection {self.visiono_conn_id}]",
             fields={f"requests.{one['index']}": [one["reason"]] for one in failed},
             conn_id=self.visiono_conn_id,
         )
+        raise retried(error) if retry_helps else error
 
 
 class _Rendered:

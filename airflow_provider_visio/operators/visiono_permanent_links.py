@@ -12,6 +12,7 @@ from airflow_provider_visio.api.permanent_link_fields import (
     check_permanent_link,
 )
 from airflow_provider_visio.api.photo_request_fields import check_photo_request
+from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.arguments import (
     check_if_known,
     id_of,
@@ -101,7 +102,8 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
         """Create the link, or find it."""
         from airflow_provider_visio.idempotency.create_once import CreateOnce
 
-        asked = {"custom_slug": self.custom_slug, "items": self.items, **_fields(self.fields)}
+        self.instructions, slug = text_of(self.instructions), text_of(self.custom_slug)
+        asked = {"custom_slug": slug, "items": self.items, **_fields(self.fields)}
         asked = {name: value for name, value in asked.items() if value is not None}
         once = CreateOnce(context, self._done, {"instructions": self.instructions, **asked}, self.on_existing)
         link = self._link(once, asked)

@@ -22,6 +22,7 @@ from airflow_provider_visio.exceptions import (
     NotFoundError,
     PhotoRequestFailedError,
     VisioProviderError,
+    retried,
 )
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
@@ -286,10 +287,20 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
                 # No person is asked again because Airflow retries.
                 final=ENDED,
                 window=LookupWindow.of(hook.get_conn().config),
+                is_over=self._is_over,
             )
         )
         self._open = hook, once, str(found["id"])
         return found
+
+    def _is_over(self, request: Mapping[str, Any]) -> bool:
+        """Return whether a task without a record had what it wanted: the request, or its photos in the folder."""
+        from airflow_provider_visio.storage.manifest import stored_manifest
+
+        if self.destination is None:
+            return not self.wait_for_photos
+        folder = folder_at(self.destination, request["id"], self.folder)
+        return stored_manifest(folder, request["id"], shared=self.folder is not None) is not None
 
     def _wait(self) -> PhotoRequestWait:
         return PhotoRequestWait(self._wait_hook, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
@@ -310,11 +321,8 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
                 )
             else:
                 raise
-            raise PhotoRequestFailedError(
-                f"Photo request {what}. [connection {error.conn_id}]",
-                ended=error.ended,
-                conn_id=error.conn_id,
-            ) from error
+            text = f"Photo request {what}. [connection {error.conn_id}]"
+            raise retried(PhotoRequestFailedError(text, ended=error.ended, conn_id=error.conn_id)) from error
 
     def _finish(self, context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
         self._open = None

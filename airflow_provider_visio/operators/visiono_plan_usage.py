@@ -9,6 +9,7 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.providers.standard.utils.skipmixin import SkipMixin  # type: ignore[assignment]
 
+from airflow_provider_visio.api.plain_values import whole_number
 from airflow_provider_visio.api.plan_quota import photos_left
 from airflow_provider_visio.arguments import check_if_known
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
@@ -124,8 +125,7 @@ class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
 
 
 def _number(value: object) -> int:
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    number = whole_number(value)
+    if number is None or number < 1:
         raise InvalidRequestError.of("at_least", f"give a whole number from 1, not {value!r}")
-    return value
+    return number

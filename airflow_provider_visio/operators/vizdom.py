@@ -17,7 +17,12 @@ from airflow_provider_visio.arguments import (
     require_resolved,
     seconds,
 )
-from airflow_provider_visio.exceptions import ExportFailedError, InvalidRequestError, TransferError
+from airflow_provider_visio.exceptions import (
+    ExportFailedError,
+    InvalidRequestError,
+    TransferError,
+    WaitTimeoutError,
+)
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
 from airflow_provider_visio.idempotency.record import check_on_existing
 from airflow_provider_visio.operators.base import chosen_fields
@@ -110,6 +115,7 @@ class VizdomExportDashboardOperator(StoresFiles, _VizdomExportOperator):
     )
     template_fields_renderers = {"options": "json"}  # noqa: RUF012
     _needs_destination = False
+    _retried = (WaitTimeoutError,)  # a retry starts another export
 
     def __init__(
         self,

@@ -25,15 +25,17 @@ from airflow_provider_visio.arguments import (
 )
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
+    ExportFailedError,
     RateLimitedError,
     ServiceError,
     UnexpectedReplyError,
     VisioProviderError,
     WaitTimeoutError,
+    fail_without_retry,
 )
 from airflow_provider_visio.extra_links import keeping_link, remember_link
 from airflow_provider_visio.hooks.cached_hook import CachedHook
-from airflow_provider_visio.idempotency.record import clear_count
+from airflow_provider_visio.idempotency.record import clear_count, run_clears
 from airflow_provider_visio.idempotency.state_store import StateStore
 from airflow_provider_visio.task_wait import LONGEST_HOLD
 
@@ -56,16 +58,19 @@ def wait_started_at(context: Context) -> float:
     A cleared task begins now.
     """
     store, now, run = StateStore(context), clock.now(), clear_count(context)
+    clears = run_clears(context)
     if not store:
         # Each look in reschedule mode is a process of its own; Airflow's database has the time of the first.
         first = context["ti"].get_first_reschedule_date(context)
         return min(now, first.timestamp()) if first else now
     kept = store.get(STORE_KEY)
-    if isinstance(kept, dict) and kept.get("run") == run:
+    if isinstance(kept, dict) and (
+        kept.get("run") == run or (clears is not None and kept.get("clears") == clears)
+    ):
         at = kept.get("at")
         if isinstance(at, int | float) and not isinstance(at, bool) and 0 < at <= now:
             return float(at)
-    store.set(STORE_KEY, {"at": now, "run": run})
+    store.set(STORE_KEY, {"at": now, "run": run, "clears": clears})
     return now
 
 
@@ -168,6 +173,9 @@ class VisioSensor(CachedHook, BaseSensorOperator):
                 raise SensorWaitTimeoutError(
                     str(error), waiting=error.waiting, conn_id=error.conn_id
                 ) from error
+            # A retry_policy decides alone, and silent_fail means to look again.
+            if getattr(self, "retry_policy", None) is None and not self.silent_fail:
+                fail_without_retry(error, final=(ExportFailedError,))
             raise
 
     def _result(self, verdict: Verdict) -> dict[str, Any]:

@@ -22,16 +22,16 @@ from airflow_provider_visio.exceptions import InvalidRequestError
         ("custom_slug", "fleet inspection", "lower-case"),
         ("custom_slug", "größe", "lower-case"),
         ("custom_slug", "fleet\n", "lower-case"),
-        ("custom_slug", 12345, "lower-case"),
+        ("custom_slug", 12, "lower-case"),
         ("unique_field_label", " ", "Licence plate"),
-        ("unique_field_label", 5, "Licence plate"),
+        ("unique_field_label", ["a"], "Licence plate"),
         ("show_full_name_field", "true", "True or False, not str"),
         ("full_name_required", 1, "True or False, not int"),
         ("require_gps", [], "True or False, not list"),
         ("tags", "fleet", "a list"),
         ("tags", {"fleet": 1}, "a list"),
         ("tags", ["fleet", ""], "each tag"),
-        ("tags", [5], "each tag"),
+        ("tags", [None], "each tag"),
         ("items", "front", "give a list"),
         ("items", {"instructions": "front"}, "give a list"),
         ("items", 5, "give a list"),
@@ -71,7 +71,7 @@ def test_nothing_else_can_be_taken_away(name):
         update_permanent_link("sl_1", {name: None})
 
 
-@pytest.mark.parametrize("instructions", ["", " \n", None, 5])
+@pytest.mark.parametrize("instructions", ["", " \n", None, ["a"]])
 def test_instructions_are_a_sentence(instructions):
     with pytest.raises(InvalidRequestError, match="what to photograph"):
         create_permanent_link(instructions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from inspect import signature
 
 import pytest
@@ -23,15 +24,16 @@ from airflow_provider_visio.exceptions import InvalidRequestError
         ("instructions", "", "what to photograph"),
         ("instructions", " \n", "what to photograph"),
         ("instructions", None, "what to photograph"),
-        ("instructions", 5, "what to photograph"),
-        ("recipient_email", "", "leave it out to share request_url"),
+        ("instructions", True, "what to photograph"),
+        ("instructions", ["a"], "what to photograph"),
         ("recipient_email", "mary", "leave it out to share request_url"),
         ("recipient_email", "mary@", "leave it out to share request_url"),
         ("recipient_email", "@example.com", "leave it out to share request_url"),
         ("recipient_email", "mary@example", "leave it out to share request_url"),
         ("recipient_email", "mary@example.com, joe@example.com", "leave it out to share request_url"),
         ("recipient_email", "Mary <mary@example.com>", "leave it out to share request_url"),
-        ("recipient_email", "mary@example.com\n", "leave it out to share request_url"),
+        ("recipient_email", "mary@ example.com", "leave it out to share request_url"),
+        ("recipient_email", 5, "leave it out to share request_url"),
         ("recipient_email", ["mary@example.com"], "leave it out to share request_url"),
         ("expires_in_hours", 0, "at least one hour"),
         ("expires_in_hours", -1, "at least one hour"),
@@ -49,11 +51,13 @@ from airflow_provider_visio.exceptions import InvalidRequestError
         ("items", [""], "each item needs instructions"),
         ("items", [{}], "each item needs instructions"),
         ("items", [{"instructions": " "}], "each item needs instructions"),
-        ("items", [5], "an item is text or a dict"),
+        ("items", [None], "an item is text or a dict"),
+        ("items", [True], "an item is text or a dict"),
         ("items", [{"instructions": "front", "required": True}], "not required"),
         ("metadata", "x", "give a dict"),
         ("metadata", [1], "give a dict"),
-        ("metadata", {"at": dt.datetime(2026, 1, 1)}, "JSON cannot carry"),  # noqa: DTZ001
+        ("metadata", {"for": dt.timedelta(1)}, "JSON cannot carry"),
+        ("metadata", {"x": Decimal("NaN")}, "JSON cannot carry"),
         ("metadata", {"x": float("nan")}, "JSON cannot carry"),
         ("metadata", {"x": {1, 2}}, "JSON cannot carry"),
         ("metadata", {"x": "\udcff"}, "JSON cannot carry"),

@@ -87,7 +87,9 @@ def _make(words: list[str], stage: Stage) -> None:
 def _pip(words: list[str], stage: Stage) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert words[0] == "install"
-    for word in words[1:]:
+    # The constraints are an address, which is not fetched.
+    rest = words[1 : words.index("--constraint")] if "--constraint" in words else words[1:]
+    for word in rest:
         # A dot is this clone.
         wanted = Requirement(project["name"] + word[1:] if word.startswith(".") else word)
         if wanted.name == project["name"]:

@@ -283,7 +283,7 @@ def test_naming_a_mode_means_that_mode():
     assert not photos("req_1", deferrable=False).deferrable
 
 
-@pytest.mark.parametrize("nothing", ["", None, [], {}, "  ", 42, "a/b c", "..", ["req_1", ""]])
+@pytest.mark.parametrize("nothing", ["", None, [], {}, "  ", 4.2, "a/b c", "..", ["req_1", ""]])
 def test_no_id_fails_when_the_dag_is_parsed(nothing):
     with pytest.raises(InvalidRequestError, match="request_id"):
         photos(nothing)

@@ -171,7 +171,7 @@ def test_a_uri_carries_no_connection(store: Store, request_id: str) -> None:
 
 
 class TestARoleThatMayNotList:
-    """A role with only the rights that docs/production.md calls needed."""
+    """A role with only the rights that docs/deploying.md calls needed."""
 
     @pytest.fixture(autouse=True)
     def role(self, store: Store) -> None:

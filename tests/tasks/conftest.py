@@ -76,7 +76,11 @@ class Task:
         self.reschedules = 0
         # Airflow deletes a try's reschedules before the next one.
         self.first_reschedule: datetime | None = None
-        self.context: Any = {"ti": self, "task": operator}
+        # Airflow counts the clears of the whole run.
+        self.clears = (earlier.clears if earlier else 0) + cleared
+        due = getattr(earlier.context["dag_run"], "run_after", None) if earlier else None
+        dag_run = SimpleNamespace(run_after=due, clear_number=self.clears)
+        self.context: Any = {"ti": self, "task": operator, "dag_run": dag_run}
         if self.store is not None:
             self.context["task_state_store"] = self.store
 
