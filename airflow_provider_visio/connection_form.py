@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "integer", "boolean", "text", "secret", "json"]
 
+# What Airflow shows in place of a secret.
+MASK = "***"
+
 _BOOLEANS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -51,6 +54,10 @@ class Field:
         value = extra.get(self.name)
         if value is None or (isinstance(value, str) and not value.strip()):
             return self.default
+        if self.kind == "secret" and str(value).strip() == MASK:
+            raise ValueError(
+                f"{self.name} is {MASK}, which Airflow shows in place of a secret; put the secret itself there"
+            )
         try:
             return self._parsed(value)
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -169,7 +176,25 @@ _TRANSPORT = (
         "connect_timeout", "Connect timeout (s)", "Seconds to wait for a connection.", "number", 10, 0.1, _DAY
     ),
     Field("verify", "Verify TLS", "Whether to check the service's certificate.", "boolean", True),  # noqa: FBT003
-    Field("ca_bundle", "CA bundle", "Path of a file with trusted certificates, for a private proxy."),
+    Field(
+        "ca_bundle",
+        "CA bundle",
+        "Path of a file or folder with certificates of private authorities, trusted beside the public ones.",
+    ),
+    Field(
+        "ca_bundle_only",
+        "CA bundle only",
+        "Whether the CA bundle replaces the public authorities, for the API and for files.",
+        "boolean",
+        False,  # noqa: FBT003
+    ),
+    Field(
+        "proxy",
+        "Proxy",
+        "URL of a proxy for the API and for files, such as http://user:password@proxy.example.com:3128. "
+        "It goes before the environment's proxies and its NO_PROXY.",
+        "secret",
+    ),
     Field(
         "max_attempts",
         "Attempts",

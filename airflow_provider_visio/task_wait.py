@@ -93,6 +93,7 @@ class TaskWait(ABC, Generic[Hook]):
 
         :raises VisioProviderError: the service could not be asked.
         """
+        self.hook.get_conn().refresh()
         verdict, self.states = self._judge(ids, deadline)
         self._last, self._failures = verdict, 0
         for word in set(verdict.unknown.values()) - self._warned:

@@ -206,6 +206,7 @@ def test_the_form_offers_both_dialects_and_hides_the_secrets():
         "enum": ["reference", "plugin", None],
     }
     assert {name for name, field in fields.items() if field["schema"].get("format") == "password"} == {
+        "proxy",
         "webhook_secret",
         "workflow_secret",
     }

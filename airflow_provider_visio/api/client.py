@@ -33,7 +33,14 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api.call import Reply
 from airflow_provider_visio.api.download import CHUNK_BYTES, open_download
 from airflow_provider_visio.api.error_hints import AMBIGUOUS_HINT
-from airflow_provider_visio.api.http_session import SLOWEST_REPLY, USER_AGENT, HeaderAuth, Session, lower_case
+from airflow_provider_visio.api.http_session import (
+    SLOWEST_REPLY,
+    USER_AGENT,
+    HeaderAuth,
+    Session,
+    load_ca_bundle,
+    lower_case,
+)
 from airflow_provider_visio.api.one_time_queries import carry_out
 from airflow_provider_visio.api.pages import Pages, is_list
 from airflow_provider_visio.api.rate_limit import STARVED, SharedRateLimit
@@ -71,6 +78,8 @@ MAX_REPLY_BYTES = 64 * 2**20
 CONCURRENCY = 4
 # Seconds after which a trigger's idle connection is not used again: a firewall may have dropped it in silence.
 LONGEST_IDLE = 5.0
+# Seconds after which a poll reads its connection again.
+REREAD_AFTER = 300.0
 
 # Not asyncio's own threads (to_thread): calls that hang would keep all triggers of the process from name look-ups.
 _THREADS = ThreadPoolExecutor(2 * CONCURRENCY, thread_name_prefix="visio")
@@ -85,11 +94,12 @@ class _BaseClient(ABC):
     """How a call is sent; a worker and a trigger differ in how they pause, exchange and read the connection."""
 
     def __init__(self, config: ServiceConfig, *, in_loop: bool) -> None:
-        _check_ca_bundle(config)
-        self.config = config
-        self._limit = SharedRateLimit(config, in_loop=in_loop)
-        self._session = Session(CONCURRENCY)
+        self._in_loop = in_loop
         self._closed = threading.Event()
+        self._read_at = clock.ticks()
+        self._reading_failed = False
+        self._limited: tuple[Any, ...] = ()
+        self._use(config)
 
     @abstractmethod
     async def _pause(self, seconds: float) -> None:
@@ -103,6 +113,35 @@ class _BaseClient(ABC):
     async def _read_config(self) -> ServiceConfig:
         """Read the connection again."""
 
+    def _use(self, config: ServiceConfig) -> None:
+        _check_ca_bundle(config)
+        # A session that a call uses meanwhile is left to it.
+        self._session = Session(CONCURRENCY, config.ca_bundle)
+        if (config.base_url, config.limits) != self._limited:
+            self._limited = (config.base_url, config.limits)
+            self._limit = SharedRateLimit(config, in_loop=self._in_loop)
+        self.config = config
+
+    async def _refresh(self) -> None:
+        if clock.ticks() - self._read_at < REREAD_AFTER:
+            return
+        # Set first, so that other polls on this client go on meanwhile.
+        self._read_at = clock.ticks()
+        try:
+            config = await self._read_config()
+            if config != self.config:
+                self._use(config)
+                log.info("The connection %s has changed; calls now use its new settings.", config.conn_id)
+            self._reading_failed = False
+        except Exception as error:  # noqa: BLE001  Airflow and secrets backends raise errors of any kind
+            if not self._reading_failed:
+                log.warning(
+                    "The connection %s cannot be read again (%s); calls go on with its earlier settings.",
+                    self.config.conn_id,
+                    error if isinstance(error, VisioProviderError) else type(error).__name__,
+                )
+            self._reading_failed = True
+
     async def _send(self, call: Call) -> Envelope:
         retry = Retry(call, self.config)
         try:
@@ -111,7 +150,7 @@ class _BaseClient(ABC):
             ):
                 with attempt:
                     if retry.reload:
-                        self.config = await self._read_config()
+                        self._use(await self._read_config())
                     sent, reply = await self._attempt(call, retry)
                     now = clock.now()
                     if not is_plan_quota(call, reply, self.config):
@@ -140,7 +179,8 @@ class _BaseClient(ABC):
         if content is not None:
             headers["Content-Type"] = "application/json"
         # A kept connection may lose the reply while the server closes it. A call that cannot be repeated has its own.
-        session = self._session if call.repeatable else Session()
+        shared = self._session
+        session = shared if call.repeatable else Session(ca_bundle=config.ca_bundle)
         until = time.monotonic() + config.connect_timeout + SLOWEST_REPLY * config.read_timeout
         try:
             with session.request(
@@ -149,10 +189,7 @@ class _BaseClient(ABC):
                 data=content,
                 headers=headers,
                 auth=HeaderAuth(config.auth),
-                timeout=(config.connect_timeout, config.read_timeout),
-                verify=config.verify,
-                allow_redirects=False,
-                stream=True,
+                **config.route,
             ) as response:
                 body = self._read_body(call, response, until)
                 return Reply(response.status_code, lower_case(response.headers), body)
@@ -162,7 +199,7 @@ class _BaseClient(ABC):
             # Not only the library's own errors: unexpected bytes raise others.
             raise _no_reply(call, config, error) from error
         finally:
-            if session is not self._session:
+            if session is not shared:
                 session.close()
 
     def _read_body(self, call: Call, response: requests.Response, until: float) -> bytes:
@@ -192,7 +229,10 @@ class Client(_BaseClient):
     def __init__(self, config: ServiceConfig, reload: Callable[[], ServiceConfig]) -> None:
         super().__init__(config, in_loop=False)
         self._reload = reload
-        self._files = Session()
+
+    def _use(self, config: ServiceConfig) -> None:
+        super()._use(config)
+        self._files = Session(ca_bundle=config.ca_bundle)
 
     def send(self, call: Call) -> Envelope:
         """
@@ -224,6 +264,10 @@ class Client(_BaseClient):
             yield from pages.take(envelope)
         if pages.cut:
             raise unexpected_reply(call, self.config, pages.cut)
+
+    def refresh(self) -> None:
+        """Read the connection again if the last time is minutes ago; where that fails, keep the settings."""
+        _run(self._refresh())
 
     def query(self, query: StatusQuery) -> None:
         """Carry out a status query; see :mod:`airflow_provider_visio.api.one_time_queries`."""
@@ -276,6 +320,10 @@ class TriggerClient(_BaseClient):
         :raises VisioProviderError: the typed error that the last reply means.
         """
         return await self._send(call)
+
+    async def refresh(self) -> None:
+        """Read the connection again if the last time is minutes ago; where that fails, keep the settings."""
+        await self._refresh()
 
     async def query(self, query: StatusQuery) -> None:
         """Carry out a status query; see :mod:`airflow_provider_visio.api.one_time_queries`."""
@@ -333,20 +381,17 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def _check_ca_bundle(config: ServiceConfig) -> None:
-    if not isinstance(config.verify, str):
+    bundle = config.verify if isinstance(config.verify, str) else config.ca_bundle
+    if not bundle:
         return
-    bundle, context = Path(config.verify), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        if bundle.is_dir():
-            context.load_verify_locations(capath=bundle)
-        else:
-            context.load_verify_locations(bundle)
+        load_ca_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), bundle)
     except OSError as error:  # ssl.SSLError is one
         problem = f"it holds no certificates ({type(error).__name__})"
-        if not bundle.exists():
+        if not Path(bundle).exists():
             problem = "there is no such file on this machine"
         raise InvalidRequestError(
-            f"ca_bundle: {config.verify!r} cannot be used: {problem}. [connection {config.conn_id}]",
+            f"ca_bundle: {bundle!r} cannot be used: {problem}. [connection {config.conn_id}]",
             fields={"ca_bundle": [problem]},
             conn_id=config.conn_id,
         ) from None
@@ -369,7 +414,8 @@ def _no_reply(call: Call, config: ServiceConfig, error: BaseException) -> VisioP
         hint = "The connection's Host is not a URL that can be called."
     elif not reached:
         hint = (
-            "It was never reached: check the connection's Host, the network and, for a TLS error, `verify`."
+            "It was never reached: check the connection's Host, the network, the proxy and, for a TLS error, "
+            "`ca_bundle` and `verify`."
         )
     elif not call.repeatable:
         hint = AMBIGUOUS_HINT

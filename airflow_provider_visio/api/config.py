@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 
@@ -51,7 +51,9 @@ class ServiceConfig:
     :param key: the API key.
     :param connect_timeout: seconds to wait for a connection.
     :param read_timeout: seconds to wait for each part of a reply.
-    :param verify: whether to verify the TLS certificate, or the path of a CA bundle.
+    :param verify: whether to verify TLS certificates, or the path of the only CA bundle that counts.
+    :param ca_bundle: path of a CA bundle that counts beside the public authorities.
+    :param proxy: URL of a proxy, which goes before the environment's; it may hold a user and a password.
     :param max_attempts: how often a repeatable call is sent at most.
     :param rate_limit_wait: seconds that one call may wait because the service asks for it.
     :param limits: ``(seconds, calls)`` that the service allows, the shortest window first.
@@ -67,6 +69,8 @@ class ServiceConfig:
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
     verify: bool | str = True
+    ca_bundle: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     max_attempts: int = 5
     rate_limit_wait: float = 120.0
     limits: tuple[tuple[float, int], ...] = ()
@@ -82,8 +86,22 @@ class ServiceConfig:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The texts that nothing may show, even where the service repeats them."""
-        others = (str(self.extra.get(name) or "") for name in ("workflow_secret", "webhook_secret"))
+        others = [str(self.extra.get(name) or "") for name in ("workflow_secret", "webhook_secret")]
+        others.append(unquote(urlsplit(self.proxy or "").password or ""))
         return tuple(secret for secret in (self.key, *others, *self.hidden) if secret)
+
+    @property
+    def route(self) -> dict[str, Any]:
+        """How requests reaches a host: the arguments of a request, for the API and for files."""
+        # For the request, not the session: there the environment's proxies would go first.
+        proxies = {"http": self.proxy, "https": self.proxy} if self.proxy else None
+        return {
+            "timeout": (self.connect_timeout, self.read_timeout),
+            "verify": self.verify,
+            "proxies": proxies,
+            "allow_redirects": False,
+            "stream": True,
+        }
 
     def owns(self, url: str) -> bool:
         """Whether a URL is on the API's own origin, the only one that may see the key."""
@@ -129,6 +147,17 @@ def base_url_from(service: Service, host: str | None, port: int | None, schema: 
     if not given_path:
         given_path = urlsplit(service.default_base_url).path.strip("/")
     return f"{parts.scheme}://{netloc}/{given_path}".rstrip("/")
+
+
+def proxy_url(given: str | None) -> str | None:
+    """
+    Return the URL of a connection's proxy, or None where it has none.
+
+    :raises ValueError: it is not an http(s) URL; the text does not repeat it.
+    """
+    if given and http_url(given) is None:
+        raise ValueError("proxy must be a URL such as http://user:password@proxy.example.com:3128")
+    return given or None
 
 
 def http_url(url: str) -> SplitResult | None:

@@ -6,6 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+import requests
+
 from airflow_provider_visio import clock
 from airflow_provider_visio.api.config import http_url
 from airflow_provider_visio.api.http_session import SLOWEST_REPLY, USER_AGENT, HeaderAuth, lower_case
@@ -14,8 +16,6 @@ from airflow_provider_visio.exceptions import ConnectionFailedError, TransferErr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    import requests
 
     from airflow_provider_visio.api.config import ServiceConfig
     from airflow_provider_visio.api.http_session import Session
@@ -86,16 +86,22 @@ def _get(session: Session, config: ServiceConfig, url: str) -> requests.Response
             url,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
             auth=HeaderAuth(config.auth if config.owns(url) else {}),
-            timeout=(config.connect_timeout, config.read_timeout),
-            verify=config.verify,
-            allow_redirects=False,
-            stream=True,
+            **config.route,
         )
     except Exception as error:  # noqa: BLE001  bytes that no library expects raise any error
         # Not "from error": its text has the link with its signature.
         raise ConnectionFailedError(
-            f"The file's host{host_in(url)} did not answer ({type(error).__name__}).", conn_id=config.conn_id
+            f"The file's host{host_in(url)} did not answer ({type(error).__name__}).{_advice(error)}",
+            conn_id=config.conn_id,
         ) from None
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return " Its certificate is not trusted: check the connection's `ca_bundle` and `verify`."
+    if isinstance(error, requests.exceptions.ProxyError):
+        return " Check the connection's `proxy`, or the environment's."
+    return ""
 
 
 def _next_hop(url: str, location: str) -> str:

@@ -9,14 +9,17 @@ import socket
 import threading
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_ import create_urllib3_context
 
 from airflow_provider_visio import __version__
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
 
 USER_AGENT = f"airflow-provider-visio/{__version__}"
@@ -26,13 +29,18 @@ SLOWEST_REPLY = 10
 
 
 class Session(requests.Session):
-    """A session that follows no redirect, keeps no cookie and bounds the time until a reply's headers are complete."""
+    """
+    A session that follows no redirect, keeps no cookie and bounds the time until a reply's headers are complete.
 
-    def __init__(self, connections: int = 10) -> None:
+    :param connections: how many connections it keeps open.
+    :param ca_bundle: path of a file or folder of certificates that count beside those that requests reads.
+    """
+
+    def __init__(self, connections: int = 10, ca_bundle: str | None = None) -> None:
         super().__init__()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _Adapter(pool_maxsize=connections))
+            self.mount(scheme, _Adapter(ca_bundle, pool_maxsize=connections))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
         """Return None: requests would otherwise read the body to prepare the next request."""
@@ -58,6 +66,27 @@ def lower_case(headers: Mapping[str, str]) -> dict[str, str]:
 
 class _Adapter(HTTPAdapter):
     """Uses connections that bound the time for a reply's headers; also through a proxy."""
+
+    def __init__(self, ca_bundle: str | None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._ca_bundle = ca_bundle
+        self._context: ssl.SSLContext | None = None
+        self._changed = 0
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, settings = super().build_connection_pool_key_attributes(request, verify, cert)
+        if self._ca_bundle and verify is not False:
+            # urllib3 adds the usual authorities to the context that it is given.
+            settings["ssl_context"] = self._context_with(self._ca_bundle)
+        return host, settings
+
+    def _context_with(self, ca_bundle: str) -> ssl.SSLContext:
+        changed = Path(ca_bundle).stat().st_mtime_ns
+        if self._context is None or changed != self._changed:
+            context = create_urllib3_context()
+            load_ca_bundle(context, ca_bundle)
+            self._context, self._changed = context, changed
+        return self._context
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
@@ -96,6 +125,18 @@ class _Bounded:
             timer.cancel()
         if too_late.is_set():
             raise TimeoutError("the reply's headers take too long")
+
+
+def load_ca_bundle(context: ssl.SSLContext, ca_bundle: str) -> None:
+    """
+    Load a file or a folder of certificates.
+
+    :raises OSError: there are none, or none that can be read.
+    """
+    if Path(ca_bundle).is_dir():
+        context.load_verify_locations(capath=ca_bundle)
+    else:
+        context.load_verify_locations(ca_bundle)
 
 
 @lru_cache(maxsize=16)

@@ -14,9 +14,9 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_provider_visio.api.call import call, path_fault
-from airflow_provider_visio.api.config import Service, ServiceConfig, base_url_from
+from airflow_provider_visio.api.config import Service, ServiceConfig, base_url_from, proxy_url
 from airflow_provider_visio.api.reply import unexpected_reply
-from airflow_provider_visio.connection_form import VISIONO_FORM, VIZDOM_FORM, Form, read_extras
+from airflow_provider_visio.connection_form import MASK, VISIONO_FORM, VIZDOM_FORM, Form, read_extras
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     InvalidRequestError,
@@ -280,6 +280,12 @@ class VisioBaseHook(BaseHook):
                 f"The connection {self.conn_id!r} has no API key: put the {self.service.name} key into its Password.",
                 conn_id=self.conn_id,
             )
+        if key == MASK:
+            raise AuthenticationError(
+                f"The Password of the connection {self.conn_id!r} is {MASK}, which Airflow shows in place of a secret. "
+                "It was copied from a masked output; put the key itself there.",
+                conn_id=self.conn_id,
+            )
         if not key.isascii() or not key.isprintable() or " " in key:
             raise AuthenticationError(
                 f"The Password of the connection {self.conn_id!r} is not an API key: it has characters that no "
@@ -292,6 +298,10 @@ class VisioBaseHook(BaseHook):
             extras = read_extras(self.form, extra if isinstance(extra, dict) else {})
             service = self._service(extras)
             base_url = base_url_from(service, connection.host, connection.port, connection.schema)
+            proxy = proxy_url(extras["proxy"])
+            bundle, only = extras["ca_bundle"], extras["ca_bundle_only"]
+            if only and not bundle:
+                raise ValueError("ca_bundle_only needs a ca_bundle")
         except ValueError as error:
             raise InvalidRequestError(
                 f"The connection {self.conn_id!r} cannot be used: {error}.".replace("..", "."),
@@ -305,7 +315,9 @@ class VisioBaseHook(BaseHook):
             key=key,
             connect_timeout=float(extras["connect_timeout"]),
             read_timeout=float(extras["timeout"]),
-            verify=(extras["ca_bundle"] or True) if extras["verify"] else False,
+            verify=(bundle if only else True) if extras["verify"] else False,
+            ca_bundle=None if only or not extras["verify"] else bundle,
+            proxy=proxy,
             max_attempts=extras["max_attempts"],
             rate_limit_wait=min(self._longest_wait, float(extras["rate_limit_wait"])),
             limits=tuple(

@@ -31,6 +31,10 @@ class PollClient:
         """The connection's settings."""
         return self._client.config
 
+    async def refresh(self) -> None:
+        """Read the connection again if the last time is minutes ago."""
+        await self._client.refresh()
+
     async def query(self, query: StatusQuery) -> None:
         """Carry out a status query."""
         await carry_out(query, self._send)

@@ -97,6 +97,7 @@ async def _poll(
             try:
                 if client is None:
                     client = PollClient(await stack.enter_async_context(shared_client(hook)))
+                await client.refresh()
                 await look(client)
                 hub.failure = None
             except RateLimitedError as error:

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 import ssl
+import subprocess
 import threading
 import warnings
 from pathlib import Path
@@ -28,8 +29,14 @@ GOOD = Answer(200, {"data": {"id": "req_1"}})
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(_self_signed())
+    return str(path)
+
+
+def _self_signed(subject="127.0.0.1"):
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
@@ -45,14 +52,9 @@ def certificate(tmp_path_factory):
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+    return made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return str(path)
 
 
 @pytest.fixture
@@ -143,8 +145,6 @@ def test_the_error_of_a_bundle_names_the_connection(driver, secure, config_at):
 
 
 def test_a_folder_of_certificates_can_be_trusted(driver, secure, config_at, certificate, tmp_path):
-    import subprocess
-
     pem = Path(certificate).read_text()
     (tmp_path / "ca.pem").write_text(
         pem[: pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
@@ -159,7 +159,10 @@ def test_a_folder_of_certificates_can_be_trusted(driver, secure, config_at, cert
 def test_a_file_s_host_is_checked_as_well(secure, config_at):
     config = config_at("http://127.0.0.1:1")
     client = Client(config, lambda: config)
-    with pytest.raises(ConnectionFailedError, match="did not answer"), client.open(f"{secure.url}/x"):
+    with (
+        pytest.raises(ConnectionFailedError, match=r"did not answer.*`ca_bundle` and `verify`"),
+        client.open(f"{secure.url}/x"),
+    ):
         pass
     client.close()
 
@@ -208,3 +211,69 @@ def test_tls_that_breaks_after_a_post_arrived_does_not_send_it_again(driver, con
             driver.send(config_at(url, verify=certificate), api.create_photo_request("x"))
     assert caught.value.ambiguous
     assert len([request for request in received if request]) == 1
+
+
+@pytest.fixture
+def public(monkeypatch, tmp_path):
+    """A second authority, in the place of the public ones, and its certificate."""
+    import certifi
+
+    made = str(tmp_path / "public.pem")
+    Path(made).write_bytes(_self_signed("a public authority"))
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", made)
+    monkeypatch.setattr(certifi, "where", lambda: made)
+    return made
+
+
+@pytest.mark.parametrize("trusted", ["file", "folder"])
+def test_a_ca_bundle_counts_beside_the_public_authorities(
+    driver, serve, secure, config_at, certificate, public, tmp_path, trusted
+):
+    bundle = Path(certificate)
+    if trusted == "folder":
+        bundle = tmp_path / "folder"
+        bundle.mkdir()
+        pem = Path(certificate).read_text()
+        end = "-----END CERTIFICATE-----"
+        (bundle / "ca.pem").write_text(f"{pem[: pem.index(end)]}{end}\n")
+        subprocess.run(["openssl", "rehash", str(bundle)], check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(public)
+    for service in (secure, serve(GOOD, tls=context)):
+        for call in (api.get_status(), api.create_photo_request("x")):
+            config = config_at(service.url, ca_bundle=str(bundle), max_attempts=1)
+            assert driver.send(config, call)["data"] == {"id": "req_1"}
+        client = Client(config, lambda: config)  # noqa: B023
+        with client.open(f"{service.url}/x"):
+            pass
+        client.close()
+
+
+def test_a_bundle_alone_replaces_the_public_authorities(driver, serve, config_at, certificate, public):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(public)
+    with pytest.raises(ConnectionFailedError):
+        driver.send(
+            config_at(serve(GOOD, tls=context).url, verify=certificate, max_attempts=1), api.get_status()
+        )
+
+
+def test_a_renewed_bundle_beside_the_others_is_read_without_a_restart(
+    secure, config_at, certificate, public, tmp_path
+):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(Path(public).read_bytes())
+    config = config_at(secure.url, ca_bundle=str(bundle), max_attempts=1)
+    client = Client(config, lambda: config)
+    with pytest.raises(ConnectionFailedError):
+        client.send(api.get_status())
+    bundle.write_bytes(Path(certificate).read_bytes())
+    os.utime(bundle, ns=(1, 1))
+    assert client.send(api.get_status())["data"] == {"id": "req_1"}
+    client.close()
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+def test_a_bundle_beside_the_others_does_not_turn_the_check_on(driver, secure, config_at, public):
+    config = config_at(secure.url, verify=False, ca_bundle=public)
+    assert driver.send(config, api.get_status())["data"] == {"id": "req_1"}

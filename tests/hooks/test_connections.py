@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
+from api.local_server import Answer
 
 from airflow_provider_visio.exceptions import AuthenticationError, InvalidRequestError
 from airflow_provider_visio.hooks.visiono import VisionoHook
@@ -303,9 +304,11 @@ def test_a_bad_host_says_what_to_give(define, host):
         ({"verify": "false"}, False),
         ({"verify": 0}, False),
         ({"verify": ""}, True),
-        ({"ca_bundle": "/etc/ca.pem"}, "/etc/ca.pem"),
+        ({"ca_bundle": "/etc/ca.pem"}, True),
+        ({"ca_bundle": "/etc/ca.pem", "ca_bundle_only": True}, "/etc/ca.pem"),
         ({"ca_bundle": " "}, True),
         ({"ca_bundle": "/etc/ca.pem", "verify": "no"}, False),
+        ({"ca_bundle": "/etc/ca.pem", "ca_bundle_only": "yes", "verify": "no"}, False),
     ],
     ids=str,
 )
@@ -313,7 +316,55 @@ def test_extras_say_what_to_trust(define, extra, verify):
     conn_id = define(
         "my_visiono", json.dumps({"conn_type": "visiono", "password": "key12345", "extra": extra})
     )
-    assert VisionoHook(conn_id).config().verify == verify
+    config = VisionoHook(conn_id).config()
+    assert config.verify == verify
+    added = extra.get("ca_bundle", "").strip() and verify is True
+    assert config.ca_bundle == ("/etc/ca.pem" if added else None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"password": "***"}, "Password"),
+        ({"extra": {"workflow_secret": "***"}}, "workflow_secret"),
+        ({"extra": {"webhook_secret": " *** "}}, "webhook_secret"),
+        ({"extra": {"proxy": "***"}}, "proxy"),
+    ],
+    ids=str,
+)
+def test_a_mask_of_airflow_is_no_secret(sandbox, define, fields, named):
+    text = json.dumps(
+        {"conn_type": "visiono", "host": sandbox.visiono_url, "password": sandbox.visiono_key, **fields}
+    )
+    with pytest.raises((AuthenticationError, InvalidRequestError)) as caught:
+        status_of(define("my_visiono", text))
+    for part in ("'my_visiono'", named, "Airflow shows in place of a secret"):
+        assert part in str(caught.value)
+    assert sandbox.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "problem"),
+    [
+        ({"proxy": "me:hunter2@proxy.example.com:3128"}, "proxy must be a URL such as http://"),
+        ({"proxy": "ftp://me:hunter2@proxy.example.com"}, "proxy must be a URL such as http://"),
+        ({"proxy": "http://me:hunter2@proxy.example.com:x"}, "proxy must be a URL such as http://"),
+        ({"ca_bundle_only": True}, "ca_bundle_only needs a ca_bundle"),
+    ],
+    ids=str,
+)
+def test_a_way_that_cannot_be_is_refused_without_its_password(define, extra, problem):
+    text = json.dumps({"conn_type": "visiono", "password": "key12345", "extra": extra})
+    with pytest.raises(InvalidRequestError, match=problem) as caught:
+        status_of(define("my_visiono", text))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_proxy_of_the_extras_is_the_one_of_the_calls(sandbox, serve, connection):
+    proxy = serve(Answer(200, {"data": {"status": "proxied"}}))
+    conn_id = connection("my_visiono", sandbox.visiono_url, sandbox.visiono_key, proxy=proxy.url)
+    assert status_of(conn_id) == {"status": "proxied"}
+    assert sandbox.calls() == []
 
 
 def test_timeouts_of_the_extras_are_those_of_the_calls(sandbox, connection, clock):
