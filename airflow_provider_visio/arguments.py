@@ -12,6 +12,9 @@ from airflow_provider_visio.api.call import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.waiting import epoch
 
+# Airflow's own default, which it also writes into each new airflow.cfg: nobody has chosen that.
+_NOT_CHOSEN = "false"
+
 # Seconds by which a wait ends before the task's execution_timeout.
 LEAD = 5.0
 
@@ -154,6 +157,16 @@ def min_dwell() -> float:
     from airflow.providers.common.compat.sdk import conf
 
     return max(0.0, float(conf.getfloat("visio", "min_dwell", fallback=10.0)))
+
+
+def defers_by_default() -> bool:
+    """Return whether a task defers that does not say: as ``[operators] default_deferrable`` is set, otherwise yes."""
+    from airflow.providers.common.compat.sdk import conf
+
+    text = str(conf.get("operators", "default_deferrable", fallback=_NOT_CHOSEN))
+    if text == _NOT_CHOSEN and "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE" not in os.environ:
+        return True
+    return bool(conf.getboolean("operators", "default_deferrable"))
 
 
 def seconds(value: float | timedelta | None, name: str) -> float | None:

@@ -21,6 +21,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.submissions import decide_link, error_of_link, new_submissions, untimed
+from airflow_provider_visio.triggers.triggerer_health import warn_without_triggerer
 from airflow_provider_visio.waiting import (
     ALL,
     MAX_NAMED,
@@ -34,6 +35,7 @@ from airflow_provider_visio.waiting import (
     error_of_photo_requests,
     growing,
     jittered,
+    trouble_of_triggerer,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ TIMEOUT_BUFFER = 120.0
 
 # Seconds for which the rate limit may hold a worker: then the task defers, or looks again later.
 LONGEST_HOLD = 60.0
+
+# Kept while a task defers again: no poll of the round before worked in the triggerer.
+FAILED_ROUND = "triggerer_failed"
 
 # For more ids than these no states are stored with the trigger: its poll reads them from a list as quickly.
 MAX_SEEN = 200
@@ -193,6 +198,7 @@ class TaskWait(ABC, Generic[Hook]):
             left = max(0.0, deadline - clock.now())
             timeout = timedelta(seconds=left + self.poke_interval + dwell + TIMEOUT_BUFFER)
         self.announce(ids, deadline, "in the triggerer")
+        warn_without_triggerer()
         task.defer(
             trigger=self._trigger(list(ids), deadline, dwell),
             method_name="execute_complete",
@@ -206,26 +212,29 @@ class TaskWait(ABC, Generic[Hook]):
 
         Unless all went well, the service is asked once more: photos may have come with the deadline, this worker may
         reach a service that the triggerer could not, and the error needs the service's own words. A wait that is still
-        open, for example after an outage, defers again with the same deadline.
+        open, for example after an outage, defers again with the same deadline, but not after two rounds in which no
+        poll in the triggerer worked.
 
-        :raises VisioProviderError: the wait has failed or timed out.
+        :raises VisioProviderError: the wait has failed or timed out, or the triggerer cannot poll.
         """
         verdict = Verdict.from_event(event, self.goal)
         if verdict.outcome == "done" and not (self.goal.proceed and verdict.waiting):
             return self.settle(verdict)
         deadline = event.get("deadline")
         ids = [*verdict.arrived, *verdict.ended, *verdict.waiting]
-        if verdict.fatal and str(verdict.trouble).startswith(AuthenticationError.__name__):
+        if verdict.fatal and str(verdict.trouble).startswith(f"{AuthenticationError.__name__} ("):
             # No look: a thousand waits would each spend a call to get the same 401.
             raise AuthenticationError(
-                f"The service answered 401 to the poll on the connection {self.conn_id!r}, also after the connection "
-                "was read again. Check the API key in its Password: it may be mistyped, revoked or regenerated. "
+                f"The service answered 401 to the triggerer's poll on the connection {self.conn_id!r}, also after the "
+                "connection was read again. Check the API key in its Password: it may be mistyped, revoked or "
+                "regenerated, or the triggerer's environment or secrets backend has another than the worker's. "
                 "Nothing was cancelled; clear this task when the key is good.",
                 status=401,
                 conn_id=self.conn_id,
             )
         if verdict.trouble:
             log.warning("The triggerer's poll has failed (%s); asking from this worker.", verdict.trouble)
+        trouble = "" if event.get("polled", not verdict.fatal) else str(verdict.trouble)
         try:
             verdict = self.look(ids, deadline)
         except RateLimitedError as error:
@@ -236,9 +245,31 @@ class TaskWait(ABC, Generic[Hook]):
             if verdict.outcome == "trouble":
                 raise
             log.warning("The last look has failed; the poll's result counts.", exc_info=True)
+        else:
+            if verdict.outcome == "wait":
+                self._count_round(trouble)
         if verdict.outcome == "wait":
             self.defer(task, ids, deadline)
         return self.settle(verdict)
+
+    def _count_round(self, trouble: str) -> None:
+        """
+        Fail in the second round in a row in which no poll in the triggerer worked, while this worker's look did.
+
+        :param trouble: why none worked; empty where one did.
+        :raises ConnectionFailedError: this is the second.
+        """
+        failed_before = self.kept.pop(FAILED_ROUND, False)
+        # A fault of the service passes, and is the same on all hosts.
+        if not trouble or trouble.startswith(ServiceError.__name__):
+            return
+        if failed_before:
+            raise ConnectionFailedError(
+                f"{trouble_of_triggerer(trouble, self.conn_id)} This worker reaches the service, so deferrable=False "
+                "helps as well.",
+                conn_id=self.conn_id,
+            )
+        self.kept[FAILED_ROUND] = True
 
     def _known_at_deadline(self, ids: Sequence[str]) -> Verdict:
         last = self._last or Verdict("timeout", waiting=tuple(ids))

@@ -80,6 +80,29 @@ _ENDED: Mapping[Phase, str] = {
 }
 
 
+def trouble_of_triggerer(trouble: str, conn_id: str) -> str:
+    """
+    Return why a poll cannot work in the triggerer, and what to do.
+
+    :param trouble: the poll's error, by its type and its status.
+    """
+    kind = trouble.partition(" ")[0]
+    if kind == "AirflowNotFoundException":
+        return (
+            f"The triggerer has no connection {conn_id!r}. Define it where the triggerer reads it, too: in Airflow's "
+            "database, or in the triggerer's own environment or secrets backend."
+        )
+    if kind in {"ConnectionFailedError", "UnexpectedReplyError"}:
+        return (
+            f"The triggerer has no way to the service ({trouble}). Check the network, the proxy and the trusted "
+            f"certificates of its host, and the Host that the connection {conn_id!r} has there."
+        )
+    return (
+        f"The triggerer's poll does not work with the connection {conn_id!r} ({trouble}). Compare the key and the "
+        "extras that the triggerer reads with the worker's; the triggerer's log has the whole error."
+    )
+
+
 class ExportWords(Protocol):
     """The status words of an export contract: its file is ready, it failed, or it is not finished."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from airflow.sdk import BaseOperator
 
 from airflow_provider_visio import clock, exceptions
-from airflow_provider_visio.arguments import earliest_deadline, is_many, min_dwell
+from airflow_provider_visio.arguments import defers_by_default, earliest_deadline, is_many, min_dwell
 from airflow_provider_visio.exceptions import (
     AuthenticationError,
     RateLimitedError,
@@ -22,6 +22,7 @@ from airflow_provider_visio.exceptions import (
 from airflow_provider_visio.extra_links import keeping_link
 from airflow_provider_visio.hooks.cached_hook import CachedHook
 from airflow_provider_visio.task_wait import LONGEST_HOLD
+from airflow_provider_visio.triggers.triggerer_health import warn_without_triggerer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,13 +45,14 @@ class VisioOperator(CachedHook, BaseOperator):
     An operator of this provider.
 
     :param deferrable: whether it may wait in the triggerer instead of on its worker: for photos or files, and for the
-        rate limit where that takes longer than a minute.
+        rate limit where that takes longer than a minute. None means yes, unless Airflow's ``[operators]
+        default_deferrable`` is set to False.
     """
 
-    def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, deferrable: bool | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.multiple_outputs = True  # so that `output["id"]` works in later tasks
-        self.deferrable = deferrable
+        self.deferrable = defers_by_default() if deferrable is None else deferrable
         # Results so far, kept while the task defers; plain JSON.
         self._done: dict[str, Any] = {}
         self._started = 0.0
@@ -163,6 +165,7 @@ class VisioOperator(CachedHook, BaseOperator):
     def _defer(self, moment: float, event: dict[str, Any]) -> None:
         from airflow_provider_visio.triggers.moment import MomentTrigger
 
+        warn_without_triggerer()
         self.defer(trigger=MomentTrigger(moment, event), method_name="execute_again")
 
 

@@ -165,7 +165,9 @@ class VizdomExportDashboardOperator(StoresFiles, _VizdomExportOperator):
     def _resume(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on after the wait for the file."""
         self._check_storage()
-        return self._finish(context, self._wait().resume(self, event).arrived[0])
+        wait = self._wait()
+        wait.kept = self._done
+        return self._finish(context, wait.resume(self, event).arrived[0])
 
     def _once(self, context: Context) -> CreateOnce:
         from airflow_provider_visio.idempotency.create_once import CreateOnce

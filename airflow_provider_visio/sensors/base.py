@@ -15,7 +15,14 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.arguments import earliest_deadline, ids_of, is_many, read_once, seconds
+from airflow_provider_visio.arguments import (
+    defers_by_default,
+    earliest_deadline,
+    ids_of,
+    is_many,
+    read_once,
+    seconds,
+)
 from airflow_provider_visio.exceptions import (
     ConnectionFailedError,
     RateLimitedError,
@@ -70,14 +77,15 @@ class VisioSensor(CachedHook, BaseSensorOperator):
     """
     A sensor of this provider.
 
-    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
+    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given or Airflow's ``[operators]
+        default_deferrable`` is set to False.
     """
 
     _target_name: str
 
     def __init__(self, *, deferrable: bool | None = None, mode: str | None = None, **kwargs: Any) -> None:
         # A parameter of our own, so that a mode from the DAG's default_args counts as given, too.
-        self.deferrable = mode is None if deferrable is None else deferrable
+        self.deferrable = (mode is None and defers_by_default()) if deferrable is None else deferrable
         super().__init__(mode=mode or "poke", **kwargs)
         seconds(self.poke_interval, "poke_interval")
         self._deadline: float | None = None
@@ -111,9 +119,15 @@ class VisioSensor(CachedHook, BaseSensorOperator):
                 return False
             return PokeReturnValue(is_done=True, xcom_value=self._result(wait.settle(verdict)))
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002
+    def execute_complete(
+        self,
+        context: Context,  # noqa: ARG002
+        event: Any = None,
+        done: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Go on after a deferred wait."""
         with self._soft_failing():
+            self._wait.kept = dict(done or {})
             return self._result(self._wait.resume(self, event))
 
     def _defer(self, context: Context, deadline: float | None) -> dict[str, Any]:

@@ -49,7 +49,8 @@ class VisionoPhotoRequestSensor(VisionoTask, VisioSensor):
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :param poke_interval: seconds or timedelta between two looks.
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
-    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
+    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given or Airflow's ``[operators]
+        default_deferrable`` is set to False.
     :param soft_fail: skip the task instead of failing it, in all modes.
     :raises InvalidRequestError: ``request_id`` holds no id; or, with ``"fail"``, ``min_submitted`` is more than
         there are requests.
@@ -116,7 +117,8 @@ class VisionoPermanentLinkSensor(VisionoTask, VisioSensor):
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :param poke_interval: seconds or timedelta between two looks; in a deferred wait, for each page of submissions.
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
-    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
+    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given or Airflow's ``[operators]
+        default_deferrable`` is set to False.
     :param soft_fail: skip the task instead of failing it, in all modes.
     :raises NotFoundError: the link does not exist, or this service does not list the submissions of links.
     :raises WaitTimeoutError: ``timeout`` passed; the link still works, and the task is not retried.
@@ -151,11 +153,13 @@ class VisionoPermanentLinkSensor(VisionoTask, VisioSensor):
                 "min_submissions", f"give a whole number from 1, not {min_submissions!r}"
             )
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: Any = None, done: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Go on after a deferred wait, with the same ``since``."""
         since = event.get("since") if isinstance(event, Mapping) else None
         self._first_look = since if isinstance(since, int | float) else wait_started_at(context)
-        return super().execute_complete(context, event)
+        return super().execute_complete(context, event, done)
 
     @cached_property
     def _ids(self) -> list[str]:

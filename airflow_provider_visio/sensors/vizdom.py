@@ -31,7 +31,8 @@ class VizdomExportSensor(VizdomTask, VisioSensor):
     :param poke_interval: seconds or timedelta between two looks; in a deferred wait, between the first two, and later
         ones are up to 30 s apart.
     :param timeout: seconds or timedelta to wait at most; by default Airflow's ``[sensors] default_timeout``.
-    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given.
+    :param deferrable: wait in the triggerer; None means yes, unless a ``mode`` is given or Airflow's ``[operators]
+        default_deferrable`` is set to False.
     :param soft_fail: skip the task instead of failing it, in all modes.
     :raises ExportFailedError: an export failed.
     :raises WaitTimeoutError: ``timeout`` passed; the export goes on, and the task is not retried.

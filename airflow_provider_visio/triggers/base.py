@@ -79,7 +79,10 @@ class WaitTrigger:
         await clock.asleep(max(0.0, not_before - clock.ticks()))
         late = self.deadline is not None and clock.now() >= self.deadline
         log.info("The wait ends: %s. The task continues on a worker.", _reason(verdict, late=late))
-        return TriggerEvent({**verdict.as_event(), "deadline": self.deadline})  # type: ignore[no-untyped-call]
+        event = {**verdict.as_event(), "deadline": self.deadline}
+        if verdict.outcome == "trouble":
+            event["polled"] = hub.worked_at >= subscription.since
+        return TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _verdict(self, hub: SubscriptionHub, subscription: Subscription) -> Verdict:
         while True:

@@ -99,7 +99,7 @@ async def _poll(
                     client = PollClient(await stack.enter_async_context(shared_client(hook)))
                 await client.refresh()
                 await look(client)
-                hub.failure = None
+                hub.poll_worked()
             except RateLimitedError as error:
                 # Not a failure of the service: the poll pauses until calls are accepted again.
                 held = min(LONGEST_PAUSE, max(interval(rounds, client), error.retry_after))

@@ -8,6 +8,7 @@ loop. Everything runs on one event loop, so there are no locks.
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,8 @@ class SubscriptionHub:
         self.shared = shared
         self.states: dict[str, State] = {}
         self.failure: PollFailure | None = None
+        # When a poll last worked, on the clock of pauses.
+        self.worked_at = -math.inf
         self.context: Any = None
         self._by_id: dict[str, list[Subscription]] = {}
         self._all: dict[Subscription, None] = {}
@@ -132,6 +135,10 @@ class SubscriptionHub:
             return
         self.states[found] = state
         self._wake(self._by_id[found])
+
+    def poll_worked(self) -> None:
+        """Note that a poll has worked."""
+        self.failure, self.worked_at = None, clock.ticks()
 
     def poll_failed(self, text: str, *, fatal: bool) -> int:
         """Note that a poll failed, and return how many failed in a row."""

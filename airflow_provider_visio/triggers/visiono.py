@@ -46,6 +46,7 @@ class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
 
     Fires once, with ``{"outcome": "done" | "failed" | "timeout" | "trouble", "arrived": [ids], "ended": {id: how},
     "waiting": [ids], "unknown": {id: word}, "trouble": ..., "deadline": ...}``; never with a link or an address.
+    An event of trouble also has ``polled``: whether a poll had worked since the wait began.
 
     :param request_ids: ids of the requests, or one id.
     :param visiono_conn_id: id of the Airflow connection.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -17,7 +18,7 @@ from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, W
 from airflow_provider_visio.triggers.cursor_store import CursorStore
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
-from airflow_provider_visio.waiting import stretched
+from airflow_provider_visio.waiting import stretched, trouble_of_triggerer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
@@ -35,6 +36,9 @@ _SUBJECT = "permanent_link"
 
 # Seconds until an event is certain to be stored; only then the cursor moves past it.
 PERSIST_AFTER = 10.0
+
+# Seconds between two errors in the triggerer's log about a watch that cannot poll.
+COMPLAIN_EVERY = 600.0
 
 
 class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
@@ -153,8 +157,17 @@ class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
         try:
             store = self._cursor_store()
             cursor = await self._cursor(store)
+            complained = -math.inf
             while True:
                 subscription.updated.clear()
+                failure = hub.failure_for(subscription)
+                if failure and clock.ticks() - complained >= COMPLAIN_EVERY:
+                    complained = clock.ticks()
+                    log.error(
+                        "The watch of permanent link %s learns nothing. %s",
+                        self.link_id,
+                        trouble_of_triggerer(failure.text, self.visiono_conn_id),
+                    )
                 state = hub.states.get(self.link_id) or {}
                 if "submissions" in state:
                     first = cursor.began is not None
