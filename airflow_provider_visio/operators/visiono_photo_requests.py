@@ -382,10 +382,11 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
     def _stored(self, context: Context, request_id: str, request: Mapping[str, Any] | None) -> dict[str, Any]:
         from airflow_provider_visio.storage.manifest import stored_manifest
 
-        manifest = None
-        if (
-            request_id in self._done
-        ):  # stored before the task deferred for the rate limit: it costs no further calls
+        # Requests that were done before the task deferred for the rate limit cost no further calls.
+        done, manifest = self._done.get(request_id), None
+        if isinstance(done, str):
+            return _without_photos(request_id, done)
+        if done:
             folder = folder_at(self.destination or "", request_id, self.folder)
             manifest = stored_manifest(folder, request_id, shared=self.folder is not None)
         if manifest is None:
@@ -395,11 +396,16 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
                 if self.on_file_error == "fail":
                     raise
                 self.log.warning("%s", error)
-                failed = [{"key": request_id, "item": None, "reason": str(error)}]
-                return {"id": request_id, "manifest": None, "files": [], "failed": failed}
+                self._done[request_id] = str(error)
+                return _without_photos(request_id, str(error))
             self._done[request_id] = True
         remember_link(context, manifest["about"].get("request_url"))
         return self._summary(manifest)
+
+
+def _without_photos(request_id: str, reason: str) -> dict[str, Any]:
+    failed = [{"key": request_id, "item": None, "reason": reason}]
+    return {"id": request_id, "manifest": None, "files": [], "failed": failed}
 
 
 class VisionoDeletePhotoRequestOperator(VisionoDeleteOperator):

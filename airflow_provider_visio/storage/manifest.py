@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.storage.destination import safe_name
+from airflow_provider_visio.storage.destination import distinct_name
 from airflow_provider_visio.storage.store_folder import StoreFolder
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def manifest_name(job_id: str, *, shared: bool) -> str:
     :param job_id: id of the request, link or export.
     :param shared: whether the author chose the folder, which may have files of other jobs.
     """
-    return f"manifest-{safe_name(job_id)}.json" if shared else MANIFEST
+    return f"manifest-{distinct_name(job_id, limit=120)}.json" if shared else MANIFEST
 
 
 def summary(manifest: Manifest, *, photo_details: bool = True) -> dict[str, Any]:

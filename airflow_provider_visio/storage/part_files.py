@@ -24,16 +24,17 @@ def part_name(name: str) -> str:
 
 
 @contextlib.contextmanager
-def local_part(folder: Path, name: str, *, mode: int = 0o666) -> Iterator[Path]:
+def local_part(folder: Path, name: str, *, mode: int | None = None) -> Iterator[Path]:
     """
-    Yield an empty file to write to, and remove it in the end.
+    Yield the path of a new file to write to, and remove it in the end.
 
     :param folder: a local folder.
     :param name: a part of the file's name.
-    :param mode: its permissions, before the umask.
+    :param mode: its permissions, before the umask; None for those of any new file.
     """
     path = folder / part_name(name)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    if mode is not None:  # a mount of an object store has no file that is created first and written later
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
         yield path
     finally:

@@ -72,7 +72,7 @@ class StoreFolder:
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[Path]:
         """
-        Yield an empty file of this machine to write to, for :meth:`put`, and remove it in the end.
+        Yield the path of a file of this machine to write to, for :meth:`put`, and remove it in the end.
 
         :param name: a part of its name.
         """
@@ -168,13 +168,20 @@ class StoreFolder:
 
 def storing_failed(folder: ObjectStoragePath, error: Exception) -> str:
     """Return what went wrong with a store, and what to do."""
-    number = getattr(error, "errno", None)
+    number, file = getattr(error, "errno", None), getattr(error, "filename", None)
     if number in _DISK_FULL:
         what = "the disk is full; make room"
     elif isinstance(error, PermissionError) or number == errno.EROFS:
         what = "this worker may not write there; change the permissions or the destination"
     elif isinstance(error, FileExistsError | NotADirectoryError):
         what = "a part of that path is a file, not a folder; change the destination"
+    elif (
+        isinstance(error, FileNotFoundError)
+        and folder.protocol in _WHOLE_OBJECTS
+        and not str(file).startswith("/")  # a file of this machine
+    ):
+        # Each store has words of its own for it, and Google's are a URL alone.
+        file, what = folder, "the bucket does not exist; create it, or change the destination"
     else:
         what = f"{type(error).__name__}: {error}"
-    return f"Cannot store at {getattr(error, 'filename', None) or folder}: {what}."
+    return f"Cannot store at {file or folder}: {what}."

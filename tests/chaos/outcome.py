@@ -114,7 +114,9 @@ def _evaluate_requests(
 
 def _evaluate_exports(env: ChaosEnvironment, scene: Scene, found: Outcome) -> None:
     made = env.exports(scene.export_format or "")
-    stored = list((env.folder / "stored" / scene.name).glob("*/manifest.json"))
+    manifests = (env.folder / "stored" / scene.name).glob("*/manifest.json")
+    # An export that was given up may have left one that is not complete.
+    stored = [path for path in manifests if json.loads(path.read_text())["complete"]]
     found.made = len(made)
     # An export does not name its task, so exports cannot be counted for one task.
     extra = len(made) - found.tasks

@@ -58,7 +58,11 @@ def test_photos_are_stored_with_a_manifest(sandbox, run_task, tmp_path: Path):
             picture.verify()
             assert picture.getexif()
     assert "signature" not in json.dumps([result, manifest])
-    assert [set(file) for file in result["files"]] == [{"path", "bytes", "sha256", "mime_type", "item"}] * 2
+    in_output = {"path", "uri", "bytes", "sha256", "mime_type", "check", "item", "gps", "taken_at"}
+    assert [set(file) for file in result["files"]] == [in_output] * 2
+    assert result["failed"] == []
+    operator.photo_details = False
+    assert [set(file) for file in run_task(operator).run()["files"]] == [in_output - {"gps", "taken_at"}] * 2
 
 
 def test_several_requests_give_a_list(sandbox, run_task, tmp_path: Path):
@@ -75,7 +79,11 @@ def download(ids: Any, destination: Path, **more: Any) -> VisionoDownloadPhotosO
 
 def kept(place: Path) -> set[str]:
     """Return the ids of the requests, or exports, that are stored whole."""
-    return {manifest.parent.name for manifest in place.rglob("manifest.json")}
+    return {
+        manifest.parent.name
+        for manifest in place.rglob("manifest.json")
+        if json.loads(manifest.read_text())["complete"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -105,10 +113,138 @@ def test_a_photo_of_one_request_keeps_no_other_request_from_being_stored(sandbox
     ids = [submitted(sandbox) for _ in range(3)]
     photo = VisionoHook().list_photos(ids[1])[0]["id"]
     sandbox.fault("storage", "html", status=200, path=photo)
-    with pytest.raises(TransferError, match=f"1 of 3 photo requests failed: {ids[1]}: {photo} could not be"):
+    with pytest.raises(
+        TransferError, match=f"1 of 3 photo requests failed: {ids[1]}: .* not be fetched: {photo} "
+    ):
         run_task(download(ids, tmp_path)).run()
     assert kept(tmp_path) == {ids[0], ids[2]}
-    assert len(list((tmp_path / ids[1]).iterdir())) == 1
+    manifest = json.loads((tmp_path / ids[1] / "manifest.json").read_text())
+    assert ([len(manifest["files"]), len(manifest["failed"])], manifest["complete"]) == ([1, 1], False)
+    assert len(list((tmp_path / ids[1]).iterdir())) == 2
+
+
+def test_a_download_may_proceed_without_what_cannot_be_fetched(sandbox, run_task, tmp_path: Path):
+    ids = [
+        submitted(sandbox),
+        VisionoHook().create_photo_request("x")["id"],
+        "req_nobody",
+        submitted(sandbox),
+    ]
+    photo = VisionoHook().list_photos(ids[0])[0]
+    sandbox.fault("storage", "html", status=200, path=photo["id"])
+    task = run_task(download(ids, tmp_path, on_file_error="proceed"))
+    output = task.run()
+    assert [one["id"] for one in output] == ids
+    assert [len(one["files"]) for one in output] == [1, 0, 0, 2]
+    reasons = [[(one["key"], one["item"], one["reason"]) for one in each["failed"]] for each in output]
+    assert reasons[0] == [(photo["id"], "Front", "it is a web page, not a file (2 tries)")]
+    assert reasons[1][0][:2] == (ids[1], None)
+    assert "has no photos" in reasons[1][0][2]
+    assert "req_nobody" in reasons[2][0][2]
+    assert reasons[3] == []
+    assert [output[number]["manifest"] for number in (1, 2)] == [None, None]
+    sandbox.clear_faults()
+    again = run_task(task.operator, task).run()
+    assert [len(one["files"]) for one in again] == [2, 0, 0, 2]
+
+
+def test_a_request_without_photos_is_not_tried_again_after_a_deferral(sandbox, run_task, tmp_path: Path):
+    """Else many of them could use up the rate limit each time, and the task would never end."""
+    ids = ["req_nobody", submitted(sandbox), submitted(sandbox)]
+    sandbox.fault("visiono", "rate_limit", path=ids[2], times=1, retry_after=90)
+    sandbox.control("DELETE", "/counters")
+    task = run_task(download(ids, tmp_path, on_file_error="proceed"))
+    output = task.run()
+    assert len(task.deferrals) == 1
+    assert [len(one["files"]) for one in output] == [0, 2, 2]
+    assert "req_nobody" in output[0]["failed"][0]["reason"]
+    calls = [call["path"] for call in sandbox.calls() if call["service"] == "visiono"]
+    assert len([path for path in calls if "req_nobody" in path]) == 1
+
+
+def test_a_download_of_many_costs_a_call_each_and_list_pages(sandbox, run_task, tmp_path: Path):
+    sandbox.person("manual", photos=1)
+    ids = [submitted(sandbox) for _ in range(12)]
+    sandbox.control("DELETE", "/counters")
+    run_task(download(ids, tmp_path)).run()
+    assert sandbox.counters()["visiono"] == {
+        "GET /photo-requests": 1,
+        "GET /photo-requests/{id}/download-urls": 12,
+    }
+    assert kept(tmp_path) == set(ids)
+
+
+@pytest.mark.parametrize(
+    ("folder", "place"),
+    [("week-3/car", "week-3/car"), ("", "."), ("a b/{{ 1 + 1 }}", "a b/{{ 1 + 1 }}"), (".", ".")],
+)
+def test_a_folder_of_the_author_s_has_a_manifest_for_each_request(
+    sandbox, run_task, tmp_path: Path, folder, place
+):
+    ids = [submitted(sandbox), submitted(sandbox)]
+    output = run_task(download(ids, tmp_path, folder=folder)).run()
+    found = {path.name for path in (tmp_path / place).iterdir()}
+    assert {f"manifest-{request_id}.json" for request_id in ids} <= found
+    assert len(found) == 2 + 4
+    for one in output:
+        manifest = json.loads(Path(one["manifest"].removeprefix("file://")).read_text())
+        assert (manifest["id"], len(manifest["files"]), manifest["complete"]) == (one["id"], 2, True)
+    sandbox.control("DELETE", "/counters")
+    run_task(download(ids, tmp_path, folder=folder)).run()
+    assert sandbox.counters()["storage"] == {}
+
+
+def test_a_photo_and_a_report_may_stand_side_by_side(sandbox, run_task, tmp_path: Path):
+    request_id = submitted(sandbox)
+    task = run_task(export(destination=str(tmp_path), folder="week-3"))
+    output = task.run()
+    run_task(download(request_id, tmp_path, folder="week-3")).run()
+    names = {path.name for path in (tmp_path / "week-3").iterdir()}
+    assert {f"manifest-{request_id}.json", f"manifest-{output['id']}.json"} <= names
+    assert len(names) == 2 + 3
+
+
+WRONG_FOLDERS = {
+    "../other": "a '..', which leaves the destination",
+    "a/../../b": "a '..'",
+    "a\\..\\b": "a '..'",
+    "..": "a '..'",
+    "/etc": "begins outside the destination",
+    "\\share": "begins outside the destination",
+    "s3://other/bucket": "begins outside the destination",
+    "a\nb": "control characters",
+}
+
+
+@pytest.mark.parametrize("folder", WRONG_FOLDERS)
+def test_a_folder_that_leaves_its_place_is_refused_before_any_call(sandbox, run_task, tmp_path: Path, folder):
+    with pytest.raises(InvalidRequestError, match=WRONG_FOLDERS[folder]):
+        download("req_1", tmp_path, folder=folder)
+    rendered = download("req_1", tmp_path, folder="{{ params.folder }}")
+    rendered.folder = folder
+    with pytest.raises(InvalidRequestError, match=WRONG_FOLDERS[folder]):
+        run_task(rendered).run()
+    rendered = download("req_1", tmp_path)
+    rendered.destination = f"{tmp_path}/a/../../b"
+    with pytest.raises(InvalidRequestError, match=r"a '\.\.'"):
+        run_task(rendered).run()
+    assert sandbox.calls() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"folder": 5},
+        {"on_file_error": "ignore"},
+        {"parallel_downloads": 0},
+        {"parallel_downloads": 2.5},
+        {"parallel_downloads": True},
+    ],
+)
+def test_a_wrong_storage_parameter_fails_when_the_dag_is_parsed(tmp_path: Path, wrong):
+    with pytest.raises(InvalidRequestError, match=next(iter(wrong))):
+        download("req_1", tmp_path, **wrong)
 
 
 def test_requests_that_fail_alike_raise_their_own_error(sandbox, run_task, tmp_path: Path):
@@ -201,7 +337,9 @@ def test_an_unwritable_destination_says_where(sandbox, run_task, tmp_path: Path)
     operator = VisionoDownloadPhotosOperator(
         task_id="d", request_id=submitted(sandbox), destination=str(tmp_path / "file")
     )
-    with pytest.raises(TransferError, match="a part of that path is a file"):
+    with pytest.raises(
+        TransferError, match=r"cannot be stored at .*/file: File exists; change the destination"
+    ):
         run_task(operator).run()
 
 

@@ -36,7 +36,6 @@ def wait_of(task: Any) -> Any:
 # Files that are odd, and several
 
 
-@pytest.mark.xfail(reason="storage rewrite", strict=False)
 def test_a_zip_of_several_csvs_is_stored_as_what_it_is(sandbox, run_task, tmp_path: Path):
     sandbox.settings(export_outcome="zip")
     file = run_task(export(export_format="csv", destination=str(tmp_path))).run()["file"]

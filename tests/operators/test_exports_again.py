@@ -132,9 +132,9 @@ def test_one_whose_file_lapses_before_it_is_fetched_is_exported_again(sandbox, r
     task = run_task(export(destination=str(tmp_path)))
     real = VizdomHook.download_export
 
-    def lapse(*given: Any) -> Any:
+    def lapse(*given: Any, **named: Any) -> Any:
         sandbox.fault("vizdom", "body", method="GET", body={"data": {"id": "x", "status": "lapsed"}})
-        return real(*given)
+        return real(*given, **named)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VizdomHook, "download_export", lapse)

