@@ -104,7 +104,7 @@ lowest: dist ## the same with the lowest versions that pyproject.toml allows
 .PHONY: dist
 dist: $(TOOLS_READY) ## build the sdist and the wheel, and check them; WRITE=1 to record their contents, TAG=v1.2.3 to publish
 	@rm -rf dist
-	@$(TOOLS_BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	@log=$$($(TOOLS_BIN)/python -m build --no-isolation --outdir dist . 2>&1) || { echo "$$log"; exit 1; }
 	@$(TOOLS_BIN)/twine check --strict dist/*
 	@$(TOOLS_BIN)/python -m dev.dist $(if $(WRITE),--write) $(if $(TAG),--tag $(TAG))
 

@@ -29,6 +29,8 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ.update(
     {
         "AIRFLOW_HOME": str(_HOME),
+        # Another process of tests, with its own idea of the time, would take the part files for those of killed tasks.
+        "TMPDIR": str(_HOME),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(_HOME / "dags"),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
@@ -37,6 +39,7 @@ os.environ.update(
         "AIRFLOW__VISIO__MIN_DWELL": "0",
     }
 )
+tempfile.tempdir = str(_HOME)
 
 
 class Sandbox:
