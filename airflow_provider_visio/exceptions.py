@@ -28,6 +28,7 @@ An operator or sensor raises an error that a retry cannot mend as a subclass tha
 from __future__ import annotations
 
 import copy
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -229,7 +230,7 @@ def fail_without_retry(
     ended = not isinstance(error, PhotoRequestFailedError) or error.ended
     kinds = isinstance(error, (*_FINAL, *final)) or type(error) is VisioProviderError
     if kinds and ended and not error.ambiguous and not error._retry_helps:  # noqa: SLF001
-        error.__class__ = _failing(type(error))
+        error.__class__ = _failing(type(error))  # type: ignore[arg-type]
 
 
 _FINAL = (
@@ -241,6 +242,7 @@ _FINAL = (
 )
 
 
+@cache  # so that two errors of one kind have one type
 def _failing(kind: type[VisioProviderError]) -> type[VisioProviderError]:
     if issubclass(kind, AirflowFailException):
         return kind

@@ -23,7 +23,9 @@ def text_of(value: object) -> Any:
         return value
     if isinstance(value, date | time):
         return value.isoformat()
-    return str(value) if isinstance(value, Real | Decimal | UUID) else value
+    if isinstance(value, UUID) or (isinstance(value, Real | Decimal) and math.isfinite(value)):
+        return str(value)
+    return value
 
 
 def whole_number(value: Any) -> int | None:

@@ -235,7 +235,7 @@ def test_a_folder_that_leaves_its_place_is_refused_before_any_call(sandbox, run_
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"folder": 5},
+        {"folder": ["week-3"]},
         {"on_file_error": "ignore"},
         {"parallel_downloads": 0},
         {"parallel_downloads": 2.5},

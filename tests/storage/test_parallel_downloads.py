@@ -202,7 +202,7 @@ def test_a_store_that_fails_ends_it_and_all_that_is_stored_is_listed(
 
 
 def test_a_file_that_lands_while_the_task_ends_is_listed(destination, monkeypatch):
-    ending, put = Event(), StoreFolder.put
+    reached, ending, put = Event(), Event(), StoreFolder.put
 
     class Pool(ThreadPoolExecutor):
         def shutdown(self, *given: Any, **options: Any) -> None:
@@ -211,11 +211,13 @@ def test_a_file_that_lands_while_the_task_ends_is_listed(destination, monkeypatc
 
     def late(self: StoreFolder, part: Path, name: str) -> None:
         if "f1" in name:
+            reached.set()
             assert ending.wait(30)
         put(self, part, name)
 
     def open_link(url: str) -> Any:
         if "f2" in url:
+            assert reached.wait(30)
             raise KeyboardInterrupt
         return some_bytes(url)
 

@@ -54,7 +54,7 @@ def test_one_id_and_timedeltas_become_plain(kind, name):
         (None, []),
         (None, [""]),
         (None, ["a/../b"]),
-        (None, 5),
+        (None, 5.5),
         ("poke_interval", 0),
         ("poke_interval", "60"),
         ("deadline", "noon"),
