@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, ExceptionRetryPolicy, RetryAction, RetryRule, task
 
+from airflow_provider_visio.exceptions import AuthenticationError
 from airflow_provider_visio.operators.visiono import (
     VisionoCreatePhotoRequestBatchOperator,
     VisionoCreatePhotoRequestOperator,
@@ -46,7 +47,9 @@ def create(task_id: str, scene: str, **options: object) -> VisionoCreatePhotoReq
 with DAG("secrets_hostile", schedule=None, start_date=FROM, catchup=False, params={"destination": ""}) as dag:
     for scene in ("echo_422", "echo_html", "echo_page", "echo_broken", "echo_odd", "echo_redirect", "drop"):
         create(scene, scene)
-    create("echo_401", "echo_401", retries=1, retry_delay=timedelta(seconds=1))
+    # Without a policy, a refused key uses up no retries.
+    policy = ExceptionRetryPolicy(rules=[RetryRule(AuthenticationError, action=RetryAction.RETRY)])
+    create("echo_401", "echo_401", retries=1, retry_delay=timedelta(seconds=1), retry_policy=policy)
     create("poll_echo", "poll_echo", wait_for_photos=True)
     create("poll_echo_blocking", "poll_echo", wait_for_photos=True, deferrable=False)
     create("poll_drop_blocking", "poll_drop", wait_for_photos=True, deferrable=False, timeout=4)
