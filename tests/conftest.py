@@ -40,6 +40,7 @@ os.environ.update(
     }
 )
 tempfile.tempdir = str(_HOME)
+_HOME.chmod(0o711)  # PostgreSQL, which runs as another user, has its files below
 
 
 class Sandbox:
