@@ -104,6 +104,17 @@ class FileFetcher:
 
         :raises FetchFailedError: it could not be fetched, in all tries that make sense.
         """
+        try:
+            return self._fetch(file)
+        except FetchFailedError:
+            raise
+        except BaseException:
+            self.stopped.set()  # the store has failed: this thread takes no other file
+            raise
+
+    def _fetch(self, file: RemoteFile) -> StoredFile:
+        if self.stopped.is_set():
+            raise FetchFailedError("the task ended")
         tries, minted, used = 0, 0, 0
         expired = {*_EXPIRED, _MAY_BE_EXPIRED}
         most = 1 if self._links.failing else MAX_TRIES
