@@ -53,6 +53,10 @@ class FetchFailedError(Exception):
         return {"key": file.key, "item": file.about.get("item"), "reason": str(self), **status, **words}
 
 
+class FetchStoppedError(Exception):
+    """The task ends for another reason, so this file is not wanted any more."""
+
+
 class Links:
     """Links, got when the first is needed and again when one has expired; shared by threads."""
 
@@ -106,7 +110,7 @@ class FileFetcher:
         """
         try:
             return self._fetch(file)
-        except FetchFailedError:
+        except (FetchFailedError, FetchStoppedError):
             raise
         except BaseException:
             self.stopped.set()  # the store has failed: this thread takes no other file
@@ -114,7 +118,7 @@ class FileFetcher:
 
     def _fetch(self, file: RemoteFile) -> StoredFile:
         if self.stopped.is_set():
-            raise FetchFailedError("the task ended")
+            raise FetchStoppedError
         tries, minted, used = 0, 0, 0
         expired = {*_EXPIRED, _MAY_BE_EXPIRED}
         most = 1 if self._links.failing else MAX_TRIES
@@ -205,5 +209,5 @@ class FileFetcher:
                 if len(head) < LONGEST_DOCUMENT:
                     head += chunk[:LONGEST_DOCUMENT]
                 if self.stopped.is_set():
-                    raise FetchFailedError("the task ended")
+                    raise FetchStoppedError
         return size, digest.hexdigest(), head

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_visio.exceptions import TransferError, VisioProviderError
-from airflow_provider_visio.storage.fetch import FetchFailedError, FileFetcher, Links
+from airflow_provider_visio.storage.fetch import FetchFailedError, FetchStoppedError, FileFetcher, Links
 from airflow_provider_visio.storage.manifest import ManifestWriter, manifest_name, name_in
 from airflow_provider_visio.storage.store_folder import StoreFolder, storing_failed
 
@@ -137,6 +137,8 @@ def _fetch_all(
 def _record(file: RemoteFile, outcome: Future[StoredFile], manifest: ManifestWriter) -> None:
     try:
         entry = outcome.result()
+    except FetchStoppedError:
+        return
     except FetchFailedError as error:
         manifest.failed[file.key] = error.entry(file)
         log.warning("%s could not be fetched: %s.", file.key, error)
