@@ -208,20 +208,27 @@ class VisioBaseHook(BaseHook):
         job_id: str,
         *,
         about: Mapping[str, Any],
-        links: Callable[[], Mapping[str, str]],
+        links: Mapping[str, str],
+        links_again: Callable[[], Mapping[str, str]],
         shared_folder: bool,
         on_file_error: OnFileError,
         parallel_downloads: int | None,
     ) -> Manifest:
-        """Store files; the parameters are those of :func:`~airflow_provider_visio.storage.transfer.store`."""
+        """
+        Store files; the other parameters are those of :func:`~airflow_provider_visio.storage.transfer.store`.
+
+        :param links: a link for each file, by key.
+        :param links_again: gets new links, when one has expired.
+        """
         from airflow_provider_visio.storage.transfer import Job, store
 
+        minted = [links]
         client = self.get_conn()
         return store(
             files,
             place,
             Job(self.service.name, self.conn_id, job_id, about, shared_folder),
-            links=links,
+            links=lambda: minted.pop() if minted else links_again(),
             open_link=client.open,
             parallel=parallel_downloads or client.config.extra["parallel_downloads"],
             on_file_error=on_file_error,

@@ -353,9 +353,8 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         known = request if request is not None else self.get_photo_request(request_id)
         photos = self._photos(known, request_id)
         if request is not None and (not photos or any(_lacks_item(photo) for photo in photos)):
-            known = self.get_photo_request(
-                request_id
-            )  # it was read before the photos came, or without its items
+            # It was read before the photos came, or without its items.
+            known = self.get_photo_request(request_id)
             photos = self._photos(known, request_id)
         if not photos:
             raise self._no_photos(known, request_id)

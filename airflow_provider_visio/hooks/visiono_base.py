@@ -62,18 +62,22 @@ class VisionoBaseHook(VisioBaseHook):
         :param links_again: gets them once more, with new links.
         :param settings: as of :meth:`VisioBaseHook._store_files`.
         """
-        minted = [photos]
-
-        def links() -> dict[str, str]:
-            return {photo["id"]: photo["url"] or "" for photo in (minted.pop() if minted else links_again())}
-
         return self._store_files(
-            [_remote_file(photo) for photo in photos], place, job_id, links=links, **settings
+            [_remote_file(photo) for photo in photos],
+            place,
+            job_id,
+            links=_links_of(photos),
+            links_again=lambda: _links_of(links_again()),
+            **settings,
         )
 
 
 # Fields of a photo that the manifest has, too.
 _ABOUT = ("submission_id", "item", "item_id", "gps", "taken_at", "submitted_at")
+
+
+def _links_of(photos: Sequence[Photo]) -> dict[str, str]:
+    return {photo["id"]: photo["url"] or "" for photo in photos}
 
 
 def _remote_file(photo: Photo) -> RemoteFile:

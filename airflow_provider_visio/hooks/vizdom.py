@@ -144,18 +144,14 @@ class VizdomHook(VizdomWorkspace):
                 f"{f' ({reason})' if reason else ''}. {remedy} [connection {self.conn_id}]",
                 conn_id=self.conn_id,
             )
-        minted = [export]
-
-        def links() -> dict[str, str]:
-            return _links_of(minted.pop() if minted else self.get_export(export_id), export_id)
-
         about = ("dashboard_id", "format", "status", "created_at")
         return self._store_files(
             _files_of(export, export_id, FORMATS.get(contract.format_of(export.get("format")))),
             place,
             export_id,
             about={name: export.get(name) for name in about},
-            links=links,
+            links=_links_of(export, export_id),
+            links_again=lambda: _links_of(self.get_export(export_id), export_id),
             shared_folder=folder is not None,
             on_file_error=on_file_error,
             parallel_downloads=parallel_downloads,

@@ -1,5 +1,5 @@
 """
-Say what a fetched file is, and whether it looks damaged. It is stored all the same, with this in its manifest.
+Say what a fetched file is, and whether it looks damaged. It is stored in any case, with this in its manifest.
 
 The checks are small: they find a file that was cut off. One that is wrong about a file costs nothing but the mark.
 """

@@ -123,12 +123,10 @@ class ManifestWriter:
         earlier = read_manifest(self._place, self._name)
         entries = {entry["key"]: entry for entry in (earlier or {"files": []})["files"] if _is_entry(entry)}
         self._earlier = {key: name_in(entry) for key, entry in entries.items()}
-        lengths = self._place.lengths(self._earlier.values()) if entries else {}
+        there = self._place.present({name_in(entry): entry["bytes"] for entry in entries.values()})
         for file in files:
             entry, name = entries.get(file.key), self._earlier.get(file.key, "")
-            if entry is None or _is_retaken(file, entry) or name not in lengths:
-                continue
-            if lengths[name] in {entry["bytes"], None}:
+            if entry is not None and name in there and not _is_retaken(file, entry):
                 self.add(file, {**entry, **self._place.location(name), **file.about})
         if entries and len(self.stored) < len(entries):
             self.write(complete=False)  # it must not list a file that is being replaced

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visio.storage.part_files import local_part, part_name, remove_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow.sdk import ObjectStoragePath
 
@@ -121,19 +121,29 @@ class StoreFolder:
         except Exception as error:  # noqa: BLE001 - each store has its own error
             log.warning("%s/%s, an earlier file, could not be removed: %s", self.folder, name, error)
 
-    def lengths(self, names: Collection[str]) -> dict[str, int | None]:
-        """Return the lengths of those of some files that exist, by name; None where the store does not say it."""
+    def present(self, lengths: Mapping[str, int]) -> set[str]:
+        """
+        Return the names of those files that the folder has with the given length.
+
+        :param lengths: the length in bytes by name. A file whose length the store does not say counts as having it.
+        """
+        if not lengths:
+            return set()
         self._fs.invalidate_cache(self._path)
         try:
             listed = self._fs.ls(self._path, detail=True)
         except (FileNotFoundError, NotADirectoryError):
-            return {}
+            return set()
         except Exception as error:  # noqa: BLE001 - each store has its own error for a missing right
             log.debug("%s cannot be listed: %s", self.folder, error)
-            found = {name: self._info(name) for name in names}
+            found = {name: self._info(name) for name in lengths}
         else:
             found = {str(entry["name"]).rsplit("/", 1)[-1]: entry for entry in listed}
-        return {name: entry.get("size") for name in names if (entry := found.get(name)) is not None}
+        return {
+            name
+            for name, length in lengths.items()
+            if (entry := found.get(name)) is not None and entry.get("size") in {length, None}
+        }
 
     def _info(self, name: str) -> dict[str, Any] | None:
         try:

@@ -151,11 +151,10 @@ def _record(file: RemoteFile, outcome: Future[StoredFile], manifest: ManifestWri
 
 def _drop_lost(place: StoreFolder, manifest: ManifestWriter) -> int:
     """Drop files that are no longer there, or have another length, and return how many: others may use the folder."""
-    names = {name_in(entry): entry["bytes"] for entry in manifest.stored.values()}
-    lengths = place.lengths(names) if names else {}
-    lost = {name for name, size in names.items() if name not in lengths or lengths[name] not in {size, None}}
-    manifest.stored = {key: entry for key, entry in manifest.stored.items() if name_in(entry) not in lost}
-    return len(lost)
+    there = place.present({name_in(entry): entry["bytes"] for entry in manifest.stored.values()})
+    before = len(manifest.stored)
+    manifest.stored = {key: entry for key, entry in manifest.stored.items() if name_in(entry) in there}
+    return before - len(manifest.stored)
 
 
 def _write_quietly(place: StoreFolder, manifest: ManifestWriter) -> None:

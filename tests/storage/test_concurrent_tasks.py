@@ -32,8 +32,9 @@ def photos(sandbox: Any, tmp_path: Path) -> TenPhotos:
 
 def stop_in(number: int, pipe: Connection, clock: Any, seconds: float) -> None:
     """
-    In this process, tell when the first half of the so-manieth file is written, and go on when told to.
+    In this process, send a message when half of a file is written, and continue after a reply.
 
+    :param number: the number of the file, from 1.
     :param seconds: how long each file takes: with a second, the manifest lists those before it.
     """
     opened, count = Client.open, iter(range(1, 1000))
