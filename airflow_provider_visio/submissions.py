@@ -8,11 +8,10 @@ No page shows the list of a link's submissions. Its fields ``id``, ``submitted_a
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError, WaitTimeoutError
 from airflow_provider_visio.waiting import Verdict, epoch

@@ -31,7 +31,8 @@ TEST_TOOLS = (
     "PyYAML",
     "apache-airflow-providers-http",
 )
-# The day after the release of the oldest Airflow in the matrix.
+# The oldest Airflow in the matrix, and the day after its release.
+OLDEST = "3.1.8"
 LOWEST_DATE = "2026-03-12"
 
 
@@ -81,11 +82,17 @@ def lowest_versions(environment: Path) -> Path:
     """Write the lowest versions that pyproject.toml allows, and return the file."""
     uv = shutil.which("uv") or str(ROOT / ".venv-tools" / "bin" / "uv")
     found = Path(f"{environment}.txt")
+    # Earlier patch releases of the oldest minor do not import with the versions of that day.
+    oldest = found.with_suffix(".in")
+    oldest.write_text(f"apache-airflow>={OLDEST}\n")
     options = (
         f"--resolution lowest-direct --python-version {LOWEST.python} --exclude-newer {LOWEST_DATE}"
         " --extra sandbox --extra smtp --no-annotate --no-header --quiet"
     )
-    subprocess.run([uv, "pip", "compile", *options.split(), "-o", found, ROOT / "pyproject.toml"], check=True)
+    subprocess.run(
+        [uv, "pip", "compile", *options.split(), "-c", oldest, "-o", found, ROOT / "pyproject.toml"],
+        check=True,
+    )
     return found
 
 

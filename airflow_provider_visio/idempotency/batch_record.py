@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-
-from pydantic.dataclasses import dataclass
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.idempotency.record import ASK_KEY, TASK_KEY, Moment, Word, read_as

@@ -14,11 +14,11 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 
 from airflow_provider_visio.exceptions import InvalidRequestError
 
@@ -118,9 +118,14 @@ class Record:
 def read_as(kind: type[T], value: object) -> T | None:
     """Return a stored JSON value as a dataclass, or None where it is not one."""
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return _reader(kind).validate_python(value)
     except ValidationError:
         return None
+
+
+@cache  # not at import: it takes milliseconds, and a DAG file needs none
+def _reader(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
 
 
 def clear_count(context: Mapping[str, Any]) -> int | None:
