@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_visio.api.call import check_id
-from airflow_provider_visio.api.plain_values import id_text, is_number
+from airflow_provider_visio.api.plain_values import check_id, id_text, is_number
+from airflow_provider_visio.clock import epoch
 from airflow_provider_visio.exceptions import InvalidRequestError
-from airflow_provider_visio.waiting import epoch
 
 # Airflow's own default, which it also writes into each new airflow.cfg: nobody has chosen that.
 _NOT_CHOSEN = "false"

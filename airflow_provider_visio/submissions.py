@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from airflow_provider_visio.clock import epoch
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError, WaitTimeoutError
-from airflow_provider_visio.waiting import Verdict, epoch
+from airflow_provider_visio.waiting import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -57,9 +57,6 @@ Hook = TypeVar("Hook", bound="VisioBaseHook")
 # Airflow's own timeout ends a deferred task without our error, so it comes this many seconds later than our deadline.
 TIMEOUT_BUFFER = 120.0
 
-# Seconds for which the rate limit may hold a worker: then the task defers, or looks again later.
-LONGEST_HOLD = 60.0
-
 # Kept while a task defers again: no poll of the round before worked in the triggerer.
 FAILED_ROUND = "triggerer_failed"
 

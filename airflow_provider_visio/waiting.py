@@ -12,11 +12,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, Protocol
 
+from airflow_provider_visio.clock import epoch
 from airflow_provider_visio.exceptions import (
     ExportFailedError,
     InvalidRequestError,
@@ -404,25 +404,6 @@ def safe_status(word: object) -> str:
     """Return an unknown status word for logs and errors: unchanged if it looks like a word, else a placeholder."""
     text = str(word).strip()
     return text if len(text) <= LONGEST_WORD and _WORD.fullmatch(text) else NO_WORD
-
-
-def epoch(moment: object) -> float | None:
-    """Return an ISO 8601 time, or a datetime with a zone, as a Unix timestamp; None where it is neither."""
-    if isinstance(moment, str):
-        return _epoch_of(moment)
-    if isinstance(moment, datetime) and moment.tzinfo is not None:
-        return moment.timestamp()
-    return None
-
-
-# With thousands of waits the same times are read again and again.
-@lru_cache(maxsize=2**14)
-def _epoch_of(text: str) -> float | None:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return moment.timestamp() if moment.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def growing(first: float, rounds: int) -> float:

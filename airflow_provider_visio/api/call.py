@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from airflow_provider_visio.api.plain_values import json_value
+from airflow_provider_visio.api.plain_values import check_id, json_value
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 # The vendor describes its API twice, and the descriptions differ.
 Dialect = Literal["reference", "plugin"]
 KnownTo = Literal["both", "reference", "plugin"]
-
-# The characters of both services' ids and codes; others would change the path.
-_ID = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 
 
 @dataclass(frozen=True)
@@ -148,19 +144,6 @@ def call(
         needs,
         secrets,
         needs_data,
-    )
-
-
-def check_id(value: object, name: str = "id") -> str:
-    """
-    Return an id or code unchanged.
-
-    :raises InvalidRequestError: it is empty, not text, or has characters that no id has.
-    """
-    if isinstance(value, str) and _ID.fullmatch(value):
-        return value
-    raise InvalidRequestError.of(
-        name, f"{value!r} is not an id; give the id that the service returned, such as 'req_abc123'"
     )
 
 

@@ -17,6 +17,7 @@ from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import get_photo_request
 from airflow_provider_visio.api.visiono_permanent_links import list_permanent_link_submissions
 from airflow_provider_visio.api.vizdom import get_export, read_export
+from airflow_provider_visio.clock import epoch
 from airflow_provider_visio.exceptions import (
     InvalidRequestError,
     NotFoundError,
@@ -24,7 +25,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.submissions import GONE as LINK_GONE
-from airflow_provider_visio.waiting import WITHHELD, epoch
+from airflow_provider_visio.waiting import WITHHELD
 
 if TYPE_CHECKING:
     from airflow_provider_visio.api.call import Dialect

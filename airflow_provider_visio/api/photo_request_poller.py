@@ -27,8 +27,9 @@ from airflow_provider_visio.api.one_time_queries import (
 )
 from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import list_photo_requests
+from airflow_provider_visio.clock import epoch
 from airflow_provider_visio.exceptions import InvalidRequestError
-from airflow_provider_visio.waiting import epoch, normalize_status, photo_request_phase
+from airflow_provider_visio.waiting import normalize_status, photo_request_phase
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping

@@ -10,6 +10,10 @@ from numbers import Real
 from typing import Any
 from uuid import UUID
 
+from airflow_provider_visio.exceptions import InvalidRequestError
+
+# The characters of both services' ids and codes; others would change the path.
+_ID = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
 _WHOLE = re.compile(r"\s*(\d+)(\.0*)?\s*")
 
 
@@ -48,6 +52,19 @@ def id_text(value: object) -> object:
     if isinstance(value, Real | Decimal) and (number := whole_number(value)) is not None:
         return str(number)
     return str(value) if isinstance(value, UUID) else value
+
+
+def check_id(value: object, name: str = "id") -> str:
+    """
+    Return an id or code unchanged.
+
+    :raises InvalidRequestError: it is empty, not text, or has characters that no id has.
+    """
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise InvalidRequestError.of(
+        name, f"{value!r} is not an id; give the id that the service returned, such as 'req_abc123'"
+    )
 
 
 def json_value(value: object) -> Any:

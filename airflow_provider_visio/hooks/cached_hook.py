@@ -16,6 +16,9 @@ Hook = TypeVar("Hook", bound="VisioBaseHook")
 # Not copied with a task: open connections and locks cannot be.
 _NOT_COPIED = ("_hook", "_wait")
 
+# Seconds for which the rate limit may hold a worker: then the task defers, or looks again later.
+LONGEST_HOLD = 60.0
+
 
 class CachedHook:
     """An operator or sensor with one hook."""

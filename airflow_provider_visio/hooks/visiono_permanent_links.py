@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_visio.api import visiono_permanent_links as api
-from airflow_provider_visio.api.call import check_id
 from airflow_provider_visio.api.pages import Pages
+from airflow_provider_visio.api.plain_values import check_id
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.api.visiono import with_items
 from airflow_provider_visio.exceptions import PhotoRequestFailedError

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.api.photo_request_fields import MOST_IN_BATCH
-from airflow_provider_visio.idempotency.record import INPUT_KEY, fingerprint
+from airflow_provider_visio.idempotency.tag import INPUT_KEY, fingerprint
 
 if TYPE_CHECKING:
     from airflow_provider_visio.exceptions import InvalidRequestError

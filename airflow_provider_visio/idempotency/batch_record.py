@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
-from airflow_provider_visio.idempotency.record import ASK_KEY, TASK_KEY, Moment, Word, read_as
+from airflow_provider_visio.idempotency.record import Moment, Word, read_as
+from airflow_provider_visio.idempotency.tag import ASK_KEY, TASK_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -31,9 +31,6 @@ from airflow_provider_visio.idempotency.batch_record import HEAD, BatchRecord
 from airflow_provider_visio.idempotency.create_once import SLACK, Creator
 from airflow_provider_visio.idempotency.lookup_window import LookupWindow
 from airflow_provider_visio.idempotency.record import (
-    ASK_KEY,
-    INPUT_KEY,
-    TASK_KEY,
     Intent,
     best_match,
     clear_count,
@@ -41,6 +38,7 @@ from airflow_provider_visio.idempotency.record import (
     run_clears,
     was_cleared,
 )
+from airflow_provider_visio.idempotency.tag import ASK_KEY, INPUT_KEY, TASK_KEY
 from airflow_provider_visio.waiting import photo_request_phase
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.idempotency.batch_items import Item
-    from airflow_provider_visio.idempotency.record import OnExisting
+    from airflow_provider_visio.idempotency.on_existing import OnExisting
     from airflow_provider_visio.waiting import Phase
 
 log = logging.getLogger(__name__)

@@ -15,13 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.clock import epoch
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
 from airflow_provider_visio.idempotency.lookup_window import lookups_until
 from airflow_provider_visio.idempotency.record import (
-    INPUT_KEY,
-    TASK_KEY,
     Intent,
-    OnExisting,
     Record,
     best_match,
     clear_count,
@@ -33,7 +31,7 @@ from airflow_provider_visio.idempotency.record import (
     was_cleared,
 )
 from airflow_provider_visio.idempotency.state_store import StateStore
-from airflow_provider_visio.waiting import epoch
+from airflow_provider_visio.idempotency.tag import INPUT_KEY, TASK_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_visio.idempotency.lookup_window import LookupWindow
+    from airflow_provider_visio.idempotency.on_existing import OnExisting
     from airflow_provider_visio.waiting import Phase
 
 log = logging.getLogger(__name__)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio.clock import epoch
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.create_once import ResourceAdapter
 from airflow_provider_visio.idempotency.lookup_window import LookupWindow
-from airflow_provider_visio.idempotency.record import ASK_KEY
-from airflow_provider_visio.waiting import epoch
+from airflow_provider_visio.idempotency.tag import ASK_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

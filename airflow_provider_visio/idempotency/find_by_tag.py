@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio.clock import epoch
 from airflow_provider_visio.exceptions import UnexpectedReplyError
-from airflow_provider_visio.idempotency.record import ASK_KEY, TASK_KEY
-from airflow_provider_visio.waiting import epoch
+from airflow_provider_visio.idempotency.tag import ASK_KEY, TASK_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

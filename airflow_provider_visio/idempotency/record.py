@@ -10,31 +10,22 @@ A *retry* is another try that Airflow starts by itself. A *clear* is a person's 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
-from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.idempotency.tag import ASK_KEY, INPUT_KEY, TASK_KEY, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
+    from airflow_provider_visio.idempotency.on_existing import OnExisting
     from airflow_provider_visio.waiting import Phase
 
 T = TypeVar("T")
-
-OnExisting = Literal["reuse", "replace", "fail"]
-
-# Keys of the tag in a request's metadata.
-TASK_KEY = "airflow_task"
-INPUT_KEY = "airflow_input"
-ASK_KEY = "airflow_ask"
 
 Word = Annotated[str, Field(min_length=1)]
 # A Unix timestamp, up to the year 9999.
@@ -118,13 +109,14 @@ class Record:
 def read_as(kind: type[T], value: object) -> T | None:
     """Return a stored JSON value as a dataclass, or None where it is not one."""
     try:
-        return _reader(kind).validate_python(value)
+        found: T = _reader(cast("Hashable", kind)).validate_python(value)
     except ValidationError:
         return None
+    return found
 
 
 @cache  # not at import: it takes milliseconds, and a DAG file needs none
-def _reader(kind: type[T]) -> TypeAdapter[T]:
+def _reader(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -234,24 +226,3 @@ def existing_step(
         return on_existing
     # Photos that have arrived and are not stored yet would be lost.
     return "reuse" if counts and not foreign else "ask"
-
-
-def check_on_existing(on_existing: object) -> None:
-    """Refuse a parameter ``on_existing`` that is not one of the choices."""
-    if on_existing not in ("reuse", "replace", "fail"):
-        raise InvalidRequestError.of("on_existing", f"give 'reuse', 'replace' or 'fail', not {on_existing!r}")
-
-
-def fingerprint(value: object, length: int) -> str:
-    """Return a text of ``length`` digits that is the same for equal JSON values."""
-    text = json.dumps(_plain(value), sort_keys=True, default=str, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
-
-
-def _plain(value: object) -> object:
-    """Return a value whose dicts have text as keys, which JSON can sort."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value

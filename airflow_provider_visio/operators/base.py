@@ -21,8 +21,7 @@ from airflow_provider_visio.exceptions import (
     join_errors,
 )
 from airflow_provider_visio.extra_links import keeping_link
-from airflow_provider_visio.hooks.cached_hook import CachedHook
-from airflow_provider_visio.task_wait import LONGEST_HOLD
+from airflow_provider_visio.hooks.cached_hook import LONGEST_HOLD, CachedHook
 from airflow_provider_visio.triggers.triggerer_health import warn_without_triggerer
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from airflow_provider_visio.api.photo_request_fields import check_fields, check_
 from airflow_provider_visio.arguments import check_if_known, is_literal, require
 from airflow_provider_visio.exceptions import InvalidRequestError, retried
 from airflow_provider_visio.idempotency.batch_items import items_of
-from airflow_provider_visio.idempotency.record import check_on_existing
+from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.operators.visiono_base import VisionoOperator
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_visio.idempotency.record import OnExisting
+    from airflow_provider_visio.idempotency.on_existing import OnExisting
 
 OnItemError = Literal["fail", "report"]
 

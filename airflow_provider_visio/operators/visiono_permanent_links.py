@@ -26,11 +26,11 @@ from airflow_provider_visio.arguments import (
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag, provider_tags
-from airflow_provider_visio.idempotency.record import ASK_KEY, check_on_existing
+from airflow_provider_visio.idempotency.on_existing import check_on_existing
+from airflow_provider_visio.idempotency.tag import ASK_KEY
 from airflow_provider_visio.operators.base import chosen_fields
 from airflow_provider_visio.operators.stored_files import StoresFiles
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
-from airflow_provider_visio.waiting import permanent_link_phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.idempotency.create_once import CreateOnce
-    from airflow_provider_visio.idempotency.record import OnExisting
+    from airflow_provider_visio.idempotency.on_existing import OnExisting
 
 # Key, in the task's state store, of the mark of a link that was created without the provider's tag.
 UNTAGGED = "visio_untagged"
@@ -113,6 +113,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
     def _link(self, once: CreateOnce, asked: dict[str, Any]) -> Mapping[str, Any]:
         from airflow_provider_visio.idempotency.create_once import ResourceAdapter
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
+        from airflow_provider_visio.waiting import permanent_link_phase
 
         hook, store = self.hook, once.store
         # Marks of the links that were created without the tag.

@@ -25,12 +25,11 @@ from airflow_provider_visio.exceptions import (
     retried,
 )
 from airflow_provider_visio.extra_links import remember_link
-from airflow_provider_visio.idempotency.record import check_on_existing
+from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.operators.base import MaskedField, chosen_fields, run_in_thread
 from airflow_provider_visio.operators.stored_files import StoresFiles
 from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.storage.destination import folder_at
-from airflow_provider_visio.task_wait import PhotoRequestWait
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -40,7 +39,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.hooks.visiono import VisionoHook
     from airflow_provider_visio.idempotency.create_once import CreateOnce
-    from airflow_provider_visio.idempotency.record import OnExisting
+    from airflow_provider_visio.idempotency.on_existing import OnExisting
+    from airflow_provider_visio.task_wait import PhotoRequestWait
     from airflow_provider_visio.waiting import Phase
 
 # Fields of a request that later tasks need. The recipient's address is not among them.
@@ -303,6 +303,8 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         return stored_manifest(folder, request["id"], shared=self.folder is not None) is not None
 
     def _wait(self) -> PhotoRequestWait:
+        from airflow_provider_visio.task_wait import PhotoRequestWait
+
         return PhotoRequestWait(self._wait_hook, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
     @contextlib.contextmanager

@@ -24,7 +24,7 @@ from airflow_provider_visio.exceptions import (
     WaitTimeoutError,
 )
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
-from airflow_provider_visio.idempotency.record import check_on_existing
+from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.operators.base import chosen_fields
 from airflow_provider_visio.operators.stored_files import StoresFiles
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
@@ -34,7 +34,6 @@ from airflow_provider_visio.operators.vizdom_workspace import (
     VizdomInviteMemberOperator,
     VizdomTestDataSourceOperator,
 )
-from airflow_provider_visio.task_wait import ExportWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +42,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.idempotency.create_once import CreateOnce
-    from airflow_provider_visio.idempotency.record import OnExisting
+    from airflow_provider_visio.idempotency.on_existing import OnExisting
+    from airflow_provider_visio.task_wait import ExportWait
 
 __all__ = [
     "VizdomCreateDashboardOperator",
@@ -221,6 +221,8 @@ class VizdomExportDashboardOperator(StoresFiles, _VizdomExportOperator):
         return self._deadline(once.since, self.timeout)
 
     def _wait(self) -> ExportWait:
+        from airflow_provider_visio.task_wait import ExportWait
+
         return ExportWait(self._wait_hook, self.poke_interval, starts=True)
 
     def _finish(self, context: Context, export_id: str) -> dict[str, Any]:

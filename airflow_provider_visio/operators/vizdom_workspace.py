@@ -12,7 +12,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
 )
 from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
-from airflow_provider_visio.idempotency.record import check_on_existing
+from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.operators.base import MaskedField, chosen_fields
 from airflow_provider_visio.operators.vizdom_base import VizdomOperator
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.vizdom_workspace import SourceTest
     from airflow_provider_visio.idempotency.create_once import CreateOnce
-    from airflow_provider_visio.idempotency.record import OnExisting
+    from airflow_provider_visio.idempotency.on_existing import OnExisting
 
 # In the record and the log, where the service gives no id of an invite.
 _NO_ID = "the invite"

@@ -34,10 +34,8 @@ from airflow_provider_visio.exceptions import (
     fail_without_retry,
 )
 from airflow_provider_visio.extra_links import keeping_link, remember_link
-from airflow_provider_visio.hooks.cached_hook import CachedHook
-from airflow_provider_visio.idempotency.record import clear_count, run_clears
+from airflow_provider_visio.hooks.cached_hook import LONGEST_HOLD, CachedHook
 from airflow_provider_visio.idempotency.state_store import StateStore
-from airflow_provider_visio.task_wait import LONGEST_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +55,8 @@ def wait_started_at(context: Context) -> float:
 
     A cleared task begins now.
     """
+    from airflow_provider_visio.idempotency.record import clear_count, run_clears
+
     store, now, run = StateStore(context), clock.now(), clear_count(context)
     clears = run_clears(context)
     if not store:

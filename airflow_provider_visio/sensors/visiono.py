@@ -20,7 +20,6 @@ from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.extra_links import VisionoRequestLink
 from airflow_provider_visio.hooks.cached_hook import VisionoTask
 from airflow_provider_visio.sensors.base import VisioSensor, wait_started_at
-from airflow_provider_visio.task_wait import LinkWait, PhotoRequestWait
 from airflow_provider_visio.waiting import Goal
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_visio.task_wait import LinkWait, PhotoRequestWait
     from airflow_provider_visio.waiting import OnDeadline, States, Verdict
 
 
@@ -89,6 +89,8 @@ class VisionoPhotoRequestSensor(VisionoTask, VisioSensor):
         return ids_of(self._target, "request_id", may_be_empty=of_batch and self.on_deadline == "proceed")
 
     def _make_wait(self) -> PhotoRequestWait:
+        from airflow_provider_visio.task_wait import PhotoRequestWait
+
         goal = Goal.of(self.min_submitted, self.on_deadline, len(self._ids))
         return PhotoRequestWait(self.hook, self.poke_interval, goal)
 
@@ -166,6 +168,8 @@ class VisionoPermanentLinkSensor(VisionoTask, VisioSensor):
         return [id_of(self._target, "link_id")]
 
     def _make_wait(self) -> LinkWait:
+        from airflow_provider_visio.task_wait import LinkWait
+
         require_resolved(self.unique_value, "unique_value", given=self._chooses)
         since = moment_of(None if self.since == "" else self.since, "since")
         return LinkWait(

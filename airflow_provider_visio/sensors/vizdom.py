@@ -8,12 +8,12 @@ from airflow_provider_visio.arguments import known_ids
 from airflow_provider_visio.extra_links import VizdomDashboardLink
 from airflow_provider_visio.hooks.cached_hook import VizdomTask
 from airflow_provider_visio.sensors.base import VisioSensor
-from airflow_provider_visio.task_wait import ExportWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from airflow_provider_visio.task_wait import ExportWait
     from airflow_provider_visio.waiting import States
 
 
@@ -56,6 +56,8 @@ class VizdomExportSensor(VizdomTask, VisioSensor):
         known_ids(export_id, "export_id")
 
     def _make_wait(self) -> ExportWait:
+        from airflow_provider_visio.task_wait import ExportWait
+
         return ExportWait(self.hook, self.poke_interval)
 
     def _link_of(self, states: States) -> object:

@@ -12,7 +12,7 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api.one_time_queries import read_submissions
 from airflow_provider_visio.arguments import id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
-from airflow_provider_visio.idempotency.record import fingerprint
+from airflow_provider_visio.idempotency.tag import fingerprint
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions
 from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, WaitTrigger
 from airflow_provider_visio.triggers.cursor_store import CursorStore

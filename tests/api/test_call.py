@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from airflow_provider_visio.api.call import Call, call, check_id
+from airflow_provider_visio.api.call import Call, call
+from airflow_provider_visio.api.plain_values import check_id
 from airflow_provider_visio.exceptions import InvalidRequestError
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.idempotency.record import (
     Intent,
     Record,
-    check_on_existing,
     clear_count,
     existing_step,
     first_step,
