@@ -10,7 +10,6 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_visio.api.photo_request_fields import check_fields, check_photo_request, named_by
 from airflow_provider_visio.arguments import check_if_known, is_literal, require
 from airflow_provider_visio.exceptions import InvalidRequestError, retried
-from airflow_provider_visio.idempotency.batch_items import items_of
 from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.operators.visiono_base import VisionoOperator
 
@@ -124,6 +123,7 @@ class VisionoCreatePhotoRequestBatchOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Create the requests that do not exist yet."""
+        from airflow_provider_visio.idempotency.batch_items import items_of
         from airflow_provider_visio.idempotency.create_batch import CreateBatch
 
         items = items_of(self._listed())
