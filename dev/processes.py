@@ -94,6 +94,7 @@ class Child:
         self.started = time.time()
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
+            self._log_before = output.tell()
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-P", str(SUPERVISOR), str(grace), *command],
                 stdin=subprocess.PIPE,
@@ -151,6 +152,12 @@ class Child:
                 send(process, signal.SIGKILL)
             self._supervisor.kill()
             return self._supervisor.wait()
+
+    def output(self) -> str:
+        """Return its output: the log since its start."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_before)
+            return log.read().decode(errors="replace")
 
     def tail(self, lines: int = 40) -> str:
         """Return the last lines of the log."""

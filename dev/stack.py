@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,29 +19,82 @@ from dev.ports import free_port
 from dev.processes import Child, DevError, stop_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-# No log servers: they listen on every interface, and the API server reads the logs folder itself.
 AIRFLOW = (sys.executable, "-m", "airflow")
-COMPONENTS: dict[str, tuple[str, ...]] = {
-    "api-server": (
-        sys.executable,
-        "-P",
-        str(Path(__file__).with_name("airflow_fast_start.py")),
-        "api-server",
+
+
+@dataclass(frozen=True)
+class Component:
+    """A process of Airflow.
+
+    :param command: program and arguments
+    :param is_healthy: returns whether the process is healthy, by the REST API or by its log
+    :param environment: further environment variables of this component
+    """
+
+    command: tuple[str, ...]
+    is_healthy: Callable[[AirflowApi, Child], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def answers(api: AirflowApi, _child: Child) -> bool:
+    """Return whether the API server is ready for tasks."""
+    return api.is_ready_for_tasks()
+
+
+def beats(key: str) -> Callable[[AirflowApi, Child], bool]:
+    """Return a check of a component that Airflow has once: whether it had a heartbeat after its start.
+
+    :param key: its key in the health reply
+    """
+
+    def look(api: AirflowApi, child: Child) -> bool:
+        status = api.health()[key]
+        beat = status.get(f"latest_{key}_heartbeat")
+        return status["status"] == "healthy" and _is_since(child, beat)
+
+    return look
+
+
+def beats_on(host: str, job_type: str) -> Callable[[AirflowApi, Child], bool]:
+    """Return a check of a component that Airflow has on several hosts.
+
+    :param host: its host, as `[core] hostname_callable` names it
+    :param job_type: such as `TriggererJob`
+    """
+
+    def look(api: AirflowApi, child: Child) -> bool:
+        jobs = api.get("/jobs", hostname=host, job_type=job_type, job_state="running")["jobs"]
+        return any(_is_since(child, job["start_date"]) for job in jobs)
+
+    return look
+
+
+def logs_line(text: str) -> Callable[[AirflowApi, Child], bool]:
+    """Return a check of a component that writes a text to its log when it is ready."""
+    return lambda _api, child: text in child.output()
+
+
+def _is_since(child: Child, moment: str | None) -> bool:
+    return bool(moment) and datetime.fromisoformat(str(moment)).timestamp() >= child.started
+
+
+# No log servers: they listen on every interface, and the API server reads the logs folder itself.
+COMPONENTS: Mapping[str, Component] = {
+    "api-server": Component(
+        (sys.executable, "-P", str(Path(__file__).with_name("airflow_fast_start.py")), "api-server"), answers
     ),
-    "scheduler": (*AIRFLOW, "scheduler", "--skip-serve-logs"),
-    "dag-processor": (*AIRFLOW, "dag-processor"),
-    "triggerer": (*AIRFLOW, "triggerer", "--skip-serve-logs"),
+    "scheduler": Component((*AIRFLOW, "scheduler", "--skip-serve-logs"), beats("scheduler")),
+    "dag-processor": Component((*AIRFLOW, "dag-processor"), beats("dag_processor")),
+    "triggerer": Component((*AIRFLOW, "triggerer", "--skip-serve-logs"), beats("triggerer")),
 }
-HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 # Characters; enough for the exception that ends a crash's log.
 MAX_LAST_LINE = 160
 # Airflow's API server writes to SQLite on its event loop. If another of its calls holds the lock, both wait until
 # SQLite's timeout of five seconds. The other components must wait longer than that, or they fail.
 LOCK_TIMEOUT = 60
-WITH_LOCK_TIMEOUT = frozenset(COMPONENTS) - {"api-server"}
 FINAL_RUN_STATES = frozenset({"success", "failed"})
 
 
@@ -49,6 +103,7 @@ class Stack:
 
     :param home: folder for settings, database and logs
     :param dags: the DAGs folder
+    :param components: name -> component, in the order of their start; None: one of each kind, with LocalExecutor
     :param database_url: metadata database; None: an SQLite file in `home`
     :param connections: connection id -> fields, as in an `AIRFLOW_CONN_...` variable in JSON
     :param connections_in_environment: pass the connections in environment variables, and not in the database. The UI
@@ -67,6 +122,7 @@ class Stack:
         home: Path,
         dags: Path,
         *,
+        components: Mapping[str, Component] | None = None,
         database_url: str | None = None,
         connections: Mapping[str, Mapping[str, Any]] | None = None,
         connections_in_environment: bool = False,
@@ -85,6 +141,7 @@ class Stack:
         self.connections = {name: dict(fields) for name, fields in (connections or {}).items()}
         self._connections_in_environment = connections_in_environment
         self._dags = dags.resolve()
+        self._components = COMPONENTS if components is None else components
         self._database_url = database_url
         self._parallelism = parallelism
         self._config = config or {}
@@ -124,7 +181,9 @@ class Stack:
     def environment(self, component: str | None = None) -> dict[str, str]:
         """Return the environment variables of a component, or of an `airflow` command."""
         extra = dict(self._extra_environment)
-        if self._database_url is None and component in WITH_LOCK_TIMEOUT:
+        if component is not None:
+            extra |= self._components[component].environment
+        if self._database_url is None and component not in {None, "api-server"}:
             url = database.sqlite_url(self._database_file, lock_timeout=LOCK_TIMEOUT)
             extra["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = url
         if self._connections_in_environment:
@@ -151,7 +210,7 @@ class Stack:
 
     def launch(self) -> None:
         """Start all components without waiting. Call `prepare` first."""
-        for name in COMPONENTS:
+        for name in self._components:
             self.start(name, wait=False)
 
     def wait_ready(self, timeout: float = 180) -> None:
@@ -172,7 +231,7 @@ class Stack:
                 raise ValueError(f"{name} already runs")
             self._children[name] = Child(
                 name,
-                COMPONENTS[name],
+                self._components[name].command,
                 self.logs / f"{name}.log",
                 env=self.environment(name),
                 cwd=self.home,
@@ -221,22 +280,21 @@ class Stack:
                 self.restarted.append(f"{child.name} ({child.exit_code}): {last_line}")
                 self.start(child.name, wait=False)
 
-    def wait_healthy(self, names: Iterable[str] = COMPONENTS, *, timeout: float = 180) -> None:
+    def wait_healthy(self, names: Iterable[str] | None = None, *, timeout: float = 180) -> None:
         """Wait until components are healthy, with a heartbeat after their start.
 
+        :param names: names of the components; None: all
         :raises DevError: they are not healthy within `timeout` seconds
         """
-        names = list(names)
-        missing = names
+        missing = list(self._components if names is None else names)
 
         def look() -> bool:
             nonlocal missing
             self.check_alive()
             try:
-                health = self.api.health()
+                missing = [name for name in missing if not self._is_healthy(name)]
             except requests.RequestException:
                 return False
-            missing = [name for name in names if not self._is_healthy(name, health)]
             return not missing
 
         try:
@@ -247,15 +305,8 @@ class Stack:
             tails = "\n".join(f"--- {name}\n{self._children[name].tail(15)}" for name in missing)
             raise DevError(f"{error}; not healthy: {', '.join(missing)}\n{tails}") from None
 
-    def _is_healthy(self, name: str, health: Json) -> bool:
-        if name not in HEALTH_NAMES:
-            return self.api.is_ready_for_tasks()
-        key = HEALTH_NAMES[name]
-        status = health[key]
-        beat = status.get(f"latest_{key}_heartbeat")
-        if status["status"] != "healthy" or not beat:
-            return False
-        return datetime.fromisoformat(beat).timestamp() >= self._children[name].started
+    def _is_healthy(self, name: str) -> bool:
+        return self._components[name].is_healthy(self.api, self._children[name])
 
     def wait_for_dag(self, dag_id: str, timeout: float = 120) -> None:
         """Wait until the DAG processor has read the DAG.

@@ -16,7 +16,7 @@ from dev.airflow_api import AirflowApi
 from dev.polling import wait_for
 from dev.ports import free_port, is_free
 from dev.processes import Child, DevError
-from dev.stack import COMPONENTS, Stack
+from dev.stack import Component, Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,10 +124,8 @@ def test_a_command_that_is_not_there(tmp_path: Path) -> None:
     assert "no-such-command" in child.tail()
 
 
-@pytest.fixture
-def fragile(monkeypatch: pytest.MonkeyPatch) -> None:
-    lives = "until rm order; do sleep 0.05; done 2>&-; echo the last word; exit 3"
-    monkeypatch.setitem(COMPONENTS, "scheduler", ("bash", "-c", lives))
+LIVES = "until rm order; do sleep 0.05; done 2>&-; echo the last word; exit 3"
+FRAGILE = {"scheduler": Component(("bash", "-c", LIVES), lambda _api, child: child.alive)}
 
 
 def end_by_itself(stack: Stack) -> None:
@@ -135,9 +133,8 @@ def end_by_itself(stack: Stack) -> None:
     wait_for("the end", lambda: not stack.child("scheduler").alive, timeout=10, every=0.05)
 
 
-@pytest.mark.usefixtures("fragile")
 def test_a_component_that_ends_by_itself_is_complained_of(tmp_path: Path) -> None:
-    stack = Stack(tmp_path, tmp_path)
+    stack = Stack(tmp_path, tmp_path, components=FRAGILE)
     stack.start("scheduler", wait=False)
     end_by_itself(stack)
 
@@ -145,9 +142,8 @@ def test_a_component_that_ends_by_itself_is_complained_of(tmp_path: Path) -> Non
         stack.check_alive()
 
 
-@pytest.mark.usefixtures("fragile")
 def test_a_component_that_ends_by_itself_is_started_again_so_many_times(tmp_path: Path) -> None:
-    stack = Stack(tmp_path, tmp_path, restarts=1)
+    stack = Stack(tmp_path, tmp_path, components=FRAGILE, restarts=1)
     stack.start("scheduler", wait=False)
     end_by_itself(stack)
     stack.check_alive()
@@ -160,9 +156,8 @@ def test_a_component_that_ends_by_itself_is_started_again_so_many_times(tmp_path
         stack.check_alive()
 
 
-@pytest.mark.usefixtures("fragile")
 def test_a_component_that_was_ended_is_not_started_again(tmp_path: Path) -> None:
-    stack = Stack(tmp_path, tmp_path, restarts=1)
+    stack = Stack(tmp_path, tmp_path, components=FRAGILE, restarts=1)
     stack.start("scheduler", wait=False)
     stack.kill("scheduler")
     stack.check_alive()
