@@ -14,6 +14,7 @@ import functools
 import gc
 import json
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +49,16 @@ class TaskInstance:
         """Ignore a value."""
 
 
-def step(number: int, deferral: Json | None, prefix: str = "") -> Json:
+def step(number: int, deferral: Json | None, prefix: str = "", *, in_pod: bool = False) -> Json:
     """Run a task until its end or its next deferral.
 
     :param number: number of the task
     :param deferral: its last deferral, to resume it; None: start it
     :param prefix: prefix of the connection's id
+    :param in_pod: whether it has a folder for temporary files of its own, as in a pod that runs one task
     """
+    if in_pod:
+        tempfile.tempdir = tempfile.mkdtemp()
     operator = VisionoCreatePhotoRequestOperator(
         task_id="ask",
         instructions=f"Photograph car {number}",
@@ -86,8 +90,9 @@ async def event_of(deferral: Json) -> Any:
 class Tasks:
     """Runs tasks, and counts their results."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, *, in_pods: bool) -> None:
         self._slots = Slots(slots)
+        self._in_pods = in_pods
         self.counts = Counter(done=0, failed=0, deferrals=0)
         self.first_failure = ""
 
@@ -96,7 +101,7 @@ class Tasks:
         deferral: Json | None = None
         while True:
             async with self._slots.one(number):
-                answer = await run_in_fork(functools.partial(step, number, deferral))
+                answer = await run_in_fork(functools.partial(step, number, deferral, in_pod=self._in_pods))
             deferral = answer.get("deferred")
             if deferral is None:
                 break
@@ -107,12 +112,12 @@ class Tasks:
         self.first_failure = self.first_failure or answer.get("failed", "")
 
 
-async def carry_out(folder: Path, slots: int) -> None:
+async def carry_out(folder: Path, slots: int, *, in_pods: bool) -> None:
     """Wait for an order, and run it."""
     write_message(folder, "ready", {})
     order = await wait_for_message(folder, "order")
-    tasks = Tasks(slots)
-    running = asyncio.gather(*(tasks.run(number) for number in range(order["count"])))
+    tasks = Tasks(slots, in_pods=in_pods)
+    running = asyncio.gather(*(tasks.run(number) for number in order["numbers"]))
     running.add_done_callback(lambda _: write_message(folder, "finished", {}))
     await wait_for_message(folder, "stop")
     write_message(folder, "report", {**tasks.counts, "first_failure": tasks.first_failure})
@@ -128,7 +133,7 @@ def main(folder: Path) -> int:
     # The forked processes share these memory pages until a garbage collection writes to them.
     gc.collect()
     gc.freeze()
-    asyncio.run(carry_out(folder, setup["slots"]))
+    asyncio.run(carry_out(folder, setup["slots"], in_pods=setup["in_pods"]))
     return 0
 
 

@@ -95,16 +95,17 @@ class MeasurementEnvironment:
     def __exit__(self, *_: object) -> None:
         self._ended.close()
 
-    def start(self, module: str, connections: Mapping[str, Json], **setup: Any) -> Process:
+    def start(self, module: str, connections: Mapping[str, Json], host: str = "", **setup: Any) -> Process:
         """Start a module in its own process.
 
-        All processes of this measurement share their temporary files, and none has those of an earlier one.
+        The processes of a host share their temporary files, and none has those of an earlier measurement.
 
         :param connections: connection id -> fields
+        :param host: the host that the process is on; empty: the one that it shares with all others without a name
         :param setup: further fields of the first message
         """
-        home = self._folder / "airflow"
-        home.mkdir(exist_ok=True)
+        home = self._folder / "airflow" / host
+        home.mkdir(parents=True, exist_ok=True)
         env = environment(
             home,
             {
@@ -115,8 +116,8 @@ class MeasurementEnvironment:
                 "TMPDIR": str(home),
             },
         )
-        name = module.rpartition(".")[2]
-        process = Process(module, self._folder / name, {"clock": self.clock.as_json(), **setup}, env)
+        messages = self._folder / host / module.rpartition(".")[2]
+        process = Process(module, messages, {"clock": self.clock.as_json(), **setup}, env)
         self._ended.callback(process.child.stop)
         return process
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio import clock as provider_clock
-from benchmarks.create_measurement import minimum_seconds
+from benchmarks.create_measurement import _refused_in, minimum_seconds
 from benchmarks.fast_clock import FastClock
 from benchmarks.fork import run_in_fork
 from benchmarks.message_files import read_message, write_message
@@ -86,6 +86,11 @@ def test_a_message_exists_or_not(tmp_path):
 @pytest.mark.parametrize(("count", "seconds"), [(1, 0), (60, 0), (61, 60), (200, 180), (1000, 960)])
 def test_shortest_time_of_creates(count, seconds):
     assert minimum_seconds(count) == seconds
+
+
+def test_refusals_are_counted_by_the_service_s_windows():
+    calls = [(0, 201), (1, 429), (59, 429), (60, 201), (61, 200), (119, 429), (300, 201)]
+    assert _refused_in([{"at": at, "status": status} for at, status in calls]) == [2, 1, 0]
 
 
 def test_delays_count_submissions_without_an_event():

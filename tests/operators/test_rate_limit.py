@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tasks.streams import ask, many
 from tasks.workers import Workers
 
 from airflow_provider_visio import clock as provider_clock
+from airflow_provider_visio.api import rate_limit
 from airflow_provider_visio.exceptions import NotFoundError, RateLimitedError
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
@@ -364,6 +366,24 @@ def test_a_fan_out_finishes_at_the_speed_of_the_limit(sandbox, run_task, clock, 
     assert sandbox.counters()["refused_429"]["visiono"] == 0
     assert 119 <= clock.now() - started <= 1.1 * 120
     assert workers.longest_hold <= 60
+
+
+@pytest.mark.parametrize("slots", [1, 120])
+def test_a_pod_for_each_task_knows_of_the_others_by_the_service_alone(
+    sandbox, run_task, clock, monkeypatch, tmp_path, slots
+):
+    """120 creates, each with temporary files of its own: 60 are too many for the first minute, and are refused once."""
+    sandbox.settings(caller_clock="virtual")  # the headers' times are the tasks'
+    monkeypatch.setattr(rate_limit, "_folder", lambda: Path(mkdtemp(dir=tmp_path)))
+    workers = Workers(clock, slots)
+    monkeypatch.setattr(provider_clock, "sleep", workers.sleep)
+    started = clock.now()
+    operators = [create(task_id=f"ask_{n}") for n in range(120)]
+    outputs = workers.run(operators, lambda operator: run_task(operator).context)
+    assert [output["status"] for output in outputs] == ["pending"] * 120
+    assert made(sandbox) == 120
+    assert sandbox.counters()["refused_429"]["visiono"] == 60
+    assert 59 <= clock.now() - started <= 90
 
 
 def test_a_read_that_a_503_puts_off_goes_on_when_the_service_is_back(sandbox, run_task, clock, tmp_path):
