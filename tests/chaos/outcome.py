@@ -109,7 +109,7 @@ def _evaluate_requests(
             found.submitted += len(one["photos"])
             if not one["photos"]:
                 found.ended_wrong.append(f"[{number}]: nothing was submitted to {one['id']}")
-            found.lost += _lost(folder / one["id"], {photo["id"] for photo in one["photos"]})
+            found.lost += lost_files(folder / one["id"], {photo["id"] for photo in one["photos"]})
 
 
 def _evaluate_exports(env: ChaosEnvironment, scene: Scene, found: Outcome) -> None:
@@ -126,10 +126,10 @@ def _evaluate_exports(env: ChaosEnvironment, scene: Scene, found: Outcome) -> No
     if len(stored) != found.tasks:
         found.lost.append(f"{len(stored)} files of {found.tasks}")
     for manifest in stored:
-        found.lost += _lost(manifest.parent, None)
+        found.lost += lost_files(manifest.parent, None)
 
 
-def _lost(folder: Path, keys: set[str] | None) -> list[str]:
+def lost_files(folder: Path, keys: set[str] | None) -> list[str]:
     """Compare the stored files of a request with its manifest.
 
     :param folder: folder of the request or export

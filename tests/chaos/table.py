@@ -59,13 +59,13 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def put(text: str, path: Path) -> None:
+def put(text: str, path: Path, begin: str = BEGIN, end: str = END) -> None:
     """Replace the text between the two marks of a file."""
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    before, _, rest = path.read_text().partition(begin)
+    _, _, after = rest.partition(end)
     if not after:
-        raise SystemExit(f"{path} has no {BEGIN} ... {END}")
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        raise SystemExit(f"{path} has no {begin} ... {end}")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def main() -> None:
