@@ -116,6 +116,19 @@ class Sandbox:
             },
         }
 
+    def create_webhook(self, url: str) -> str:
+        """Create a webhook endpoint for all events, as a user does in the dashboard.
+
+        :return: its secret
+        """
+        base, headers = f"{self.info['visiono_url']}/webhooks", {"X-API-Key": self.info["visiono_key"]}
+        events = self._session.get(f"{base}/events", headers=headers, timeout=TIMEOUT)
+        events.raise_for_status()
+        body = {"url": url, "events": events.json()["data"]}
+        reply = self._session.post(base, json=body, headers=headers, timeout=TIMEOUT)
+        reply.raise_for_status()
+        return str(reply.json()["data"]["secret"])
+
     def control(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """Call the control interface, such as `control("GET", "/counters")`.
 

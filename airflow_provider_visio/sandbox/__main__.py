@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValidationError as problem:
         parser.error(f"argument --person: {explain(problem.errors())}")
     try:
-        names = ("dialect", "plan", "export_seconds", "export_outcome")
+        names = ("dialect", "plan", "export_seconds", "export_outcome", "webhook_gateway", "webhook_signs")
         settings = Settings.model_validate({name: getattr(args, name) for name in names})
     except ValidationError as problem:
         parser.error(explain(problem.errors()))
@@ -70,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--export-seconds", type=float, default=2.0, help="duration of an export (default: %(default)s)")
     outcomes = get_args(ExportOutcome)
     add("--export-outcome", choices=outcomes, default="file", help="how exports end (default: %(default)s)")
+    add("--webhook-gateway", metavar="URL", help="where webhooks are sent to (default: nowhere)")
+    add(
+        "--webhook-signs",
+        choices=("body", "timestamp"),
+        default="body",
+        help="what X-Webhook-Signature covers: the body, or timestamp, dot and body (default: %(default)s)",
+    )
     add("--speed", type=float, default=1.0, help="virtual seconds in a real one (default: %(default)s)")
     add("--info-file", type=Path, metavar="PATH", help="write addresses and keys there as JSON once ready")
     add("--json", action="store_true", help="print the same JSON instead of lines for people")

@@ -50,6 +50,14 @@ class Context:
         """Return a signed URL of a stored file, valid for the given seconds."""
         return f"{self.addresses.storage}{path}?{self.signer.query(path, self.clock.now() + seconds)}"
 
+    def by_dialect(self, of_reference: dict[str, Any], of_plugin: dict[str, Any]) -> dict[str, Any]:
+        """Return what the dialect's source shows, or both together."""
+        dialect = self.settings.dialect
+        return {
+            **(of_reference if dialect != "plugin" else {}),
+            **(of_plugin if dialect != "reference" else {}),
+        }
+
     def notify(self, event: str, moment: float, data: Callable[[], dict[str, Any]]) -> None:
         """Send an event to the webhooks; `data` is called only where one subscribes to it."""
         for listener in self.listeners:

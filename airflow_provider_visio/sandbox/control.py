@@ -129,6 +129,7 @@ async def health() -> Answer:
 @router.post("/reset")
 async def reset(workspace: CurrentWorkspace) -> Answer:
     """Forget everything and return to the state at the start."""
+    workspace.close()
     workspace.reset()
     return Answer({"ok": True})
 
@@ -256,9 +257,9 @@ async def get_emails(workspace: CurrentWorkspace) -> Answer:
 
 @router.get("/deliveries")
 async def get_deliveries(workspace: CurrentWorkspace, after: int = 0) -> Answer:
-    """Return the webhook deliveries that would have been sent; `?after=N` skips the first N."""
+    """Return the webhook deliveries, with their attempts; `?after=N` skips the first N."""
     workspace.catch_up()
-    return Answer(workspace.webhooks.deliveries[after:])
+    return Answer([delivery.view() for delivery in workspace.deliveries.all[after:]])
 
 
 @router.get("/photo-requests")

@@ -35,7 +35,13 @@ Kind = Literal[
     "slow",
     "rate_limit",
     "expired_link",
+    "twice",
+    "late",
+    "out_of_order",
+    "wrong_secret",
+    "never",
 ]
+_OF_WEBHOOKS = ("twice", "late", "out_of_order", "wrong_secret", "never")
 
 
 class FaultSpec(ControlBody):
@@ -45,11 +51,12 @@ class FaultSpec(ControlBody):
     `after_work` the service does its work first.
     """
 
-    service: Literal["visiono", "vizdom", "storage"]
+    service: Literal["visiono", "vizdom", "storage", "webhooks"]
     kind: Kind
     method: str | None = None
     path: str | None = None
     key: str | None = None
+    event: str | None = None
     times: int | None = Field(default=1, ge=0)
     skip: int = Field(default=0, ge=0)
     status: int | None = Field(default=None, ge=200, le=599)
@@ -73,9 +80,12 @@ class FaultSpec(ControlBody):
         return value
 
     @model_validator(mode="after")
-    def _storage_has_the_links(self) -> Self:
-        if self.kind == "expired_link" and self.service != "storage":
-            raise ValueError("the kind 'expired_link' is allowed for the service 'storage' only")
+    def _service_has_the_kind(self) -> Self:
+        only = {"expired_link": "storage", **dict.fromkeys(_OF_WEBHOOKS, "webhooks")}.get(self.kind)
+        if only and self.service != only:
+            raise ValueError(f"the kind {self.kind!r} is allowed for the service {only!r} only")
+        if self.service == "webhooks" and not only:
+            raise ValueError(f"the service 'webhooks' has the kinds {', '.join(_OF_WEBHOOKS)}")
         return self
 
 
@@ -91,7 +101,7 @@ class Fault:
         self._released = asyncio.Event()
         self._drop = False
 
-    def matches(self, service: str, method: str, path: str, key: str | None) -> bool:
+    def matches(self, service: str, method: str, path: str, key: str | None, event: str | None) -> bool:
         """Whether the fault applies to the call and is not used up."""
         spec = self.spec
         return (
@@ -100,6 +110,7 @@ class Fault:
             and (spec.method is None or spec.method.upper() == method)
             and (spec.path is None or re.search(spec.path, path) is not None)
             and (spec.key is None or spec.key == key)
+            and (spec.event is None or spec.event == event)
             and not self._released.is_set()
         )
 
@@ -147,10 +158,12 @@ class Faults:
         """Return the fault with this number."""
         return next((fault for fault in self._faults if fault.id == number), None)
 
-    def pick(self, service: str, method: str, path: str, key: str | None = None) -> Fault | None:
-        """Return the fault that fires on this call, if any."""
+    def pick(
+        self, service: str, method: str, path: str, key: str | None = None, event: str | None = None
+    ) -> Fault | None:
+        """Return the fault that fires on this call or delivery, if any."""
         for fault in self._faults:
-            if fault.matches(service, method, path, key) and fault.fires():
+            if fault.matches(service, method, path, key, event) and fault.fires():
                 return fault
         return None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from . import ids
 from .context import Context
 from .photos import Item, Photo
+from .replies import fields_of
 from .workflow_mode import Origin, Workflow
 
 
@@ -126,14 +127,20 @@ class Links:
         self._context.notify(
             "photo_submission.created",
             moment,
-            lambda: {
-                "permanent_link_submission": {
+            # That the documentation's shape has the submission's id is assumed.
+            lambda: self._context.by_dialect(
+                {
                     "id": submission.id,
-                    "unique_field_value": submission.unique_field_value,
-                    "external_source": submission.external_source,
-                    "external_reference": submission.external_reference,
-                }
-            },
+                    "type": "permanent_link",
+                    "instructions": link.instructions,
+                    "photos": [photo.view(self._context) for photo in submission.photos],
+                },
+                {
+                    "permanent_link_submission": fields_of(
+                        submission, "id unique_field_value external_source external_reference"
+                    )
+                },
+            ),
         )
         if link.workflow is None:
             return None

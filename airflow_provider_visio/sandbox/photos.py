@@ -52,6 +52,18 @@ class Photo:
         files.pop(self.path, None)
         files.pop(self.thumbnail_path, None)
 
+    def view(self, context: Context) -> dict[str, Any]:
+        """Return it with a signed link, as the documentation shows a photo in a webhook."""
+        metadata: dict[str, Any] = {"captured_at": context.format_time(self.taken_at)}
+        if self.gps:
+            metadata |= {"gps_lat": self.gps[0], "gps_lng": self.gps[1]}
+        return {
+            "id": self.id,
+            "url": context.link(self.path, context.settings.photo_link_seconds),
+            "slot_instructions": self.instructions,
+            "metadata": metadata,
+        }
+
     def summary(self, format_time: Callable[[float], str]) -> dict[str, Any]:
         """Return the fields of a `submission` in the vendor's plugin, without links."""
         location = {"gps_latitude": self.gps[0], "gps_longitude": self.gps[1]} if self.gps else {}

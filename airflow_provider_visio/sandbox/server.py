@@ -122,6 +122,7 @@ async def serve(options: Options, *, info_file: Path | None = None, as_json: boo
     ticking = asyncio.create_task(_tick(workspace))
     await asyncio.gather(*running)
     ticking.cancel()
+    workspace.close()
 
 
 async def _tick(workspace: Workspace) -> None:

@@ -68,12 +68,10 @@ async def delete_webhook(workspace: CurrentWorkspace, id: str) -> Response:  # n
     "/webhooks/{id}/test", **known("plugin", PLUGIN, scope="webhooks:write", assumed="reply and payload")
 )
 async def test_webhook(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """Record a test delivery, which /control/deliveries shows."""
-    hook = _find(workspace, id)
-    delivery = workspace.webhooks.deliver(
-        hook, "webhook.test", workspace.now(), {"message": "This is a test."}
-    )
-    return reply(workspace.context, {"id": delivery["headers"]["X-Visiono-Delivery"], "delivered": True})
+    """Send a test delivery, which /control/deliveries shows."""
+    data = {"message": "This is a test."}
+    delivery = workspace.deliveries.add(_find(workspace, id), "webhook.test", workspace.now(), data)
+    return reply(workspace.context, {"id": delivery.id, "delivered": True})
 
 
 def _find(workspace: Workspace, hook_id: str) -> Webhook:
