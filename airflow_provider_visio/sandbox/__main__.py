@@ -14,6 +14,9 @@ from pydantic import ValidationError
 from .options import ExportOutcome, Options, Person, Settings, explain
 from .server import PortBusyError, serve
 
+_OPTIONS = ("host", "port", "storage_port", "visiono_key", "vizdom_key", "speed")
+_SETTINGS = ("dialect", "plan", "export_seconds", "export_outcome", "webhook_gateway", "webhook_signs")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the sandbox until SIGINT or SIGTERM, and return the exit code."""
@@ -24,20 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValidationError as problem:
         parser.error(f"argument --person: {explain(problem.errors())}")
     try:
-        names = ("dialect", "plan", "export_seconds", "export_outcome", "webhook_gateway", "webhook_signs")
-        settings = Settings.model_validate({name: getattr(args, name) for name in names})
+        settings = Settings.model_validate({name: getattr(args, name) for name in _SETTINGS})
     except ValidationError as problem:
         parser.error(explain(problem.errors()))
-    options = Options(
-        host=args.host,
-        port=args.port,
-        storage_port=args.storage_port,
-        visiono_key=args.visiono_key,
-        vizdom_key=args.vizdom_key,
-        speed=args.speed,
-        person=person,
-        settings=settings,
-    )
+    kept = {name: getattr(args, name) for name in _OPTIONS}
+    options = Options(**kept, person=person, settings=settings)
     try:
         asyncio.run(serve(options, info_file=args.info_file, as_json=args.json))
     except PortBusyError as problem:

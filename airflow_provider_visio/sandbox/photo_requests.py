@@ -29,7 +29,7 @@ class PhotoRequest:
     instructions: str
     created_at: float
     expires_at: float
-    items: list[Item]
+    items: list[Item] = field(default_factory=list)
     recipient_email: str | None = None
     send_email: bool = False
     require_gps: bool = False
@@ -87,18 +87,21 @@ class PhotoRequests:
         """Return a live request by id, link code (any case) or numeric code."""
         return self._live.get(id_or_code) or self._codes.get(id_or_code.upper())
 
-    def new_id(self) -> str:
-        """Return the next id, in the documentation's style or the plugin's."""
+    def new(self, instructions: str, created_at: float, hours: int, **more: Any) -> PhotoRequest:
+        """Return a new request, with an id in the documentation's style or the plugin's; `add` adds it."""
         self._created += 1
-        return f"pr_{self._created}" if self._context.plugin_style else f"req_{ids.token(10)}"
+        request_id = f"pr_{self._created}" if self._context.plugin_style else f"req_{ids.token(10)}"
+        expires_at = created_at + hours * 3600
+        return PhotoRequest(
+            request_id, ids.code(), ids.digits(), instructions, created_at, expires_at, **more
+        )
 
     def add(self, request: PhotoRequest) -> None:
         """Add a request, record its e-mail and schedule its expiry."""
         self._live[request.id] = request
         self._codes[request.unique_code] = self._codes[request.numeric_code] = request
-        self._record(
-            request, request.created_at, "request_created", f"{request.id} was created: {self.url(request)}"
-        )
+        text = f"{request.id} was created: {self.url(request)}"
+        self._record(request, request.created_at, "request_created", text)
         self._notify(
             "photo_request.created",
             request,
@@ -154,13 +157,8 @@ class PhotoRequests:
         self._check_open(request)
         request.status, request.submitted_at = "submitted", moment
         count = len(request.photos)
-        self._record(
-            request,
-            moment,
-            "request_submitted",
-            f"{request.id} was submitted with {count} photo(s)",
-            photos=count,
-        )
+        text = f"{request.id} was submitted with {count} photo(s)"
+        self._record(request, moment, "request_submitted", text, photos=count)
         self._notify(
             "photo_request.submitted", request, moment, submissions_count=count, submitted_at=iso(moment)
         )
@@ -231,4 +229,4 @@ class PhotoRequests:
             raise NotPossibleError(f"{request.id} is {request.status}.")
 
     def _record(self, request: PhotoRequest, moment: float, kind: str, text: str, **more: object) -> None:
-        self._context.event_log.record(moment, kind, request.id, text, **more)
+        self._context.log.record(moment, kind, request.id, text, **more)

@@ -8,7 +8,7 @@ from typing import Any
 from . import ids, photo_jpeg, picture_kinds
 from .context import Context
 from .picture_kinds import Kind
-from .stored_files import File, LazyFile, PaddedJpeg
+from .stored_files import File, PaddedJpeg
 
 
 @dataclass
@@ -104,8 +104,8 @@ def generated_photo(
         kind = picture_kinds.kind_of("plain", 0)
         file: File = PaddedJpeg(jpeg, size)
     else:
-        file = LazyFile(kind.media_type, lambda: picture_kinds.picture(kind, jpeg()))
-    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(jpeg()))
+        file = File(kind.media_type, lambda: picture_kinds.picture(kind, jpeg()))
+    small = File("image/jpeg", lambda: photo_jpeg.thumbnail(jpeg()))
     item_id = item.id if item else None
     return Photo(_new_id(context), item_id, instructions, taken_at, gps, file, small, kind.name)
 
@@ -117,8 +117,8 @@ def uploaded_photo(
     media_type = picture_kinds.picture_type(content)
     if media_type is None:
         return None
-    file = LazyFile(media_type, lambda: content)
-    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(content))
+    file = File(media_type, lambda: content)
+    small = File("image/jpeg", lambda: photo_jpeg.thumbnail(content))
     item_id, instructions = (item.id, item.instructions) if item else (None, request_text)
     return Photo(_new_id(context), item_id, instructions, context.clock.now(), gps, file, small, "uploaded")
 

@@ -39,14 +39,9 @@ def request_view(context: Context, requests: PhotoRequests, request: PhotoReques
 def download_view(context: Context, photo: Photo) -> dict[str, Any]:
     """Return a photo with fresh signed links (plugin)."""
     seconds = context.settings.photo_link_seconds
-    summary = photo.summary(context.format_time)
-    return {
-        "id": summary.pop("id"),
-        "item_id": summary.pop("item_id"),
-        "download_url": context.link(photo.path, seconds),
-        "thumbnail_url": context.link(photo.thumbnail_path, seconds),
-        **summary,
-    }
+    links = {"download_url": photo.path, "thumbnail_url": photo.thumbnail_path}
+    urls = {name: context.link(path, seconds) for name, path in links.items()}
+    return {**photo.summary(context.format_time), **urls}
 
 
 def download_meta(context: Context) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Deliveries:
         # Those that the fault `out_of_order` keeps for the endpoint's next delivery.
         self._kept: list[Delivery] = []
         self.all: list[Delivery] = []
-        context.listeners.append(self._on_event)
+        context.notify = self._on_event
 
     def add(self, hook: Webhook, event: str, moment: float, data: dict[str, Any]) -> Delivery:
         """Record a delivery, and send it where there is a gateway."""
@@ -137,17 +137,13 @@ class Deliveries:
         client = await asyncio.to_thread(_client)
         import httpx
 
-        parts = urlsplit(delivery.url)
-        target = (self._context.settings.webhook_gateway or "").rstrip("/") + (parts.path or "/")
+        path = urlsplit(delivery.url)._replace(scheme="", netloc="").geturl()
+        target = (self._context.settings.webhook_gateway or "").rstrip("/") + path
         attempt: dict[str, Any] = {"at": self._context.clock.now(), "status": None, "error": None}
         self._sign(delivery)
         try:
             async with asyncio.timeout(_TIMEOUT):
-                reply = await client.post(
-                    f"{target}?{parts.query}" if parts.query else target,
-                    content=delivery.body,
-                    headers=delivery.headers,
-                )
+                reply = await client.post(target, content=delivery.body, headers=delivery.headers)
             attempt["status"] = reply.status_code
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as problem:
             attempt["error"] = f"{type(problem).__name__}: {problem}"

@@ -2,18 +2,19 @@
 
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 from . import ids
 from .context import Context
 
-EVENTS = (
+Event = Literal[
     "photo_request.created",
     "photo_request.first_viewed",
     "photo_request.submitted",
     "photo_request.expired",
     "photo_submission.created",
     "photo_submission.dropbox_synced",
-)
+]
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Webhook:
 
     id: str
     url: str
-    events: list[str]
+    events: list[Event]
     secret: str
     created_at: float
     is_active: bool = True
@@ -36,7 +37,7 @@ class Webhooks:
         self._created = 0
         self.all: dict[str, Webhook] = {}
 
-    def add(self, url: str, events: list[str], moment: float) -> Webhook:
+    def add(self, url: str, events: list[Event], moment: float) -> Webhook:
         """Register an endpoint."""
         self._created += 1
         hook_id = f"wh_{self._created}" if self._context.plugin_style else f"wh_{ids.token(10)}"

@@ -1,5 +1,6 @@
 """The state of both services, in memory."""
 
+from collections import defaultdict
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -45,7 +46,8 @@ class Workspace:
         self.inactive_keys: dict[str, list[str]] = {"visiono": [], "vizdom": []}
         self.vizdom_roles: dict[str, Role] = {}
         self.person = options.person
-        self.rate_limiters: dict[str, RateLimiter] = {}
+        # By caller.
+        self.rate_limiters: dict[str, RateLimiter] = defaultdict(RateLimiter)
 
     def close(self) -> None:
         """End what is under way: calls that a fault holds, and deliveries."""
@@ -80,14 +82,11 @@ class Workspace:
         """Return the role of a key's creator."""
         return self.vizdom_roles.get(key, self.context.settings.vizdom_role)
 
-    def rate_limiter(self, name: str) -> RateLimiter:
-        """Return the rate limiter of a caller."""
-        return self.rate_limiters.setdefault(name, RateLimiter())
-
 
 async def _workspace(request: Request) -> Workspace:
     workspace = request.app.state.workspace
     assert isinstance(workspace, Workspace)  # noqa: S101  for mypy
+    workspace.catch_up()
     return workspace
 
 
