@@ -265,16 +265,20 @@ def test_calls_do_not_wait_for_an_endpoint(sandbox, receiver, hook):
 
 
 def test_a_reset_stops_deliveries(sandbox, receiver, hook):
-    receiver.free.clear()
-    sandbox.ask()
-    receiver.next()
+    """Those that are under way, those that wait for their turn (20 are sent at once), and late ones."""
     order(sandbox, "late", seconds=5)
-    sandbox.ask()
+    receiver.free.clear()
+    for _ in range(26):
+        sandbox.ask()
+    assert receiver.events(20) == ["photo_request.created"] * 20
     sandbox.control("POST", "/reset")
-    receiver.free.set()
     assert sandbox.control("GET", "/deliveries") == []
+    receiver.free.set()
     sandbox.advance(1000)
-    assert receiver.received.empty()
+    sandbox.settings(webhook_gateway=receiver.url)
+    add_hook(sandbox, "/after")
+    sandbox.ask()
+    assert receiver.next().path == "/after"
 
 
 def test_the_sandbox_ends_while_an_endpoint_does_not_answer(tmp_path, receiver):
