@@ -126,12 +126,11 @@ class Links:
         self._context.notify(
             "photo_submission.created",
             moment,
-            # That the documentation's shape has the submission's id is assumed.
+            # The documentation shows a request only; that a link has the same shape is assumed.
             lambda: self._context.by_dialect(
                 {
-                    "id": submission.id,
+                    **fields_of(link, "id instructions"),
                     "type": "permanent_link",
-                    "instructions": link.instructions,
                     "photos": [photo.view(self._context) for photo in submission.photos],
                 },
                 {

@@ -417,7 +417,7 @@ class TestPayloads:
             assert data == {"permanent_link_submission": {**about, **nothing}}
         else:
             assert len(data.pop("photos")) == 2
-            assert data == {"id": sent["id"], "type": "permanent_link", "instructions": "Show the car"}
+            assert data == {"id": made["id"], "type": "permanent_link", "instructions": "Show the car"}
 
     def test_events_have_their_own_moment(self, sandbox, bodies):
         person = {"behaviour": "submit", "open_after": 100, "photo_every": 50, "photos": 1}
