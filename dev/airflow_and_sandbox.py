@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # The sandbox refuses a private address, as the service does; its gateway stands for this host.
 WEBHOOK_URL = "https://hooks.example.com/visio/webhooks/visiono_default"
+# Those that say that photos are there, or that none will come.
+WEBHOOK_EVENTS = ("photo_request.submitted", "photo_request.expired", "photo_submission.created")
 
 
 @contextmanager
@@ -49,7 +51,7 @@ def airflow_and_sandbox(
         connections = sandbox.connections()
         if webhooks:
             extra = connections["visiono_default"].setdefault("extra", {})
-            extra["webhook_secret"] = sandbox.create_webhook(WEBHOOK_URL)
+            extra["webhook_secret"] = sandbox.create_webhook(WEBHOOK_URL, WEBHOOK_EVENTS)
         stack.connections.update(connections)
         stack.launch()
         stack.wait_ready()

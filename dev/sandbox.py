@@ -116,16 +116,17 @@ class Sandbox:
             },
         }
 
-    def create_webhook(self, url: str) -> str:
-        """Create a webhook endpoint for all events, as a user does in the dashboard.
+    def create_webhook(self, url: str, events: tuple[str, ...]) -> str:
+        """Create a webhook endpoint, as a user does in the dashboard.
 
         :return: its secret
         """
-        base, headers = f"{self.info['visiono_url']}/webhooks", {"X-API-Key": self.info["visiono_key"]}
-        events = self._session.get(f"{base}/events", headers=headers, timeout=TIMEOUT)
-        events.raise_for_status()
-        body = {"url": url, "events": events.json()["data"]}
-        reply = self._session.post(base, json=body, headers=headers, timeout=TIMEOUT)
+        reply = self._session.post(
+            f"{self.info['visiono_url']}/webhooks",
+            json={"url": url, "events": events},
+            headers={"X-API-Key": self.info["visiono_key"]},
+            timeout=TIMEOUT,
+        )
         reply.raise_for_status()
         return str(reply.json()["data"]["secret"])
 

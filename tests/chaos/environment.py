@@ -66,6 +66,7 @@ SHORT_TIMEOUTS: dict[str, dict[str, object]] = {
 }
 # Virtual seconds until the sandbox sends a webhook again that was not accepted.
 WEBHOOK_RETRIES = [5, 5, 10, 20, 40]
+SUBMITTED = "photo_request.submitted"
 
 
 @dataclass(frozen=True)
@@ -218,19 +219,17 @@ class ChaosEnvironment:
         return number
 
     def webhook_fault(self, name: str, kind: str, **more: Any) -> None:
-        """Add a fault for the deliveries that say that a request is submitted, to a scene's endpoint."""
-        fault = {"kind": kind, "path": f"/{name}$", "event": "photo_request.submitted", **more}
-        self.sandbox.control("POST", "/faults", {"service": "webhooks", **fault})
+        """Add a fault for the deliveries to a scene's endpoint."""
+        fault = {"service": "webhooks", "kind": kind, "path": f"/{name}$", **more}
+        self.sandbox.control("POST", "/faults", fault)
 
     def deliveries(self, name: str) -> list[dict[str, Any]]:
-        """List the deliveries to a scene's endpoint that say that one of its requests is submitted."""
+        """List the deliveries to a scene's endpoint for its requests. It also gets those for all others."""
         ids = {request["id"] for request in self.requests(name)}
         return [
             one
             for one in self.sandbox.control("GET", "/deliveries")
-            if one["url"].endswith(f"/{name}")
-            and one["event"] == "photo_request.submitted"
-            and json.loads(one["body"])["data"]["id"] in ids
+            if one["url"].endswith(f"/{name}") and json.loads(one["body"])["data"]["id"] in ids
         ]
 
     def failed_deliveries(self, name: str) -> list[dict[str, Any]]:
@@ -404,7 +403,7 @@ def connections(sandbox: Sandbox, proxy: TcpProxy, scenes: Sequence[Scene]) -> d
         extra: dict[str, Any] = {"timeout": scene.timeout} | (generous if service == "visiono" else {})
         if scene.webhooks:
             url = f"https://hooks.example.com/visio/webhooks/{scene.name}"
-            extra["webhook_secret"] = sandbox.create_webhook(url)
+            extra["webhook_secret"] = sandbox.create_webhook(url, (SUBMITTED,))
         fields = {**base[f"{service}_default"], "password": f"key-of-{scene.name}", "extra": extra}
         if scene.through_proxy:
             fields["host"] = f"http://127.0.0.1:{proxy.port}{urlsplit(fields['host']).path}"
