@@ -116,6 +116,20 @@ class Sandbox:
             },
         }
 
+    def create_webhook(self, url: str, events: tuple[str, ...]) -> str:
+        """Create a webhook endpoint, as a user does in the dashboard.
+
+        :return: its secret
+        """
+        reply = self._session.post(
+            f"{self.info['visiono_url']}/webhooks",
+            json={"url": url, "events": events},
+            headers={"X-API-Key": self.info["visiono_key"]},
+            timeout=TIMEOUT,
+        )
+        reply.raise_for_status()
+        return str(reply.json()["data"]["secret"])
+
     def control(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """Call the control interface, such as `control("GET", "/counters")`.
 

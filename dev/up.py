@@ -51,6 +51,7 @@ def up(console: Console, home: Path) -> None:
         sandbox_port=_port("the sandbox", SANDBOX_PORT, console),
         port=_port("Airflow", AIRFLOW_PORT, console),
         config=CONFIG,
+        webhooks=True,
         cache=WORK,
     ) as (sandbox, stack):
         _unpause(stack)

@@ -14,6 +14,9 @@ from pydantic import ValidationError
 from .options import ExportOutcome, Options, Person, Settings, explain
 from .server import PortBusyError, serve
 
+_OPTIONS = ("host", "port", "storage_port", "visiono_key", "vizdom_key", "speed")
+_SETTINGS = ("dialect", "plan", "export_seconds", "export_outcome", "webhook_gateway", "webhook_signs")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the sandbox until SIGINT or SIGTERM, and return the exit code."""
@@ -24,20 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValidationError as problem:
         parser.error(f"argument --person: {explain(problem.errors())}")
     try:
-        names = ("dialect", "plan", "export_seconds", "export_outcome")
-        settings = Settings.model_validate({name: getattr(args, name) for name in names})
+        settings = Settings.model_validate({name: getattr(args, name) for name in _SETTINGS})
     except ValidationError as problem:
         parser.error(explain(problem.errors()))
-    options = Options(
-        host=args.host,
-        port=args.port,
-        storage_port=args.storage_port,
-        visiono_key=args.visiono_key,
-        vizdom_key=args.vizdom_key,
-        speed=args.speed,
-        person=person,
-        settings=settings,
-    )
+    kept = {name: getattr(args, name) for name in _OPTIONS}
+    options = Options(**kept, person=person, settings=settings)
     try:
         asyncio.run(serve(options, info_file=args.info_file, as_json=args.json))
     except PortBusyError as problem:
@@ -70,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--export-seconds", type=float, default=2.0, help="duration of an export (default: %(default)s)")
     outcomes = get_args(ExportOutcome)
     add("--export-outcome", choices=outcomes, default="file", help="how exports end (default: %(default)s)")
+    add("--webhook-gateway", metavar="URL", help="where webhooks are sent to (default: nowhere)")
+    add(
+        "--webhook-signs",
+        choices=("body", "timestamp"),
+        default="body",
+        help="what X-Webhook-Signature covers: the body, or timestamp, dot and body (default: %(default)s)",
+    )
     add("--speed", type=float, default=1.0, help="virtual seconds in a real one (default: %(default)s)")
     add("--info-file", type=Path, metavar="PATH", help="write addresses and keys there as JSON once ready")
     add("--json", action="store_true", help="print the same JSON instead of lines for people")

@@ -36,14 +36,6 @@ class Clock:
         self._virtual, self._real = self.now(), time.monotonic()
         self._speed = speed
 
-    def in_caller_time(self, moment: float) -> float:
-        """Convert a virtual time to the real clock.
-
-        Rate-limit headers use it: a client that waits "until the reset" waits in real seconds, whatever
-        the virtual clock was set to.
-        """
-        return time.time() + (moment - self.now()) / (self._speed or 1.0)
-
 
 class Scheduler:
     """Actions in the future, run in the order of their virtual time."""

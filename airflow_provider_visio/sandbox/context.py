@@ -1,5 +1,6 @@
 """What all parts of the sandbox share: clock, scheduler, event log, settings, files and addresses."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from .event_log import EventLog
 from .options import Settings
 from .stored_files import File, Signer
 
-Listener = Callable[[str, float, Callable[[], dict[str, Any]]], None]
+Notify = Callable[[str, float, Callable[[], dict[str, Any]]], None]
 
 
 @dataclass
@@ -28,10 +29,11 @@ class Context:
     settings: Settings
     clock: Clock
     scheduler: Scheduler = field(default_factory=Scheduler)
-    event_log: EventLog = field(default_factory=EventLog)
+    log: EventLog = field(default_factory=EventLog)
     signer: Signer = field(default_factory=Signer)
     files: dict[str, File] = field(default_factory=dict)
-    listeners: list[Listener] = field(default_factory=list)
+    # Sends an event to the webhooks; the data are made only where one subscribes to it.
+    notify: Notify = lambda *_: None
 
     @property
     def plugin_style(self) -> bool:
@@ -43,14 +45,19 @@ class Context:
         return iso(moment, offset=self.plugin_style)
 
     def in_caller_time(self, moment: float) -> float:
-        """Convert a virtual time to the clock that the caller uses."""
-        return moment if self.settings.caller_clock == "virtual" else self.clock.in_caller_time(moment)
+        """Convert a virtual time to the clock that the caller uses: it waits in real seconds, mostly."""
+        if self.settings.caller_clock == "virtual":
+            return moment
+        return time.time() + (moment - self.clock.now()) / (self.clock.speed or 1.0)
 
     def link(self, path: str, seconds: float) -> str:
         """Return a signed URL of a stored file, valid for the given seconds."""
         return f"{self.addresses.storage}{path}?{self.signer.query(path, self.clock.now() + seconds)}"
 
-    def notify(self, event: str, moment: float, data: Callable[[], dict[str, Any]]) -> None:
-        """Send an event to the webhooks; `data` is called only where one subscribes to it."""
-        for listener in self.listeners:
-            listener(event, moment, data)
+    def by_dialect(self, of_reference: dict[str, Any], of_plugin: dict[str, Any]) -> dict[str, Any]:
+        """Return what the dialect's source shows, or both together."""
+        dialect = self.settings.dialect
+        return {
+            **(of_reference if dialect != "plugin" else {}),
+            **(of_plugin if dialect != "reference" else {}),
+        }

@@ -3,7 +3,6 @@
 docs/sandbox.md describes every call; `GET /control` lists them.
 """
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Body, FastAPI, Request
@@ -61,44 +60,26 @@ class ReleaseBody(ControlBody):
     drop: bool = False
 
 
-class WorkflowBody(ControlBody):
-    """PUT /control/permanent-links/{id}/workflow."""
-
-    secret: Annotated[str, Field(min_length=1)] | None = None
-    return_url: str | None = None
-    valid_seconds: Annotated[float, Field(gt=0, le=1e9)] = 3600.0
-
-
 def control_app(workspace: Workspace) -> FastAPI:
     """Build the application under `/control`."""
     app = FastAPI(title="visio-sandbox control", openapi_url=None, redirect_slashes=False)
     app.state.workspace = workspace
     app.router.routes.extend(router.routes)
 
-    async def unknown(_: Request, problem: Exception) -> Answer:
-        return Answer({"error": str(problem)}, 404)
-
-    async def not_possible(_: Request, problem: Exception) -> Answer:
-        return Answer({"error": str(problem)}, 409)
-
-    async def invalid(request: Request, problem: Exception) -> Answer:
-        text = (
-            explain(problem.errors()) if isinstance(problem, RequestValidationError | ValidationError) else ""
-        )
-        if not request.headers.get("content-type", "application/json").startswith("application/json"):
-            text += ". Send the body with Content-Type: application/json (curl --json)."
-        return Answer({"error": text}, 422)
-
-    async def no_such_call(request: Request, problem: Exception) -> Answer:
-        status = problem.status_code if isinstance(problem, HTTPException) else 404
-        text = f"There is no {request.method} {request.url.path}. GET /control lists the calls."
+    async def handle(request: Request, problem: Exception) -> Answer:
+        status, text = (404 if isinstance(problem, actions.UnknownError) else 409), str(problem)
+        if isinstance(problem, RequestValidationError | ValidationError):
+            status, text = 422, explain(problem.errors())
+            if not request.headers.get("content-type", "application/json").startswith("application/json"):
+                text += ". Send the body with Content-Type: application/json (curl --json)."
+        elif isinstance(problem, HTTPException):
+            status = problem.status_code
+            text = f"There is no {request.method} {request.url.path}. GET /control lists the calls."
         return Answer({"error": text}, status)
 
-    app.add_exception_handler(actions.UnknownError, unknown)
-    app.add_exception_handler(NotPossibleError, not_possible)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(ValidationError, invalid)
-    app.add_exception_handler(HTTPException, no_such_call)
+    ours, others = (actions.UnknownError, NotPossibleError), (RequestValidationError, ValidationError)
+    for kind in (*ours, *others, HTTPException):
+        app.add_exception_handler(kind, handle)
     return app
 
 
@@ -129,6 +110,7 @@ async def health() -> Answer:
 @router.post("/reset")
 async def reset(workspace: CurrentWorkspace) -> Answer:
     """Forget everything and return to the state at the start."""
+    workspace.close()
     workspace.reset()
     return Answer({"ok": True})
 
@@ -190,7 +172,7 @@ async def change_time(workspace: CurrentWorkspace, body: TimeBody) -> Answer:
 @router.get("/faults")
 async def get_faults(workspace: CurrentWorkspace) -> Answer:
     """Return the faults, with the number of calls that each has hit and holds."""
-    return Answer(workspace.faults.view())
+    return Answer([fault.view() for fault in workspace.faults])
 
 
 @router.post("/faults")
@@ -209,7 +191,7 @@ async def clear_faults(workspace: CurrentWorkspace) -> Answer:
 @router.post("/faults/{number}/let-go")
 async def release(workspace: CurrentWorkspace, number: int, body: ReleaseBody | None = None) -> Answer:
     """Release the calls that a `hold` fault keeps; with `drop` their connections are closed."""
-    fault = workspace.faults.find(number)
+    fault = next((fault for fault in workspace.faults if fault.id == number), None)
     if fault is None:
         raise actions.UnknownError(f"There is no fault {number}.")
     fault.release(drop=bool(body and body.drop))
@@ -219,33 +201,32 @@ async def release(workspace: CurrentWorkspace, number: int, body: ReleaseBody | 
 @router.get("/counters")
 async def get_counters(workspace: CurrentWorkspace) -> Answer:
     """Return the number of calls by service, method and route, and of those refused with 429."""
-    return Answer(workspace.context.event_log.counters())
+    return Answer(workspace.context.log.counters())
 
 
 @router.delete("/counters")
 async def clear_counters(workspace: CurrentWorkspace) -> Answer:
     """Set the counters to zero; the list of calls stays."""
-    workspace.context.event_log.clear_counters()
+    workspace.context.log.clear_counters()
     return await get_counters(workspace)
 
 
 @router.get("/calls")
 async def get_calls(workspace: CurrentWorkspace, after: int = 0) -> Answer:
     """Return the calls to both services and to storage; `?after=N` skips the first N."""
-    return Answer(workspace.context.event_log.calls(after))
+    return Answer(workspace.context.log.calls(after))
 
 
 @router.get("/events")
 async def get_events(workspace: CurrentWorkspace, after: int = 0) -> Answer:
     """Return what happened to requests, links and exports; `?after=N` skips the first N."""
-    workspace.catch_up()
-    return Answer(workspace.context.event_log.events(after))
+    return Answer(workspace.context.log.events(after))
 
 
 @router.get("/signatures")
 async def get_signatures(workspace: CurrentWorkspace) -> Answer:
     """Return the signatures of all storage links that were handed out."""
-    return Answer(workspace.context.signer.given_out)
+    return Answer(list(workspace.context.signer.given_out))
 
 
 @router.get("/emails")
@@ -256,15 +237,13 @@ async def get_emails(workspace: CurrentWorkspace) -> Answer:
 
 @router.get("/deliveries")
 async def get_deliveries(workspace: CurrentWorkspace, after: int = 0) -> Answer:
-    """Return the webhook deliveries that would have been sent; `?after=N` skips the first N."""
-    workspace.catch_up()
-    return Answer(workspace.webhooks.deliveries[after:])
+    """Return the webhook deliveries, with their attempts; `?after=N` skips the first N."""
+    return Answer([delivery.view() for delivery in workspace.deliveries.all[after:]])
 
 
 @router.get("/photo-requests")
 async def get_requests(workspace: CurrentWorkspace) -> Answer:
     """Return all photo requests, deleted ones too, oldest first."""
-    workspace.catch_up()
     return Answer([_request_view(workspace, request) for request in workspace.requests.everything()])
 
 
@@ -275,16 +254,14 @@ async def create_requests(workspace: CurrentWorkspace, body: BulkBody) -> Answer
 
 
 @router.get("/photo-requests/{id}")
-async def get_request(workspace: CurrentWorkspace, id: str) -> Answer:  # noqa: A002
+async def get_request(workspace: CurrentWorkspace, id: str) -> Answer:
     """Return one photo request, by id or code."""
-    workspace.catch_up()
     return Answer(_request_view(workspace, actions.find_request(workspace, id)))
 
 
 @router.put("/photo-requests/{id}/person")
-async def replace_person(workspace: CurrentWorkspace, id: str, body: Person) -> Answer:  # noqa: A002
+async def replace_person(workspace: CurrentWorkspace, id: str, body: Person) -> Answer:
     """Replace the recipient of one request; the times count from now."""
-    workspace.catch_up()
     found = actions.find_request(workspace, id)
     workspace.start_visit(found, body, workspace.now())
     workspace.catch_up()
@@ -293,43 +270,32 @@ async def replace_person(workspace: CurrentWorkspace, id: str, body: Person) -> 
 
 @router.post("/photo-requests/{id}/{action}")
 async def act(
-    workspace: CurrentWorkspace,
-    id: str,  # noqa: A002
-    action: actions.Action,
-    body: actions.ActionBody | None = None,
+    workspace: CurrentWorkspace, id: str, action: actions.Action, body: actions.ActionBody | None = None
 ) -> Answer:
     """Open, upload to, submit, expire, cancel or delete a request, and return it."""
-    moment = workspace.catch_up()
     found = actions.find_request(workspace, id)
-    actions.act_on_request(workspace, found, action, body or actions.ActionBody(), moment)
+    actions.act_on_request(workspace, found, action, body or actions.ActionBody(), workspace.now())
     return Answer(_request_view(workspace, found))
 
 
 @router.post("/permanent-links/{id}/submit")
 async def submit_link(
-    workspace: CurrentWorkspace,
-    id: str,  # noqa: A002
-    body: actions.LinkSubmissionBody | None = None,
+    workspace: CurrentWorkspace, id: str, body: actions.LinkSubmissionBody | None = None
 ) -> Answer:
     """Submit photos through a permanent link, by id, code or slug."""
     return Answer(actions.submit_link(workspace, id, body or actions.LinkSubmissionBody()))
 
 
 @router.put("/permanent-links/{id}/workflow")
-async def start_workflow_mode(
-    workspace: CurrentWorkspace,
-    id: str,  # noqa: A002
-    body: WorkflowBody | None = None,
-) -> Answer:
+async def start_workflow_mode(workspace: CurrentWorkspace, id: str, body: Workflow | None = None) -> Answer:
     """Let only signed addresses open a link, and return the secret that signs them."""
-    given = (body or WorkflowBody()).model_dump(exclude_none=True)
     found = actions.find_link(workspace, id)
-    found.workflow = Workflow(**given)
-    return Answer({"request_url": workspace.links.url(found), **asdict(found.workflow)})
+    found.workflow = body or Workflow()
+    return Answer({"request_url": workspace.links.url(found), **found.workflow.model_dump()})
 
 
 @router.delete("/permanent-links/{id}/workflow")
-async def end_workflow_mode(workspace: CurrentWorkspace, id: str) -> Answer:  # noqa: A002
+async def end_workflow_mode(workspace: CurrentWorkspace, id: str) -> Answer:
     """Let everybody open the link again."""
     actions.find_link(workspace, id).workflow = None
     return Answer({"ok": True})
@@ -338,22 +304,16 @@ async def end_workflow_mode(workspace: CurrentWorkspace, id: str) -> Answer:  # 
 @router.get("/exports")
 async def get_exports(workspace: CurrentWorkspace) -> Answer:
     """Return all exports."""
-    workspace.catch_up()
     return Answer([_export_view(export) for export in workspace.exports.all.values()])
 
 
 @router.post("/exports/{id}/{action}")
-async def end_export(
-    workspace: CurrentWorkspace,
-    id: str,  # noqa: A002
-    action: Literal["complete", "fail"],
-) -> Answer:
+async def end_export(workspace: CurrentWorkspace, id: str, action: Literal["complete", "fail"]) -> Answer:
     """Complete or fail a running export, and return it."""
-    moment = workspace.catch_up()
     export = workspace.exports.all.get(id)
     if export is None:
         raise actions.UnknownError(f"There is no export {id!r}.")
-    (workspace.exports.complete if action == "complete" else workspace.exports.fail)(export, moment)
+    (workspace.exports.complete if action == "complete" else workspace.exports.fail)(export, workspace.now())
     return Answer(_export_view(export))
 
 

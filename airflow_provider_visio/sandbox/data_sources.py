@@ -34,9 +34,8 @@ class DataSources:
         """Add a data source; names need not be unique."""
         source = DataSource(f"ds_{ids.token(10)}", name, source_type, settings, moment)
         self.all[source.id] = source
-        self._context.event_log.record(
-            moment, "data_source_created", source.id, f"{source.id}: {name!r} was created"
-        )
+        text = f"{source.id}: {name!r} was created"
+        self._context.log.record(moment, "data_source_created", source.id, text)
         return source
 
     def test(self, source: DataSource, moment: float) -> str:
@@ -51,4 +50,4 @@ class DataSources:
     def remove(self, source: DataSource, moment: float) -> None:
         """Delete one."""
         del self.all[source.id]
-        self._context.event_log.record(moment, "data_source_deleted", source.id, f"{source.id} was deleted")
+        self._context.log.record(moment, "data_source_deleted", source.id, f"{source.id} was deleted")

@@ -40,12 +40,10 @@ class EventLog:
         n = len(self._events) + 1
         self._events.append({"n": n, "at": moment, "kind": kind, "id": subject, "text": text, **more})
 
-    def record_call(
-        self, service: str, method: str, path: str, route: str | None, moment: float, *, key_sent: bool
-    ) -> Call:
+    def record_call(self, service: str, method: str, path: str, route: str | None, **more: Any) -> Call:
         """Log and count a call before it is answered."""
         shown = _SIGNATURE.sub(r"\1cut", path)
-        call = Call(len(self._calls) + 1, service, method, shown, route, moment, key_sent)
+        call = Call(len(self._calls) + 1, service, method, shown, route, **more)
         self._calls.append(call)
         self._counts[service][f"{method} {route or '(unknown)'}"] += 1
         return call

@@ -7,6 +7,7 @@
 `assumed`   this project's guess
 """
 
+from functools import partial
 from typing import Any, Literal
 
 from fastapi.routing import APIRoute
@@ -19,29 +20,37 @@ Evidence = Literal["seed", "docs", "plugin", "inferred", "assumed"]
 def known(
     level: Evidence,
     source: str,
+    scope: str = "",
+    assumed: str = "",
     *,
     also: Evidence | None = None,
-    assumed: str = "",
-    scope: str = "",
     role: str = "",
     status: int = 200,
 ) -> dict[str, Any]:
     """Return keyword arguments for a route decorator: evidence, source, and what is assumed.
 
-    :param also: a second source that names the call.
     :param scope: the key's scope that the vendor's plugin names.
+    :param also: a second source that names the call.
     :param role: the lowest role that Vizdom's help pages allow.
     """
-    extra = {"x-evidence": level, "x-source": source}
-    if also:
-        extra["x-also"] = also
-    if assumed:
-        extra["x-assumed"] = assumed
-    if scope:
-        extra["x-scope"] = scope
-    if role:
-        extra["x-role"] = role
-    return {"openapi_extra": extra, "status_code": status}
+    extra = {
+        "evidence": level,
+        "source": source,
+        "also": also,
+        "assumed": assumed,
+        "scope": scope,
+        "role": role,
+    }
+    shown = {f"x-{name}": value for name, value in extra.items() if value}
+    return {"openapi_extra": shown, "status_code": status}
+
+
+# Of Visiono's calls.
+seed = partial(known, "seed", "visiono.io/docs/developers/api-reference")
+_PLUGIN = "github visiono-io/visiono-claude-plugin, plugin/skills/visiono-api/SKILL.md"
+plugin = partial(known, "plugin", _PLUGIN)
+both = partial(seed, also="plugin")
+guess = partial(known, "assumed", _PLUGIN)
 
 
 def in_dialect(route: APIRoute, dialect: Dialect) -> bool:

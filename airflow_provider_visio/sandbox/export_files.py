@@ -11,7 +11,7 @@ from typing import Any
 
 from .dashboards import Dashboard
 from .options import ExportOutcome
-from .photo_jpeg import need
+from .photo_jpeg import needs
 
 _INK, _GREY, _PALE, _RED, _GREEN = "#1f2937", "#6b7280", "#e5e7eb", "#b91c1c", "#15803d"
 _SERIES = ("#2563eb", "#14b8a6", "#f59e0b")
@@ -33,7 +33,7 @@ def content(dashboard: Dashboard, export_format: str, created_at: int, outcome: 
                 archive.writestr(zipfile.ZipInfo(name), make())
         return out.getvalue()
     if outcome == "no_rows" and export_format == "csv":
-        return _csv([[dashboard.period, *dashboard.columns, "Total"]])
+        return _csv(_table(dashboard)[:1])
     whole = render(dashboard, export_format, created_at)
     return whole[: len(whole) // 2] if outcome == "cut" else whole
 
@@ -59,9 +59,13 @@ def render(dashboard: Dashboard, export_format: str, created_at: int) -> bytes:
     """
     subtitle = f"{_period(dashboard)} Exported {datetime.fromtimestamp(created_at, UTC):%Y-%m-%d %H:%M} UTC."
     if export_format == "csv":
-        head = [dashboard.period, *dashboard.columns, "Total"]
-        return _csv([head, *([*row, sum(row[1:])] for row in dashboard.rows)])
+        return _csv(_table(dashboard))
     return _pdf(dashboard, subtitle) if export_format == "pdf" else draw(dashboard, subtitle)
+
+
+def _table(dashboard: Dashboard) -> list[list[Any]]:
+    head = [dashboard.period, *dashboard.columns, "Total"]
+    return [head, *([*row, sum(row[1:])] for row in dashboard.rows)]
 
 
 def _csv(rows: list[list[Any]]) -> bytes:
@@ -76,39 +80,20 @@ def _period(dashboard: Dashboard) -> str:
 
 def _pdf(dashboard: Dashboard, subtitle: str) -> bytes:
     """Return one page with the picture and, as text, a table of the figures."""
-    try:
+    with needs("reportlab"):
         from reportlab.lib.pagesizes import A4
         from reportlab.lib.styles import ParagraphStyle
         from reportlab.platypus import Image, Paragraph, SimpleDocTemplate, Spacer, Table
-    except ImportError as problem:
-        raise need("reportlab", "reportlab") from problem
-    rows = [[row[0], *row[1:], sum(row[1:])] for row in dashboard.rows]
     sums = [sum(dashboard.values(column)) for column in range(3)]
-    table: list[list[Any]] = [
-        [dashboard.period, *dashboard.columns, "Total"],
-        *rows,
-        ["Total", *sums, sum(sums)],
-    ]
-    out = io.BytesIO()
-    page = SimpleDocTemplate(
-        out,
-        pagesize=A4,
-        topMargin=40,
-        bottomMargin=40,
-        title=dashboard.name,
-        author="visio-sandbox",
-        invariant=1,
-    )
+    table = [*_table(dashboard), ["Total", *sums, sum(sums)]]
+    out, about = io.BytesIO(), {"title": dashboard.name, "author": "visio-sandbox"}
+    page = SimpleDocTemplate(out, pagesize=A4, topMargin=40, bottomMargin=40, invariant=1, **about)
+    title = ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=22, leading=28)
+    small = ParagraphStyle("small", fontSize=9.5, leading=13)
     page.build(
         [
-            Paragraph(
-                escape(dashboard.name),
-                ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=22, leading=28),
-            ),
-            Paragraph(
-                escape(f"{dashboard.description}. {subtitle}"),
-                ParagraphStyle("small", fontSize=9.5, leading=13),
-            ),
+            Paragraph(escape(dashboard.name), title),
+            Paragraph(escape(f"{dashboard.description}. {subtitle}"), small),
             Spacer(1, 12),
             Image(io.BytesIO(draw(dashboard, _period(dashboard))), page.width, page.width * 900 / 1400),
             Spacer(1, 12),
@@ -133,10 +118,8 @@ def _pdf(dashboard: Dashboard, subtitle: str) -> bytes:
 @lru_cache(maxsize=32)
 def draw(dashboard: Dashboard, subtitle: str) -> bytes:
     """Return the dashboard as a PNG of 1400 x 900: sums, a line chart and a stacked bar chart."""
-    try:
+    with needs("Pillow"):
         from PIL import Image, ImageDraw, ImageFont
-    except ImportError as problem:
-        raise need("PIL", "Pillow") from problem
     # Drawn twice as large and reduced, which smooths the lines.
     image = Image.new("RGB", (2800, 1800), "#f3f4f6")
     pen = ImageDraw.Draw(image)

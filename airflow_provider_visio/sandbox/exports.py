@@ -8,7 +8,7 @@ from . import export_files, ids
 from .context import Context
 from .dashboards import Dashboard
 from .options import ExportOutcome
-from .stored_files import LazyFile
+from .stored_files import File
 
 MEDIA_TYPES = {"pdf": "application/pdf", "png": "image/png", "csv": "text/csv; charset=utf-8"}
 _FAILURE = ("render_failed", "A data source of this dashboard did not answer; nothing was exported.")
@@ -53,7 +53,7 @@ class Exports:
         export = Export(f"exp_{ids.token(10)}", dashboard, export_format, moment, options, outcome)
         self.all[export.id] = export
         text = f"{export.id}: {export_format} export of {dashboard.name!r} started"
-        self._context.event_log.record(moment, "export_started", export.id, text, dashboard=dashboard.id)
+        self._context.log.record(moment, "export_started", export.id, text, dashboard=dashboard.id)
         takes = self._context.settings.export_seconds
         self._context.scheduler.at(moment + takes / 3, lambda _: self._process(export))
         ending = self.fail if dashboard.always_fails else self.complete
@@ -74,9 +74,9 @@ class Exports:
             path = f"/exports/{export.id}{f'-{number}' if name else ''}.{kind}"
             export.files[path] = name
             if export.outcome != "gone":
-                self._context.files[path] = LazyFile(MEDIA_TYPES.get(kind, "application/zip"), make)
+                self._context.files[path] = File(MEDIA_TYPES.get(kind, "application/zip"), make)
         text = f"{export.id}: {export.format} of {export.dashboard.name!r} is ready"
-        self._context.event_log.record(moment, "export_ready", export.id, text, dashboard=export.dashboard.id)
+        self._context.log.record(moment, "export_ready", export.id, text, dashboard=export.dashboard.id)
 
     def fail(self, export: Export, moment: float) -> None:
         """Fail a running export."""
@@ -84,9 +84,7 @@ class Exports:
             return
         export.status, export.finished_at, export.error = "failed", moment, _FAILURE
         text = f"{export.id}: export failed: {_FAILURE[1]}"
-        self._context.event_log.record(
-            moment, "export_failed", export.id, text, dashboard=export.dashboard.id
-        )
+        self._context.log.record(moment, "export_failed", export.id, text, dashboard=export.dashboard.id)
 
     def _process(self, export: Export) -> None:
         if export.status == "pending":

@@ -7,35 +7,21 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Any, Literal, Self
+from collections.abc import Awaitable, Callable, Iterator
+from http.client import responses
+from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .options import ControlBody
 from .replies import storage_error
 
-Kind = Literal[
-    "status",
-    "delay",
-    "hold",
-    "drop_before",
-    "drop_after",
-    "truncate",
-    "short",
-    "long",
-    "html",
-    "xml_error",
-    "json_error",
-    "empty",
-    "redirect",
-    "body",
-    "slow",
-    "rate_limit",
-    "expired_link",
-]
+FixedReply = Literal["status", "html", "xml_error", "json_error", "empty", "redirect", "body"]
+Connection = Literal["drop_before", "drop_after", "delay", "hold", "truncate", "short", "long", "slow"]
+DeliveryKind = Literal["twice", "late", "out_of_order", "wrong_secret", "never"]
+Kind = Literal[FixedReply, Connection, "rate_limit", "expired_link", DeliveryKind]
 
 
 class FaultSpec(ControlBody):
@@ -45,11 +31,12 @@ class FaultSpec(ControlBody):
     `after_work` the service does its work first.
     """
 
-    service: Literal["visiono", "vizdom", "storage"]
+    service: Literal["visiono", "vizdom", "storage", "webhooks"]
     kind: Kind
     method: str | None = None
-    path: str | None = None
+    path: re.Pattern[str] | None = None
     key: str | None = None
+    event: str | None = None
     times: int | None = Field(default=1, ge=0)
     skip: int = Field(default=0, ge=0)
     status: int | None = Field(default=None, ge=200, le=599)
@@ -62,20 +49,13 @@ class FaultSpec(ControlBody):
     retry_after: float | str | None = None
     reset: float | str | None = None
 
-    @field_validator("path")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                re.compile(value)
-            except re.error as problem:
-                raise ValueError(f"not a valid regular expression: {problem}") from problem
-        return value
-
     @model_validator(mode="after")
-    def _storage_has_the_links(self) -> Self:
-        if self.kind == "expired_link" and self.service != "storage":
-            raise ValueError("the kind 'expired_link' is allowed for the service 'storage' only")
+    def _service_has_the_kind(self) -> Self:
+        only = {"expired_link": "storage", **dict.fromkeys(get_args(DeliveryKind), "webhooks")}.get(self.kind)
+        if only and self.service != only:
+            raise ValueError(f"the kind {self.kind!r} is allowed for the service {only!r} only")
+        if self.service == "webhooks" and not only:
+            raise ValueError(f"the service 'webhooks' has the kinds {', '.join(get_args(DeliveryKind))}")
         return self
 
 
@@ -91,15 +71,16 @@ class Fault:
         self._released = asyncio.Event()
         self._drop = False
 
-    def matches(self, service: str, method: str, path: str, key: str | None) -> bool:
+    def matches(self, service: str, method: str, path: str, key: str | None, event: str | None) -> bool:
         """Whether the fault applies to the call and is not used up."""
         spec = self.spec
         return (
             spec.service == service
             and (spec.times is None or self.fired < spec.times)
             and (spec.method is None or spec.method.upper() == method)
-            and (spec.path is None or re.search(spec.path, path) is not None)
+            and (spec.path is None or spec.path.search(path) is not None)
             and (spec.key is None or spec.key == key)
+            and (spec.event is None or spec.event == event)
             and not self._released.is_set()
         )
 
@@ -111,8 +92,11 @@ class Fault:
         self.fired += 1
         return True
 
-    async def hold(self) -> bool:
-        """Keep a call until it is released, and return whether to drop it."""
+    async def pause(self) -> bool:
+        """Delay a call, or hold it until it is released, and return whether to drop it."""
+        if self.spec.kind == "delay":
+            await asyncio.sleep(self.spec.seconds)
+            return False
         self.held += 1
         try:
             await self._released.wait()
@@ -127,7 +111,7 @@ class Fault:
 
     def view(self) -> dict[str, Any]:
         """Return it as the control interface shows it."""
-        return {"id": self.id, "fired": self.fired, "held": self.held, **self.spec.model_dump()}
+        return {"id": self.id, "fired": self.fired, "held": self.held, **self.spec.model_dump(mode="json")}
 
 
 class Faults:
@@ -143,14 +127,12 @@ class Faults:
         self._faults.append(fault)
         return fault
 
-    def find(self, number: int) -> Fault | None:
-        """Return the fault with this number."""
-        return next((fault for fault in self._faults if fault.id == number), None)
-
-    def pick(self, service: str, method: str, path: str, key: str | None = None) -> Fault | None:
-        """Return the fault that fires on this call, if any."""
+    def pick(
+        self, service: str, method: str, path: str, key: str | None = None, event: str | None = None
+    ) -> Fault | None:
+        """Return the fault that fires on this call or delivery, if any."""
         for fault in self._faults:
-            if fault.matches(service, method, path, key) and fault.fires():
+            if fault.matches(service, method, path, key, event) and fault.fires():
                 return fault
         return None
 
@@ -160,9 +142,8 @@ class Faults:
             fault.release()
         self._faults.clear()
 
-    def view(self) -> list[dict[str, Any]]:
-        """Return all faults as the control interface shows them."""
-        return [fault.view() for fault in self._faults]
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(self._faults)
 
 
 _PAGE = """<!DOCTYPE html>
@@ -185,7 +166,7 @@ async def inject_fault(
 ) -> None:
     """Answer the call as the fault orders; `send_rate_limit_reply` sends the service's 429."""
     spec = fault.spec
-    if spec.kind in ("status", "html", "xml_error", "json_error", "empty", "redirect", "body"):
+    if spec.kind in get_args(FixedReply):
         await _send_fixed_reply(spec, send)
     elif spec.kind == "rate_limit":
         await send_rate_limit_reply(spec, send)
@@ -194,21 +175,22 @@ async def inject_fault(
     elif spec.kind == "drop_after":
         await app(scope, receive, _discard)
         await _close_connection(receive)
-    elif spec.kind == "delay":
-        await _delay(spec, app, scope, receive, send)
-    elif spec.kind == "hold":
-        await _hold(fault, app, scope, receive, send)
+    elif spec.kind in ("delay", "hold"):
+        await _postpone(fault, app, scope, receive, send)
     elif spec.kind == "expired_link":
         await app({**scope, "expire_link": True}, receive, send)
     else:
-        await app(scope, receive, _DamagingSender(spec, receive, send))
+        await _send_damaged(spec, app, scope, receive, send)
 
 
 async def _send_fixed_reply(spec: FaultSpec, send: Send) -> None:
     status = spec.status or {"redirect": 302, "status": 500}.get(spec.kind, 200)
     headers = dict(spec.headers)
     if spec.kind == "html":
-        content, media_type = _PAGE.format(title=f"{status} {_phrase(status)}").encode(), "text/html"
+        content, media_type = (
+            _PAGE.format(title=f"{status} {responses.get(status, 'Unknown')}").encode(),
+            "text/html",
+        )
     elif spec.kind == "xml_error":
         content, media_type = storage_error(*_error(status)).encode(), "application/xml"
     elif spec.kind == "json_error":
@@ -236,39 +218,21 @@ async def send_reply(send: Send, status: int, content: bytes, headers: dict[str,
     await send({"type": "http.response.body", "body": content})
 
 
-async def _delay(spec: FaultSpec, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    if not spec.after_work:
-        await asyncio.sleep(spec.seconds)
-        await app(scope, receive, send)
-        return
+async def _postpone(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Delay or hold a call, before its work or after it."""
     reply = _BufferedReply()
-    await app(scope, receive, reply)
-    await asyncio.sleep(spec.seconds)
-    await reply.send_to(send)
-
-
-async def _hold(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Keep a call, before its work or after it, until it is released."""
-    reply = _BufferedReply()
-    # Read first: the body cannot be read any more once the caller has disconnected.
-    asked = await _read_whole(receive)
+    # A held call is worked on also where the caller has disconnected: from then on its body cannot be read.
+    held = fault.spec.kind == "hold"
+    asked = replay(await Request(scope, receive).body(), receive) if held else receive
     if fault.spec.after_work:
         await app(scope, asked, reply)
-    if await fault.hold():
+    if await fault.pause():
         await _close_connection(receive)
         return
     if not fault.spec.after_work:
         await app(scope, asked, reply)
-    await reply.send_to(send)
-
-
-async def _read_whole(receive: Receive) -> Receive:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return replay(body, receive)
+    for message in reply.messages:
+        await send(message)
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
@@ -289,14 +253,10 @@ class _BufferedReply:
     """Keeps a reply until it is sent."""
 
     def __init__(self) -> None:
-        self._messages: list[Message] = []
+        self.messages: list[Message] = []
 
     async def __call__(self, message: Message) -> None:
-        self._messages.append(message)
-
-    async def send_to(self, send: Send) -> None:
-        for message in self._messages:
-            await send(message)
+        self.messages.append(message)
 
 
 async def _close_connection(receive: Receive) -> None:
@@ -313,65 +273,27 @@ async def _discard(_: Message) -> None:
     """Discard a reply."""
 
 
-class _DamagingSender:
-    """Sends a reply truncated, with a wrong length, or slowly."""
-
-    def __init__(self, spec: FaultSpec, receive: Receive, send: Send) -> None:
-        self._kind = spec.kind
-        self._seconds = spec.seconds
-        self._pause = 0.0
-        self._receive = receive
-        self._send = send
-        self._left = 0
-        self._step = 1
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            await self._start(message)
-        elif self._kind == "slow":
-            await self._drip(message)
-        elif self._left >= 0:
-            await self._cut(message)
-
-    async def _start(self, message: Message) -> None:
-        headers = dict(message["headers"])
-        length = int(headers.get(b"content-length", b"0"))
-        self._left = length if self._kind == "long" else length // 2
-        self._step = max(1, -(-length // _SLOW_STEPS))
-        self._pause = self._seconds * self._step / max(1, length)
-        if self._kind in ("short", "long"):
-            headers[b"content-length"] = str(self._left + (self._kind == "long")).encode()
-        await self._send({**message, "headers": list(headers.items())})
-
-    async def _drip(self, message: Message) -> None:
-        body = message.get("body", b"")
-        for start in range(0, len(body), self._step):
-            await asyncio.sleep(self._pause)
-            piece = body[start : start + self._step]
-            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        if not message.get("more_body", False):
-            await self._send({"type": "http.response.body", "body": b""})
-
-    async def _cut(self, message: Message) -> None:
-        body = message.get("body", b"")[: self._left]
-        self._left -= len(body)
-        more = message.get("more_body", False) and self._left > 0
-        if self._kind == "short":
-            await self._send({"type": "http.response.body", "body": body, "more_body": more})
-        elif body:
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        if not more:
-            self._left = -1
-            if self._kind != "short":
-                await _close_connection(self._receive)
+async def _send_damaged(spec: FaultSpec, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a reply truncated, with a wrong length, or slowly."""
+    reply = _BufferedReply()
+    await app(scope, receive, reply)
+    content = b"".join(message.get("body", b"") for message in reply.messages)
+    if spec.kind in ("truncate", "short"):
+        content = content[: len(content) // 2]
+    headers = dict(reply.messages[0]["headers"])
+    if spec.kind in ("short", "long"):
+        headers[b"content-length"] = str(len(content) + (spec.kind == "long")).encode()
+    await send({**reply.messages[0], "headers": list(headers.items())})
+    step = max(1, -(-len(content) // (_SLOW_STEPS if spec.kind == "slow" else 1)))
+    pieces = range(0, len(content), step)
+    for at in pieces:
+        await asyncio.sleep(spec.seconds / len(pieces) if spec.kind == "slow" else 0)
+        await send({"type": "http.response.body", "body": content[at : at + step], "more_body": True})
+    if spec.kind in ("truncate", "long"):
+        await _close_connection(receive)
+    else:
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _error(status: int) -> tuple[str, str]:
     return ("AccessDenied", "Access Denied") if status == 403 else ("InternalError", "Please try again.")
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -44,13 +44,9 @@ class ServiceMiddleware:
         query = scope["query_string"].decode("latin-1")
         headers = Headers(scope=scope)
         route = self.route(scope)
-        call = workspace.context.event_log.record_call(
-            self.service,
-            method,
-            f"{path}?{query}" if query else path,
-            route.path if route else None,
-            moment,
-            key_sent="x-api-key" in headers or "authorization" in headers,
+        more = {"at": moment, "key_sent": "x-api-key" in headers or "authorization" in headers}
+        call = workspace.context.log.record_call(
+            self.service, method, f"{path}?{query}" if query else path, route.path if route else None, **more
         )
         key = self.key(headers)
 
@@ -126,7 +122,7 @@ class ApiMiddleware(ServiceMiddleware):
             await send(message)
 
         if not decision.allowed:
-            self.workspace.context.event_log.count_refusal(self.service)
+            self.workspace.context.log.count_refusal(self.service)
             await self._response(self.conventions.error(429, headers=headers))(scope, receive, send)
             return
         try:
@@ -195,9 +191,10 @@ class ApiMiddleware(ServiceMiddleware):
     def _admit(self, key: str) -> RateDecision:
         settings, now = self.workspace.context.settings, self.workspace.now()
         if self.service == "vizdom":
-            return self.workspace.rate_limiter(f"vizdom {key}").admit([(60, settings.vizdom_per_minute)], now)
+            limits = [(60.0, settings.vizdom_per_minute)]
+            return self.workspace.rate_limiters[f"vizdom {key}"].admit(limits, now)
         limits = [(60.0, settings.visiono_per_minute), (3600.0, settings.visiono_per_hour)]
-        return self.workspace.rate_limiter("visiono").admit(limits, now)
+        return self.workspace.rate_limiters["visiono"].admit(limits, now)
 
     def _rate_headers(self, decision: RateDecision) -> dict[str, str]:
         settings, clock = self.workspace.context.settings, self.workspace.context.clock
@@ -216,7 +213,7 @@ class ApiMiddleware(ServiceMiddleware):
         if route.body_field is None:
             return content
         if not content.strip():
-            _set_content_type(request.scope)
+            MutableHeaders(scope=request.scope)["content-type"] = "application/json"
             return b"{}"
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
@@ -237,28 +234,19 @@ class ApiMiddleware(ServiceMiddleware):
 def add_error_handlers(conventions: Conventions, app: FastAPI) -> None:
     """Give every error of the app the shape of its service."""
 
-    async def refused(_: Request, problem: Exception) -> Response:
-        assert isinstance(problem, ErrorReply)  # noqa: S101  for mypy
-        return _response(app.state.workspace, conventions, problem)
+    async def handle(_: Request, problem: Exception) -> Response:
+        if isinstance(problem, ErrorReply):
+            refusal = problem
+        elif isinstance(problem, RequestValidationError):
+            refusal = conventions.invalid(problem.errors())
+        elif isinstance(problem, HTTPException):
+            refusal = conventions.error(400, str(problem.detail))
+        else:
+            refusal = conventions.error(500, str(problem) if isinstance(problem, ToolMissingError) else "")
+        return _response(app.state.workspace, conventions, refusal)
 
-    async def invalid(_: Request, problem: Exception) -> Response:
-        assert isinstance(problem, RequestValidationError)  # noqa: S101  for mypy
-        return _response(app.state.workspace, conventions, conventions.invalid(problem.errors()))
-
-    async def unreadable(_: Request, problem: Exception) -> Response:
-        assert isinstance(problem, HTTPException)  # noqa: S101  for mypy
-        return _response(app.state.workspace, conventions, conventions.error(400, str(problem.detail)))
-
-    async def broken(_: Request, problem: Exception) -> Response:
-        return conventions.error(
-            500, str(problem) if isinstance(problem, ToolMissingError) else ""
-        ).response()
-
-    app.add_exception_handler(ErrorReply, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, unreadable)
-    app.add_exception_handler(ToolMissingError, broken)
-    app.add_exception_handler(Exception, broken)
+    for kind in (ErrorReply, RequestValidationError, HTTPException, ToolMissingError, Exception):
+        app.add_exception_handler(kind, handle)
 
 
 def _response(workspace: Workspace, conventions: Conventions, refusal: ErrorReply) -> Response:
@@ -268,11 +256,6 @@ def _response(workspace: Workspace, conventions: Conventions, refusal: ErrorRepl
 def _rate_headers(settings: Settings, limit: int, remaining: int, reset: float | str) -> dict[str, str]:
     headers = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(remaining)}
     return headers | ({"X-RateLimit-Reset": _number(reset)} if settings.rate_reset_header else {})
-
-
-def _set_content_type(scope: MutableMapping[str, object]) -> None:
-    headers = MutableHeaders(scope=scope)
-    headers["content-type"] = "application/json"
 
 
 def _number(value: float | str) -> str:

@@ -140,6 +140,10 @@ class Settings(ControlBody):
     items_name: Literal["either", "items", "photo_slots"] = "either"
     delete_reply: Literal["empty", "body"] = "empty"
     deleted_requests: Literal["gone", "cancelled"] = "gone"
+    webhook_gateway: Annotated[str, Field(pattern="^https?://[!-~]+$")] | None = None
+    # Waits after failed attempts. The plugin names 1, 5 and 30 minutes, and three attempts in all.
+    webhook_retry_seconds: list[Seconds] = Field(default=[60, 300])
+    webhook_signs: Literal["body", "timestamp"] = "body"
     visiono_scopes: list[str] | None = None
     vizdom_role: Literal["admin", "editor", "viewer"] = "admin"
 

@@ -19,7 +19,7 @@ _Part = tuple[slice, dict[str, Any], dict[str, Any]]
 
 
 def listing(
-    context: Context, request: Request, path: str, found: Sequence[T], view: Callable[[T], object]
+    context: Context, request: Request, found: Sequence[T], view: Callable[[T], object]
 ) -> JSONResponse:
     """Return the page of `found` (oldest first) that the query selects."""
     settings, query = context.settings, dict(request.query_params)
@@ -27,7 +27,7 @@ def listing(
     if settings.pagination == "none":
         return reply(context, [view(one) for one in ordered])
     size = min(_positive(query.get("per_page"), settings.page_size), MAX_PER_PAGE)
-    address = f"{context.addresses.main}/visiono/v1{path}"
+    address = f"{context.addresses.main}{request.url.path}"
     if settings.pagination == "cursor":
         part, links, meta = _by_cursor(query, len(ordered), size, address)
     else:

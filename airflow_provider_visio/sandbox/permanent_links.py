@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from . import ids
 from .context import Context
 from .photos import Item, Photo
+from .replies import fields_of
 from .workflow_mode import Origin, Workflow
 
 
@@ -100,7 +101,7 @@ class Links:
         """Add a link."""
         self._live[link.id] = link
         text = f"{link.id} was created: {self.url(link)}"
-        self._context.event_log.record(link.created_at, "link_created", link.id, text)
+        self._context.log.record(link.created_at, "link_created", link.id, text)
 
     def rename(self, link: Link, slug: str | None) -> None:
         """Change the slug; the former one still opens the link."""
@@ -119,21 +120,25 @@ class Links:
         for photo in submission.photos:
             photo.publish(self._context.files)
         count = len(submission.photos)
+        more = {"submission": submission.id, "photos": count}
         text = f"{link.id}: submission {submission.id} with {count} photo(s)"
-        self._context.event_log.record(
-            moment, "link_submitted", link.id, text, submission=submission.id, photos=count
-        )
+        self._context.log.record(moment, "link_submitted", link.id, text, **more)
         self._context.notify(
             "photo_submission.created",
             moment,
-            lambda: {
-                "permanent_link_submission": {
-                    "id": submission.id,
-                    "unique_field_value": submission.unique_field_value,
-                    "external_source": submission.external_source,
-                    "external_reference": submission.external_reference,
-                }
-            },
+            # The documentation shows a request only; that a link has the same shape is assumed.
+            lambda: self._context.by_dialect(
+                {
+                    **fields_of(link, "id instructions"),
+                    "type": "permanent_link",
+                    "photos": [photo.view(self._context) for photo in submission.photos],
+                },
+                {
+                    "permanent_link_submission": fields_of(
+                        submission, "id unique_field_value external_source external_reference"
+                    )
+                },
+            ),
         )
         if link.workflow is None:
             return None
@@ -142,14 +147,10 @@ class Links:
         )
         return link.workflow.return_address(submission.id, origin, count, moment)
 
-    def archive(self, link: Link) -> None:
-        """Deactivate the link; it can still be read."""
-        link.is_active = False
-
     def delete(self, link: Link, moment: float) -> None:
         """Remove the link and its photos."""
         self._live.pop(link.id, None)
         self._former = {slug: other for slug, other in self._former.items() if other is not link}
         for photo in link.photos:
             photo.withdraw(self._context.files)
-        self._context.event_log.record(moment, "link_deleted", link.id, f"{link.id} was deleted")
+        self._context.log.record(moment, "link_deleted", link.id, f"{link.id} was deleted")

@@ -3,7 +3,8 @@
 import io
 import random
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
@@ -37,12 +38,16 @@ class ToolMissingError(RuntimeError):
     """A drawing library is not installed. The text says what to install."""
 
 
-def need(module: str, name: str) -> ToolMissingError:
-    """Return the error for a missing drawing library."""
-    return ToolMissingError(
-        f"The sandbox needs {name} to draw this ({module} cannot be imported). "
-        "Install it with: pip install 'airflow-provider-visio[sandbox]'"
-    )
+@contextmanager
+def needs(name: str) -> Iterator[None]:
+    """Say what to install where the import of a drawing library fails."""
+    try:
+        yield
+    except ImportError as problem:
+        raise ToolMissingError(
+            f"The sandbox needs {name} to draw this ({problem.name} cannot be imported). "
+            "Install it with: pip install 'airflow-provider-visio[sandbox]'"
+        ) from problem
 
 
 @lru_cache(maxsize=32)
@@ -58,10 +63,8 @@ def photo(
     :param subject: id of the request or submission; written on the picture.
     :param seed: varies the part of the sample that is shown, and the light.
     """
-    try:
+    with needs("Pillow"):
         from PIL import Image, ImageEnhance
-    except ImportError as problem:
-        raise need("PIL", "Pillow") from problem
     source = random.Random(seed)
     with Image.open(SAMPLES / f"{sample_for(instructions, request_text, subject)}.jpg") as sample:
         zoom, (width, height) = source.uniform(1.05, 1.35), sample.size
@@ -78,10 +81,8 @@ def photo(
 @lru_cache(maxsize=32)
 def thumbnail(content: bytes) -> bytes:
     """Return a small JPEG of a picture, or a grey card where Pillow cannot read it."""
-    try:
+    with needs("Pillow"):
         from PIL import Image, ImageOps
-    except ImportError as problem:
-        raise need("PIL", "Pillow") from problem
     try:
         small: Image.Image = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
         small.thumbnail((320, 320))

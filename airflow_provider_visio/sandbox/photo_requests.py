@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import ids
+from .clock import iso
 from .context import Context
 from .options import Person
 from .photos import Item, Photo
+from .replies import fields_of
 
 OPEN = ("pending", "in_progress")
 FREE_PLAN_PHOTOS = 100
@@ -27,7 +29,7 @@ class PhotoRequest:
     instructions: str
     created_at: float
     expires_at: float
-    items: list[Item]
+    items: list[Item] = field(default_factory=list)
     recipient_email: str | None = None
     send_email: bool = False
     require_gps: bool = False
@@ -85,29 +87,28 @@ class PhotoRequests:
         """Return a live request by id, link code (any case) or numeric code."""
         return self._live.get(id_or_code) or self._codes.get(id_or_code.upper())
 
-    def new_id(self) -> str:
-        """Return the next id, in the documentation's style or the plugin's."""
+    def new(self, instructions: str, created_at: float, hours: int, **more: Any) -> PhotoRequest:
+        """Return a new request, with an id in the documentation's style or the plugin's; `add` adds it."""
         self._created += 1
-        return f"pr_{self._created}" if self._context.plugin_style else f"req_{ids.token(10)}"
+        request_id = f"pr_{self._created}" if self._context.plugin_style else f"req_{ids.token(10)}"
+        expires_at = created_at + hours * 3600
+        return PhotoRequest(
+            request_id, ids.code(), ids.digits(), instructions, created_at, expires_at, **more
+        )
 
     def add(self, request: PhotoRequest) -> None:
         """Add a request, record its e-mail and schedule its expiry."""
         self._live[request.id] = request
         self._codes[request.unique_code] = self._codes[request.numeric_code] = request
-        self._record(
-            request, request.created_at, "request_created", f"{request.id} was created: {self.url(request)}"
-        )
-        self._context.notify(
+        text = f"{request.id} was created: {self.url(request)}"
+        self._record(request, request.created_at, "request_created", text)
+        self._notify(
             "photo_request.created",
+            request,
             request.created_at,
-            lambda: {
-                "photo_request": {
-                    **self._summary(request),
-                    "recipient_email": request.recipient_email,
-                    "request_url": self.url(request),
-                    "expires_at": self._context.format_time(request.expires_at),
-                }
-            },
+            recipient_email=request.recipient_email,
+            request_url=self.url(request),
+            expires_at=iso(request.expires_at),
         )
         if request.send_email and request.recipient_email:
             self._send_email(request)
@@ -124,9 +125,7 @@ class PhotoRequests:
             return
         request.opened_at = moment
         self._record(request, moment, "link_opened", f"{request.id}: the recipient opened the link")
-        self._context.notify(
-            "photo_request.first_viewed", moment, lambda: {"photo_request": self._summary(request)}
-        )
+        self._notify("photo_request.first_viewed", request, moment)
 
     def upload(self, request: PhotoRequest, photo: Photo, moment: float, *, of: int | None = None) -> None:
         """Add a photo; it replaces an earlier photo of the same item."""
@@ -143,14 +142,9 @@ class PhotoRequests:
         number, total = len(request.photos), of or max(len(request.items), len(request.photos))
         text = f"{request.id}: photo {number} of {total} arrived"
         self._record(request, moment, "photo_uploaded", text, photo=number, of=total)
-        self._context.notify(
-            "photo_submission.created",
-            moment,
-            lambda: {
-                "photo_request": self._summary(request),
-                "submission": photo.summary(self._context.format_time),
-            },
-        )
+        # In the documentation, this event is for permanent links only.
+        if self._context.settings.dialect != "reference":
+            self._notify("photo_submission.created", request, moment, photo)
 
     def remove_photo(self, request: PhotoRequest, photo: Photo) -> None:
         """Remove a photo before the request is submitted."""
@@ -163,23 +157,10 @@ class PhotoRequests:
         self._check_open(request)
         request.status, request.submitted_at = "submitted", moment
         count = len(request.photos)
-        self._record(
-            request,
-            moment,
-            "request_submitted",
-            f"{request.id} was submitted with {count} photo(s)",
-            photos=count,
-        )
-        self._context.notify(
-            "photo_request.submitted",
-            moment,
-            lambda: {
-                "photo_request": {
-                    **self._summary(request),
-                    "submissions_count": count,
-                    "submitted_at": self._context.format_time(moment),
-                }
-            },
+        text = f"{request.id} was submitted with {count} photo(s)"
+        self._record(request, moment, "request_submitted", text, photos=count)
+        self._notify(
+            "photo_request.submitted", request, moment, submissions_count=count, submitted_at=iso(moment)
         )
 
     def expire(self, request: PhotoRequest, moment: float) -> None:
@@ -187,9 +168,7 @@ class PhotoRequests:
         self._check_open(request)
         request.status, request.expires_at = "expired", min(request.expires_at, moment)
         self._record(request, moment, "request_expired", f"{request.id} expired")
-        self._context.notify(
-            "photo_request.expired", moment, lambda: {"photo_request": self._summary(request)}
-        )
+        self._notify("photo_request.expired", request, moment)
 
     def cancel(self, request: PhotoRequest, moment: float) -> None:
         """Cancel the request; it can still be read."""
@@ -227,17 +206,27 @@ class PhotoRequests:
         text = f"{request.id}: e-mail sent to {request.recipient_email}"
         self._record(request, request.created_at, "email_sent", text, to=request.recipient_email)
 
-    def _summary(self, request: PhotoRequest) -> dict[str, Any]:
-        return {
-            "id": request.id,
-            "unique_code": request.unique_code,
-            "status": request.status,
-            "metadata": request.metadata,
-        }
+    def _notify(
+        self, event: str, request: PhotoRequest, moment: float, photo: Photo | None = None, **more: object
+    ) -> None:
+        """Send an event; `more` are further fields of the plugin's `photo_request`."""
+
+        def data() -> dict[str, Any]:
+            of_reference = {
+                **fields_of(request, "id instructions"),
+                "type": "one_time",
+                "photos": [one.view(self._context) for one in request.photos],
+            }
+            of_plugin = {"photo_request": {**fields_of(request, "id unique_code status metadata"), **more}}
+            if photo is not None:
+                of_plugin["submission"] = photo.summary(iso)
+            return self._context.by_dialect(of_reference, of_plugin)
+
+        self._context.notify(event, moment, data)
 
     def _check_open(self, request: PhotoRequest) -> None:
         if not request.is_open:
             raise NotPossibleError(f"{request.id} is {request.status}.")
 
     def _record(self, request: PhotoRequest, moment: float, kind: str, text: str, **more: object) -> None:
-        self._context.event_log.record(moment, kind, request.id, text, **more)
+        self._context.log.record(moment, kind, request.id, text, **more)

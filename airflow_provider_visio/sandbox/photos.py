@@ -8,7 +8,7 @@ from typing import Any
 from . import ids, photo_jpeg, picture_kinds
 from .context import Context
 from .picture_kinds import Kind
-from .stored_files import File, LazyFile, PaddedJpeg
+from .stored_files import File, PaddedJpeg
 
 
 @dataclass
@@ -52,6 +52,18 @@ class Photo:
         files.pop(self.path, None)
         files.pop(self.thumbnail_path, None)
 
+    def view(self, context: Context) -> dict[str, Any]:
+        """Return it with a signed link, as the documentation shows a photo in a webhook."""
+        metadata: dict[str, Any] = {"captured_at": context.format_time(self.taken_at)}
+        if self.gps:
+            metadata |= {"gps_lat": self.gps[0], "gps_lng": self.gps[1]}
+        return {
+            "id": self.id,
+            "url": context.link(self.path, context.settings.photo_link_seconds),
+            "slot_instructions": self.instructions,
+            "metadata": metadata,
+        }
+
     def summary(self, format_time: Callable[[float], str]) -> dict[str, Any]:
         """Return the fields of a `submission` in the vendor's plugin, without links."""
         location = {"gps_latitude": self.gps[0], "gps_longitude": self.gps[1]} if self.gps else {}
@@ -92,8 +104,8 @@ def generated_photo(
         kind = picture_kinds.kind_of("plain", 0)
         file: File = PaddedJpeg(jpeg, size)
     else:
-        file = LazyFile(kind.media_type, lambda: picture_kinds.picture(kind, jpeg()))
-    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(jpeg()))
+        file = File(kind.media_type, lambda: picture_kinds.picture(kind, jpeg()))
+    small = File("image/jpeg", lambda: photo_jpeg.thumbnail(jpeg()))
     item_id = item.id if item else None
     return Photo(_new_id(context), item_id, instructions, taken_at, gps, file, small, kind.name)
 
@@ -105,8 +117,8 @@ def uploaded_photo(
     media_type = picture_kinds.picture_type(content)
     if media_type is None:
         return None
-    file = LazyFile(media_type, lambda: content)
-    small = LazyFile("image/jpeg", lambda: photo_jpeg.thumbnail(content))
+    file = File(media_type, lambda: content)
+    small = File("image/jpeg", lambda: photo_jpeg.thumbnail(content))
     item_id, instructions = (item.id, item.instructions) if item else (None, request_text)
     return Photo(_new_id(context), item_id, instructions, context.clock.now(), gps, file, small, "uploaded")
 

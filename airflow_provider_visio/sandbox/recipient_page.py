@@ -11,7 +11,7 @@ from starlette.routing import Route
 from . import ids
 from .permanent_links import Draft, Link, Submission
 from .photo_requests import NotPossibleError, PhotoRequest
-from .photos import Item, Photo, uploaded_photo
+from .photos import Photo, uploaded_photo
 from .workflow_mode import Origin, Problem
 from .workspace import Workspace
 
@@ -41,15 +41,12 @@ class UploadForm:
     draft: str = ""
     origin: Origin | None = None
 
-    @property
-    def items(self) -> list[Item]:
-        """The requested items."""
-        return self.source.items
-
     def problem(self, form: FormData) -> str | None:
         """Return why the form cannot be submitted yet, if so."""
         have = {photo.item_id for photo in self.photos}
-        missing = [item.instructions for item in self.items if item.is_required and item.id not in have]
+        missing = [
+            item.instructions for item in self.source.items if item.is_required and item.id not in have
+        ]
         if missing:
             return (
                 f"One photo is still missing: {missing[0]}"
@@ -92,13 +89,11 @@ class Recipients:
         """Show the page, and count the visit."""
         moment, code = self._workspace.catch_up(), request.path_params["code"]
         upload_form = self._upload_form(code, "", request.query_params)
-        if isinstance(upload_form, UploadForm):
-            if isinstance(upload_form.source, PhotoRequest):
-                self._workspace.requests.open(upload_form.source, moment)
-            if "thanks" not in request.query_params:
-                return self._page(upload_form)
-            upload_form = self._closed("submitted")
-        return upload_form
+        if not isinstance(upload_form, UploadForm):
+            return upload_form
+        if isinstance(upload_form.source, PhotoRequest):
+            self._workspace.requests.open(upload_form.source, moment)
+        return self._closed("submitted") if "thanks" in request.query_params else self._page(upload_form)
 
     async def upload(self, request: Request) -> Response:
         """Add one photo; the page's script uploads them one by one."""
@@ -116,19 +111,18 @@ class Recipients:
 
     async def preview(self, request: Request) -> Response:
         """Return the thumbnail of an uploaded photo."""
-        upload_form = self._upload_form(request.path_params["code"], request.query_params.get("draft", ""))
-        photo = self._photo(upload_form, request.path_params["photo"])
-        if photo is None:
+        found = self._find(request)
+        if found is None:
             return Response(status_code=404)
-        return Response(b"".join(photo.thumbnail.chunks()), media_type="image/jpeg")
+        return Response(b"".join(found[1].thumbnail.chunks()), media_type="image/jpeg")
 
     async def remove(self, request: Request) -> Response:
         """Remove an uploaded photo."""
         self._workspace.catch_up()
-        upload_form = self._upload_form(request.path_params["code"], request.query_params.get("draft", ""))
-        photo = self._photo(upload_form, request.path_params["photo"])
-        if photo is None or not isinstance(upload_form, UploadForm):
+        found = self._find(request)
+        if found is None:
             return Response(status_code=404)
+        upload_form, photo = found
         if isinstance(upload_form.source, PhotoRequest):
             self._workspace.requests.remove_photo(upload_form.source, photo)
         else:
@@ -183,7 +177,7 @@ class Recipients:
         content = await file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             return "This picture is larger than 25 MB."
-        item = next((item for item in upload_form.items if item.id == item_id), None)
+        item = next((item for item in upload_form.source.items if item.id == item_id), None)
         if item_id is not None and item is None:
             return "This request does not ask for that picture."
         text = upload_form.source.instructions
@@ -204,12 +198,7 @@ class Recipients:
 
     def _page(self, upload_form: UploadForm, problem: str = "") -> HTMLResponse:
         source = upload_form.source
-        expires_in, notes_allowed, name_field = None, False, False
-        if isinstance(source, PhotoRequest):
-            expires_in = source.expires_at - self._workspace.now()
-            notes_allowed = source.allow_submitter_notes
-        else:
-            name_field = source.show_full_name_field or source.full_name_required
+        named = isinstance(source, Link) and (source.show_full_name_field or source.full_name_required)
         return self._render(
             "recipient.html",
             422 if problem else 200,
@@ -218,9 +207,11 @@ class Recipients:
             problem=problem,
             by_item={photo.item_id: photo for photo in upload_form.photos},
             loose=[photo for photo in upload_form.photos if photo.item_id is None],
-            expires_in=expires_in,
-            notes_allowed=notes_allowed,
-            name_field=name_field,
+            expires_in=source.expires_at - self._workspace.now()
+            if isinstance(source, PhotoRequest)
+            else None,
+            notes_allowed=isinstance(source, PhotoRequest) and source.allow_submitter_notes,
+            name_field=named,
             address=f"/p/{source.unique_code.lower()}",
         )
 
@@ -258,9 +249,14 @@ class Recipients:
         title, text, code, kind = _CLOSED[status]
         return self._message(title, text, code, kind=kind)
 
-    def _photo(self, upload_form: UploadForm | HTMLResponse, photo_id: str) -> Photo | None:
-        photos = upload_form.photos if isinstance(upload_form, UploadForm) else []
-        return next((photo for photo in photos if photo.id == photo_id), None)
+    def _find(self, request: Request) -> tuple[UploadForm, Photo] | None:
+        """Return the photo that a call names, with its form."""
+        upload_form = self._upload_form(request.path_params["code"], request.query_params.get("draft", ""))
+        if isinstance(upload_form, UploadForm):
+            for photo in upload_form.photos:
+                if photo.id == request.path_params["photo"]:
+                    return upload_form, photo
+        return None
 
 
 def _text(form: FormData, name: str) -> str:

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -101,11 +100,8 @@ async def serve(options: Options, *, info_file: Path | None = None, as_json: boo
     sockets = [bind(options.host, options.port), bind(options.host, options.storage_port)]
     workspace = Workspace(options)
     workspace.addresses.main, workspace.addresses.storage = (_url(options.host, one) for one in sockets)
-    apps: list[ASGIApp] = [
-        main_origin(workspace),
-        ServiceMiddleware(workspace, "storage", storage_app(workspace)),
-    ]
-    servers = [_Server(_config(app)) for app in apps]
+    storage = ServiceMiddleware(workspace, "storage", storage_app(workspace))
+    servers = [_Server(_config(app)) for app in (main_origin(workspace), storage)]
 
     def stop() -> None:
         for server in servers:
@@ -113,15 +109,14 @@ async def serve(options: Options, *, info_file: Path | None = None, as_json: boo
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    running = [
-        asyncio.create_task(server.serve([listener]))
-        for server, listener in zip(servers, sockets, strict=True)
-    ]
+    pairs = zip(servers, sockets, strict=True)
+    running = asyncio.gather(*(server.serve([listener]) for server, listener in pairs))
     await asyncio.gather(*(server.ready.wait() for server in servers))
     _announce(workspace, info_file, as_json=as_json)
     ticking = asyncio.create_task(_tick(workspace))
-    await asyncio.gather(*running)
+    await running
     ticking.cancel()
+    workspace.close()
 
 
 async def _tick(workspace: Workspace) -> None:
@@ -179,4 +174,3 @@ def _announce(workspace: Workspace, info_file: Path | None, *, as_json: bool) ->
         f"  storage         {storage:<39} (signed links only)",
     ]
     print(json.dumps(info) if as_json else "\n".join(lines), flush=True)
-    sys.stdout.flush()

@@ -52,7 +52,7 @@ class Visit:
             photo = next_photo(self._context, self._request, moment, gps=gps)
             self._requests.upload(self._request, photo, moment, of=self._photos())
         except NotPossibleError as problem:
-            self._context.event_log.record(moment, "upload_refused", self._request.id, str(problem))
+            self._context.log.record(moment, "upload_refused", self._request.id, str(problem))
             return
         self._next(moment)
 

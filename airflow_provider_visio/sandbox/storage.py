@@ -31,9 +31,7 @@ def storage_app(workspace: Workspace) -> Starlette:
         except ToolMissingError as problem:
             return _error(500, "InternalError", str(problem))
         name = path.rsplit("/", 1)[-1]
-        workspace.context.event_log.record(
-            workspace.now(), "file_fetched", path, f"{name} was fetched", bytes=size
-        )
+        workspace.context.log.record(workspace.now(), "file_fetched", path, f"{name} was fetched", bytes=size)
         headers = {
             "Content-Length": str(size),
             "ETag": f'"{etag}"',

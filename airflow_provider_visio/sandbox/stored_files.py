@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 CHUNK = 64 * 1024
 
@@ -14,20 +13,16 @@ class Signer:
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
-        self._given_out: dict[str, None] = {}
+        # A dictionary keeps their order.
+        self.given_out: dict[str, None] = {}
         # Signatures that a fault has expired before their time.
         self.expired: set[str] = set()
-
-    @property
-    def given_out(self) -> list[str]:
-        """All signatures that links were given out with."""
-        return list(self._given_out)
 
     def query(self, path: str, expires: float) -> str:
         """Return the query string that opens `path` until `expires`."""
         moment = str(int(expires))
         signature = self._sign(path, moment)
-        self._given_out[signature] = None
+        self.given_out[signature] = None
         return f"expires={moment}&signature={signature}"
 
     def matches(self, path: str, expires: str, signature: str) -> bool:
@@ -38,22 +33,7 @@ class Signer:
         return hmac.new(self._secret, f"{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
-class File(Protocol):
-    """A file that the storage origin can serve."""
-
-    media_type: str
-
-    def size(self) -> int:
-        """Return the length in bytes."""
-
-    def chunks(self) -> Iterator[bytes]:
-        """Return the content, piece by piece."""
-
-    def etag(self) -> str:
-        """Return a value that changes with the content."""
-
-
-class LazyFile:
+class File:
     """A file whose bytes come from a function, which caches them where they are expensive."""
 
     def __init__(self, media_type: str, make: Callable[[], bytes]) -> None:
@@ -78,14 +58,13 @@ class LazyFile:
         return hashlib.md5(self._make(), usedforsecurity=False).hexdigest()
 
 
-class PaddedJpeg:
+class PaddedJpeg(File):
     """A JPEG padded to a size with comment segments; the padding is never in memory as a whole."""
 
     _PAYLOAD = 65_533
 
     def __init__(self, make: Callable[[], bytes], size: int) -> None:
-        self.media_type = "image/jpeg"
-        self._make = make
+        super().__init__("image/jpeg", make)
         self._wanted = size
 
     def size(self) -> int:

@@ -67,5 +67,5 @@ class Team:
         """Add an invite; no e-mail is sent."""
         invite = Invite(f"inv_{ids.token(10)}", email, role, moment)
         self.invites[invite.id] = invite
-        self._context.event_log.record(moment, "member_invited", invite.id, f"{invite.id}: invited as {role}")
+        self._context.log.record(moment, "member_invited", invite.id, f"{invite.id}: invited as {role}")
         return invite

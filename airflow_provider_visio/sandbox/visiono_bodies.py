@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from .options import Strict, WholeNumber, is_email
-from .webhooks import EVENTS
+from .webhooks import Event
 
 _VISIBLE = re.compile(r"[^\s\ufeff]")
 _URL = re.compile(r"https://([A-Za-z0-9.-]+)(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?(?:[/?#][!-~]*)?")
@@ -48,12 +48,6 @@ def _public_https(value: str) -> str:
     return value
 
 
-def _event(value: str) -> str:
-    if value not in EVENTS:
-        raise ValueError("The selected {field} is invalid.")
-    return value
-
-
 Instructions = Annotated[str, Field(max_length=5000), AfterValidator(_not_blank)]
 Note = Annotated[str, Field(max_length=5000)]
 Label = Annotated[str, Field(min_length=1, max_length=255)]
@@ -62,7 +56,6 @@ Hours = Annotated[WholeNumber, Field(ge=1, le=8760)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_within_size)]
 Slug = Annotated[str, Field(min_length=3, max_length=30, pattern="^[a-z0-9-]+$")]
 Tags = Annotated[list[Label], Field(max_length=50)]
-Event = Annotated[str, AfterValidator(_event)]
 Url = Annotated[str, Field(max_length=2000), AfterValidator(_public_https)]
 
 

@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Request, Response
 
 from . import ids
-from .evidence import known
+from .evidence import guess, plugin, seed
 from .pagination import listing
 from .permanent_links import Link
 from .replies import ErrorReply
 from .visiono_bodies import CreateLink, UpdateLink
 from .visiono_replies import deleted, not_found, qr_code_address, reply, validation_error
-from .visiono_routes import PLUGIN, SEED, items_of, render_photos
+from .visiono_routes import items_of, render_photos
 from .visiono_serializers import download_meta, download_view, link_submission_view, link_view
 from .workspace import CurrentWorkspace, Workspace
 
@@ -18,8 +18,8 @@ _NAMES = "field names (the plugin's smart links)"
 router = APIRouter()
 
 
-@router.get("/permanent-links", **known("seed", SEED, scope="smart_links:read", assumed=_NAMES))
-@router.get("/smart-links", **known("plugin", PLUGIN, scope="smart_links:read"))
+@router.get("/permanent-links", **seed("smart_links:read", _NAMES))
+@router.get("/smart-links", **plugin("smart_links:read"))
 async def list_links(
     workspace: CurrentWorkspace, request: Request, is_active: str | None = None, tags: str | None = None
 ) -> Response:
@@ -33,12 +33,11 @@ async def list_links(
             found = [link for link in found if link.is_active is wanted]
         for tag in (tags or "").split(","):
             found = [link for link in found if not tag or tag in link.tags]
-    path = "/smart-links" if request.url.path.endswith("/smart-links") else "/permanent-links"
-    return listing(workspace.context, request, path, found, lambda link: _view(workspace, link))
+    return listing(workspace.context, request, found, lambda link: _view(workspace, link))
 
 
-@router.post("/permanent-links", **known("seed", SEED, scope="smart_links:write", status=201, assumed=_NAMES))
-@router.post("/smart-links", **known("plugin", PLUGIN, scope="smart_links:write", status=201))
+@router.post("/permanent-links", **seed("smart_links:write", _NAMES, status=201))
+@router.post("/smart-links", **plugin("smart_links:write", status=201))
 async def create_link(workspace: CurrentWorkspace, body: CreateLink) -> Response:
     """Create a permanent link; the answer of a plan without links is assumed."""
     if workspace.context.settings.plan == "free":
@@ -59,18 +58,16 @@ async def create_link(workspace: CurrentWorkspace, body: CreateLink) -> Response
     return reply(workspace.context, _view(workspace, link), 201)
 
 
-@router.get("/permanent-links/{id}", **known("seed", SEED, scope="smart_links:read", assumed=_NAMES))
-@router.get("/smart-links/{id}", **known("plugin", PLUGIN, scope="smart_links:read"))
-async def get_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
+@router.get("/permanent-links/{id}", **seed("smart_links:read", _NAMES))
+@router.get("/smart-links/{id}", **plugin("smart_links:read"))
+async def get_link(workspace: CurrentWorkspace, id: str) -> Response:
     """Return one permanent link."""
     return reply(workspace.context, _view(workspace, _find(workspace, id)))
 
 
-@router.patch("/permanent-links/{id}", **known("seed", SEED, scope="smart_links:write", assumed=_NAMES))
-@router.put(
-    "/smart-links/{id}", **known("plugin", PLUGIN, scope="smart_links:write", assumed="takes a part too")
-)
-async def update_link(workspace: CurrentWorkspace, id: str, body: UpdateLink) -> Response:  # noqa: A002
+@router.patch("/permanent-links/{id}", **seed("smart_links:write", _NAMES))
+@router.put("/smart-links/{id}", **plugin("smart_links:write", "takes a part too"))
+async def update_link(workspace: CurrentWorkspace, id: str, body: UpdateLink) -> Response:
     """Change the given fields."""
     link = _find(workspace, id)
     changes = body.model_dump(include=body.model_fields_set - {"items", "custom_slug"})
@@ -84,11 +81,8 @@ async def update_link(workspace: CurrentWorkspace, id: str, body: UpdateLink) ->
     return reply(workspace.context, _view(workspace, link))
 
 
-@router.delete(
-    "/permanent-links/{id}",
-    **known("seed", SEED, scope="smart_links:write", status=204, assumed="204 without a body"),
-)
-async def delete_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+@router.delete("/permanent-links/{id}", **seed("smart_links:write", "204 without a body", status=204))
+async def delete_link(workspace: CurrentWorkspace, id: str) -> Response:
     """Delete a permanent link and its photos."""
     link = _find(workspace, id)
     workspace.links.delete(link, workspace.now())
@@ -96,46 +90,35 @@ async def delete_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa
 
 
 @router.delete(
-    "/smart-links/{id}",
-    **known(
-        "plugin", PLUGIN, scope="smart_links:write", status=204, assumed="it can still be read, inactive"
-    ),
+    "/smart-links/{id}", **plugin("smart_links:write", "it can still be read, inactive", status=204)
 )
-async def archive_link(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
-    """Archive a smart link."""
+async def archive_link(workspace: CurrentWorkspace, id: str) -> Response:
+    """Archive a smart link: it is inactive and can still be read."""
     link = _find(workspace, id)
-    workspace.links.archive(link)
+    link.is_active = False
     return deleted(workspace.context, link.id)
 
 
 @router.get(
-    "/permanent-links/{id}/submissions",
-    **known("assumed", PLUGIN, scope="submissions:read", assumed="that it exists under this name"),
+    "/permanent-links/{id}/submissions", **guess("submissions:read", "that it exists under this name")
 )
-@router.get(
-    "/smart-links/{id}/submissions",
-    **known("plugin", PLUGIN, scope="submissions:read", assumed="the shape"),
-)
-async def list_submissions(workspace: CurrentWorkspace, request: Request, id: str) -> Response:  # noqa: A002
+@router.get("/smart-links/{id}/submissions", **plugin("submissions:read", "the shape"))
+async def list_submissions(workspace: CurrentWorkspace, request: Request, id: str) -> Response:
     """Return the submissions of a link, in pages."""
     link = _find(workspace, id)
     await render_photos(link.photos)
-    path = request.url.path.removeprefix("/visiono/v1")
     context = workspace.context
-    return listing(context, request, path, link.submissions, lambda one: link_submission_view(context, one))
+    return listing(context, request, link.submissions, lambda one: link_submission_view(context, one))
 
 
 @router.get(
-    "/permanent-links/{id}/download-urls",
-    **known("assumed", PLUGIN, scope="download_urls:read", assumed="that it exists under this name"),
+    "/permanent-links/{id}/download-urls", **guess("download_urls:read", "that it exists under this name")
 )
 @router.get(
     "/smart-links/{id}/download-urls",
-    **known(
-        "plugin", PLUGIN, scope="download_urls:read", assumed="the name of the id; the rest as for requests"
-    ),
+    **plugin("download_urls:read", "the name of the id; the rest as for requests"),
 )
-async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:
     """Return all photos of a link with fresh signed links."""
     link = _find(workspace, id)
     await render_photos(link.photos)
@@ -148,12 +131,9 @@ async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # no
     return reply(workspace.context, data, meta=download_meta(workspace.context))
 
 
-@router.get(
-    "/permanent-links/{id}/qrcode",
-    **known("assumed", PLUGIN, scope="smart_links:read", assumed="that it exists under this name"),
-)
-@router.get("/smart-links/{id}/qrcode", **known("plugin", PLUGIN, scope="smart_links:read"))
-async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+@router.get("/permanent-links/{id}/qrcode", **guess("smart_links:read", "that it exists under this name"))
+@router.get("/smart-links/{id}/qrcode", **plugin("smart_links:read"))
+async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:
     """Return the address of a QR code of the link."""
     return qr_code_address(workspace.context, _find(workspace, id).unique_code)
 

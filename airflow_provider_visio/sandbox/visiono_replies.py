@@ -22,6 +22,7 @@ _VALIDATION_MESSAGES = {
     "too_long": "The {field} field must not have more than {max_length} items.",
     "too_short": "The {field} field must have at least {min_length} items.",
     "dict_type": "The {field} field must be an object.",
+    "literal_error": "The selected {field} is invalid.",
     "model_type": "The {field} field must be an object.",
     "model_attributes_type": "The {field} field must be an object.",
     "greater_than_equal": "The {field} field must be at least {ge}.",

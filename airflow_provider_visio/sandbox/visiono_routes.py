@@ -1,14 +1,14 @@
 """Visiono's photo requests, account and health calls."""
 
 import asyncio
-from collections.abc import Callable
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from . import ids
-from .evidence import known
+from .evidence import both, plugin, seed
 from .pagination import listing
 from .photo_requests import FREE_PLAN_PHOTOS, PhotoRequest
 from .photos import Item, Photo
@@ -18,21 +18,19 @@ from .visiono_replies import deleted, free_plan_error, not_found, qr_code_addres
 from .visiono_serializers import download_meta, download_view, request_view
 from .workspace import CurrentWorkspace, Workspace
 
-SEED = "visiono.io/docs/developers/api-reference"
-PLUGIN = "github visiono-io/visiono-claude-plugin, plugin/skills/visiono-api/SKILL.md"
 _FREE_PLAN_ITEMS = 5
 _STATUSES = ("pending", "in_progress", "submitted", "expired", "cancelled")
 
 router = APIRouter()
 
 
-@router.get("/status", **known("seed", SEED, assumed="the body"))
+@router.get("/status", **seed(assumed="the body"))
 async def status(workspace: CurrentWorkspace) -> Response:
     """Answer that the service is up."""
     return reply(workspace.context, {"status": "ok"})
 
 
-@router.get("/stats", **known("seed", SEED, assumed="plan.name, usage.photos_used and usage.photos_limit"))
+@router.get("/stats", **seed(assumed="plan.name, usage.photos_used and usage.photos_limit"))
 async def stats(workspace: CurrentWorkspace) -> Response:
     """Return usage and plan."""
     free = workspace.context.settings.plan == "free"
@@ -54,12 +52,8 @@ async def stats(workspace: CurrentWorkspace) -> Response:
 
 @router.get(
     "/photo-requests",
-    **known(
-        "seed",
-        SEED,
-        also="plugin",
-        scope="photo_requests:read",
-        assumed="pages and order (Laravel); filters are the plugin's, their formats assumed",
+    **both(
+        "photo_requests:read", "pages and order (Laravel); filters are the plugin's, their formats assumed"
     ),
 )
 async def list_requests(
@@ -72,41 +66,21 @@ async def list_requests(
     """Return photo requests, in pages."""
     found = list(workspace.requests)
     if workspace.context.settings.list_filters:
-        for keep in _filters(status, created_after, created_before):
-            found = [one for one in found if keep(one)]
-    return listing(
-        workspace.context,
-        request,
-        "/photo-requests",
-        found,
-        lambda one: request_view(workspace.context, workspace.requests, one),
-    )
+        found = _filtered(found, status, created_after, created_before)
+    return listing(workspace.context, request, found, lambda one: _view(workspace, one))
 
 
-@router.post(
-    "/photo-requests",
-    **known(
-        "seed",
-        SEED,
-        also="plugin",
-        scope="photo_requests:write",
-        status=201,
-        assumed="lengths, ranges and defaults",
-    ),
-)
+@router.post("/photo-requests", **both("photo_requests:write", "lengths, ranges and defaults", status=201))
 async def create_request(workspace: CurrentWorkspace, body: CreatePhotoRequest) -> Response:
     """Create a photo request."""
     created = _new_request(workspace, body)
     workspace.add_request(created)
     workspace.catch_up()
-    return reply(workspace.context, request_view(workspace.context, workspace.requests, created), 201)
+    return reply(workspace.context, _view(workspace, created), 201)
 
 
 @router.post(
-    "/photo-requests/batch",
-    **known(
-        "plugin", PLUGIN, scope="photo_requests:write", status=201, assumed="body and reply; all or nothing"
-    ),
+    "/photo-requests/batch", **plugin("photo_requests:write", "body and reply; all or nothing", status=201)
 )
 async def create_batch(workspace: CurrentWorkspace, body: CreatePhotoRequests) -> Response:
     """Create up to ten photo requests; where one is refused, none is created."""
@@ -114,38 +88,26 @@ async def create_batch(workspace: CurrentWorkspace, body: CreatePhotoRequests) -
     for one in created:
         workspace.add_request(one)
     workspace.catch_up()
-    return reply(
-        workspace.context, [request_view(workspace.context, workspace.requests, one) for one in created], 201
-    )
+    return reply(workspace.context, [_view(workspace, one) for one in created], 201)
 
 
 @router.get(
-    "/photo-requests/{id}",
-    **known(
-        "seed",
-        SEED,
-        also="plugin",
-        scope="photo_requests:read",
-        assumed="the reply has the shape of a created request",
-    ),
+    "/photo-requests/{id}", **both("photo_requests:read", "the reply has the shape of a created request")
 )
-async def get_request(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
+async def get_request(workspace: CurrentWorkspace, id: str) -> Response:
     """Return one photo request, by id or code (the code by the plugin)."""
-    return reply(workspace.context, request_view(workspace.context, workspace.requests, _find(workspace, id)))
+    return reply(workspace.context, _view(workspace, _find(workspace, id)))
 
 
 @router.delete(
     "/photo-requests/{id}",
-    **known(
-        "seed",
-        SEED,
-        also="plugin",
-        scope="photo_requests:write",
+    **both(
+        "photo_requests:write",
+        "204 without a body; photos go too; of one that has ended, the plugin's changes nothing",
         status=204,
-        assumed="204 without a body; photos go too; of one that has ended, the plugin's changes nothing",
     ),
 )
-async def delete_request(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+async def delete_request(workspace: CurrentWorkspace, id: str) -> Response:
     """Delete a photo request. In the plugin this cancels it, and it can still be read."""
     found = _find(workspace, id)
     if workspace.context.settings.deleted_requests == "gone":
@@ -157,19 +119,17 @@ async def delete_request(workspace: CurrentWorkspace, id: str) -> Response:  # n
 
 @router.get(
     "/photo-requests/{id}/submissions",
-    **known(
-        "plugin", PLUGIN, scope="submissions:read", assumed="the shape: the plugin's webhook `submission`"
-    ),
+    **plugin("submissions:read", "the shape: the plugin's webhook `submission`"),
 )
-async def list_submissions(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+async def list_submissions(workspace: CurrentWorkspace, id: str) -> Response:
     """Return the photos that the recipient has uploaded, without links."""
     found = _find(workspace, id)
     await render_photos(found.photos)
     return reply(workspace.context, [photo.summary(workspace.context.format_time) for photo in found.photos])
 
 
-@router.get("/photo-requests/{id}/download-urls", **known("plugin", PLUGIN, scope="download_urls:read"))
-async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+@router.get("/photo-requests/{id}/download-urls", **plugin("download_urls:read"))
+async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:
     """Return the photos with fresh signed links."""
     if not workspace.context.settings.download_urls:
         raise ErrorReply(
@@ -186,8 +146,8 @@ async def download_urls(workspace: CurrentWorkspace, id: str) -> Response:  # no
     return reply(workspace.context, data, meta=download_meta(workspace.context))
 
 
-@router.get("/photo-requests/{id}/qrcode", **known("plugin", PLUGIN, scope="photo_requests:read"))
-async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+@router.get("/photo-requests/{id}/qrcode", **plugin("photo_requests:read"))
+async def qrcode(workspace: CurrentWorkspace, id: str) -> Response:
     """Return the address of a QR code of the recipient's link."""
     return qr_code_address(workspace.context, _find(workspace, id).unique_code)
 
@@ -210,8 +170,12 @@ def _find(workspace: Workspace, id_or_code: str) -> PhotoRequest:
     return found
 
 
+def _view(workspace: Workspace, request: PhotoRequest) -> dict[str, Any]:
+    return request_view(workspace.context, workspace.requests, request)
+
+
 def _new_request(workspace: Workspace, body: CreatePhotoRequest) -> PhotoRequest:
-    given, settings, now = body.model_fields_set, workspace.context.settings, workspace.now()
+    given, settings = body.model_fields_set, workspace.context.settings
     asked = _items_in(body, settings.items_name)
     if body.send_email and not body.recipient_email and settings.plan == "paid":
         text = "The recipient email field is required when send email is true."
@@ -228,13 +192,10 @@ def _new_request(workspace: Workspace, body: CreatePhotoRequest) -> PhotoRequest
             # Assumed: what the service answers once its quota is used up is not known.
             raise ErrorReply(403, {"message": f"The {FREE_PLAN_PHOTOS} photos of the free plan are used up."})
     hours = body.expires_in_hours or settings.default_expires_in_hours
-    return PhotoRequest(
-        id=workspace.requests.new_id(),
-        unique_code=ids.code(),
-        numeric_code=ids.digits(),
-        instructions=body.instructions,
-        created_at=now,
-        expires_at=now + hours * 3600,
+    return workspace.requests.new(
+        body.instructions,
+        workspace.now(),
+        hours,
         items=items_of(asked),
         recipient_email=body.recipient_email or None,
         send_email=body.send_email,
@@ -257,26 +218,22 @@ def _items_in(body: CreatePhotoRequest, known_as: str) -> list[ItemBody]:
     return body.photo_slots if "photo_slots" in given else body.items
 
 
-def _filters(
-    status: str | None, after: str | None, before: str | None
-) -> list[Callable[[PhotoRequest], Any]]:
+def _filtered(
+    found: list[PhotoRequest], status: str | None, after: str | None, before: str | None
+) -> list[PhotoRequest]:
+    if status is not None and status not in _STATUSES:
+        raise validation_error({"status": ["The selected status is invalid."]})
+    earliest, latest = _moment("created_after", after, -math.inf), _moment("created_before", before, math.inf)
     # Replies show whole seconds, so whole seconds are compared.
-    keep: list[Callable[[PhotoRequest], Any]] = []
-    if status is not None:
-        if status not in _STATUSES:
-            raise validation_error({"status": ["The selected status is invalid."]})
-        keep.append(lambda one: one.status == status)
-    if after is not None:
-        earliest = _moment("created_after", after)
-        keep.append(lambda one: int(one.created_at) >= earliest)
-    if before is not None:
-        latest = _moment("created_before", before)
-        keep.append(lambda one: int(one.created_at) <= latest)
-    return keep
+    return [
+        one for one in found if status in (None, one.status) and earliest <= int(one.created_at) <= latest
+    ]
 
 
-def _moment(name: str, text: str) -> float:
+def _moment(name: str, text: str | None, default: float) -> float:
     """Return a date or time as a Unix timestamp; without an offset it is UTC."""
+    if text is None:
+        return default
     try:
         # In a query an unescaped "+" of "+00:00" arrives as a space.
         moment = datetime.fromisoformat(text.replace(" 00:00", "+00:00"))

@@ -32,34 +32,16 @@ def request_view(context: Context, requests: PhotoRequests, request: PhotoReques
         "items": items_view(request.items),
     }
     if context.settings.photos_in_request:
-        view["photos"] = [_webhook_photo(context, photo) for photo in request.photos]
+        view["photos"] = [photo.view(context) for photo in request.photos]
     return view
-
-
-def _webhook_photo(context: Context, photo: Photo) -> dict[str, Any]:
-    """Return a photo as the documentation shows it in a webhook."""
-    metadata: dict[str, Any] = {"captured_at": context.format_time(photo.taken_at)}
-    if photo.gps:
-        metadata |= {"gps_lat": photo.gps[0], "gps_lng": photo.gps[1]}
-    return {
-        "id": photo.id,
-        "url": context.link(photo.path, context.settings.photo_link_seconds),
-        "slot_instructions": photo.instructions,
-        "metadata": metadata,
-    }
 
 
 def download_view(context: Context, photo: Photo) -> dict[str, Any]:
     """Return a photo with fresh signed links (plugin)."""
     seconds = context.settings.photo_link_seconds
-    summary = photo.summary(context.format_time)
-    return {
-        "id": summary.pop("id"),
-        "item_id": summary.pop("item_id"),
-        "download_url": context.link(photo.path, seconds),
-        "thumbnail_url": context.link(photo.thumbnail_path, seconds),
-        **summary,
-    }
+    links = {"download_url": photo.path, "thumbnail_url": photo.thumbnail_path}
+    urls = {name: context.link(path, seconds) for name, path in links.items()}
+    return {**photo.summary(context.format_time), **urls}
 
 
 def download_meta(context: Context) -> dict[str, Any]:

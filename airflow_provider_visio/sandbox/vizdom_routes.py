@@ -5,6 +5,7 @@ Only `GET /dashboards` is documented. The help pages show the rest in the app; t
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Response
@@ -28,6 +29,7 @@ ACCESS = "docs.flowstatehq.com/configuration/access-control"
 PROPOSAL = "this project's proposal, after what comparable products do"
 
 router = APIRouter()
+proposed = partial(known, "assumed", PROPOSAL)
 T = TypeVar("T")
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=255, strip_whitespace=True)]
@@ -95,24 +97,23 @@ async def list_dashboards(workspace: CurrentWorkspace) -> Response:
 @router.get(
     "/dashboards/{id}", **known("inferred", SEED, assumed="the path, from the reference's 404 example")
 )
-async def get_dashboard(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002  the reference's name
+async def get_dashboard(workspace: CurrentWorkspace, id: str) -> Response:
     """Return one dashboard."""
     return reply(workspace.context, _dashboard_view(_find(workspace.dashboards, "Dashboard", id)))
 
 
-@router.post("/dashboards", **known("assumed", PROPOSAL, status=201, role="editor"))
+@router.post("/dashboards", **proposed(role="editor", status=201))
 async def create_dashboard(workspace: CurrentWorkspace, body: CreateDashboard) -> Response:
     """Create an empty dashboard; names need not be unique."""
     moment = workspace.now()
     created = blank(f"dash_{ids.token(8)}", body.name, body.description, iso(moment))
     workspace.dashboards[created.id] = created
-    workspace.context.event_log.record(
-        moment, "dashboard_created", created.id, f"{created.id}: {created.name!r} was created"
-    )
+    text = f"{created.id}: {created.name!r} was created"
+    workspace.context.log.record(moment, "dashboard_created", created.id, text)
     return reply(workspace.context, _dashboard_view(created), 201)
 
 
-@router.post("/exports", **known("assumed", PROPOSAL, status=201))
+@router.post("/exports", **proposed(status=201))
 async def create_export(workspace: CurrentWorkspace, body: CreateExport) -> Response:
     """Start an export."""
     dashboard = _find(workspace.dashboards, "Dashboard", body.dashboard_id)
@@ -123,13 +124,13 @@ async def create_export(workspace: CurrentWorkspace, body: CreateExport) -> Resp
     return reply(workspace.context, view, 201)
 
 
-@router.get("/exports/{id}", **known("assumed", PROPOSAL))
-async def get_export(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+@router.get("/exports/{id}", **proposed())
+async def get_export(workspace: CurrentWorkspace, id: str) -> Response:
     """Return an export; once completed, with a fresh signed link, or several with names."""
     return reply(workspace.context, _export_view(workspace, _find(workspace.exports.all, "Export", id)))
 
 
-@router.get("/data-sources", **known("assumed", PROPOSAL))
+@router.get("/data-sources", **proposed())
 async def list_data_sources(workspace: CurrentWorkspace) -> Response:
     """Return all data sources."""
     found = [_source_view(source) for source in workspace.data_sources.all.values()]
@@ -138,7 +139,7 @@ async def list_data_sources(workspace: CurrentWorkspace) -> Response:
 
 @router.post(
     "/data-sources",
-    **known("assumed", f"{SOURCES} for what is asked of a database; {PROPOSAL}", status=201, role="editor"),
+    **known("assumed", f"{SOURCES} for what is asked of a database; {PROPOSAL}", role="editor", status=201),
 )
 async def create_data_source(workspace: CurrentWorkspace, body: CreateDataSource) -> Response:
     """Create a data source."""
@@ -152,7 +153,7 @@ async def create_data_source(workspace: CurrentWorkspace, body: CreateDataSource
     "/data-sources/{id}/test",
     **known("assumed", f"{SOURCES} for success, or an error with details; {PROPOSAL}", role="editor"),
 )
-async def test_data_source(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+async def test_data_source(workspace: CurrentWorkspace, id: str) -> Response:
     """Test the connection; a failed test is a reply with status 200."""
     source = _find(workspace.data_sources.all, "Data source", id)
     words = workspace.data_sources.test(source, workspace.now())
@@ -160,14 +161,14 @@ async def test_data_source(workspace: CurrentWorkspace, id: str) -> Response:  #
     return reply(workspace.context, {"id": source.id, "status": status, "message": words})
 
 
-@router.delete("/data-sources/{id}", **known("assumed", PROPOSAL, status=204, role="editor"))
-async def delete_data_source(workspace: CurrentWorkspace, id: str) -> Response:  # noqa: A002
+@router.delete("/data-sources/{id}", **proposed(role="editor", status=204))
+async def delete_data_source(workspace: CurrentWorkspace, id: str) -> Response:
     """Delete a data source."""
     workspace.data_sources.remove(_find(workspace.data_sources.all, "Data source", id), workspace.now())
     return Response(status_code=204)
 
 
-@router.get("/members", **known("assumed", PROPOSAL))
+@router.get("/members", **proposed())
 async def list_members(workspace: CurrentWorkspace) -> Response:
     """Return all members, without invites."""
     found = [asdict(member) for member in workspace.team.members.values()]
@@ -177,7 +178,7 @@ async def list_members(workspace: CurrentWorkspace) -> Response:
 @router.post(
     "/invites",
     **known(
-        "assumed", f"{ACCESS} for roles, the seven days and who may; {PROPOSAL}", status=201, role="admin"
+        "assumed", f"{ACCESS} for roles, the seven days and who may; {PROPOSAL}", role="admin", status=201
     ),
 )
 async def invite_member(workspace: CurrentWorkspace, body: InviteMember) -> Response:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from .export_files import draw
-from .photo_jpeg import ToolMissingError, need
+from .photo_jpeg import ToolMissingError, needs
 from .recipient_page import Recipients
 from .workspace import Workspace
 
@@ -137,10 +137,8 @@ def _dashboard_routes(workspace: Workspace) -> list[Route]:
 
 def qr_code(text: str) -> bytes:
     """Return a QR code as a PNG."""
-    try:
+    with needs("segno"):
         import segno
-    except ImportError as problem:
-        raise need("segno", "segno") from problem
     out = io.BytesIO()
     segno.make_qr(text, error="m").save(out, kind="png", scale=10)
     return out.getvalue()
@@ -165,5 +163,5 @@ def _overview(workspace: Workspace) -> dict[str, Any]:
         "links": list(workspace.links),
         "url": workspace.requests.url,
         "link_url": workspace.links.url,
-        "events": workspace.context.event_log.events()[::-1][:_LATEST_EVENTS],
+        "events": workspace.context.log.events()[::-1][:_LATEST_EVENTS],
     }

@@ -8,9 +8,13 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 from urllib.parse import quote, urlencode
+
+from pydantic import BeforeValidator, Field
+
+from .options import ControlBody
 
 Problem = Literal["missing", "invalid", "expired"]
 
@@ -36,13 +40,18 @@ class Origin:
     reference: str | None = None
 
 
-@dataclass(frozen=True)
-class Workflow:
+def _or_new(secret: object) -> object:
+    return secrets.token_hex(32) if secret is None else secret
+
+
+class Workflow(ControlBody):
     """Workflow mode of one link; a generated secret has 64 characters."""
 
-    secret: str = field(default_factory=lambda: secrets.token_hex(32))
+    secret: Annotated[str, BeforeValidator(_or_new), Field(min_length=1)] = Field(
+        default=None, validate_default=True
+    )
     return_url: str | None = None
-    valid_seconds: float = 3600.0
+    valid_seconds: float = Field(default=3600.0, gt=0, le=1e9)
 
     def problem(self, query: Mapping[str, str], now: float) -> Problem | None:
         """Return what is wrong with an address; that a future one counts as expired is assumed."""

@@ -1,5 +1,6 @@
 """The state of both services, in memory."""
 
+from collections import defaultdict
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -16,6 +17,7 @@ from .photo_requests import PhotoRequest, PhotoRequests
 from .rate_limit import RateLimiter
 from .simulated_recipients import Visit
 from .team import Role, Team
+from .webhook_deliveries import Deliveries
 from .webhooks import Webhooks
 
 
@@ -25,7 +27,6 @@ class Workspace:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.addresses = Addresses()
-        self.faults = Faults()
         self.reset()
 
     def reset(self) -> None:
@@ -34,18 +35,24 @@ class Workspace:
         self.context = Context(self.addresses, options.settings, Clock(options.speed))
         self.requests = PhotoRequests(self.context)
         self.links = Links(self.context)
+        self.faults = Faults()
         self.webhooks = Webhooks(self.context)
+        self.deliveries = Deliveries(self.context, self.webhooks, self.faults)
         self.exports = Exports(self.context)
         self.dashboards = {dashboard.id: dashboard for dashboard in SEEDED}
         self.data_sources = DataSources(self.context)
         self.team = Team(self.context)
-        self.faults.clear()
-        self.faults = Faults()
         self.keys = {"visiono": [options.visiono_key], "vizdom": [options.vizdom_key]}
         self.inactive_keys: dict[str, list[str]] = {"visiono": [], "vizdom": []}
         self.vizdom_roles: dict[str, Role] = {}
         self.person = options.person
-        self.rate_limiters: dict[str, RateLimiter] = {}
+        # By caller.
+        self.rate_limiters: dict[str, RateLimiter] = defaultdict(RateLimiter)
+
+    def close(self) -> None:
+        """End what is under way: calls that a fault holds, and deliveries."""
+        self.faults.clear()
+        self.deliveries.cancel()
 
     def now(self) -> float:
         """Return the virtual time."""
@@ -75,14 +82,11 @@ class Workspace:
         """Return the role of a key's creator."""
         return self.vizdom_roles.get(key, self.context.settings.vizdom_role)
 
-    def rate_limiter(self, name: str) -> RateLimiter:
-        """Return the rate limiter of a caller."""
-        return self.rate_limiters.setdefault(name, RateLimiter())
-
 
 async def _workspace(request: Request) -> Workspace:
     workspace = request.app.state.workspace
     assert isinstance(workspace, Workspace)  # noqa: S101  for mypy
+    workspace.catch_up()
     return workspace
 
 

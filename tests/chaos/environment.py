@@ -61,7 +61,12 @@ SHORT_TIMEOUTS: dict[str, dict[str, object]] = {
         "execution_api_retries": 8,
         "execution_api_retry_wait_max": 5,
     },
+    # While webhooks arrive, polls are this rare. It bounds how long a lost one delays its task.
+    "visio": {"webhooks": True, "webhook_poll_interval": 20},
 }
+# Virtual seconds until the sandbox sends a webhook again that was not accepted.
+WEBHOOK_RETRIES = [5, 5, 10, 20, 40]
+SUBMITTED = "photo_request.submitted"
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class ChaosEnvironment:
     stack: Stack
     sandbox: Sandbox
     proxy: TcpProxy
+    gateway: TcpProxy
     folder: Path
     database: Any
     versions: dict[str, str]
@@ -212,6 +218,24 @@ class ChaosEnvironment:
         )["id"]
         return number
 
+    def webhook_fault(self, name: str, kind: str, **more: Any) -> None:
+        """Add a fault for the deliveries to a scene's endpoint."""
+        fault = {"service": "webhooks", "kind": kind, "path": f"/{name}$", **more}
+        self.sandbox.control("POST", "/faults", fault)
+
+    def deliveries(self, name: str) -> list[dict[str, Any]]:
+        """List the deliveries to a scene's endpoint for its requests. It also gets those for all others."""
+        ids = {request["id"] for request in self.requests(name)}
+        return [
+            one
+            for one in self.sandbox.control("GET", "/deliveries")
+            if one["url"].endswith(f"/{name}") and json.loads(one["body"])["data"]["id"] in ids
+        ]
+
+    def failed_deliveries(self, name: str) -> list[dict[str, Any]]:
+        """List those of them that could not be sent at least once."""
+        return [one for one in self.deliveries(name) if any(attempt["error"] for attempt in one["attempts"])]
+
     def held(self, *numbers: int) -> set[int]:
         """Return those of some faults that hold all calls that they are for."""
         faults = self.sandbox.control("GET", "/faults")
@@ -334,18 +358,25 @@ def chaos_environment(folder: Path, scenes: Sequence[Scene]) -> Iterator[ChaosEn
             environment={"CHAOS_PLAN": json.dumps(plan(folder, scenes)), "TMPDIR": str(folder)},
             restarts=RESTARTS,
         )
+        gateway = running.enter_context(TcpProxy(stack.port))
         stack.connections = connections(sandbox, proxy, scenes)
         keys = {name: made["password"] for name, made in stack.connections.items()}
         sandbox.control("PUT", "/keys", {"visiono": list(keys.values()), "vizdom": list(keys.values())})
         generous = dict.fromkeys(("visiono_per_minute", "visiono_per_hour", "vizdom_per_minute"), 1_000_000)
-        sandbox.control("PATCH", "/settings", {**generous, "export_seconds": EXPORT_SECONDS})
+        webhooks = {
+            "webhook_gateway": f"http://127.0.0.1:{gateway.port}",
+            "webhook_retry_seconds": WEBHOOK_RETRIES,
+        }
+        sandbox.control("PATCH", "/settings", {**generous, **webhooks, "export_seconds": EXPORT_SECONDS})
         running.enter_context(stack)
         database = psycopg2.connect(postgres.url.replace("+psycopg2", ""))
         running.callback(database.close)
         database.autocommit = True
         versions = {"Airflow": stack.api.get("/version")["version"], "PostgreSQL": postgres.version}
         photos = {scene.name: scene.photos for scene in scenes}
-        env = ChaosEnvironment(stack, sandbox, proxy, folder, database, versions, keys=keys, photos=photos)
+        env = ChaosEnvironment(
+            stack, sandbox, proxy, gateway, folder, database, versions, keys=keys, photos=photos
+        )
         running.enter_context(answering_people(env))
         yield env
 
@@ -369,7 +400,10 @@ def connections(sandbox: Sandbox, proxy: TcpProxy, scenes: Sequence[Scene]) -> d
     made = {}
     for scene in scenes:
         service = "vizdom" if "export_format" in scene.operator else "visiono"
-        extra = {"timeout": scene.timeout} | (generous if service == "visiono" else {})
+        extra: dict[str, Any] = {"timeout": scene.timeout} | (generous if service == "visiono" else {})
+        if scene.webhooks:
+            url = f"https://hooks.example.com/visio/webhooks/{scene.name}"
+            extra["webhook_secret"] = sandbox.create_webhook(url, (SUBMITTED,))
         fields = {**base[f"{service}_default"], "password": f"key-of-{scene.name}", "extra": extra}
         if scene.through_proxy:
             fields["host"] = f"http://127.0.0.1:{proxy.port}{urlsplit(fields['host']).path}"

@@ -38,6 +38,7 @@ class Scene:
     :param through_proxy: whether calls go through the TCP proxy, which can cut the service off.
     :param timeout: seconds that a call waits for its reply.
     :param photos: number of photos that each person sends.
+    :param webhooks: whether the connection takes webhooks.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Scene:
     through_proxy: bool = False
     timeout: float = 30
     photos: int = 2
+    webhooks: bool = False
 
     @property
     def export_format(self) -> str | None:
@@ -204,6 +206,47 @@ def api_server_restarted(env: ChaosEnvironment, scene: Scene) -> None:
     for hold in others:
         env.release(hold, drop=False)
     env.answer(scene.name)
+
+
+def webhooks_odd(env: ChaosEnvironment, scene: Scene) -> None:
+    """Each kind of fault hits the webhooks of two tasks; those of all others arrive."""
+    env.start(scene.name)
+    env.until_deferred(scene.name, scene.tasks)
+    for kind in ("never", "late", "wrong_secret", "out_of_order", "twice"):
+        env.webhook_fault(scene.name, kind, times=2, seconds=30)
+    env.answer(scene.name)
+
+
+def webhooks_cut_off(env: ChaosEnvironment, scene: Scene) -> None:
+    env.start(scene.name)
+    env.until_deferred(scene.name, scene.tasks)
+    env.gateway.hang()
+    env.answer(scene.name)
+    env.until("webhooks under way", lambda: len(env.deliveries(scene.name)) == scene.tasks)
+    env.gateway.refuse()
+    env.until("webhooks to fail", lambda: env.failed_deliveries(scene.name))
+    env.gateway.restore()
+
+
+def webhooks_api_server_killed(env: ChaosEnvironment, scene: Scene) -> None:
+    env.start(scene.name)
+    env.until_deferred(scene.name, scene.tasks)
+    env.answer(scene.name, after=lambda number: 3.0 * number)
+    env.until("the first webhook", lambda: env.deliveries(scene.name))
+    env.stack.kill("api-server")
+    env.until("a webhook to fail", lambda: env.failed_deliveries(scene.name), 60)
+    env.stack.start("api-server")
+
+
+def webhooks_triggerer_killed(env: ChaosEnvironment, scene: Scene) -> None:
+    env.start(scene.name)
+    env.until_deferred(scene.name, scene.tasks)
+    env.until("the triggers of all tasks", lambda: all(task.waits for task in env.tasks(scene.name)))
+    env.answer(scene.name, after=lambda number: 1.0 * number)
+    env.until("the first webhook", lambda: env.deliveries(scene.name))
+    env.stack.kill("triggerer")
+    env.until("all webhooks", lambda: len(env.deliveries(scene.name)) == scene.tasks)
+    env.stack.start("triggerer", wait=False)
 
 
 def hold_some_running(env: ChaosEnvironment, scene: Scene) -> list[int]:
@@ -380,6 +423,38 @@ def scenes(seed: int) -> list[Scene]:
             api_server_restarted,
             phase=2,
             timeout=300,
+        ),
+        Scene(
+            "webhooks_cut_off",
+            "webhooks cut off on their way, then refused, while tasks wait",
+            8,
+            webhooks_cut_off,
+            phase=2,
+            webhooks=True,
+        ),
+        Scene(
+            "webhooks_api_server_killed",
+            "API server killed while webhooks arrive, and started again",
+            8,
+            webhooks_api_server_killed,
+            phase=2,
+            webhooks=True,
+        ),
+        Scene(
+            "webhooks_triggerer_killed",
+            "triggerer killed while webhooks arrive, another started",
+            8,
+            webhooks_triggerer_killed,
+            phase=2,
+            webhooks=True,
+        ),
+        Scene(
+            "webhooks_odd",
+            "webhooks lost, late, out of order, doubled and with a wrong signature while tasks wait",
+            12,
+            webhooks_odd,
+            phase=2,
+            webhooks=True,
         ),
         Scene(
             "at_random",
