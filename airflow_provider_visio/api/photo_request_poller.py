@@ -7,16 +7,15 @@ slow walk finds the rest (deleted, cancelled, of another workspace): it reads on
 minutes. A list that does not filter is read whole, and an id that the list does not show is asked for by itself.
 A few ids are always asked for singly, because a single reply also shows a deletion.
 
-No page says how the list is filtered, counted or ordered (facts: unknown), so each reply teaches, and knowledge lapses.
+:mod:`.arrived_list` has the filtered list.
 """
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_visio.api.arrived_list import ArrivedList, ListBehavior, total_of
 from airflow_provider_visio.api.one_time_queries import (
     GONE,
     LIST_PAGE,
@@ -28,16 +27,13 @@ from airflow_provider_visio.api.one_time_queries import (
 from airflow_provider_visio.api.pages import Pages
 from airflow_provider_visio.api.visiono import list_photo_requests
 from airflow_provider_visio.clock import epoch
-from airflow_provider_visio.exceptions import InvalidRequestError
-from airflow_provider_visio.waiting import normalize_status, photo_request_phase
+from airflow_provider_visio.waiting import photo_request_phase
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.one_time_queries import Envelope, Learn, State, StatusQuery
-
-log = logging.getLogger(__name__)
 
 # Up to so many ids are asked for one by one; more are first looked up in the list.
 FEW = 3
@@ -50,62 +46,6 @@ SINCE_STEP = 3600.0
 SINCE_SLACK = 60.0
 # The last hour that a date can be written for: in the year 9999.
 LAST_HOUR = datetime.max.replace(tzinfo=UTC).timestamp() - SINCE_STEP
-
-# Seconds after which a list that does not filter is tried again, and one that was refused.
-FORGET = 6 * 3600.0
-FORGET_REFUSAL = 600.0
-
-
-@dataclass
-class ListBehavior:
-    """
-    How the list behaves, as far as that is known; times are Unix timestamps.
-
-    :param refused_at: when the service, or the key's scope, refused it.
-    :param filters: whether it can be filtered by status; None where that is not known.
-    :param since: False where it cannot be filtered by the time of creation.
-    :param totals: whether ``meta.total`` counts the filtered items; None where that is not known.
-    :param words: the status words seen of requests whose photos are in.
-    :param unfiltered_at: when it was found not to filter.
-    """
-
-    refused_at: float | None = None
-    filters: bool | None = None
-    since: bool | None = None
-    totals: bool | None = None
-    words: tuple[str, ...] = ()
-    unfiltered_at: float = 0.0
-
-    @property
-    def word(self) -> str:
-        """The status word to filter by: the first one seen, else the documented one (docs, plugin)."""
-        return self.words[0] if self.words else "submitted"
-
-    @property
-    def may_filter(self) -> bool:
-        """Whether to ask for a filtered list: it may serve, as far as is known."""
-        return self.refused_at is None and self.filters is not False
-
-    def saw_arrived_as(self, word: str, now: float) -> None:
-        """Note the status word of a request that has arrived."""
-        if word in self.words:
-            return
-        if word != self.word:
-            self.filters = self.totals = None
-        self.words = (*self.words, word)
-        if len(self.words) > 1:
-            self.ignore(now)  # no single filter lets all of them through
-
-    def forget(self, now: float) -> None:
-        """Let knowledge lapse, because services change."""
-        if self.refused_at is not None and not 0 <= now - self.refused_at < FORGET_REFUSAL:
-            self.refused_at = None
-        if self.filters is False and len(self.words) < 2 and not 0 <= now - self.unfiltered_at < FORGET:
-            self.filters = self.since = self.totals = None
-
-    def ignore(self, now: float) -> None:
-        """Note that the list cannot be filtered by status."""
-        self.filters, self.unfiltered_at = False, now
 
 
 def query_photo_requests(request_ids: Collection[str], learn: Learn) -> StatusQuery:
@@ -130,12 +70,7 @@ class RequestPoller:
         self._waiting: Mapping[str, None] = {}
         self._seen: dict[str, float] = {}
         self._now = 0.0
-        # The filtered list: its filter, the ids it has shown, its total, and the page to look at next (from 0).
-        self._filter: tuple[Any, ...] = ()
-        self._shown: set[str] = set()
-        self._total: int | None = None
-        self._turn = 0
-        self._page_size = LIST_PAGE
+        self._arrived = ArrivedList(self.lists, self._take, self._learn_page)
         # The slow walk, and the ids that it has not met.
         self._walk: Pages | None = None
         self._walked_at: float | None = None
@@ -159,7 +94,7 @@ class RequestPoller:
         for gone in self._seen.keys() - waiting.keys():
             del self._seen[gone]
         # One that the filtered list has shown counts as open only because its wait joined later.
-        unknown = [i for i in waiting if i not in self._states or i in self._shown]
+        unknown = [i for i in waiting if i not in self._states or i in self._arrived.shown]
         if len(unknown) == len(waiting) or len(waiting) <= FEW or not self.lists.may_filter:
             yield from self._all(waiting)
             return
@@ -188,7 +123,7 @@ class RequestPoller:
                 for item in self._learn_page(pages.take((yield from next_page(pages)))):
                     missing.pop(item, None)
         except NO_LIST as error:
-            self._refused(error)
+            self.lists.refuse(error, self._now)
             yield from self._singly(missing)
             return
         shown = len(wanted) > len(missing)
@@ -234,95 +169,21 @@ class RequestPoller:
 
     def _arrivals(self) -> Generator[Call, Envelope, bool]:
         """Learn from the filtered list which requests have arrived; False where it cannot be used."""
-        since = self._since()
-        if self._filter != (self.lists.word, since):
-            self._filter, self._shown, self._total, self._turn = (self.lists.word, since), set(), None, 0
-        pages = Pages(
-            list_photo_requests(status=self.lists.word, created_after=_iso(since), page_size=LIST_PAGE)
+        return (
+            yield from self._arrived.look(
+                self._since(),
+                self._now,
+                # Another page would cost more than asking for the requests that it may show.
+                most_pages=max(1, len(self._waiting)),
+                rest=lambda: self._singly([i for i in self._waiting if self._seen.get(i) != self._now]),
+            )
         )
-        assert pages.next is not None  # noqa: S101  for mypy
-        try:
-            envelope = yield (pages.next.with_params(page=self._turn + 1) if self._turn else pages.next)
-        except NO_LIST as error:
-            if self._turn:
-                self._turn = 0  # the list has become shorter
-            elif not isinstance(error, InvalidRequestError):
-                self._refused(error)
-                return False
-            elif since is None:
-                self.lists.ignore(self._now)
-                return False
-            else:
-                self.lists.since = False
-            return (yield from self._arrivals())
-        items = pages.take(envelope)
-        if not isinstance(envelope["data"], list) or not self._is_filtered(items):
-            return False
-        self.lists.filters = True
-        total = _total_of(envelope)
-        quiet = self.lists.totals is not False and self._total is not None and total == self._total
-        if self._turn and not quiet:
-            self._turn = 0  # there is news, and another page than the first does not show all of it
-            return (yield from self._arrivals())
-        if self._turn:
-            self._take(items)
-        elif not (yield from self._read_on(pages, items, total)):
-            return False
-        # While nothing moves, each page is looked at in turn: a deletion and an arrival leave the total as it is.
-        many = -(-(self._total or 0) // self._page_size) if quiet and pages.numbered else 0
-        self._turn = (self._turn + 1) % many if many else 0
-        return True
 
-    def _is_filtered(self, items: list[dict[str, Any]]) -> bool:
-        if all(normalize_status(item.get("status")) == normalize_status(self.lists.word) for item in items):
-            return True
-        self.lists.ignore(self._now)
-        self._learn_page(items)
-        return False
-
-    def _read_on(
-        self, pages: Pages, items: list[dict[str, Any]], total: int | None
-    ) -> Generator[Call, Envelope, bool]:
-        """Read the filtered list on from its first page until all news is found; False where it does not filter."""
-        if pages.next is not None and items:
-            self._page_size = len(items)
-        if total is None or (total != len(items) if pages.next is None else total <= len(items)):
-            self.lists.totals = False  # not there, or it counts something else
-        elif self.lists.totals is None:
-            self.lists.totals = True
-        new: int | None = None
-        if self.lists.totals and total is not None and self._total is not None and total >= self._total:
-            new = total - self._total
-        self._total = None  # until all was read: a sweep that breaks off has not found everything
-        count, fresh = len(items), self._take(items)
-        while (
-            pages.next is not None
-            and pages.asked < max(1, len(self._waiting))
-            and (new is None or fresh < new)
-        ):
-            items = pages.take((yield from next_page(pages)))
-            if not self._is_filtered(items):
-                return False
-            count, fresh = count + len(items), fresh + self._take(items)
-        to_the_end = pages.next is None and pages.whole
-        if to_the_end and total is not None and abs(total - count) > pages.asked:
-            self.lists.totals = False  # a larger difference than what may have come and gone meanwhile
-        if (new is None or fresh < new) and not to_the_end:
-            # The rest of the list would cost more than asking for the requests that it may show.
-            yield from self._singly([i for i in self._waiting if self._seen.get(i) != self._now])
-        self._total = total
-        return True
-
-    def _take(self, items: list[dict[str, Any]]) -> int:
-        """Learn from a filtered page, and return how many of its items are new."""
-        fresh = 0
-        for item in items:
-            request_id = str(item.get("id"))
-            fresh += request_id not in self._shown
-            self._shown.add(request_id)
-            if request_id in self._waiting:
-                self._learn(request_id, state_of(item))
-        return fresh
+    def _take(self, item: dict[str, Any]) -> None:
+        """Learn from an item of the filtered list."""
+        request_id = str(item.get("id"))
+        if request_id in self._waiting:
+            self._learn(request_id, state_of(item))
 
     def _walk_on(self) -> StatusQuery:
         """Read one more page of the whole list, and queue the requests that it turns out not to show."""
@@ -333,11 +194,11 @@ class RequestPoller:
             envelope = yield from next_page(walk)
         except NO_LIST as error:
             self._walk = None
-            self._refused(error)
+            self.lists.refuse(error, self._now)
             return
         for request_id in self._learn_page(walk.take(envelope)):
             self._unmet.pop(request_id, None)
-        total, before = _total_of(envelope), self._whole_total
+        total, before = total_of(envelope), self._whole_total
         self._whole_total = total
         if total is not None and before is not None and total < before:
             self._walk = None  # something was deleted: look at all at once
@@ -361,16 +222,3 @@ class RequestPoller:
         if not known or len(known) < len(created) or not 2 * SINCE_STEP <= min(known) <= LAST_HOUR:
             return None
         return min(known) // SINCE_STEP * SINCE_STEP - SINCE_SLACK
-
-    def _refused(self, error: Exception) -> None:
-        log.warning("Photo requests cannot be listed: %s Each is asked for by itself.", error)
-        self.lists.refused_at = self._now
-
-
-def _iso(moment: float | None) -> str | None:
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _total_of(envelope: Envelope) -> int | None:
-    total = envelope["meta"].get("total")
-    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None

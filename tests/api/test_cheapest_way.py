@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_visio.api.photo_request_poller import FORGET, FORGET_REFUSAL, ListBehavior
+from airflow_provider_visio.api.arrived_list import FORGET, FORGET_REFUSAL, ListBehavior
 
 NOW = 1767225600.0
 

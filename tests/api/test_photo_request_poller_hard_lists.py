@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visio.api.photo_request_poller import FORGET
+from airflow_provider_visio.api.arrived_list import FORGET
 from airflow_provider_visio.exceptions import InvalidRequestError, NotFoundError, PermissionDeniedError
 from api.test_photo_request_poller import Endless, FakeService, Poll, known_as, workspace
 
