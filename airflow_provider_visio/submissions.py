@@ -1,15 +1,16 @@
 """
-Decides which submissions of a permanent link are new, and whether a wait for them is over. No I/O; for every mode.
+Decides which submissions are news, of a permanent link and of photo requests, and when a wait for a link's is over.
 
-No page shows the list of a link's submissions. Its fields ``id``, ``submitted_at``, ``unique_field_value`` and
-``photos`` are assumed from the plugin's webhook.
+No I/O; for every mode. No page shows the list of a link's submissions. Its fields ``id``, ``submitted_at``,
+``unique_field_value`` and ``photos`` are assumed from the plugin's webhook.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -18,7 +19,7 @@ from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError,
 from airflow_provider_visio.waiting import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Submission = dict[str, Any]
 State = dict[str, Any]
@@ -99,6 +100,19 @@ def error_of_link(
     )
 
 
+T = TypeVar("T")
+
+
+def _read_as(kind: type[T], value: object) -> T | None:
+    """Return a stored cursor, or None for anything else."""
+    if not isinstance(value, dict) or "seen" not in value:
+        return None
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return None
+
+
 # A Unix timestamp; text is not read as one.
 _Time = Annotated[float, Field(strict=True)]
 
@@ -128,12 +142,17 @@ class Cursor:
     @classmethod
     def from_json(cls, value: object) -> Cursor | None:
         """Return a cursor from :meth:`as_json`, or None for anything else."""
-        if not isinstance(value, dict) or "seen" not in value:
-            return None
-        try:
-            return TypeAdapter(cls).validate_python(value)
-        except ValidationError:
-            return None
+        return _read_as(cls, value)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its first look is still to come."""
+        return self.began is not None
+
+    @property
+    def progress(self) -> float:
+        """How far it has come; of two cursors of a watcher the one with less reports more."""
+        return self.since
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -168,3 +187,59 @@ class Cursor:
                 self.since = max(self.since, min(max(fresh.values()), now) - OVERLAP)
             self.seen = {i: at for i, at in self.seen.items() if at >= math.floor(self.since)}
         return list(fresh)
+
+
+@dataclass
+class RequestCursor:
+    """
+    Which submitted photo requests a watcher knows.
+
+    The service may not say when a request was submitted, so this keeps ids rather than a time.
+
+    :param seen: the ids of the requests that were reported, or were submitted before the watch began, by the day of
+        their creation (ISO 8601, UTC).
+    :param given: the ``since`` of the watcher's user, a Unix timestamp; None for none.
+    :param is_new: whether its first look is still to come.
+    """
+
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    given: _Time | None = None
+    is_new: bool = True
+
+    @property
+    def progress(self) -> float:
+        """How far it has come; of two cursors of a watcher the one with less reports more."""
+        return sum(map(len, self.seen.values()))
+
+    @classmethod
+    def from_json(cls, value: object) -> RequestCursor | None:
+        """Return a cursor from :meth:`as_json`, or None for anything else."""
+        return _read_as(cls, value)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+    def take(self, submitted: Mapping[str, float], earliest: float) -> list[str]:
+        """
+        Return the ids that are news, in the order of their creation, and note them.
+
+        The first look returns none, because those were submitted earlier. With ``given`` it returns those that were
+        created since.
+
+        :param submitted: all submitted requests: id -> Unix timestamp of the creation.
+        :param earliest: requests that were created before this Unix timestamp do not count, and are forgotten.
+        """
+        earliest = math.floor(max(earliest, self.given or 0.0))
+        known = {found for ids in self.seen.values() for found in ids}
+        fresh = [i for i, created in submitted.items() if created >= earliest and i not in known]
+        for found in sorted(fresh, key=lambda i: submitted[i]):
+            self.seen.setdefault(_day(submitted[found]), []).append(found)
+        self.seen = {day: ids for day, ids in self.seen.items() if day >= _day(earliest)}
+        before_the_watch = self.is_new and self.given is None
+        self.is_new = False
+        return [] if before_the_watch else sorted(fresh, key=lambda i: submitted[i])
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -14,18 +14,19 @@ from airflow_provider_visio.arguments import id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.tag import fingerprint
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions
-from airflow_provider_visio.triggers.base import IDLE_INTERVAL, LONGEST_SLEEP, WaitTrigger
+from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger
 from airflow_provider_visio.triggers.cursor_store import CursorStore
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
-from airflow_provider_visio.waiting import stretched, trouble_of_triggerer
+from airflow_provider_visio.triggers.watch import watch
+from airflow_provider_visio.waiting import stretched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
     from datetime import datetime, timedelta
 
     from airflow_provider_visio.hooks.base import VisioBaseHook
-    from airflow_provider_visio.submissions import Submission
+    from airflow_provider_visio.submissions import State, Submission
     from airflow_provider_visio.triggers.poll_client import PollClient
     from airflow_provider_visio.waiting import Verdict
 
@@ -33,12 +34,6 @@ log = logging.getLogger(__name__)
 
 _NAMESPACE = "airflow_provider_visio.triggers.visiono_permanent_links.submissions"
 _SUBJECT = "permanent_link"
-
-# Seconds until an event is certain to be stored; only then the cursor moves past it.
-PERSIST_AFTER = 10.0
-
-# Seconds between two errors in the triggerer's log about a watch that cannot poll.
-COMPLAIN_EVERY = 600.0
 
 
 class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
@@ -153,56 +148,32 @@ class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
             # The worker continues the wait from this moment.
             yield TriggerEvent({**event.payload, "since": self.since})  # type: ignore[no-untyped-call]
             return
-        subscription = hub.subscribe(self.ids, self.poke_interval)
-        try:
-            store = self._cursor_store()
-            cursor = await self._cursor(store)
-            complained = -math.inf
-            while True:
-                subscription.updated.clear()
-                failure = hub.failure_for(subscription)
-                if failure and clock.ticks() - complained >= COMPLAIN_EVERY:
-                    complained = clock.ticks()
-                    log.error(
-                        "The watch of permanent link %s learns nothing. %s",
-                        self.link_id,
-                        trouble_of_triggerer(failure.text, self.visiono_conn_id),
-                    )
-                state = hub.states.get(self.link_id) or {}
-                if "submissions" in state:
-                    first = cursor.began is not None
-                    fresh = cursor.take(
-                        state["submissions"], self.unique_value, now=clock.now(), whole=state["whole"]
-                    )
-                    if fresh:
-                        log.info("%d new submission(s) on %s.", len(fresh), self.link_id)
-                        yield TriggerEvent({"link_id": self.link_id, "submissions": fresh})  # type: ignore[no-untyped-call]
-                        await clock.asleep(PERSIST_AFTER)
-                    if fresh or first:
-                        await store.write(cursor)
-                await clock.wait(subscription.updated, LONGEST_SLEEP)
-        finally:
-            hub.unsubscribe(subscription)
+        watched = watch(
+            hub,
+            self.link_id,
+            self.poke_interval,
+            self._cursor_store(),
+            Cursor.at_start(self.since, clock.now()),
+            self._take,
+            f"permanent link {self.link_id}",
+        )
+        async with aclosing(watched):
+            async for fresh in watched:
+                yield TriggerEvent({"link_id": self.link_id, "submissions": fresh})  # type: ignore[no-untyped-call]
+
+    def _take(self, cursor: Cursor, state: State) -> list[str] | None:
+        if "submissions" not in state:
+            return None
+        return cursor.take(state["submissions"], self.unique_value, now=clock.now(), whole=state["whole"])
 
     def _found(self, hub: SubscriptionHub) -> list[Submission]:
         submissions = (hub.states.get(self.link_id) or {}).get("submissions") or []
         return new_submissions(submissions, self.since or 0.0, self.unique_value)
 
-    def _cursor_store(self) -> CursorStore:
+    def _cursor_store(self) -> CursorStore[Cursor]:
         # Watchers with different filters keep a cursor each, also for one link and asset.
         who = fingerprint([self.visiono_conn_id, self.unique_value], 8)
-        return CursorStore(getattr(self, "asset_state_store", None), f"visio_{self.link_id}_{who}")
-
-    async def _cursor(self, store: CursorStore) -> Cursor:
-        """Return the cursor of an earlier run, or a new one."""
-        start = Cursor.at_start(self.since, clock.now())
-        kept = await store.read()
-        if kept is not None and self.since in {None, kept.given}:
-            return kept
-        if kept is not None:
-            log.info("The watch of %s has another `since` than before and restarts there.", self.link_id)
-        await store.write(start)
-        return start
+        return CursorStore(getattr(self, "asset_state_store", None), f"visio_{self.link_id}_{who}", Cursor)
 
 
 async def _poll(link_id: str, hub: SubscriptionHub) -> None:
