@@ -1,8 +1,10 @@
-"""The parameters of operators that store files."""
+"""The parameters of operators that store files, and the asset that they update."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset
 
 from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.arguments import check_if_known, require, require_resolved
@@ -11,7 +13,7 @@ from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.storage.destination import check_destination, check_folder, check_reachable
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.storage.transfer import OnFileError
@@ -26,6 +28,7 @@ class StoresFiles(VisioOperator):
     :param on_file_error: ``fail`` or ``proceed``, when a file cannot be fetched.
     :param parallel_downloads: how many files to fetch at once; None for the connection's setting.
     :param photo_details: whether the output's files have ``gps`` and ``taken_at``.
+    :param asset: the asset that the stored files update.
     """
 
     _needs_destination = True
@@ -38,9 +41,14 @@ class StoresFiles(VisioOperator):
         on_file_error: OnFileError = "fail",
         parallel_downloads: int | None = None,
         photo_details: bool = True,
+        asset: Asset | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Airflow registers the outlets that its own constructor gets.
+        super().__init__(**(kwargs if asset is None else {**kwargs, "outlets": _outlets(kwargs, asset)}))
+        self.asset = asset
+        # What the event of the asset says of each stored manifest.
+        self._manifests: list[dict[str, Any]] = []
         self.destination = destination
         self.folder = folder
         self.on_file_error = on_file_error
@@ -52,6 +60,8 @@ class StoresFiles(VisioOperator):
         }
         if self._needs_destination:
             require(destination, "destination")
+        if asset is not None and destination is None:
+            raise InvalidRequestError.of("asset", "only stored files update it; give a destination, too")
         check_if_known(check_destination, destination=destination)
         check_if_known(check_folder, folder=text_of(folder))
         if on_file_error not in {"fail", "proceed"}:
@@ -86,8 +96,42 @@ class StoresFiles(VisioOperator):
             "parallel_downloads": self.parallel_downloads,
         }
 
-    def _summary(self, manifest: Manifest) -> dict[str, Any]:
-        """Return a manifest's short form, for the output."""
+    def _summary(self, context: Context, manifest: Manifest) -> dict[str, Any]:
+        """Return a manifest's short form for the output, and add it to the event of the asset."""
         from airflow_provider_visio.storage.manifest import summary
 
+        if self.asset is not None:
+            self._update_asset(context, self.asset, manifest)
         return summary(manifest, photo_details=self.photo_details)
+
+    def _update_asset(self, context: Context, asset: Asset, manifest: Manifest) -> None:
+        declared = self.dag.get_task(self.task_id).outlets if self.has_dag() else [asset]  # type: ignore[no-untyped-call]
+        if not self._manifests and asset not in declared:
+            # Airflow reads the outlets of a mapped task from the DAG file.
+            self.log.warning(
+                "Airflow may not record that this task updates the asset %r, because the task is mapped. Give "
+                "`.partial(outlets=[...])` the asset as well.",
+                asset.name,
+            )
+        self._manifests.append(
+            {
+                "id": manifest["id"],
+                "path": manifest["path"],
+                "uri": manifest["uri"],
+                "files": len(manifest["files"]),
+                "failed": len(manifest["failed"]),
+            }
+        )
+        extra: Any = {"ids": [one["id"] for one in self._manifests], "manifests": self._manifests}
+        context["outlet_events"][asset].extra = extra
+
+
+def _outlets(kwargs: dict[str, Any], asset: Asset) -> list[Any]:
+    """Return the outlets of a task with its asset."""
+    if not isinstance(asset, Asset):
+        raise InvalidRequestError.of(
+            "asset", f"give an Asset, such as Asset('claims'), not {type(asset).__name__}"
+        )
+    given = kwargs.get("outlets") or []
+    others = list(given) if isinstance(given, list | tuple) else [given]
+    return [*others, *([] if asset in others else [asset])]

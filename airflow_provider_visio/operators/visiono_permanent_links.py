@@ -271,6 +271,8 @@ class VisionoDownloadPermanentLinkPhotosOperator(StoresFiles, VisionoOperator):
         ``proceed`` succeeds with the file in the output's ``failed``.
     :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
     :param photo_details: whether the output's files have ``gps`` and ``taken_at``; the manifest always has them.
+    :param asset: the asset that the stored files update. Its event has ``{"ids", "manifests": [{"id", "path", "uri",
+        "files", "failed"}]}`` in ``extra``. Give the asset to ``.partial(outlets=[...])`` of a mapped task as well.
     :param submission_ids: only the photos of these submissions: ids, or the output of the sensor that waited for them;
         None for all that have come so far. (templated)
     :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
@@ -307,7 +309,7 @@ class VisionoDownloadPermanentLinkPhotosOperator(StoresFiles, VisionoOperator):
             id_of(self.link_id, "link_id"), submission_ids=wanted, **self._storage
         )
         remember_link(context, manifest["about"].get("request_url"))
-        return self._summary(manifest)
+        return self._summary(context, manifest)
 
 
 def _submissions(submission_ids: object) -> list[str]:

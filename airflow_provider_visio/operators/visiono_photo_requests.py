@@ -86,6 +86,8 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         ``proceed`` succeeds with the photo in ``failed``.
     :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
     :param photo_details: whether the output's files have ``gps`` and ``taken_at``; the manifest always has them.
+    :param asset: the asset that the stored files update. Its event has ``{"ids", "manifests": [{"id", "path", "uri",
+        "files", "failed"}]}`` in ``extra``. Give the asset to ``.partial(outlets=[...])`` of a mapped task as well.
     :param timeout: the longest wait for the photos, in seconds or as a timedelta, from the creation of the request;
         None waits as long as the request is open. ``execution_timeout`` counts from the same moment.
     :param poke_interval: seconds or timedelta between two polls.
@@ -333,7 +335,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         output = chosen_fields(request, _OUTPUT)
         if self.destination is not None:
             manifest = hook.download_photos(request["id"], **self._storage, request=request)
-            output["photos"] = self._summary(manifest)
+            output["photos"] = self._summary(context, manifest)
         once.close()
         return output
 
@@ -360,6 +362,8 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
         does not exist.
     :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
     :param photo_details: whether the output's files have ``gps`` and ``taken_at``; the manifest always has them.
+    :param asset: the asset that the stored files update. Its event has ``{"ids", "manifests": [{"id", "path", "uri",
+        "files", "failed"}]}`` in ``extra``. Give the asset to ``.partial(outlets=[...])`` of a mapped task as well.
     :param deferrable: give the worker back when the rate limit is used up for longer than a minute.
     :param visiono_conn_id: id of the Airflow connection. (templated)
     :raises PhotoRequestFailedError: a request has no photos (yet).
@@ -410,7 +414,7 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
                 return _without_photos(request_id, str(error))
             self._done[request_id] = True
         remember_link(context, manifest["about"].get("request_url"))
-        return self._summary(manifest)
+        return self._summary(context, manifest)
 
 
 def _without_photos(request_id: str, reason: str) -> dict[str, Any]:

@@ -88,6 +88,8 @@ class VizdomExportDashboardOperator(StoresFiles, _VizdomExportOperator):
     :param on_file_error: when a file cannot be fetched: ``fail`` raises an error after all others are stored;
         ``proceed`` succeeds with the file in the output's ``failed``.
     :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
+    :param asset: the asset that the stored files update. Its event has ``{"ids", "manifests": [{"id", "path", "uri",
+        "files", "failed"}]}`` in ``extra``. Give the asset to ``.partial(outlets=[...])`` of a mapped task as well.
     :param timeout: seconds or timedelta to wait for the file at most, from when the export was started; None for no
         limit. ``execution_timeout`` counts from then, too. An export that is not finished by then counts as stuck.
     :param poke_interval: seconds or timedelta between the first two looks; later ones are up to 30 s apart.
@@ -230,7 +232,7 @@ class VizdomExportDashboardOperator(StoresFiles, _VizdomExportOperator):
         output = chosen_fields(hook.get_export(export_id), _OUTPUT)
         if self.destination is not None:
             try:
-                stored = self._summary(hook.download_export(export_id, **self._storage))
+                stored = self._summary(context, hook.download_export(export_id, **self._storage))
             except (ExportFailedError, TransferError) as error:
                 if isinstance(error, TransferError) and not error.failed:
                     raise  # the destination has failed; the export is good
@@ -257,6 +259,8 @@ class VizdomDownloadExportOperator(StoresFiles, _VizdomExportOperator):
     :param on_file_error: when a file cannot be fetched: ``fail`` raises an error after all others are stored;
         ``proceed`` succeeds with the file in the output's ``failed``.
     :param parallel_downloads: how many files to fetch at once; None for the connection's setting, 4 by default.
+    :param asset: the asset that the stored files update. Its event has ``{"ids", "manifests": [{"id", "path", "uri",
+        "files", "failed"}]}`` in ``extra``. Give the asset to ``.partial(outlets=[...])`` of a mapped task as well.
     :param deferrable: defer while the service's rate limit is used up for longer than a minute.
     :param vizdom_conn_id: id of the Airflow connection. (templated)
     :raises ExportFailedError: the export has no file.
@@ -288,7 +292,7 @@ class VizdomDownloadExportOperator(StoresFiles, _VizdomExportOperator):
         dashboard_id = manifests[0]["about"].get("dashboard_id")
         if dashboard_id:
             remember_link(context, hook.dashboard_url(dashboard_id))
-        return self._one_or_all(self.export_id, [self._summary(manifest) for manifest in manifests])
+        return self._one_or_all(self.export_id, [self._summary(context, manifest) for manifest in manifests])
 
 
 def _ordinal(number: int) -> str:
