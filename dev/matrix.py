@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venv-matrix"
 CONSTRAINTS = ROOT / "constraints"
-TESTS = ("hooks", "operators", "sensors", "storage", "tasks", "triggers")
+TESTS = ("assets", "hooks", "operators", "sensors", "storage", "tasks", "triggers")
 TEST_TOOLS = (
     "pytest",
     "pytest-asyncio",

@@ -21,7 +21,7 @@ ORDER = [
     {"hooks"},
     {"idempotency"},
     {"triggers", "workflow"},
-    {"task_wait", "extra_links"},
+    {"task_wait", "extra_links", "assets"},
     {"operators", "sensors"},
     {"get_provider_info"},
 ]

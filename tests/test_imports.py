@@ -12,9 +12,10 @@ HTTP = {"requests", "urllib3", "httpx", "httpcore", "aiohttp", "tenacity"}
     "module",
     [
         f"airflow_provider_visio.{kind}.{service}"
-        for kind in ("operators", "sensors")
+        for kind in ("operators", "sensors", "triggers")
         for service in ("visiono", "vizdom")
-    ],
+    ]
+    + ["airflow_provider_visio.assets.visiono"],
 )
 def test_parsing_a_dag_file_imports_no_http_library(module):
     """What Airflow itself has imported by then does not count."""

@@ -1,4 +1,4 @@
-"""Operators for Visiono: ask for photos, fetch them, keep permanent links, mind the quota."""
+"""Operators for Visiono: ask for photos, fetch them, publish submissions, keep permanent links, mind the quota."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from airflow_provider_visio.operators.visiono_plan_usage import (
     VisionoGetStatsOperator,
     VisionoQuotaShortCircuitOperator,
 )
+from airflow_provider_visio.operators.visiono_submissions import VisionoPublishSubmissionsOperator
 
 __all__ = [
     "VisionoCreatePermanentLinkOperator",
@@ -28,6 +29,7 @@ __all__ = [
     "VisionoDownloadPermanentLinkPhotosOperator",
     "VisionoDownloadPhotosOperator",
     "VisionoGetStatsOperator",
+    "VisionoPublishSubmissionsOperator",
     "VisionoQuotaShortCircuitOperator",
     "VisionoUpdatePermanentLinkOperator",
 ]

@@ -15,6 +15,7 @@ from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger, run
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.triggers.visiono_permanent_links import VisionoPermanentLinkTrigger
+from airflow_provider_visio.triggers.visiono_submitted import VisionoPhotoRequestSubmittedTrigger
 from airflow_provider_visio.waiting import (
     Goal,
     Verdict,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_visio.hooks.base import VisioBaseHook
     from airflow_provider_visio.triggers.poll_client import PollClient
 
-__all__ = ["VisionoPermanentLinkTrigger", "VisionoPhotoRequestTrigger"]
+__all__ = ["VisionoPermanentLinkTrigger", "VisionoPhotoRequestSubmittedTrigger", "VisionoPhotoRequestTrigger"]
 
 log = logging.getLogger(__name__)
 

@@ -61,7 +61,7 @@ async def watch(
                 )
             first, fresh = cursor.is_new, take(cursor, hub.states.get(subject) or {})
             if fresh:
-                log.info("%d new submission(s) on %s.", len(fresh), name)
+                log.info("The watch of %s has found %d submission(s).", name, len(fresh))
                 yield fresh
                 await clock.asleep(PERSIST_AFTER)
             if fresh or (first and fresh is not None):

@@ -33,6 +33,7 @@ _WORKFLOW = (
     *("HOUR", "RETURN_NAMES", "SKEW", "WorkflowReturn"),
     *("build_url", "signature_in", "verify_return", "workflow_url"),
 )
+_ASSETS = ("photo_request_submission", "photo_requests_submitted", "submission_schedule", "submitted_ids")
 _OF_HOOKS = ("conn_name_attr", "default_conn_name", "conn_type", "hook_name")
 
 
@@ -46,6 +47,7 @@ def take(root: Path) -> dict[str, Any]:
         "hooks": {path: _hook(source, path, of) for path, of in _public("hooks")},
         "exceptions": {name: source.error(f"{PACKAGE}.exceptions.{name}") for name in _errors()},
         "workflow": {name: source.declared(f"{PACKAGE}.workflow.{name}") for name in _WORKFLOW},
+        "assets": {name: source.declared(f"{PACKAGE}.assets.visiono.{name}") for name in _ASSETS},
         "contract": _contract(source),
         **_metadata(),
         **_project(root),

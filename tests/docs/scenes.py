@@ -14,6 +14,7 @@ from typing import Any
 import requests
 from conftest import connect
 
+from airflow_provider_visio.assets import visiono as visiono_assets
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.hooks.vizdom import VizdomHook
 
@@ -388,3 +389,54 @@ def the_asset_is_updated(stage: Stage) -> Iterator[None]:
     assert type(watcher.trigger).__name__ == "VisionoPermanentLinkTrigger"
     event = SimpleNamespace(extra={"payload": {"submissions": ["s1", "s2"]}})
     assert dag.get_task("new").python_callable({asset: [event, event]}) == ["s1", "s2"]
+
+
+@scene
+def the_workspace_is_watched(stage: Stage) -> Iterator[None]:
+    """There is no scheduler to start it, and so no event."""
+    yield
+    assert stage.states() == {"handle": "success"}
+    (dag,) = stage.dags
+    (asset,) = dag.timetable.asset_condition.objects
+    (watcher,) = asset.watchers
+    assert type(watcher.trigger).__name__ == "VisionoPhotoRequestSubmittedTrigger"
+    assert stage.output("handle") == []
+
+
+def submitted_by(stage: Stage, *ids: str) -> None:
+    """Have the DAGs of a block run for these submissions: there is no scheduler to start them."""
+    stage.monkeypatch.setattr(visiono_assets, "submitted_ids", lambda context: list(ids))
+
+
+@scene
+def a_run_for_submissions(stage: Stage) -> Iterator[None]:
+    ids = [stage.submitted(), stage.submitted()]
+    submitted_by(stage, *ids)
+    yield
+    assert set(stage.states().values()) == {"success"}
+    assert {name.split("/")[1] for name in stage.stored(".jpg")} == set(ids)
+
+
+@scene
+def runs_for_each_submission(stage: Stage) -> Iterator[None]:
+    submitted_by(stage, "req_1")
+    yield
+    states = {ti.task_id: str(ti.state) for run in stage.runs.values() for ti in run.get_task_instances()}
+    assert states == {"publish": "skipped", "handle": "success"}
+
+
+@scene
+def stored_files_are_an_event(stage: Stage) -> Iterator[None]:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    stage.sandbox.person("submit", open_after=5, photo_every=5)
+    yield
+    assert {run.state for run in stage.runs.values()} == {"success"}
+    with create_session() as session:
+        (event,) = session.query(AssetEvent).filter_by(source_dag_id="ask_for_damage").all()
+        (manifest,) = event.extra["manifests"]
+    assert manifest["path"].startswith("s3://claims/")
+    event = SimpleNamespace(extra={"manifests": [manifest]})
+    (assess,) = (dag.get_task("assess") for dag in stage.dags if dag.dag_id == "assess_damage")
+    assess.python_callable({"damage": [event]})

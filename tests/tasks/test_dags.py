@@ -130,6 +130,39 @@ def test_a_campaign_goes_on_without_somebody_whom_the_service_refuses(sandbox, r
     assert f"K-{refused.map_index + 1:04} could not be asked." in told
 
 
+def test_on_submission(sandbox, run_dag, tmp_path, capfd, monkeypatch):
+    dag = example("visiono_on_submission")
+    request_id = VisionoHook().create_photo_request("x", items=["The meter", "The display"])["id"]
+    sandbox.act(request_id, "submit")
+    # There is no scheduler to start it.
+    monkeypatch.setattr(sys.modules["visiono_on_submission"], "submitted_ids", lambda context: [request_id])
+    run = run_dag(dag, destination=f"file://{tmp_path}")
+    assert run.state == "success"
+    assert len(list(tmp_path.glob(f"{request_id}/*.jpg"))) == 2
+    assert f"2 photo(s) of {request_id} are stored" in capfd.readouterr().out
+    assert outputs(run)["check[-1]"] == []
+
+
+def test_on_submission_names_doubtful_photos(sandbox, run_dag, tmp_path, capfd, monkeypatch):
+    dag = example("visiono_on_submission")
+    sandbox.person("submit", open_after=0, photo_every=0, pictures="odd", photos=6)
+    request_id = VisionoHook().create_photo_request("x")["id"]
+    sandbox.advance(60)
+    monkeypatch.setattr(sys.modules["visiono_on_submission"], "submitted_ids", lambda context: [request_id])
+    run = run_dag(dag, destination=f"file://{tmp_path}")
+    assert run.state == "success"
+    doubtful = outputs(run)["check[-1]"]
+    assert doubtful
+    told = capfd.readouterr().out
+    assert all(f"Please look at {path}" in told for path in doubtful)
+
+
+def test_a_run_on_submission_that_nobody_has_started_does_nothing(sandbox, run_dag, tmp_path):
+    run = run_dag(example("visiono_on_submission"), destination=f"file://{tmp_path}")
+    assert {str(ti.state) for ti in run.get_task_instances()} == {"skipped"}
+    assert sandbox.calls() == []
+
+
 @pytest.fixture
 def mailbox() -> Iterator[tuple[int, list[bytes]]]:
     """A mail server that keeps what it is given."""

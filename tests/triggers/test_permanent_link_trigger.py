@@ -15,29 +15,9 @@ from airflow_provider_visio.exceptions import InvalidRequestError
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.triggers.poll_report import PollReport
 from airflow_provider_visio.triggers.visiono import VisionoPermanentLinkTrigger
+from triggers.watching import AssetStore, events
 
 ROUTE = "GET /permanent-links/{id}/submissions"
-
-
-class AssetStore:
-    """An asset's state store; what it is given goes through JSON."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Any] = {}
-        self.broken = 0
-
-    async def aget(self, key: str, default: Any = None) -> Any:
-        self._break()
-        return self.kept.get(key, default)
-
-    async def aset(self, key: str, value: Any) -> None:
-        self._break()
-        self.kept[key] = json.loads(json.dumps(value))
-
-    def _break(self) -> None:
-        if self.broken:
-            self.broken -= 1
-            raise RuntimeError("Airflow's API server is away")
 
 
 @pytest.fixture
@@ -85,31 +65,6 @@ def watch(link: str, store: Any = None, **more: Any) -> VisionoPermanentLinkTrig
     assert trigger.serialize() == (path, kwargs)
     trigger.asset_state_store = store
     return trigger
-
-
-def events(
-    trigger: VisionoPermanentLinkTrigger, seconds: float, later: Callable[..., Any], *steps: tuple[float, Any]
-) -> list[Any]:
-    """Return what a watcher fires within some seconds; each step happens after so many."""
-    fired: list[Any] = []
-    for after, step in steps:
-        later(after, step)
-
-    async def run() -> None:
-        from airflow_provider_visio import clock
-
-        async def listen() -> None:
-            async for event in trigger.run():
-                fired.append(event.payload)  # noqa: PERF401  it never ends
-
-        listening = asyncio.create_task(listen())
-        await clock.asleep(seconds)
-        assert not listening.done(), "a watcher never ends"
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-
-    asyncio.run(asyncio.wait_for(run(), 30))
-    return json.loads(json.dumps(fired))
 
 
 def ids(fired: list[Any]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Assets for ``schedule=``: a DAG starts when something has come."""
