@@ -7,8 +7,8 @@ import json
 from urllib.parse import quote
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
 from api.local_server import Answer
 
 from airflow_provider_visio.exceptions import AuthenticationError, InvalidRequestError
