@@ -19,7 +19,7 @@ ORDER = [
     {"api"},
     {"arguments", "connection_form", "storage"},
     {"hooks"},
-    {"idempotency"},
+    {"idempotency", "webhooks"},
     {"triggers", "workflow"},
     {"task_wait", "extra_links"},
     {"operators", "sensors"},
