@@ -65,7 +65,7 @@ def verify(
     ):
         expected = "sha256=" + hmac.new(key, signed, hashlib.sha256).hexdigest()
         good = hmac.compare_digest(_bytes(signature), expected.encode())
-        if good and secret and pinned in {None, scheme}:
+        if good and pinned in {None, scheme}:
             matched = matched or scheme
     # A header that is there twice could be read as either.
     return matched if len(values) == len(given) and _is_fresh(timestamp, now) else None

@@ -236,6 +236,14 @@ def test_what_a_look_finds_while_its_nudge_waits_for_a_call_is_announced(nudges,
     assert nudges.interval(60) == 300
 
 
+def test_a_nudge_that_comes_during_the_look_announces(nudges, service, clock):
+    nudges.begin_look(whole=True)
+    nudges.read(service.sends("req_1"))
+    nudges.found("req_1")
+    clock.sleep(60)
+    assert nudges.interval(60) == 300
+
+
 def test_what_was_announced_before_an_earlier_look_does_not_count(nudges, service, clock):
     """A link has many submissions: the announcement of one is not that of the next."""
     announced_and_found(nudges, service, "req_1")

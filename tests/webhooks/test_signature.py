@@ -6,8 +6,11 @@ import hashlib
 import hmac
 
 import pytest
+from hypothesis import given, settings
 
 from airflow_provider_visio.webhooks.signature import SCHEMES, verify
+from webhooks import deliveries
+from webhooks.forgeries import forgeries, untouched
 
 NOW = 1_800_000_000.0
 SECRET = "whsec_abc"
@@ -121,3 +124,12 @@ def test_a_signature_in_another_form(change):
 
 def test_no_headers():
     assert verify([], BODY, SECRET, now=NOW) is None
+
+
+@settings(max_examples=60, deadline=None, database=None, derandomize=True)
+@given(forged=forgeries, one=untouched)
+def test_no_forgery_is_accepted_and_every_valid_delivery_is(forged, one):
+    """A few; `make properties` runs ten thousand."""
+    assert verify(one.headers, one.body, deliveries.SECRET, now=NOW) == one.scheme
+    for other in forged:
+        assert verify(other.headers, other.body, deliveries.SECRET, now=NOW) is None, other.harmed
