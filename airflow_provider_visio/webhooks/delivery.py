@@ -33,6 +33,14 @@ EVENTS: Mapping[str, str | None] = {
     "submission.created": PERMANENT_LINK,  # plugin: in its part on the workflow mode only
 }
 
+# What an endpoint needs. The last one ends no wait, but says early that webhooks arrive.
+NEEDED_EVENTS = (
+    "photo_request.submitted",
+    "photo_request.expired",
+    "photo_submission.created",
+    "photo_request.created",
+)
+
 # Where ids may be in `data`. The payloads of permanent links are not public (assumed).
 _PLACES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     PHOTO_REQUEST: (("id",), ("photo_request", "id")),

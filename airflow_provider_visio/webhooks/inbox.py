@@ -9,7 +9,6 @@ Airflow 3.3 only, and gives the default in silence while no active DAG uses the 
 from __future__ import annotations
 
 import json
-import math
 import secrets
 import threading
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_IDS = 100
+# The last Unix timestamp that an inbox may have, in the year 5138: milliseconds are larger.
+LATEST = 1e11
 
 _DESCRIPTION = (
     "Which ids the webhooks of this Visiono connection named last. Written by airflow-provider-visio."
@@ -55,7 +56,8 @@ class Inbox:
             changed, at, ids = str(found["changed"]), float(found["at"]), found["ids"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
-        if not math.isfinite(at) or not isinstance(ids, list):
+        # NaN is not between any two numbers.
+        if not 0 <= at < LATEST or not isinstance(ids, list):
             return None
         return cls(changed, at, tuple(one for one in ids if isinstance(one, str))[:MOST_IDS])
 
@@ -114,6 +116,17 @@ def record_delivery(conn_id: str, ids: Sequence[str], now: float) -> None:
             write()
         except IntegrityError:
             write()  # another API server has just created it
+
+
+def last_delivery(conn_id: str) -> float | None:
+    """Return when a connection's last webhook came, as a Unix timestamp; None where none did, or nobody can say."""
+    from airflow.providers.common.compat.sdk import Variable
+
+    try:
+        inbox = Inbox.from_text(Variable.get(variable_of(conn_id), default=None))
+    except Exception:  # noqa: BLE001  outside of Airflow's processes nothing can be read
+        return None
+    return None if inbox is None else inbox.at
 
 
 async def read_inbox(conn_id: str) -> Inbox | None:

@@ -39,6 +39,7 @@ def test_what_is_stored_is_read_again():
         '{"changed": "a", "at": "x", "ids": []}',
         '{"changed": "a", "at": NaN, "ids": []}',
         '{"changed": "a", "at": 1, "ids": "abc"}',
+        '{"changed": "a", "at": 1796083200000, "ids": []}',
         "[" * 100_000,
     ],
 )
