@@ -234,5 +234,6 @@ ON_THE_WAY = {
     "VisionoHook.download_photos",
     "VisionoHook.list_permanent_link_photos",
     "VisionoHook.download_permanent_link_photos",
+    "VisionoHook.ensure_webhook",
     "VizdomHook.judge",
 }
