@@ -126,6 +126,7 @@ dist: $(TOOLS_READY) ## build the sdist and the wheel, and check them; WRITE=1 t
 bench: $(READY) ## run the benchmarks, with peers (three quarters of an hour)
 	@$(BIN)/python -m benchmarks.import_cost
 	@$(BIN)/python -m benchmarks.waiting
+	@$(BIN)/python -m benchmarks.webhooks
 	@$(BIN)/python -m benchmarks.download
 	@$(BIN)/python -m benchmarks.campaign
 

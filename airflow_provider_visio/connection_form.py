@@ -251,6 +251,12 @@ VISIONO_FORM = Form(
         ),
         Field("webhook_secret", "Webhook secret", "Secret that signs the service's webhooks.", "secret"),
         Field(
+            "webhook_signature",
+            "Webhook signature",
+            "The only signature to accept webhooks with, by its name in docs/webhooks.md; empty: whichever comes.",
+            choices=("visiono", "webhook-body", "webhook-timestamp"),
+        ),
+        Field(
             "workflow_secret",
             "Workflow secret",
             "Secret that signs the links of the workflow mode; the dashboard shows it on a permanent link's page.",

@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "connection-types": [VISIONO_FORM.metadata(), VIZDOM_FORM.metadata()],
+        "plugins": [{"name": "visio", "plugin-class": f"{_PACKAGE}.webhooks.plugin.VisioPlugin"}],
         "extra-links": [
             f"{_PACKAGE}.extra_links.VisionoRequestLink",
             f"{_PACKAGE}.extra_links.VizdomDashboardLink",
@@ -46,6 +47,36 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "float",
                         "example": "20",
                         "default": "10",
+                    },
+                    "webhooks": {
+                        "description": (
+                            "Whether the API server takes Visiono's webhooks at /visio/webhooks/<connection id>, and "
+                            "the triggerer lets them wake its polls. Set it for both."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    },
+                    "webhook_poll_interval": {
+                        "description": (
+                            "Seconds between two polls while webhooks arrive as expected; the poke_interval of a wait "
+                            "applies where it is longer."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "600",
+                        "default": "300",
+                    },
+                    "webhook_read_interval": {
+                        "description": (
+                            "Seconds between two looks of the triggerer for webhooks of a connection, while a task "
+                            "waits on it."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "5",
+                        "default": "2",
                     },
                 },
             },

@@ -9,6 +9,7 @@ writes `started` when all triggers of the order run, waits for `stop`, and write
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import sys
@@ -101,6 +102,20 @@ class MessageSupervisor(TriggerRunnerSupervisor):
         )
 
 
+def read_inbox_from(folder: Path) -> None:
+    """Have the provider read the webhooks' inbox from the message `inbox`, in place of Airflow's database."""
+    from airflow_provider_visio.triggers import webhook_inbox
+    from airflow_provider_visio.webhooks.inbox import Inbox
+
+    async def read(conn_id: str) -> Inbox | None:
+        message = None if conn_id.startswith("warm_") else read_message(folder, "inbox")
+        return Inbox.from_text(message["text"]) if message else None
+
+    os.environ["AIRFLOW__VISIO__WEBHOOKS"] = "True"
+    module: Any = webhook_inbox
+    module.read_inbox = read
+
+
 def main(folder: Path) -> int:
     """Run one order.
 
@@ -113,6 +128,8 @@ def main(folder: Path) -> int:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     FastClock(**setup["clock"]).install()
+    if setup["webhooks"]:
+        read_inbox_from(folder)
     MessageSupervisor.folder, MessageSupervisor.setup = folder, setup
     supervisor = MessageSupervisor.start(job=None, capacity=setup["waits"] + 1, logger=structlog.get_logger())
     try:

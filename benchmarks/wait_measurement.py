@@ -102,14 +102,20 @@ class WarmUp:
         (self.id,) = sandbox.control("POST", "/photo-requests", {"count": 1, "submit_within": 0})
 
 
-def triggerer(environment: MeasurementEnvironment, plan: Plan, warm_up: WarmUp, host: str = "") -> Process:
-    """Start a triggerer on a host, and wait until its warm-up trigger has ended."""
+def triggerer(
+    environment: MeasurementEnvironment, plan: Plan, warm_up: WarmUp, host: str = "", *, webhooks: bool = False
+) -> Process:
+    """Start a triggerer on a host, and wait until its warm-up trigger has ended.
+
+    :param webhooks: whether it reads an inbox of webhooks, from the message `inbox`
+    """
     who = plan.contestant
     process = environment.start(
         "benchmarks.triggerer",
         {**who.connection(environment.sandbox.info), **who.connection(warm_up.sandbox.info, "warm_")},
         host,
         waits=plan.waits,
+        webhooks=webhooks,
         warm_up=who.serialized_trigger(_waited_requests(warm_up.sandbox, plan.speed)[0], "warm_"),
     )
     process.message("warm")

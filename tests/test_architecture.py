@@ -18,6 +18,7 @@ ORDER = [
     {"waiting", "submissions"},
     {"api"},
     {"arguments", "connection_form", "storage"},
+    {"webhooks"},
     {"hooks"},
     {"idempotency"},
     {"triggers", "workflow"},

@@ -110,6 +110,16 @@ class RequestPoller:
             self._queue = dict.fromkeys(queue[self._most_singly :])
             yield from self._singly(queue[: self._most_singly])
 
+    def singly(self, some: Collection[str], now: float) -> StatusQuery:
+        """
+        Look once at a few of the requests that the last sweep was for, or that have joined since, one by one.
+
+        :param some: their ids.
+        :param now: Unix timestamp.
+        """
+        self._now = now
+        yield from self._singly(some)
+
     def _all(self, wanted: Collection[str], *, at_once: bool = False) -> StatusQuery:
         """Look at each of some ids, those first that were seen longest ago; ``at_once`` even if not long ago."""
         missing = dict.fromkeys(sorted(wanted, key=lambda i: self._seen.get(i, 0.0)))

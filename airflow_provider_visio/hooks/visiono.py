@@ -446,9 +446,11 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
         if self.dialect == "plugin":
             # The plugin knows no /status.
             seen = sum(1 for _ in self.list_photo_requests(page_size=1, limit=1))
-            return "GET /photo-requests answered" + ("." if seen else ", with none yet.")
-        self.get_status()
-        return "GET /status answered."
+            answered = "GET /photo-requests answered" + ("." if seen else ", with none yet.")
+        else:
+            self.get_status()
+            answered = "GET /status answered."
+        return f"{answered} {self._webhooks_set_up()}"
 
 
 def _lacks_item(photo: Photo) -> bool:

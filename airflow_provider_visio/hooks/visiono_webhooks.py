@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import logging
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+from urllib.parse import unquote
 
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_visio.api import visiono_webhooks as api
 from airflow_provider_visio.api.reply import unexpected_reply
+from airflow_provider_visio.exceptions import VisioProviderError
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook
+from airflow_provider_visio.webhooks.delivery import NEEDED_EVENTS
+from airflow_provider_visio.webhooks.inbox import last_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.visiono_webhooks import Webhook
+
+log = logging.getLogger(__name__)
+
+# The connection that a receiver's address names.
+_RECEIVER = re.compile(r"/visio/webhooks/([^/?#]+)/?(?:[?#].*)?$")
+
+
+class EnsuredWebhook(TypedDict, total=False):
+    """
+    A webhook endpoint that is there.
+
+    :param created: whether it was created now; only then ``secret`` is known.
+    """
+
+    id: str
+    url: str
+    secret: str
+    created: bool
 
 
 class VisionoWebhooksMixin(VisionoBaseHook):
@@ -103,10 +128,73 @@ class VisionoWebhooksMixin(VisionoBaseHook):
             )
         return names
 
+    def ensure_webhook(self, url: str, events: Sequence[str] | None = None) -> EnsuredWebhook:
+        """
+        Find the webhook endpoint with an address, or create it (source: plugin).
+
+        An endpoint that is switched off, or lacks an event, is changed. The ``secret`` is known only when it is
+        created: store it as the extra ``webhook_secret`` of the connection that the address names. It is masked in
+        logs; do not return it from a task. If a secret is lost, delete the endpoint and call this again.
+
+        :param url: the receiver's address, ``https://<airflow>/visio/webhooks/<connection id>``, on the public
+            internet.
+        :param events: names of the events; None for those that end a wait, and ``photo_request.created``.
+        :return: ``id``, ``url``, ``created`` and, if it was created, ``secret``.
+        :raises InvalidRequestError: the input is refused, by this provider or by the service.
+        :raises ConnectionFailedError: no reply; call it again, and see above if it then finds the endpoint.
+        """
+        wanted = list(NEEDED_EVENTS if events is None else events)
+        create = api.create_webhook(url, wanted)  # checks both
+        found = next((one for one in self.list_webhooks() if one.get("url") == url), None)
+        where = f"the extra `webhook_secret` of the connection {_connection_of(url) or self.conn_id!r}"
+        if found is None:
+            made = self._webhook(create)
+            log.info(
+                "Created webhook endpoint %s. Its secret is shown once: store it as %s.",
+                made["id"],
+                where,
+            )
+            return {"id": made["id"], "url": url, "secret": made.get("secret", ""), "created": True}
+        has = found.get("events") or []
+        if found.get("is_active") is False or not set(wanted) <= set(has):
+            self.update_webhook(found["id"], events=list(dict.fromkeys([*has, *wanted])), is_active=True)
+        log.info(
+            "Found webhook endpoint %s. Its secret was shown when it was created, and belongs into %s. If it is lost, "
+            "delete the endpoint and create it again.",
+            found["id"],
+            where,
+        )
+        return {"id": found["id"], "url": url, "created": False}
+
+    def _webhooks_set_up(self) -> str:
+        """Return a sentence about webhooks, for a person who tests the connection."""
+        try:
+            endpoints = list(self.list_webhooks(limit=100))
+        except VisioProviderError as error:
+            return f"Whether webhooks are set up cannot be read ({type(error).__name__})."
+        if not endpoints:
+            return "No webhook is set up."
+        # The Test button knows no connection id, but an endpoint's address does.
+        names = {_connection_of(one.get("url")) or self.conn_id for one in endpoints}
+        last = max((at for name in names if (at := last_delivery(name))), default=None)
+        off = sum(one.get("is_active") is False for one in endpoints)
+        came = (
+            "none has come yet"
+            if last is None
+            else f"the last one came at {datetime.fromtimestamp(last, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        )
+        return f"Webhook endpoints: {len(endpoints)}{f', {off} of them switched off' if off else ''}; {came}."
+
     def _webhook(self, request: Call) -> Webhook:
         # Masked first, before an error can show it.
         data = _masked(self._data(request))
         return cast("Webhook", self._with_field(data, request, "id"))
+
+
+def _connection_of(url: object) -> str | None:
+    """Return the connection id in the address of a receiver, or None for another address."""
+    found = _RECEIVER.search(url) if isinstance(url, str) else None
+    return found and unquote(found[1])
 
 
 def _masked(data: Any) -> Any:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import random
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -25,6 +24,7 @@ from airflow_provider_visio.exceptions import (
 )
 from airflow_provider_visio.triggers.poll_client import PollClient, shared_client
 from airflow_provider_visio.triggers.poll_report import PollReport
+from airflow_provider_visio.triggers.webhook_inbox import listening
 from airflow_provider_visio.waiting import MAX_POLL_FAILURES, jittered
 
 if TYPE_CHECKING:
@@ -47,18 +47,22 @@ async def poll_forever(
     hub: SubscriptionHub,
     look: Callable[[PollClient], Awaitable[None]],
     interval: Callable[[int, PollClient | None], float],
+    look_at: Callable[[PollClient, list[str]], Awaitable[None]] | None = None,
 ) -> None:
     """
     Poll for all waits that subscribe to a hub.
+
+    A hub that listens for webhooks looks when they nudge it, and less often by itself while they can be relied on.
 
     :param make_hook: makes the hook whose connection is used; called again after a fault of this provider.
     :param hub: where to publish the results.
     :param look: queries the service once.
     :param interval: seconds to the next query, after this many that went well.
+    :param look_at: queries the service for the few ids that a webhook has named; None to look at everything then, too.
     """
     while True:
         try:
-            await _poll(make_hook(), hub, look, interval)
+            await _poll(make_hook(), hub, look, interval, look_at)
         except Exception:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -87,18 +91,29 @@ async def _poll(
     hub: SubscriptionHub,
     look: Callable[[PollClient], Awaitable[None]],
     interval: Callable[[int, PollClient | None], float],
+    look_at: Callable[[PollClient, list[str]], Awaitable[None]] | None,
 ) -> None:
-    rounds = 0
+    rounds, due, nudges = 0, clock.ticks(), hub.nudges
+
+    def pace() -> float:
+        return nudges.interval(interval(rounds, client))
+
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(listening(hub))
         client: PollClient | None = None
         report = PollReport(hub)
         while True:
             held, started = 0.0, clock.ticks()
+            nudged, calls = started < due, client.calls if client else 0
+            few = nudges.begin_look(whole=look_at is None or not nudged)
             try:
                 if client is None:
                     client = PollClient(await stack.enter_async_context(shared_client(hook)))
                 await client.refresh()
-                await look(client)
+                if few is None or look_at is None:
+                    await look(client)
+                else:
+                    await look_at(client, few)
                 hub.poll_worked()
             except RateLimitedError as error:
                 # Not a failure of the service: the poll pauses until calls are accepted again.
@@ -110,17 +125,20 @@ async def _poll(
                 backoff = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**failures)
                 asked = min(LONGEST_PAUSE, getattr(error, "retry_after", 0.0))
                 held = max(interval(rounds, client), backoff, asked)
-            # From query to query, however long one takes.
-            pause = held * (1 + random.random() / 10) or (
-                jittered(interval(rounds, client), random.random()) - (clock.ticks() - started)
-            )
-            pause = max(SHORTEST_PAUSE, pause)
-            report.write(client, pause)
+            if nudged and client:
+                nudges.budget.spend(client.calls - calls)
             if held:
+                pause = held * (1 + random.random() / 10)
+                report.write(client, pause)
                 await clock.asleep(pause)
-            else:
-                await hub.pause(pause, partial(interval, rounds, client))
-                rounds += 1
+                due = clock.ticks()
+                continue
+            if few is None:
+                # From query to query, however long one takes.
+                due = max(started + jittered(pace(), random.random()), clock.ticks() + SHORTEST_PAUSE)
+            report.write(client, due - clock.ticks())
+            due = await hub.pause(due, pace)
+            rounds += few is None
 
 
 def _note_failure(hub: SubscriptionHub, error: Exception) -> int:

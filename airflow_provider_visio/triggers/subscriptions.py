@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio import clock
+from airflow_provider_visio.triggers.nudges import Nudges
 from airflow_provider_visio.waiting import MAX_POLL_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, KeysView, Mapping, Sequence
 
     from airflow_provider_visio.api.one_time_queries import State
+    from airflow_provider_visio.webhooks.inbox import Inbox
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,11 @@ class SubscriptionHub:
         # When a poll last worked, on the clock of pauses.
         self.worked_at = -math.inf
         self.context: Any = None
+        # What webhooks mean for the poll: nothing, unless it listens for them.
+        self.nudges = Nudges()
         self._by_id: dict[str, list[Subscription]] = {}
         self._all: dict[Subscription, None] = {}
-        self._subscribed = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         """Return the number of waits."""
@@ -116,7 +120,8 @@ class SubscriptionHub:
             if seen and found in seen:
                 # What the hub knows is newer.
                 self.states.setdefault(found, seen[found])
-        self._subscribed.set()
+        self.nudges.joined(ids)
+        self._changed.set()
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
@@ -154,13 +159,34 @@ class SubscriptionHub:
         failure = self.failure
         return failure if failure and failure.lasting and failure.at >= subscription.since else None
 
-    async def pause(self, seconds: float, interval: Callable[[], float]) -> None:
-        """Wait some seconds, or less when a wait subscribes with which ``interval`` gives a shorter pause."""
-        until = clock.ticks() + seconds
-        while (left := until - clock.ticks()) > 0:
-            self._subscribed.clear()
-            if await clock.wait(self._subscribed, left):
-                until = min(until, clock.ticks() + interval())
+    def listen_for(self, kind: str, *, any_id: bool = False) -> Nudges:
+        """
+        Let webhooks end the poll's pauses.
+
+        :param kind: the kind of id that they name: ``photo_request`` or ``permanent_link``.
+        :param any_id: whether any id makes the poll look, and not only those that are waited for.
+        """
+        if not self.nudges.kind:
+            self.nudges = Nudges(kind, None if any_id else self.ids)
+        return self.nudges
+
+    def nudged(self, inbox: Inbox) -> None:
+        """Take what is new in the webhooks' inbox."""
+        self.nudges.read(inbox)
+        self._changed.set()
+
+    async def pause(self, until: float, interval: Callable[[], float]) -> float:
+        """
+        Wait until a moment, and return it; both on the clock of pauses.
+
+        A wait that subscribes, with which ``interval`` gives a shorter pause, brings the moment forward. A nudge ends
+        the pause before it.
+        """
+        while (left := until - clock.ticks()) > 0 and (nudge := self.nudges.look_in()) > 0:
+            self._changed.clear()
+            await clock.wait(self._changed, min(left, nudge, self.nudges.judged_in()))
+            until = min(until, clock.ticks() + interval())
+        return until
 
     def _wake(self, subscriptions: Iterable[Subscription]) -> None:
         for subscription in subscriptions:

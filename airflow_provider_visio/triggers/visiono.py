@@ -25,11 +25,13 @@ from airflow_provider_visio.waiting import (
     photo_request_phase,
     stretched,
 )
+from airflow_provider_visio.webhooks.delivery import PHOTO_REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable, Mapping
+    from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
     from datetime import timedelta
 
+    from airflow_provider_visio.api.one_time_queries import State
     from airflow_provider_visio.hooks.base import VisioBaseHook
     from airflow_provider_visio.triggers.poll_client import PollClient
 
@@ -180,23 +182,42 @@ class VisionoPhotoRequestTrigger(WaitTrigger, BaseEventTrigger):
 
 
 async def _poll(hub: SubscriptionHub) -> None:
-    poller = RequestPoller(hub.states, hub.publish)
+    nudges = hub.listen_for(PHOTO_REQUEST)
+    looks = 0
+
+    def learn(request_id: str, state: State) -> None:
+        before, now = hub.states.get(request_id), clock.now()
+        if looks and before and _is_open(before, now) and photo_request_phase(state, now=now) == "arrived":
+            nudges.found(request_id)
+        hub.publish(request_id, state)
+
+    poller = RequestPoller(hub.states, learn)
 
     def hook() -> VisioBaseHook:
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
         return VisionoHook(hub.conn_id)
 
+    def still_open(ids: Iterable[str], now: float) -> list[str]:
+        return [i for i in ids if _is_open(hub.states.get(i, {}), now)]
+
     async def look(client: PollClient) -> None:
+        nonlocal looks
         now = clock.now()
-        still_open = [
-            i for i in hub.ids if photo_request_phase(hub.states.get(i, {}), now=now) in {None, "open"}
-        ]
-        if still_open:
-            await client.query(poller.sweep(still_open, now))
+        if waiting := still_open(hub.ids, now):
+            await client.query(poller.sweep(waiting, now))
+        looks += 1
+
+    async def look_at(client: PollClient, ids: list[str]) -> None:
+        now = clock.now()
+        await client.query(poller.singly(still_open(ids, now), now))
 
     def interval(_: int, client: PollClient | None) -> float:
         share_left = client.budget_left()[1] if client else 1.0
         return stretched(hub.interval or IDLE_INTERVAL, hub.youngest, share_left)
 
-    await poll_forever(hook, hub, look, interval)
+    await poll_forever(hook, hub, look, interval, look_at)
+
+
+def _is_open(state: State, now: float) -> bool:
+    return photo_request_phase(state, now=now) in {None, "open"}

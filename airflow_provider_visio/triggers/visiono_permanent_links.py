@@ -20,6 +20,7 @@ from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_fo
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.triggers.watch import watch
 from airflow_provider_visio.waiting import stretched
+from airflow_provider_visio.webhooks.delivery import PERMANENT_LINK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
@@ -177,6 +178,15 @@ class VisionoPermanentLinkTrigger(WaitTrigger, BaseEventTrigger):
 
 
 async def _poll(link_id: str, hub: SubscriptionHub) -> None:
+    nudges = hub.listen_for(PERMANENT_LINK)
+
+    def learn(found: str, state: State) -> None:
+        before = (hub.states.get(link_id) or {}).get("submissions")
+        known = {one["id"] for one in before or ()}
+        if before is not None and any(one["id"] not in known for one in state.get("submissions", ())):
+            nudges.found(link_id)
+        hub.publish(found, state)
+
     def hook() -> VisioBaseHook:
         from airflow_provider_visio.hooks.visiono import VisionoHook
 
@@ -184,7 +194,7 @@ async def _poll(link_id: str, hub: SubscriptionHub) -> None:
 
     async def look(client: PollClient) -> None:
         try:
-            await client.query(read_submissions(link_id, client.config.extra["dialect"], hub.publish))
+            await client.query(read_submissions(link_id, client.config.extra["dialect"], learn))
         except NotFoundError as error:
             # The state is published; each wait decides.
             log.warning("%s", error)

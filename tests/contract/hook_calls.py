@@ -130,6 +130,9 @@ SAMPLES: dict[str, list[Sample]] = {
     "VisionoHook.create_webhook": [
         lambda hook, _: hook.create_webhook("https://example.com:8443/visiono?team=1", EVENTS)
     ],
+    "VisionoHook.ensure_webhook": [
+        lambda hook, _: hook.ensure_webhook("https://airflow.example.com/visio/webhooks/visiono_default")
+    ],
     "VisionoHook.get_webhook": [lambda hook, _: hook.get_webhook("wh_1")],
     "VisionoHook.update_webhook": [
         lambda hook, _: hook.update_webhook("wh_1", is_active=False),
@@ -231,5 +234,6 @@ ON_THE_WAY = {
     "VisionoHook.download_photos",
     "VisionoHook.list_permanent_link_photos",
     "VisionoHook.download_permanent_link_photos",
+    "VisionoHook.ensure_webhook",
     "VizdomHook.judge",
 }

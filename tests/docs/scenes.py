@@ -440,3 +440,41 @@ def stored_files_are_an_event(stage: Stage) -> Iterator[None]:
     event = SimpleNamespace(extra={"manifests": [manifest]})
     (assess,) = (dag.get_task("assess") for dag in stage.dags if dag.dag_id == "assess_damage")
     assess.python_callable({"damage": [event]})
+
+
+@scene
+def a_relay(stage: Stage) -> Iterator[None]:
+    """What it writes is what the triggerer reads."""
+    from airflow.api_fastapi.core_api.datamodels.variables import VariableBody
+    from webhooks.deliveries import SECRET, body_of, sign
+
+    from airflow_provider_visio.webhooks.inbox import Inbox, variable_of
+
+    stored: dict[str, str] = {}
+
+    def get(session: Any, url: str, timeout: float) -> Any:
+        found = stored.get(url.rpartition("/")[2])
+        return SimpleNamespace(ok=found is not None, json=lambda: {"value": found})
+
+    def write(session: Any, url: str, json: Any, timeout: float) -> Any:
+        assert session.headers["Authorization"] == "Bearer token"
+        given = VariableBody.model_validate(json)
+        stored[given.key] = given.value
+        return SimpleNamespace(ok=True)
+
+    stage.monkeypatch.setattr(requests.Session, "get", get)
+    stage.monkeypatch.setattr(requests.Session, "patch", write)
+    stage.monkeypatch.setattr(requests.Session, "post", write)
+    yield
+    ask = ("https://airflow.internal/api/v2", "token")
+    for number in (1, 2):
+        body = body_of("photo_request.submitted", photo_request={"id": f"req_{number}"})
+        headers = {name.lower(): value for name, value in sign(body, "visiono", 0)}
+        assert stage.left["relay"](body, headers, "whsec_other", *ask) == 401
+        assert stage.left["relay"](body, headers, SECRET, *ask) == 202
+    inbox = Inbox.from_text(stored[variable_of("visiono_default")])
+    assert inbox
+    assert inbox.ids == ("photo_request:req_2", "photo_request:req_1")
+    assert abs(inbox.at - time.time()) < 600
+    body = body_of("photo_request.created")
+    assert stage.left["relay"](body, {n.lower(): v for n, v in sign(body, "visiono", 0)}, SECRET, *ask) == 200

@@ -7,7 +7,8 @@ A comment right before a block says how, where that does not go without saying:
 * ``<!-- test: in=after_ask -->`` puts it into ``frames/after_ask.py``, of which it is a part;
 * ``<!-- test: live=approval -->`` leaves it to ``tests/live``, for it needs a real scheduler;
 * ``<!-- test: file=connections.yaml -->`` is a file that a command on the same page reads;
-* ``<!-- test: of=vizdom -->`` says whose extras a block of JSON has; ``of=manifest``, that it is a manifest.
+* ``<!-- test: of=vizdom -->`` says whose extras a block of JSON has; ``of=manifest``, that it is a manifest;
+  ``of=inbox``, an inbox of webhooks.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pytest
 import yaml
 
 from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.webhooks.inbox import Inbox
 from dev.docs.markdown import Block, pages
 
 from . import connections, shell
@@ -115,6 +117,11 @@ def run_json(block: Block, stage: Stage) -> None:
     if block.words.get("of") == "manifest":
         stored = VisionoHook().download_photos(stage.given["request_id"], "s3://claims")
         assert shape(json.loads(block.text)) == shape(json.loads(json.dumps(stored)))
+        return
+    if block.words.get("of") == "inbox":
+        inbox = Inbox.from_text(block.text)
+        assert inbox
+        assert json.loads(inbox.as_text()) == json.loads(block.text)
         return
     connections.check(json.loads(block.text), block.words, stage)
 

@@ -18,7 +18,8 @@ def test_visiono_says_what_it_reached(sandbox):
     assert good
     assert sandbox.visiono_url in text
     assert "GET /status answered" in text
-    assert [call["path"] for call in sandbox.calls()] == ["/status"]
+    assert text.endswith("No webhook is set up.")
+    assert [call["path"] for call in sandbox.calls()] == ["/status", "/webhooks"]
 
 
 def test_vizdom_says_what_it_reached(sandbox):
@@ -167,3 +168,40 @@ def test_a_test_does_not_change_how_long_the_hook_waits_afterwards(sandbox, cloc
     sandbox.fault("visiono", "rate_limit", retry_after=60, times=1)
     assert hook.get_status() == {"status": "ok"}
     assert 60 <= sum(clock.pauses) <= 62
+
+
+def set_up(conn_id: str = "visiono_default") -> str:
+    return VisionoHook().ensure_webhook(f"https://airflow.example.com/visio/webhooks/{conn_id}")["id"]
+
+
+def test_visiono_says_that_a_webhook_is_set_up(sandbox):
+    set_up()
+    VisionoHook().update_webhook(set_up("visiono_other"), is_active=False)
+    good, text = VisionoHook().test_connection()
+    assert good
+    assert text.endswith("Webhook endpoints: 2, 1 of them switched off; none has come yet.")
+
+
+def test_visiono_says_when_the_last_webhook_came(sandbox, monkeypatch):
+    """The Test button tests a connection under another id, so the endpoint's address says which inbox it is."""
+    set_up("visiono_eu")
+    inbox = '{"changed": "a", "at": 1796083200, "ids": ["photo_request:req_1"]}'
+    monkeypatch.setenv("AIRFLOW_VAR_VISIO_WEBHOOKS_VISIONO_EU", inbox)
+    good, text = VisionoHook().test_connection()
+    assert good
+    assert text.endswith("Webhook endpoints: 1; the last one came at 2026-12-01T00:00:00Z.")
+
+
+@pytest.mark.parametrize("inbox", ["photos", '{"changed": "a", "at": 1e300, "ids": []}'])
+def test_an_inbox_that_cannot_be_read_is_like_none(sandbox, monkeypatch, inbox):
+    set_up()
+    monkeypatch.setenv("AIRFLOW_VAR_VISIO_WEBHOOKS_VISIONO_DEFAULT", inbox)
+    assert VisionoHook().test_connection()[1].endswith("none has come yet.")
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, "PermissionDeniedError"), (404, "NotFoundError")])
+def test_a_key_that_may_not_list_webhooks_is_a_good_key(sandbox, status, error):
+    sandbox.fault("visiono", "status", status=status, path="/webhooks", times=None)
+    good, text = VisionoHook().test_connection()
+    assert good
+    assert text.endswith(f"Whether webhooks are set up cannot be read ({error}).")

@@ -210,3 +210,47 @@ def test_a_scope_that_the_key_lacks_is_told(sandbox, visiono):
     assert list(visiono.list_webhooks()) == []
     with pytest.raises(PermissionDeniedError, match="needs the scope webhooks:write: see API Keys"):
         visiono.create_webhook(URL, EVENTS)
+
+
+RECEIVER = "https://airflow.example.com/visio/webhooks/visiono_default"
+
+
+def test_an_endpoint_is_created_once(sandbox, visiono, caplog):
+    caplog.set_level("INFO")
+    made = visiono.ensure_webhook(RECEIVER)
+    assert (made["url"], made["created"]) == (RECEIVER, True)
+    assert made["secret"].startswith("whsec_")
+    assert {"photo_request.submitted", "photo_submission.created"} <= set(
+        visiono.get_webhook(made["id"])["events"]
+    )
+    assert visiono.ensure_webhook(RECEIVER) == {"id": made["id"], "url": RECEIVER, "created": False}
+    assert len(list(visiono.list_webhooks())) == 1
+    assert "store it as the extra `webhook_secret` of the connection 'visiono_default'" in caplog.text
+    assert "If it is lost, delete the endpoint" in caplog.text
+    assert made["secret"] not in caplog.text
+
+
+def test_another_address_is_another_endpoint(sandbox, visiono):
+    first = visiono.ensure_webhook(RECEIVER)
+    assert visiono.ensure_webhook(f"{RECEIVER}_2")["id"] != first["id"]
+
+
+def test_an_endpoint_that_is_off_or_lacks_an_event_is_changed(sandbox, visiono):
+    made = visiono.create_webhook(RECEIVER, ["photo_request.first_viewed"])
+    visiono.update_webhook(made["id"], is_active=False)
+    found = visiono.ensure_webhook(RECEIVER, events=EVENTS)
+    assert (found["id"], found["created"]) == (made["id"], False)
+    changed = visiono.get_webhook(made["id"])
+    assert (changed["is_active"], changed["events"]) == (True, ["photo_request.first_viewed", *EVENTS])
+    sandbox.control("DELETE", "/counters")
+    visiono.ensure_webhook(RECEIVER, events=EVENTS[:1])
+    assert sum(sandbox.counters()["visiono"].values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "events"), [("http://example.com/x", None), ("https://10.0.0.1/x", None), (RECEIVER, [])]
+)
+def test_an_endpoint_that_could_not_be_created_is_not_looked_for(sandbox, visiono, url, events):
+    with pytest.raises(InvalidRequestError):
+        visiono.ensure_webhook(url, events)
+    assert sandbox.calls() == []
