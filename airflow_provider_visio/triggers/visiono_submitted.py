@@ -20,6 +20,7 @@ from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_fo
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.triggers.watch import watch
 from airflow_provider_visio.waiting import stretched
+from airflow_provider_visio.webhooks.delivery import PHOTO_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
@@ -51,8 +52,9 @@ class VisionoPhotoRequestSubmittedTrigger(BaseEventTrigger):
     begins with a first look, and with ``since`` it reports all requests since then again.
 
     All watches on a connection share one poll on a triggerer (Airflow 3.3). A poll takes one call while nothing
-    changes. If the service does not filter its list by status (the filter is the plugin's), a poll reads the whole
-    list, and polls of several pages are further apart.
+    changes. While webhooks arrive, it polls within seconds after a submission, and otherwise less often. If the service
+    does not filter its list by status (the filter is the plugin's), a poll reads the whole list, and polls of several
+    pages are further apart.
 
     :param visiono_conn_id: id of the Airflow connection.
     :param since: report also the requests that were submitted before the watch, if they were created since then by the
@@ -136,7 +138,10 @@ def _earliest(max_age: float) -> float:
 
 
 async def _poll(hub: SubscriptionHub, max_age: float) -> None:
-    poller = SubmittedRequestPoller(lambda submitted: hub.publish(_ALL, {"submitted": submitted}))
+    nudges = hub.listen_for(PHOTO_REQUEST, any_id=True)
+    poller = SubmittedRequestPoller(
+        lambda submitted: hub.publish(_ALL, {"submitted": submitted}), found=nudges.found
+    )
     cost = 1
 
     def hook() -> VisioBaseHook:

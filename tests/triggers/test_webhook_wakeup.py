@@ -11,7 +11,11 @@ from tasks.streams import Triggerer, fire_alone, fire_shared, many, shared_strea
 from airflow_provider_visio import clock as provider_clock
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.triggers import webhook_inbox
-from airflow_provider_visio.triggers.visiono import VisionoPermanentLinkTrigger, VisionoPhotoRequestTrigger
+from airflow_provider_visio.triggers.visiono import (
+    VisionoPermanentLinkTrigger,
+    VisionoPhotoRequestSubmittedTrigger,
+    VisionoPhotoRequestTrigger,
+)
 from airflow_provider_visio.webhooks.inbox import Inbox
 
 pytestmark = shared_streams
@@ -232,3 +236,27 @@ def test_the_wait_for_a_permanent_link_is_woken_too(sandbox, clock, inbox, later
     assert [event["outcome"] for event in events] == ["done", "timeout"]
     assert 100 <= took[0] <= 103
     assert calls(sandbox) - before == 3
+
+
+def test_a_watch_of_the_workspace_reports_a_submission_within_seconds(sandbox, clock, ask, inbox, later):
+    """Also of a request that nobody waits for, and that was created outside Airflow."""
+    new: list[str] = []
+
+    def submit() -> None:
+        new.extend(ask(1))
+        sandbox.act(new[0], "submit")
+        inbox.sends(new[0])
+
+    later(2000, submit)
+    started = clock.now()
+
+    async def first() -> Any:
+        fired = VisionoPhotoRequestSubmittedTrigger().run()
+        event = await anext(fired)
+        await fired.aclose()
+        return event.payload
+
+    assert asyncio.run(asyncio.wait_for(first(), 60)) == {"request_ids": new}
+    assert 2000 <= clock.now() - started <= 2003
+    # While webhooks can be relied on, it looks once in five minutes.
+    assert calls(sandbox) <= 2000 / 300 + 2000 / 600 + 3
