@@ -103,7 +103,12 @@ class WarmUp:
 
 
 def triggerer(
-    environment: MeasurementEnvironment, plan: Plan, warm_up: WarmUp, host: str = "", *, webhooks: bool = False
+    environment: MeasurementEnvironment,
+    plan: Plan,
+    warm_up: WarmUp,
+    host: str = "",
+    *,
+    webhooks: bool = False,
 ) -> Process:
     """Start a triggerer on a host, and wait until its warm-up trigger has ended.
 
