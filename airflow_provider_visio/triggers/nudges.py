@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 GATHER = 3.0
 # Calls that nudges may spend at once, and in an hour. Together with the slower poll they are at most what the poll
 # spends without webhooks.
-BURST = 40.0
-CALLS_AN_HOUR = 100.0
+BURST = 30.0
+CALLS_AN_HOUR = 125.0
 # Seconds for which the delivery of what a poll has found may still be under way.
 UNDER_WAY = 15.0
 # Webhooks count as set up so many seconds after the last delivery, until a poll finds otherwise.
