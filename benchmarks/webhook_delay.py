@@ -88,11 +88,13 @@ def measure(waits: int, seconds: float, folder: Path, *, announced: bool) -> lis
         def states() -> list[str]:
             return [str(one["state"]) for one in waiting()]
 
+        # An inbox that is not there yet is looked for twice a minute.
+        announce(stack, "req_of_nobody")
         wait_for(
             "all waits to be deferred", lambda: states() == ["deferred"] * waits, timeout=TIMEOUT, every=2
         )
         # Past the time for which a task stays deferred at least, and the poll's first look.
-        time.sleep(20)
+        time.sleep(30)
         submitted = {}
         for one in ids:
             sandbox.control("POST", f"/photo-requests/{one}/submit", {})
