@@ -86,7 +86,11 @@ def airflow(
     options: dict[str, Any] = {
         "parallelism": 8,
         "cache": WORK,
-        "config": {"dag_processor": {"dag_bundle_config_list": bundles(folders)}},
+        # No webhook is set up but in the test of webhooks: all other waits end by polls.
+        "config": {
+            "dag_processor": {"dag_bundle_config_list": bundles(folders)},
+            "visio": {"webhooks": True},
+        },
     }
     with airflow_and_sandbox(home, EXAMPLE_DAGS, person=NOBODY, **options) as (sandbox, stack):
         stack.add_connections({"smtp_default": mailbox.connection()})
