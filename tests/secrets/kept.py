@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Kept = Iterator[tuple[str, bytes]]
 
 BETWEEN = b"\n"
+INBOX = "visio_webhooks_visiono_default"
 
 
 def files(folder: Path, name: str) -> Kept:
@@ -53,6 +54,8 @@ def replies(api: AirflowApi) -> Kept:
         *(f"/connections/{found['connection_id']}" for found in api.every("/connections", "connections")),
     ):
         yield _reply(api, path)
+    # Of the Variables, the inbox only: all others have what the DAGs' authors put there.
+    yield _reply(api, f"/variables/{INBOX}")
     for event in api.every("/eventLogs", "event_logs"):
         yield f"api/eventLogs/{event['event']}", json.dumps(event).encode()
     for dag in api.dags():

@@ -60,6 +60,9 @@ class Markers:
     )
     conf_address: Secret = field(default_factory=lambda: made("an address in a run's conf", "{}@example.com"))
     xcom_address: Secret = field(default_factory=lambda: made("an address from an XCom", "{}@example.com"))
+    hook_address: Secret = field(default_factory=lambda: made("an address in a webhook", "{}@example.com"))
+    hook_metadata: Secret = field(default_factory=lambda: made("a webhook's metadata"))
+    hook_instructions: Secret = field(default_factory=lambda: made("a webhook's instructions", "Show {}."))
     planted: dict[str, Secret] = field(
         default_factory=lambda: {
             kind: made(f"planted: {kind}")
@@ -71,7 +74,8 @@ class Markers:
     def guarded(self) -> list[Secret]:
         """Those that must be found nowhere."""
         keys = [self.visiono_key, self.vizdom_key, self.webhook_secret, self.workflow_secret]
-        return [*keys, self.source_password, self.signature, self.token, self.address]
+        hooked = [self.hook_address, self.hook_metadata, self.hook_instructions]
+        return [*keys, self.source_password, self.signature, self.token, self.address, *hooked]
 
     @property
     def everything(self) -> list[Secret]:

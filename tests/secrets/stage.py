@@ -15,11 +15,14 @@ from urllib.parse import quote
 
 import kept
 import requests
+from deliveries import send_odd_deliveries, signature_of
 from hostile import Hostile
 from mailbox_server import MailboxServer
 from markers import Markers, Secret
 from search import Hit, Search
 
+from airflow_provider_visio.webhooks.delivery import NEEDED_EVENTS
+from dev.airflow_and_sandbox import WEBHOOK_URL
 from dev.checkout import EXAMPLE_DAGS, WORK
 from dev.polling import wait_for
 from dev.processes import stop_all
@@ -75,17 +78,21 @@ class Stage:
     hostile: Hostile
     sandbox: Sandbox
     stack: Stack
+    endpoint_secret: Secret
     runs: dict[str, RunWatcher] = field(default_factory=dict)
     replies: dict[str, str] = field(default_factory=dict)
     seen: list[tuple[str, bytes]] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
     signatures: list[Secret] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    odd_deliveries: dict[str, int] = field(default_factory=dict)
     _done: set[str] = field(default_factory=set)
 
     def play(self) -> None:
         """Run everything to its end, take in all that is kept, and search it."""
         began = int(time.time())
+        self._ask_outside_airflow()
         self._order_faults()
         for dag_id in (*EXAMPLES, *OURS, *LEFT):
             self.stack.wait_for_dag(dag_id)
@@ -96,6 +103,7 @@ class Stage:
             run_id = insist(lambda i=dag_id, c=conf: self.stack.api.trigger(i, c))
             self.runs[dag_id] = RunWatcher(self.stack.api, dag_id, run_id, links=True)
         self._test_connections()
+        self._send_odd_deliveries()
         until = time.monotonic() + TIMEOUT
         while not self._over() and time.monotonic() < until:
             for watcher in self.runs.values():
@@ -106,6 +114,12 @@ class Stage:
             time.sleep(LOOK_EVERY)
         self._take_in()
         self.signatures += self._workflow_signatures(began)
+        self.signatures += [
+            signature_of(value)
+            for delivery in self.deliveries
+            for name, value in delivery["headers"].items()
+            if name.endswith("-Signature")
+        ]
         self._search()
 
     def state(self, dag_id: str, task_id: str) -> str:
@@ -125,10 +139,30 @@ class Stage:
         return [hit for hit in self.hits if hit.secret in secrets]
 
     def _search(self) -> None:
-        searches = (Search(self.markers.everything), Search(self.signatures, plain=True))
+        secrets = [*self.markers.everything, self.endpoint_secret]
+        searches = (Search(secrets), Search(self.signatures, plain=True))
         self.hits = [
             hit for place, content in self.seen for search in searches for hit in search.look(place, content)
         ]
+
+    def _ask_outside_airflow(self) -> None:
+        """Create a request of which Airflow hears by webhooks, and `_act` has somebody answer it."""
+        reply = requests.post(
+            f"{self.sandbox.info['visiono_url']}/photo-requests",
+            json={
+                "instructions": self.markers.hook_instructions.text,
+                "recipient_email": self.markers.hook_address.text,
+                "metadata": {"customer": self.markers.hook_metadata.text},
+            },
+            headers={"X-API-Key": self.markers.visiono_key.text},
+            timeout=30,
+        )
+        reply.raise_for_status()
+
+    def _send_odd_deliveries(self) -> None:
+        url = f"{self.stack.url}/visio/webhooks/visiono_drop"
+        self.odd_deliveries, signatures = send_odd_deliveries(url, self.markers)
+        self.signatures += signatures
 
     def _order_faults(self) -> None:
         link = f"{self.hostile.files.url}/echo.jpg?{self.markers.query}"
@@ -256,7 +290,8 @@ class Stage:
 
     def _take_in(self) -> None:
         given = self.sandbox.control("GET", "/signatures")
-        self.signatures = [Secret("a signature of the sandbox", text, text) for text in given]
+        self.signatures += [Secret("a signature of the sandbox", text, text) for text in given]
+        self.deliveries = self.sandbox.control("GET", "/deliveries")
         self.faults = self.sandbox.control("GET", "/faults")
         self.seen += kept.replies(self.stack.api)
         self.seen += [(f"api, reply to {name}", reply.encode()) for name, reply in self.replies.items()]
@@ -301,6 +336,8 @@ def staged(home: Path) -> Iterator[Stage]:
         config={
             "core": {"compress_serialized_dags": True},
             "dag_processor": {"dag_bundle_config_list": json.dumps(_bundles(home, markers))},
+            # No webhook announces a cancelled request, and the next poll is to find it soon.
+            "visio": {"webhooks": True, "webhook_poll_interval": 3},
         },
         environment={"TMPDIR": str(home / "tmp"), **_environment(markers, hostile)},
     )
@@ -308,15 +345,20 @@ def staged(home: Path) -> Iterator[Stage]:
         sandbox.start()
         stack.prepare()
         sandbox.wait_ready()
-        sandbox.control("PATCH", "/settings", {"visiono_per_minute": 1000, "visiono_per_hour": 10_000})
-        stack.connections.update(_connections(markers, hostile, sandbox))
+        settings = {"visiono_per_minute": 1000, "visiono_per_hour": 10_000, "webhook_gateway": stack.url}
+        sandbox.control("PATCH", "/settings", settings)
+        text = sandbox.create_webhook(WEBHOOK_URL, NEEDED_EVENTS)
+        endpoint_secret = Secret("the endpoint's secret", text.removeprefix("whsec_"), text)
+        connections = _connections(markers, hostile, sandbox)
+        connections["visiono_default"]["extra"]["webhook_secret"] = text
+        stack.connections.update(connections)
         stack.launch()
         stack.wait_ready()
         with MailboxServer() as mailbox:
             stack.add_connections({"smtp_default": mailbox.connection()})
             for key, secret in (("recipient", markers.address), ("told_recipient", markers.xcom_address)):
                 stack.api.call("POST", "/variables", body={"key": key, "value": secret.text})
-            yield Stage(home, markers, hostile, sandbox, stack)
+            yield Stage(home, markers, hostile, sandbox, stack, endpoint_secret)
     finally:
         stop_all([*sandbox.children, *stack.children])
         hostile.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pytest
+
+from airflow_provider_visio.webhooks.delivery import NEEDED_EVENTS
 
 if TYPE_CHECKING:
     from search import Hit
@@ -65,6 +68,11 @@ STATES = {
     "exported": "success",
     "failed_export": "failed",
 }
+# What the receiver logs of an authentic delivery: connection, scheme, event and ids.
+LOGGED = (
+    r"Webhook of connection visiono_(default|drop), signature [a-z-]+: ([a-z_.]+|<not a word>) "
+    r"(((photo_request|permanent_link):[\w*]+(, )?)+|\((nothing to look at|unknown event)\))( \[[\w.]+\])?( \w+=\S+)*$"
+)
 # What must have been searched, among other.
 SEARCHED = (
     *(rf"home/logs/{name}\.log" for name in ("api-server", "dag-processor", "scheduler", "triggerer")),
@@ -79,6 +87,7 @@ SEARCHED = (
         r"database/log\.extra",
         r"database/connection_test_request\..*",
     ),
+    r"api/variables/visio_webhooks_visiono_default",
     *(r"api/connections/visiono_default", r"api/.*/links", r"api/.*/tries", r"api/eventLogs/post_connection"),
 )
 # Where a planted value must be found.
@@ -191,8 +200,42 @@ def test_what_is_planted_is_found(stage: Stage, kind: str) -> None:
         )
 
 
+def test_the_receiver_took_bodies_with_what_must_not_be_kept(stage: Stage) -> None:
+    told = {
+        "photo_request.created": stage.markers.hook_address,
+        "photo_request.submitted": stage.markers.hook_metadata,
+    }
+    for event, secret in told.items():
+        (delivery,) = [
+            one for one in stage.deliveries if one["event"] == event and secret.core in one["body"]
+        ]
+        assert stage.markers.hook_instructions.core in delivery["body"]
+        answer = 202 if event == "photo_request.submitted" else 200
+        assert delivery["attempts"][-1]["status"] == answer
+
+
+def test_the_receiver_answered_odd_deliveries(stage: Stage) -> None:
+    answers = {"forged": 401, "no id": 202, "no JSON": 400, "no object": 400, "no event": 200}
+    assert stage.odd_deliveries == answers
+
+
+def test_of_a_webhook_only_the_event_and_ids_are_logged(stage: Stage) -> None:
+    log = (stage.stack.logs / "api-server.log").read_text()
+    lines = [line for line in log.splitlines() if "Webhook of connection" in line]
+    assert len(lines) >= len(NEEDED_EVENTS)
+    assert not [line for line in lines if not re.search(LOGGED, line)]
+
+
+def test_the_inbox_has_ids_only(stage: Stage) -> None:
+    reply = json.loads(dict(stage.seen)["api/variables/visio_webhooks_visiono_default"])
+    inbox = json.loads(reply["value"])
+    assert set(inbox) == {"changed", "at", "ids"}
+    assert inbox["ids"]
+    assert not [one for one in inbox["ids"] if not re.fullmatch(r"(photo_request|permanent_link):\w+", one)]
+
+
 def test_no_key_no_link_and_no_address_is_kept(stage: Stage) -> None:
-    hits = stage.found(*stage.markers.guarded)
+    hits = stage.found(*stage.markers.guarded, stage.endpoint_secret)
     assert not hits, report(stage, hits)
 
 
