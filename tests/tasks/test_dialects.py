@@ -18,13 +18,14 @@ from .test_dags import (
     EXAMPLES,
     check_campaign,
     test_fan_out,
+    test_on_submission,
     test_photos_to_dashboard,
     test_three_steps,
 )
 
 pytestmark = pytest.mark.parametrize("visiono_dialect", ["reference", "plugin"])
 
-TESTS = (check_campaign, test_fan_out, test_photos_to_dashboard, test_three_steps)
+TESTS = (check_campaign, test_fan_out, test_on_submission, test_photos_to_dashboard, test_three_steps)
 
 LINK_CALLS = {
     "reference": ["POST /permanent-links", "PATCH /permanent-links/{id}", "DELETE /permanent-links/{id}"],

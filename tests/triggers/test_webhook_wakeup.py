@@ -189,9 +189,9 @@ def test_a_flood_of_valid_nudges_spends_little(sandbox, clock, ask, inbox):
     ids = ask(100)
 
     async def flood() -> None:
-        for second in range(600):
-            for n in range(17):
-                inbox.sends(ids[(17 * second + n) % len(ids)])
+        for second in range(60):
+            for n in range(170):
+                inbox.sends(ids[(170 * second + n) % len(ids)])
             await provider_clock.asleep(1)
 
     asyncio.run(fire_shared([wait(i, clock, hours=0.2) for i in ids], flood()))
