@@ -182,7 +182,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         request = self._request(once)
         remember_link(context, request.get("request_url"))
         if not self.wait_for_photos:
-            with self._told(once):
+            with self._explaining_retry(once):
                 self._wait().check(request)
             self._open = None
             once.close()
@@ -190,7 +190,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         deadline = self._deadline(once.since, self.timeout)
         wait = self._wait()
         wait.kept = {"request": {name: request[name] for name in _KEPT if name in request}}
-        with self._told(once):
+        with self._explaining_retry(once):
             wait.begin(self, request, deadline, deferrable=self.deferrable)
         return self._finish(context, {**request, **wait.states.get(request["id"], {})})
 
@@ -198,7 +198,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         """Go on when the photos are there, or will not come."""
         wait = self._wait()
         wait.kept = self._done
-        with self._told(self._once(context)):
+        with self._explaining_retry(self._once(context)):
             (request_id,) = wait.resume(self, event).arrived
         kept = self._done.get("request")
         if kept is None:  # it deferred with an earlier version of this provider
@@ -310,7 +310,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         return PhotoRequestWait(self._wait_hook, self.poke_interval, cancel_on_kill=self.cancel_on_kill)
 
     @contextlib.contextmanager
-    def _told(self, once: CreateOnce) -> Iterator[None]:
+    def _explaining_retry(self, once: CreateOnce) -> Iterator[None]:
         """Add to the error of a request that has ended whether a retry asks again."""
         try:
             yield
