@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -262,6 +263,23 @@ class Stack:
     def stop_all(self) -> None:
         """Stop all components at the same time."""
         stop_all(self.children)
+
+    def wait_until(self, what: str, look: Callable[[], object], *, timeout: float, every: float) -> None:
+        """Wait for a condition while all components run. A busy machine may answer late.
+
+        :param what: the condition, for the error
+        :param look: returns whether it is true
+        :param timeout: seconds
+        :param every: seconds between two looks
+        """
+
+        def look_or_retry() -> bool:
+            self.check_alive()
+            with suppress(requests.ConnectionError, requests.Timeout):
+                return bool(look())
+            return False
+
+        wait_for(what, look_or_retry, timeout=timeout, every=every)
 
     def check_alive(self) -> None:
         """Check that all components run. Restart those that ended, as `restarts` allows.

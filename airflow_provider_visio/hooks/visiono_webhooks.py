@@ -14,6 +14,7 @@ from airflow_provider_visio.api import visiono_webhooks as api
 from airflow_provider_visio.api.reply import unexpected_reply
 from airflow_provider_visio.exceptions import VisioProviderError
 from airflow_provider_visio.hooks.visiono_base import VisionoBaseHook
+from airflow_provider_visio.webhooks import PREFIX
 from airflow_provider_visio.webhooks.delivery import NEEDED_EVENTS
 from airflow_provider_visio.webhooks.inbox import last_delivery
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # The connection that a receiver's address names.
-_RECEIVER = re.compile(r"/visio/webhooks/([^/?#]+)/?(?:[?#].*)?$")
+_RECEIVER = re.compile(PREFIX + r"/([^/?#]+)/?(?:[?#].*)?$")
 
 
 class EnsuredWebhook(TypedDict, total=False):

@@ -13,12 +13,13 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_visio import clock
 from airflow_provider_visio.arguments import moment_of, seconds
-from airflow_provider_visio.waiting import Verdict
+from airflow_provider_visio.waiting import Verdict, stretched
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from airflow_provider_visio.api.one_time_queries import State
+    from airflow_provider_visio.triggers.poll_client import PollClient
     from airflow_provider_visio.triggers.subscriptions import Subscription, SubscriptionHub
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,17 @@ def _reason(verdict: Verdict, *, late: bool) -> str:
     if late and verdict.waiting:
         return "its deadline has passed"
     return "it can no longer succeed" if verdict.outcome == "failed" else "its goal is reached"
+
+
+def poll_interval(hub: SubscriptionHub, client: PollClient | None, age: float = 0.0) -> float:
+    """
+    Return the seconds to the next poll at Visiono for the waits on a hub.
+
+    :param client: the poll's client, which knows the calls that are left; None before the first poll.
+    :param age: seconds since the youngest wait joined.
+    """
+    share_left = client.budget_left()[1] if client else 1.0
+    return stretched(hub.interval or IDLE_INTERVAL, age, share_left)
 
 
 async def run_to_end(work: Coroutine[Any, Any, None]) -> None:

@@ -11,7 +11,7 @@ from airflow_provider_visio import clock
 from airflow_provider_visio.api.photo_request_poller import RequestPoller
 from airflow_provider_visio.arguments import checked_ids, seconds
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
-from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger, run_to_end, task_continues
+from airflow_provider_visio.triggers.base import WaitTrigger, poll_interval, run_to_end, task_continues
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.triggers.visiono_permanent_links import VisionoPermanentLinkTrigger
@@ -23,7 +23,6 @@ from airflow_provider_visio.waiting import (
     ends_by_itself,
     is_surely_open,
     photo_request_phase,
-    stretched,
 )
 from airflow_provider_visio.webhooks.delivery import PHOTO_REQUEST
 
@@ -213,8 +212,7 @@ async def _poll(hub: SubscriptionHub) -> None:
         await client.query(poller.singly(still_open(ids, now), now))
 
     def interval(_: int, client: PollClient | None) -> float:
-        share_left = client.budget_left()[1] if client else 1.0
-        return stretched(hub.interval or IDLE_INTERVAL, hub.youngest, share_left)
+        return poll_interval(hub, client, hub.youngest)
 
     await poll_forever(hook, hub, look, interval, look_at)
 

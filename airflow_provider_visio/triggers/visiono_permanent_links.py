@@ -14,12 +14,11 @@ from airflow_provider_visio.arguments import id_of, moment_of, seconds
 from airflow_provider_visio.exceptions import NotFoundError
 from airflow_provider_visio.idempotency.tag import fingerprint
 from airflow_provider_visio.submissions import Cursor, decide_link, new_submissions
-from airflow_provider_visio.triggers.base import IDLE_INTERVAL, WaitTrigger
+from airflow_provider_visio.triggers.base import WaitTrigger, poll_interval
 from airflow_provider_visio.triggers.cursor_store import CursorStore
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.triggers.watch import watch
-from airflow_provider_visio.waiting import stretched
 from airflow_provider_visio.webhooks.delivery import PERMANENT_LINK
 
 if TYPE_CHECKING:
@@ -200,8 +199,7 @@ async def _poll(link_id: str, hub: SubscriptionHub) -> None:
             log.warning("%s", error)
 
     def interval(_: int, client: PollClient | None) -> float:
-        share_left = client.budget_left()[1] if client else 1.0
         pages = (hub.states.get(link_id) or {}).get("pages") or 1
-        return stretched(hub.interval or IDLE_INTERVAL, 0.0, share_left) * max(1, pages)
+        return poll_interval(hub, client) * max(1, pages)
 
     await poll_forever(hook, hub, look, interval)

@@ -14,12 +14,11 @@ from airflow_provider_visio.api.submitted_requests import SubmittedRequestPoller
 from airflow_provider_visio.arguments import moment_of, seconds
 from airflow_provider_visio.idempotency.tag import fingerprint
 from airflow_provider_visio.submissions import RequestCursor
-from airflow_provider_visio.triggers.base import IDLE_INTERVAL
+from airflow_provider_visio.triggers.base import poll_interval
 from airflow_provider_visio.triggers.cursor_store import CursorStore
 from airflow_provider_visio.triggers.poll_loop import leave_log_context, poll_forever, run_beside
 from airflow_provider_visio.triggers.subscriptions import SubscriptionHub, hub_of
 from airflow_provider_visio.triggers.watch import watch
-from airflow_provider_visio.waiting import stretched
 from airflow_provider_visio.webhooks.delivery import PHOTO_REQUEST
 
 if TYPE_CHECKING:
@@ -156,7 +155,6 @@ async def _poll(hub: SubscriptionHub, max_age: float) -> None:
         cost = 1 if poller.lists.may_filter else max(1, client.calls - before)
 
     def interval(_: int, client: PollClient | None) -> float:
-        share_left = client.budget_left()[1] if client else 1.0
-        return stretched(hub.interval or IDLE_INTERVAL, 0.0, share_left) * cost
+        return poll_interval(hub, client) * cost
 
     await poll_forever(hook, hub, look, interval)

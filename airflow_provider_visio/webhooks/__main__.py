@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from airflow_provider_visio.webhooks.plugin import PREFIX
+from airflow_provider_visio.webhooks import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

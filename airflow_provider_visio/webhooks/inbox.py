@@ -89,7 +89,7 @@ class Inbox:
 
 def record_delivery(conn_id: str, ids: Sequence[str], now: float) -> None:
     """
-    Write a delivery into a connection's inbox; only in the API server, for it uses Airflow's database.
+    Write a delivery into a connection's inbox. It uses Airflow's database, so call it in the API server only.
 
     :param ids: what to look at; empty where nothing is.
     :param now: Unix timestamp.

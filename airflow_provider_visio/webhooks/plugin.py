@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
+from airflow_provider_visio.webhooks import PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-
-PREFIX = "/visio/webhooks"
 
 
 class _Apps:

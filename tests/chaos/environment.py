@@ -21,7 +21,6 @@ import psycopg2
 import requests
 
 from dev.airflow_api import AirflowApi
-from dev.polling import wait_for
 from dev.postgres import Postgres
 from dev.processes import stop_all
 from dev.sandbox import Sandbox
@@ -143,15 +142,7 @@ class ChaosEnvironment:
         :param look: returns whether it is true
         :param timeout: seconds
         """
-
-        def look_or_retry() -> bool:
-            self.stack.check_alive()
-            # A busy machine may answer late.
-            with suppress(requests.ConnectionError, requests.Timeout):
-                return bool(look())
-            return False
-
-        wait_for(what, look_or_retry, timeout=timeout, every=POLL_SECONDS)
+        self.stack.wait_until(what, look, timeout=timeout, every=POLL_SECONDS)
 
     def retry_call(self, call: Callable[[], object], done: int | None = None) -> None:
         """Call Airflow again while it is down or fails, as a user does.

@@ -19,7 +19,6 @@ from chaos.environment import SHORT_TIMEOUTS
 
 from benchmarks.fast_clock import FastClock
 from dev.checkout import EXAMPLE_DAGS, ROOT
-from dev.polling import wait_for
 from dev.postgres import Postgres
 from dev.redis import Redis
 from dev.sandbox import Sandbox
@@ -134,15 +133,7 @@ class Fleet:
         :param look: returns whether it is true
         :param timeout: seconds
         """
-
-        def look_or_retry() -> bool:
-            self.stack.check_alive()
-            # A busy machine may answer late.
-            with suppress(requests.ConnectionError, requests.Timeout):
-                return bool(look())
-            return False
-
-        wait_for(what, look_or_retry, timeout=timeout, every=LOOK_EVERY)
+        self.stack.wait_until(what, look, timeout=timeout, every=LOOK_EVERY)
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Read Airflow's database."""

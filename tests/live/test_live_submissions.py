@@ -24,10 +24,10 @@ CONSUMER = f"""
 with DAG(dag_id="{STORED}", schedule=PartitionedAssetTimetable(assets=photos), is_paused_upon_creation=False):
 
     @task
-    def told(triggering_asset_events=None):
+    def reported(triggering_asset_events=None):
         return [event.extra for event in triggering_asset_events[photos]]
 
-    told()
+    reported()
 """
 TIMEOUT = 180
 
@@ -120,22 +120,22 @@ def test_each_submission_starts_one_run_with_its_id_as_key(
         assert (output / EACH / found / "manifest.json").exists()
 
     # The stored files are an event of their own asset.
-    def told() -> set[str] | None:
-        told = [
+    def reported_ids() -> set[str] | None:
+        reported = [
             one
             for run in workspace.runs(STORED)
             if run["state"] == "success"
-            for one in stack.api.xcom(STORED, run["dag_run_id"], "told")
+            for one in stack.api.xcom(STORED, run["dag_run_id"], "reported")
         ]
-        manifests = [manifest for extra in told for manifest in extra["manifests"]]
+        manifests = [manifest for extra in reported for manifest in extra["manifests"]]
         assert all(manifest["path"].endswith("/manifest.json") for manifest in manifests)
         return (
-            {i for extra in told for i in extra["ids"]}
-            if {*ids} <= {i for e in told for i in e["ids"]}
+            {i for extra in reported for i in extra["ids"]}
+            if {*ids} <= {i for e in reported for i in e["ids"]}
             else None
         )
 
-    wait_for("the events of the stored photos", told, timeout=TIMEOUT, every=1)
+    wait_for("the events of the stored photos", reported_ids, timeout=TIMEOUT, every=1)
 
 
 def test_a_submission_that_is_reported_again_starts_no_other_run(workspace: Workspace, stack: Stack) -> None:

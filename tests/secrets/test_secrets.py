@@ -201,11 +201,11 @@ def test_what_is_planted_is_found(stage: Stage, kind: str) -> None:
 
 
 def test_the_receiver_took_bodies_with_what_must_not_be_kept(stage: Stage) -> None:
-    told = {
+    planted = {
         "photo_request.created": stage.markers.hook_address,
         "photo_request.submitted": stage.markers.hook_metadata,
     }
-    for event, secret in told.items():
+    for event, secret in planted.items():
         (delivery,) = [
             one for one in stage.deliveries if one["event"] == event and secret.core in one["body"]
         ]

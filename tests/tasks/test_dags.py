@@ -95,10 +95,10 @@ def check_campaign(sandbox, run_dag, tmp_path, capfd, *, submitted: int, ended: 
     assert len(list(tmp_path.rglob("*.jpg"))) == submitted
     found = outputs(run)["wait[-1]"]
     assert [len(found[name]) for name in ("arrived", "ended", "waiting")] == [submitted, ended, waiting]
-    told = capfd.readouterr().out
-    assert f"{submitted} of {recipients} have answered." in told
-    assert told.count("has not answered yet.") == waiting
-    assert told.count("will not answer: the request is expired.") == ended
+    printed = capfd.readouterr().out
+    assert f"{submitted} of {recipients} have answered." in printed
+    assert printed.count("has not answered yet.") == waiting
+    assert printed.count("will not answer: the request is expired.") == ended
 
 
 def test_campaign(sandbox, run_dag, tmp_path, capfd):
@@ -125,9 +125,9 @@ def test_a_campaign_goes_on_without_somebody_whom_the_service_refuses(sandbox, r
     (refused,) = [ti for ti in run.get_task_instances() if ti.state != "success"]
     assert refused.task_id == "ask"
     assert len(list(tmp_path.rglob("*.jpg"))) == 4
-    told = capfd.readouterr().out
-    assert "4 of 5 have answered." in told
-    assert f"K-{refused.map_index + 1:04} could not be asked." in told
+    printed = capfd.readouterr().out
+    assert "4 of 5 have answered." in printed
+    assert f"K-{refused.map_index + 1:04} could not be asked." in printed
 
 
 def test_on_submission(sandbox, run_dag, tmp_path, capfd, monkeypatch):
@@ -153,8 +153,8 @@ def test_on_submission_names_doubtful_photos(sandbox, run_dag, tmp_path, capfd, 
     assert run.state == "success"
     doubtful = outputs(run)["check[-1]"]
     assert doubtful
-    told = capfd.readouterr().out
-    assert all(f"Please look at {path}" in told for path in doubtful)
+    printed = capfd.readouterr().out
+    assert all(f"Please look at {path}" in printed for path in doubtful)
 
 
 def test_a_run_on_submission_that_nobody_has_started_does_nothing(sandbox, run_dag, tmp_path):
