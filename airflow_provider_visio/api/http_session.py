@@ -11,6 +11,7 @@ from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -39,12 +40,21 @@ class Session(requests.Session):
     def __init__(self, connections: int = 10, ca_bundle: str | None = None) -> None:
         super().__init__()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._from_environment: dict[tuple[str, str], Any] = {}
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(ca_bundle, pool_maxsize=connections))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
         """Return None: requests would otherwise read the body to prepare the next request."""
         return None
+
+    def merge_environment_settings(self, url: Any, *settings: Any) -> Any:
+        """Return a request's proxies and authorities. They are read from the environment once for each host."""
+        host = urlsplit(url)[:2]
+        key = (str(host), repr(settings))
+        if key not in self._from_environment:
+            self._from_environment[key] = super().merge_environment_settings(url, *settings)
+        return dict(self._from_environment[key])
 
 
 class HeaderAuth(requests.auth.AuthBase):

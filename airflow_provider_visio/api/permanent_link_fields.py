@@ -10,7 +10,7 @@ from airflow_provider_visio.api.photo_request_fields import instructions_text, i
 from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.exceptions import InvalidRequestError
 
-_SLUG = re.compile(r"[a-z0-9-]{3,30}")  # docs
+_SLUG = r"[a-z0-9-]{3,30}"  # docs
 _SWITCHES = ("show_full_name_field", "full_name_required", "require_gps")
 
 # The fields of the plugin's smart links; that permanent links have the same is inferred.
@@ -86,7 +86,7 @@ def _checked(name: str, value: Any) -> Any:
         value = text_of(value)
     if name == "instructions":
         return instructions_text(value)
-    if name == "custom_slug" and not (isinstance(value, str) and _SLUG.fullmatch(value)):
+    if name == "custom_slug" and not (isinstance(value, str) and re.fullmatch(_SLUG, value)):
         raise InvalidRequestError.of(name, "give 3 to 30 lower-case letters, digits and hyphens")
     if name == "unique_field_label" and not (isinstance(value, str) and value.strip()):
         raise InvalidRequestError.of(name, "give the words beside the field, such as 'Licence plate'")

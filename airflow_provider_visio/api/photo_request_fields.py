@@ -27,7 +27,7 @@ FIELDS = (
 )
 
 # Refuses obviously wrong addresses only; the service knows which can be delivered.
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_ADDRESS = r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"
 
 
 def check_fields(request: Mapping[str, Any], where: str = "requests") -> None:
@@ -99,7 +99,7 @@ def address_of(recipient_email: object) -> str | None:
     address = recipient_email.strip() if isinstance(recipient_email, str) else recipient_email
     if address in (None, ""):
         return None
-    if isinstance(address, str) and _ADDRESS.fullmatch(address):
+    if isinstance(address, str) and re.fullmatch(_ADDRESS, address):
         return address
     raise InvalidRequestError.of(
         "recipient_email", "this is not an e-mail address; leave it out to share request_url yourself"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Digits of a fingerprint; the service's limit for a tag is not known.
 LENGTH = 16
-_OURS = re.compile(rf"airflow-[0-9a-f]{{{LENGTH}}}-[0-9a-f]{{{LENGTH}}}")
+_OURS = rf"airflow-[0-9a-f]{{{LENGTH}}}-[0-9a-f]{{{LENGTH}}}"
 
 
 def link_tag(mark: Mapping[str, str]) -> str:
@@ -33,7 +33,7 @@ def link_tag(mark: Mapping[str, str]) -> str:
 
 def provider_tags(link: Mapping[str, Any]) -> list[str]:
     """Return those tags of a link that are the provider's."""
-    return [word for word in _list(link.get("tags")) if isinstance(word, str) and _OURS.fullmatch(word)]
+    return [word for word in _list(link.get("tags")) if isinstance(word, str) and re.fullmatch(_OURS, word)]
 
 
 def find_link(

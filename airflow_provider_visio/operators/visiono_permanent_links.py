@@ -25,7 +25,6 @@ from airflow_provider_visio.arguments import (
 )
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 from airflow_provider_visio.extra_links import remember_link
-from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag, provider_tags
 from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.idempotency.tag import ASK_KEY
 from airflow_provider_visio.operators.base import chosen_fields
@@ -112,6 +111,7 @@ class VisionoCreatePermanentLinkOperator(VisionoOperator):
 
     def _link(self, once: CreateOnce, asked: dict[str, Any]) -> Mapping[str, Any]:
         from airflow_provider_visio.idempotency.create_once import ResourceAdapter
+        from airflow_provider_visio.idempotency.find_by_tag import find_link, link_tag
         from airflow_provider_visio.idempotency.lookup_window import LookupWindow
         from airflow_provider_visio.waiting import permanent_link_phase
 
@@ -220,6 +220,8 @@ class VisionoUpdatePermanentLinkOperator(VisionoOperator):
         return chosen_fields(link, _OUTPUT)
 
     def _changes(self, link_id: str) -> dict[str, Any]:
+        from airflow_provider_visio.idempotency.find_by_tag import provider_tags
+
         changes = check_names(self.changes, "changes", UPDATE_FIELDS)
         if isinstance(changes.get("tags"), list | tuple):
             ours = provider_tags(self.hook.get_permanent_link(link_id))

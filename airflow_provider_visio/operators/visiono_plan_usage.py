@@ -10,7 +10,6 @@ except ImportError:  # Airflow 3.1
     from airflow.providers.standard.utils.skipmixin import SkipMixin  # type: ignore[assignment]
 
 from airflow_provider_visio.api.plain_values import whole_number
-from airflow_provider_visio.api.plan_quota import photos_left
 from airflow_provider_visio.arguments import check_if_known
 from airflow_provider_visio.exceptions import InvalidRequestError, VisioProviderError
 from airflow_provider_visio.operators.visiono_base import VisionoOperator
@@ -42,6 +41,8 @@ class VisionoGetStatsOperator(VisionoOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Get the plan and usage."""
+        from airflow_provider_visio.api.plan_quota import photos_left
+
         stats = self.hook.get_stats()
         left = photos_left(stats)
         if left:
@@ -91,6 +92,8 @@ class VisionoQuotaShortCircuitOperator(VisionoOperator, SkipMixin):
 
     def _run(self, context: Context) -> dict[str, Any]:
         """Get the usage, and continue or skip."""
+        from airflow_provider_visio.api.plan_quota import photos_left
+
         at_least, left = _number(self.at_least), photos_left(self.hook.get_stats())
         if left is None and self.on_unknown == "fail":
             raise VisioProviderError(

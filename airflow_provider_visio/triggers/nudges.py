@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 GATHER = 3.0
 # Calls that nudges may spend at once, and in an hour. Together with the slower poll they are at most what the poll
 # spends without webhooks.
-BURST = 30.0
+BURST = 12.0
 CALLS_AN_HOUR = 125.0
+# While these are used up, nudges cost a look in so many intervals of the poll: nearly as often as without webhooks.
+WITHOUT_CALLS = 1.2
 # Seconds for which the delivery of what a poll has found may still be under way.
 UNDER_WAY = 15.0
 # Webhooks count as set up so many seconds after the last delivery, until a poll finds otherwise.
@@ -48,7 +50,7 @@ class CallBudget:
     def spend(self, calls: int) -> None:
         """Spend calls; a look may cost more than is left, which then takes longer to come back."""
         self._refill()
-        self._left -= calls
+        self._left = max(-BURST, self._left - calls)
 
     def _refill(self) -> None:
         now = clock.ticks()
@@ -69,6 +71,7 @@ class Nudges:
         self.kind = kind
         self.budget = CallBudget()
         self.slow_interval = 0.0
+        self._without_calls = math.inf
         self._waited = waited
         self._inbox: Inbox | None = None
         # What to look at next, and whether at everything.
@@ -105,7 +108,8 @@ class Nudges:
         """Return the seconds until a look that nudges ask for may begin; infinite if none is asked for."""
         if not self._all and not any(True for _ in self._relevant(self._named)):
             return math.inf
-        return max(0.0, self._looked + GATHER - clock.ticks(), self.budget.delay())
+        since = clock.ticks() - self._looked
+        return max(0.0, GATHER - since, min(self.budget.delay(), self._without_calls - since))
 
     def judged_in(self) -> float:
         """Return the seconds until :meth:`interval` may change by itself; infinite if it does not."""
@@ -133,6 +137,7 @@ class Nudges:
 
     def interval(self, regular: float) -> float:
         """Return the seconds to the poll's next look: longer than its regular ones while webhooks can be relied on."""
+        self._without_calls = WITHOUT_CALLS * regular
         return max(regular, self.slow_interval) if self.trusted else regular
 
     @property

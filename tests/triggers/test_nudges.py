@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio.triggers import nudges as module
-from airflow_provider_visio.triggers.nudges import BURST, CALLS_AN_HOUR, GATHER, UNDER_WAY, CallBudget, Nudges
+from airflow_provider_visio.triggers.nudges import (
+    BURST,
+    CALLS_AN_HOUR,
+    GATHER,
+    UNDER_WAY,
+    WITHOUT_CALLS,
+    CallBudget,
+    Nudges,
+)
 from airflow_provider_visio.webhooks.inbox import Inbox
 
 HOUR = 3600.0
@@ -157,6 +165,25 @@ def test_an_empty_budget_delays_the_look_and_loses_no_nudge(nudges, service, clo
     clock.sleep(nudges.look_in())
     assert nudges.look_in() == pytest.approx(0, abs=1e-6)
     assert asked(nudges) == ["req_1"]
+
+
+def test_without_calls_left_nudges_are_served_as_often_as_a_poll_without_webhooks_looks(
+    nudges, service, clock
+):
+    nudges.interval(20)
+    nudges.budget.spend(2 * int(BURST))
+    nudges.read(service.sends("req_1"))
+    assert nudges.look_in() == 0, "the last look was a minute ago"
+    asked(nudges)
+    nudges.read(service.sends("req_2"))
+    assert nudges.look_in() == pytest.approx(20 * WITHOUT_CALLS)
+
+
+def test_hours_of_many_nudges_leave_no_debt_of_hours(clock):
+    budget = CallBudget()
+    for _ in range(500):
+        budget.spend(3)
+    assert budget.delay() == pytest.approx((BURST + 1) * HOUR / CALLS_AN_HOUR)
 
 
 def test_a_look_that_costs_more_than_is_left_is_paid_for_later(clock):

@@ -197,7 +197,7 @@ def test_a_flood_of_valid_nudges_spends_little(sandbox, clock, ask, inbox):
     asyncio.run(fire_shared([wait(i, clock, hours=0.2) for i in ids], flood()))
     assert refused(sandbox) == 0
     # A burst, what comes back in 12 minutes, and the poll's own looks.
-    assert calls(sandbox) <= 30 + 25 + 8
+    assert calls(sandbox) <= 12 + 25 + 8
 
 
 def test_nobody_waits_nobody_reads(sandbox, clock, ask, inbox, later):
