@@ -40,6 +40,7 @@ SECRET = "whsec_benchmark"
 DAG_FILE = """
 import pendulum
 from airflow.sdk import DAG, task
+from benchmarks.inbox_read import ReadInbox
 from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
 
 with DAG("webhook_delay", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False):
@@ -51,14 +52,18 @@ with DAG("webhook_delay", schedule=None, start_date=pendulum.datetime(2026, 1, 1
     VisionoPhotoRequestSensor.partial(
         task_id="wait", deferrable=True, poke_interval=60, timeout=3600
     ).expand(request_id=ids())
+
+with DAG("inbox_read", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), catchup=False):
+    ReadInbox(task_id="read", conn_id="visiono_default")
 """
+READ_DAG_ID = "inbox_read"
 TIMEOUT = 900.0
 
 
 def measure(
     waits: int, submissions: int, seconds: float, folder: Path, *, announced: bool
-) -> tuple[list[float], list[float]]:
-    """Return the delays until tasks resumed, and until they ended, in seconds, each sorted.
+) -> tuple[list[float], list[float], list[float]]:
+    """Return the delays until tasks resumed, and until they ended, in seconds, and milliseconds of reads; each sorted.
 
     :param waits: number of tasks
     :param submissions: how many of them get a submission
@@ -74,7 +79,7 @@ def measure(
         dags,
         person={"behaviour": "manual"},
         connections_in_environment=False,
-        environment={"AIRFLOW__VISIO__WEBHOOKS": "True"},
+        environment={"AIRFLOW__VISIO__WEBHOOKS": "True", "PYTHONPATH": str(Path(__file__).parents[1])},
         cache=folder,
     ) as (sandbox, stack):
         ids = sandbox.control("POST", "/photo-requests", {"count": waits})
@@ -96,6 +101,7 @@ def measure(
         )
         # Past the time for which a task stays deferred at least, and the poll's first look.
         time.sleep(30)
+        reads = _reads(stack)
         submitted: dict[str, float] = {}
         watch = Watch(folder / "airflow" / "airflow.db")
         for one in ids[:submissions]:
@@ -115,7 +121,17 @@ def measure(
     return (
         sorted(watch.resumed[place] - at for place, at in places.items()),
         sorted(datetime.fromisoformat(ended[place]).timestamp() - at for place, at in places.items()),
+        reads,
     )
+
+
+def _reads(stack: Stack) -> list[float]:
+    """Return the milliseconds of reads of the inbox in the triggerer, sorted."""
+    stack.wait_for_dag(READ_DAG_ID)
+    run_id = stack.api.trigger(READ_DAG_ID)
+    stack.wait_for_run(READ_DAG_ID, run_id)
+    read: list[float] = stack.api.xcom(READ_DAG_ID, run_id, "read")
+    return read
 
 
 class Watch:
@@ -190,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with raise_on_signal(), tempfile.TemporaryDirectory(prefix="visio-bench-") as temporary:
             folder = options.keep or Path(temporary) / "run"
-            resumed, ended = measure(
+            resumed, ended, reads = measure(
                 options.waits,
                 min(options.submissions, options.waits),
                 options.seconds,
@@ -210,6 +226,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             most=most if announced else None,
         )
         print(row.line())
+    median, late = reads[len(reads) // 2], reads[int(len(reads) * 0.95)]
+    print(
+        Row(
+            "milliseconds of a read of the inbox in the triggerer, median",
+            f"{options.waits} waits",
+            median,
+            f"{number(median)} (p95 {number(late)})",
+            most=20,
+        ).line()
+    )
     return 0
 
 
