@@ -227,6 +227,14 @@ class ChaosEnvironment:
         """List those of them that could not be sent at least once."""
         return [one for one in self.deliveries(name) if any(attempt["error"] for attempt in one["attempts"])]
 
+    def accepted_deliveries(self, name: str) -> list[dict[str, Any]]:
+        """List those of them that the receiver has accepted."""
+        return [
+            one
+            for one in self.deliveries(name)
+            if any(attempt["status"] == 202 for attempt in one["attempts"])
+        ]
+
     def held(self, *numbers: int) -> set[int]:
         """Return those of some faults that hold all calls that they are for."""
         faults = self.sandbox.control("GET", "/faults")

@@ -232,10 +232,12 @@ def webhooks_api_server_killed(env: ChaosEnvironment, scene: Scene) -> None:
     env.start(scene.name)
     env.until_deferred(scene.name, scene.tasks)
     env.answer(scene.name, after=lambda number: 3.0 * number)
-    env.until("the first webhook", lambda: env.deliveries(scene.name))
+    env.until("the first webhook to be accepted", lambda: env.accepted_deliveries(scene.name))
     env.stack.kill("api-server")
     env.until("a webhook to fail", lambda: env.failed_deliveries(scene.name), 60)
+    before = len(env.accepted_deliveries(scene.name))
     env.stack.start("api-server")
+    env.until("webhooks to be accepted again", lambda: len(env.accepted_deliveries(scene.name)) > before)
 
 
 def webhooks_triggerer_killed(env: ChaosEnvironment, scene: Scene) -> None:
