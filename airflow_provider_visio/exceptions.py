@@ -56,8 +56,8 @@ class VisioProviderError(AirflowException):
     # The part of the text that says what to do, and the text without it, for a caller that knows better.
     hint: str = ""
     _without_hint: str = ""
-    # Whether a retry of the task helps, although it does not after other errors of this type.
-    _retry_helps: bool = False
+    # Whether a retry of the task can help, where that is known better than by the type; else None.
+    _retry_helps: bool | None = None
 
     def __init__(
         self,
@@ -211,25 +211,29 @@ class SignatureError(VisioProviderError):
     """A signature does not fit what it should sign, or is too old: do not believe the values."""
 
 
-def retried(error: VisioProviderError) -> VisioProviderError:
-    """Return the error as one that a retry of the task mends, whatever its type."""
-    error._retry_helps = True  # noqa: SLF001
+def retried(error: VisioProviderError, *, helps: bool = True) -> VisioProviderError:
+    """Return the error as one that a retry of the task mends, or cannot mend, whatever its type."""
+    error._retry_helps = helps  # noqa: SLF001
     return error
 
 
-def fail_without_retry(
-    error: VisioProviderError, *, final: tuple[type[VisioProviderError], ...] = ()
-) -> None:
+def can_be_retried(error: VisioProviderError) -> bool:
+    """Return whether a retry of the task can mend an error."""
+    if error._retry_helps is not None:  # noqa: SLF001
+        return error._retry_helps  # noqa: SLF001
+    # A request that may still be answered has not ended; and the base class says that a person must decide.
+    ended = not isinstance(error, PhotoRequestFailedError) or bool(error.ended)
+    final = isinstance(error, _FINAL) or type(error) is VisioProviderError
+    return error.ambiguous or not final or not ended
+
+
+def fail_without_retry(error: VisioProviderError) -> None:
     """
     Make an error that a retry cannot mend one after which Airflow does not retry the task.
 
     :param error: the error; its type becomes a subclass of the same name that is also an ``AirflowFailException``.
-    :param final: further types that a retry cannot mend, for this task.
     """
-    # A request that may still be answered has not ended; and the base class says that a person must decide.
-    ended = not isinstance(error, PhotoRequestFailedError) or error.ended
-    kinds = isinstance(error, (*_FINAL, *final)) or type(error) is VisioProviderError
-    if kinds and ended and not error.ambiguous and not error._retry_helps:  # noqa: SLF001
+    if not can_be_retried(error):
         error.__class__ = _failing(type(error))  # type: ignore[arg-type]
 
 

@@ -29,6 +29,13 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "connection-types": [VISIONO_FORM.metadata(), VIZDOM_FORM.metadata()],
+        "asset-uris": [
+            {
+                "schemes": ["visiono", "vizdom"],
+                "handler": None,  # Airflow skips an entry without it
+                "to_openlineage_converter": f"{_PACKAGE}.assets.openlineage.convert_asset_to_openlineage",
+            }
+        ],
         "plugins": [{"name": "visio", "plugin-class": f"{_PACKAGE}.webhooks.plugin.VisioPlugin"}],
         "extra-links": [
             f"{_PACKAGE}.extra_links.VisionoRequestLink",

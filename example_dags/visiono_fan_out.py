@@ -21,6 +21,13 @@ from airflow_provider_visio.operators.visiono import (
 )
 from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
 
+try:
+    from airflow_provider_visio.operators.retry_policy import visio_retry_policy
+
+    RETRY_POLICY = {"retry_policy": visio_retry_policy()}  # a limit is waited for as long as the service says
+except ImportError:  # Airflow 3.1 and 3.2
+    RETRY_POLICY = {}
+
 RECIPIENTS = Path(__file__).parent / "data" / "recipients.csv"
 
 with DAG(
@@ -29,7 +36,8 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    default_args={"retries": 3},  # a try can die with its worker; no retry asks a person twice
+    # A try can die with its worker; no retry asks a person twice.
+    default_args={"retries": 3, **RETRY_POLICY},
     tags=["visiono", "example"],
     doc_md=__doc__,
     params={"destination": Param("file:///tmp/visio", type="string", title="Where the photos go")},

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.sdk import Asset, AssetWatcher
+
+from airflow_provider_visio.storage.lineage import object_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,4 +115,4 @@ def _ids_in(extra: Any) -> list[str]:
 
 
 def _uri(visiono_conn_id: str, which: str) -> str:
-    return f"visiono://{quote(visiono_conn_id, safe='')}/photo-requests/{which}"
+    return object_uri("visiono", visiono_conn_id, "photo-requests", which)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visio.api.call import Call
     from airflow_provider_visio.api.client import Client, TriggerClient
-    from airflow_provider_visio.storage.manifest import Manifest
+    from airflow_provider_visio.storage.manifest import Manifest, StoredFile
     from airflow_provider_visio.storage.remote_file import RemoteFile
     from airflow_provider_visio.storage.transfer import OnFileError
 
@@ -53,6 +53,8 @@ class VisioBaseHook(BaseHook):
 
     service: ClassVar[Service]
     form: ClassVar[Form]
+    #: Of how many requests, links or exports the task stores files; their lineage shares Airflow's limit.
+    lineage_jobs = 1
 
     def __init__(self, conn_id: str, longest_wait: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -207,6 +209,7 @@ class VisioBaseHook(BaseHook):
         place: ObjectStoragePath,
         job_id: str,
         *,
+        origin: tuple[str, str],
         about: Mapping[str, Any],
         links: Mapping[str, str],
         links_again: Callable[[], Mapping[str, str]],
@@ -217,6 +220,7 @@ class VisioBaseHook(BaseHook):
         """
         Store files; the other parameters are those of :func:`~airflow_provider_visio.storage.transfer.store`.
 
+        :param origin: kind and id of what they come from, for :meth:`collect_lineage`.
         :param links: a link for each file, by key.
         :param links_again: gets new links, when one has expired.
         """
@@ -232,7 +236,22 @@ class VisioBaseHook(BaseHook):
             open_link=client.open,
             parallel=parallel_downloads or client.config.extra["parallel_downloads"],
             on_file_error=on_file_error,
+            report=lambda stored: self.collect_lineage(*origin, stored, shared_folder=shared_folder),
         )
+
+    def collect_lineage(
+        self, kind: str, object_id: str, files: Sequence[StoredFile], *, shared_folder: bool
+    ) -> None:
+        """
+        Tell Airflow's lineage about stored files; see :func:`~airflow_provider_visio.storage.lineage.collect`.
+
+        :param kind: the kind of what they come from, such as ``photo-requests``.
+        :param object_id: its id.
+        """
+        from airflow_provider_visio.storage.lineage import Origin, collect
+
+        origin = Origin(self.form.conn_type, self.conn_id, kind, object_id)
+        collect(self, origin, files, jobs=self.lineage_jobs, shared_folder=shared_folder)
 
     def _data(self, request: Call) -> Any:
         return self.get_conn().send(request)["data"]

@@ -186,6 +186,7 @@ class VisionoLinksMixin(VisionoBaseHook):
             photos,
             place,
             link_id,
+            origin=("permanent-links", link_id),
             about={name: link.get(name) for name in about},
             links_again=lambda: self._photos_of_link(link_id, wanted, link),
             shared_folder=folder is not None,

@@ -145,10 +145,13 @@ class VizdomHook(VizdomWorkspace):
                 conn_id=self.conn_id,
             )
         about = ("dashboard_id", "format", "status", "created_at")
+        dashboard = export.get("dashboard_id")
         return self._store_files(
             _files_of(export, export_id, FORMATS.get(contract.format_of(export.get("format")))),
             place,
             export_id,
+            # The dashboard is the same in each run.
+            origin=("dashboards", dashboard) if dashboard else ("exports", export_id),
             about={name: export.get(name) for name in about},
             links=_links_of(export, export_id),
             links_again=lambda: _links_of(self.get_export(export_id), export_id),

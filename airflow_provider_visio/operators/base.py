@@ -19,6 +19,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
     fail_without_retry,
     join_errors,
+    retried,
 )
 from airflow_provider_visio.extra_links import keeping_link
 from airflow_provider_visio.hooks.cached_hook import LONGEST_HOLD, CachedHook
@@ -164,8 +165,10 @@ class VisioOperator(CachedHook, BaseOperator):
             self.log.info("%s The task defers and continues in %.0f s.", error, pause)
             self._defer(now + pause, {"step": step, "event": event, "since": since, "done": self._done})
         except VisioProviderError as error:
+            if isinstance(error, self._retried):
+                retried(error)
             # A retry_policy decides alone; Airflow would not ask it.
-            if getattr(self, "retry_policy", None) is None and not isinstance(error, self._retried):
+            if getattr(self, "retry_policy", None) is None:
                 fail_without_retry(error)
             raise
         return None  # not reached: to defer raises

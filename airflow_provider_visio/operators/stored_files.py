@@ -13,8 +13,11 @@ from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.storage.destination import check_destination, check_folder, check_reachable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from airflow.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_visio.operators.base import Done
     from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.storage.transfer import OnFileError
 
@@ -95,6 +98,10 @@ class StoresFiles(VisioOperator):
             "on_file_error": self.on_file_error,
             "parallel_downloads": self.parallel_downloads,
         }
+
+    def _each(self, ids: Sequence[str], what: str, work: Callable[[str], Done]) -> list[Done]:
+        self.hook.lineage_jobs = len(ids)
+        return super()._each(ids, what, work)
 
     def _summary(self, context: Context, manifest: Manifest) -> dict[str, Any]:
         """Return a manifest's short form for the output, and add it to the event of the asset."""

@@ -402,7 +402,11 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
             return _without_photos(request_id, done)
         if done:
             folder = folder_at(self.destination or "", request_id, self.folder)
-            manifest = stored_manifest(folder, request_id, shared=self.folder is not None)
+            shared = self.folder is not None
+            manifest = stored_manifest(folder, request_id, shared=shared)
+            if manifest is not None:
+                files = manifest["files"]
+                self.hook.collect_lineage("photo-requests", request_id, files, shared_folder=shared)
         if manifest is None:
             try:
                 manifest = self.hook.download_photos(request_id, **self._storage, request=request)

@@ -32,6 +32,7 @@ from airflow_provider_visio.exceptions import (
     VisioProviderError,
     WaitTimeoutError,
     fail_without_retry,
+    retried,
 )
 from airflow_provider_visio.extra_links import keeping_link, remember_link
 from airflow_provider_visio.hooks.cached_hook import LONGEST_HOLD, CachedHook
@@ -173,9 +174,11 @@ class VisioSensor(CachedHook, BaseSensorOperator):
                 raise SensorWaitTimeoutError(
                     str(error), waiting=error.waiting, conn_id=error.conn_id
                 ) from error
+            if isinstance(error, ExportFailedError):
+                retried(error, helps=False)
             # A retry_policy decides alone, and silent_fail means to look again.
             if getattr(self, "retry_policy", None) is None and not self.silent_fail:
-                fail_without_retry(error, final=(ExportFailedError,))
+                fail_without_retry(error)
             raise
 
     def _result(self, verdict: Verdict) -> dict[str, Any]:

@@ -138,6 +138,11 @@ class ManifestWriter:
         if before != name_in(entry) and before.startswith(f"{file.stem}."):  # it was of another type
             self._place.remove(before)
 
+    @property
+    def files(self) -> list[StoredFile]:
+        """The stored files, in the order of the manifest."""
+        return [self.stored[key] for key in self._keys if key in self.stored]
+
     def write_sometimes(self) -> None:
         """Write the manifest, at most once a second."""
         if clock.ticks() - self._written >= WRITE_EVERY:
@@ -153,7 +158,7 @@ class ManifestWriter:
             **self._place.location(self._name),
             "written_at": pendulum.from_timestamp(clock.now()).to_iso8601_string(),
             "complete": complete,
-            "files": [self.stored[key] for key in self._keys if key in self.stored],
+            "files": self.files,
             "failed": [self.failed[key] for key in self._keys if key in self.failed],
         }
         self._place.write(self._name, json.dumps(manifest, indent=2, ensure_ascii=False).encode())

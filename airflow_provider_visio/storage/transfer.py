@@ -63,6 +63,7 @@ def store(
     open_link: OpenLink,
     parallel: int,
     on_file_error: OnFileError = "fail",
+    report: Callable[[Sequence[StoredFile]], None] = lambda _files: None,
 ) -> Manifest:
     """
     Store files in a folder, with a manifest.
@@ -74,6 +75,7 @@ def store(
     :param open_link: opens a link.
     :param parallel: how many files are fetched at once.
     :param on_file_error: ``fail`` or ``proceed``, when files could not be fetched.
+    :param report: called at the end with the entries of all stored files, also before an error is raised.
     :return: the manifest.
     :raises TransferError: files could not be fetched; raised after all others were tried, and ``.failed`` has them.
         Raised at once if the store itself fails, for example because the disk is full. Stored files stay, and a re-run
@@ -104,6 +106,8 @@ def store(
         raise _with_count(error, manifest, files, job) from error
     except Exception as error:
         raise _with_count(TransferError(storing_failed(folder, error)), manifest, files, job) from error
+    finally:
+        report(manifest.files)
     if manifest.failed and on_file_error == "fail":
         raise _files_failed(written, len(files), job)
     return written

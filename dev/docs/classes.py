@@ -21,6 +21,7 @@ _INTERNAL = frozenset(
     {
         "async_config",
         "check_open",
+        "collect_lineage",
         "find_listed_photo_requests",
         "find_photo_requests",
         "get_async_conn",

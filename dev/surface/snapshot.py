@@ -48,6 +48,10 @@ def take(root: Path) -> dict[str, Any]:
         "exceptions": {name: source.error(f"{PACKAGE}.exceptions.{name}") for name in _errors()},
         "workflow": {name: source.declared(f"{PACKAGE}.workflow.{name}") for name in _WORKFLOW},
         "assets": {name: source.declared(f"{PACKAGE}.assets.visiono.{name}") for name in _ASSETS},
+        "retry_policy": {
+            name: source.declared(f"{PACKAGE}.operators.retry_policy.{name}")
+            for name in ("visio_retry_policy",)
+        },
         "contract": _contract(source),
         **_metadata(),
         **_project(root),

@@ -219,6 +219,7 @@ SILENT = {
     "config": "reads the connection",
     "async_config": "reads the connection",
     "get_conn": "reads the connection",
+    "collect_lineage": "for Airflow's lineage",
     "get_async_conn": "reads the connection",
     "get_polling_conn": "reads the connection",
     "get_ui_field_behaviour": "for Airflow's UI",

@@ -22,8 +22,11 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow.sdk import Asset
 
+from airflow_provider_visio.assets.openlineage import convert_asset_to_openlineage
 from airflow_provider_visio.hooks.visiono import VisionoHook
+from airflow_provider_visio.storage.lineage import object_uri
 from airflow_provider_visio.webhooks.inbox import Inbox
 from dev.docs.markdown import Block, pages
 
@@ -117,6 +120,12 @@ def run_json(block: Block, stage: Stage) -> None:
     if block.words.get("of") == "manifest":
         stored = VisionoHook().download_photos(stage.given["request_id"], "s3://claims")
         assert shape(json.loads(block.text)) == shape(json.loads(json.dumps(stored)))
+        return
+    if block.words.get("of") == "lineage":
+        event = json.loads(block.text)
+        asset = Asset(uri=object_uri("vizdom", "vizdom_default", "dashboards", "dash_abc123"))
+        source = convert_asset_to_openlineage(asset, None)
+        assert event["inputs"] == [{"namespace": source.namespace, "name": source.name}]
         return
     if block.words.get("of") == "inbox":
         inbox = Inbox.from_text(block.text)
