@@ -1,10 +1,10 @@
-"""The parts of the site that Sphinx does not check: facts of parameters. `make docs` builds it."""
+"""The parts of the site that Sphinx does not check: facts of parameters, folders of versions. `make docs` builds it."""
 
 from __future__ import annotations
 
 from airflow_provider_visio.operators.visiono import VisionoCreatePhotoRequestOperator
 from airflow_provider_visio.sensors.visiono import VisionoPhotoRequestSensor
-from dev.site import reference
+from dev.site import reference, versions
 
 
 def described(of: type) -> list[str]:
@@ -30,3 +30,29 @@ def test_a_parameter_of_airflow_s_own_leaves_its_default_to_airflow():
     at = next(at for at, line in enumerate(lines) if line.startswith(":param soft_fail:"))
     assert lines[at + 1] == "    Default: Airflow's."
     assert not lines[at + 2].startswith(":type")
+
+
+def test_versions_stand_beside_each_other_and_stable_is_the_newest_release(tmp_path):
+    built, folder = tmp_path / "built", tmp_path / "pages"
+    (folder / ".git").mkdir(parents=True)
+    for version in ("1.9.0", "1.10.0", "1.10.1rc1", "1.2.3"):
+        built.mkdir(exist_ok=True)
+        (built / "index.html").write_text(version)
+        versions.add(built, folder, version)
+    assert versions.names(folder) == ["1.10.1rc1", "1.10.0", "1.9.0", "1.2.3"]
+    assert (folder / "stable" / "index.html").read_text() == "1.10.0"
+    assert (folder / "1.2.3" / "index.html").read_text() == "1.2.3"
+    assert (folder / "versions.html").read_text().count("<li>") == 5
+    assert (folder / ".nojekyll").exists()
+
+
+def test_a_version_that_is_built_again_leaves_no_old_page(tmp_path):
+    built, folder = tmp_path / "built", tmp_path / "pages"
+    built.mkdir()
+    folder.mkdir()
+    (built / "old.html").touch()
+    versions.add(built, folder, "1.0.0rc1")
+    (built / "old.html").rename(built / "new.html")
+    versions.add(built, folder, "1.0.0rc1")
+    assert [one.name for one in (folder / "1.0.0rc1").iterdir()] == ["new.html"]
+    assert (folder / "stable" / "new.html").exists()
