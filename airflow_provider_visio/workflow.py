@@ -1,4 +1,4 @@
-"""Visiono's signed links: the public names, defined in :mod:`airflow_provider_visio.api.signed_links`."""
+"""Functions for Visiono's signed links."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def workflow_url(
     :param reference: your own id of the case, such as the run's id; it comes back.
     :param visiono_conn_id: id of the Airflow connection, which has the ``workflow_secret``.
     :param valid_for: seconds or a timedelta for which the link opens, an hour at most; None for the hour.
-    :raises InvalidRequestError: as :meth:`VisionoHook.build_workflow_url` does.
+    :raises InvalidRequestError: as :meth:`~airflow_provider_visio.hooks.visiono.VisionoHook.build_workflow_url` does.
     """
     from airflow_provider_visio.hooks.visiono import VisionoHook
 

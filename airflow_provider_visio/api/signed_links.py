@@ -112,7 +112,7 @@ def verify_return(
     :param now: Unix timestamp.
     :param valid_for: seconds or a timedelta for which the return is accepted.
     :param names: the parameters' names in the workspace's redirect template, where they differ from
-        :data:`RETURN_NAMES`, such as ``{"submission_id": "id"}``. All six parameters are needed.
+        ``RETURN_NAMES``, such as ``{"submission_id": "id"}``. All six parameters are needed.
     :raises InvalidRequestError: a parameter is missing, is there twice, or has an impossible value. Anybody who knows
         the address can cause either error: catch both.
     :raises SignatureError: the signature does not fit, or is too old. Do not use the values.

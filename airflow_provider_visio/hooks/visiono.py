@@ -58,8 +58,7 @@ class VisionoHook(VisionoLinksMixin, VisionoWebhooksMixin, VisionoWorkflowMixin,
     Calls of the Visiono REST API.
 
     Every method returns the service's ``data`` as plain dicts, with fields we do not know kept, and raises the errors
-    of :mod:`airflow_provider_visio.exceptions`. Where each call is known from is written in
-    :mod:`airflow_provider_visio.api.visiono`.
+    of :mod:`airflow_provider_visio.exceptions`. docs/contract.md says for each call where it is known from.
 
     :param visiono_conn_id: id of the Airflow connection: ``host`` is the base URL (optional), ``password`` the API key.
     """

@@ -69,7 +69,7 @@ class VisionoWorkflowMixin(VisionoBaseHook):
 
         The signature does not cover the source, and the same return can come again: accept a ``submission_id`` once.
         Outside a task, where there may be no connection,
-        :func:`airflow_provider_visio.signed_links.verify_return` takes the secret itself.
+        :func:`airflow_provider_visio.workflow.verify_return` takes the secret itself.
 
         :param url_or_params: the URL that the person was redirected to, its query, or its parameters by name.
         :param names: the names of the parameters in your redirect template, where they differ from ``sub``, ``uv``,

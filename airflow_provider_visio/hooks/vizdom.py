@@ -35,7 +35,7 @@ class VizdomHook(VizdomWorkspace):
     Calls of the Vizdom REST API.
 
     Only ``GET /dashboards`` is documented. All other calls follow an **assumed** contract; the connection's extra
-    ``contract`` can replace each part of it, see :mod:`airflow_provider_visio.api.vizdom_contract`.
+    ``contract`` can replace each part of it, see docs/contract.md.
 
     :param vizdom_conn_id: id of the Airflow connection: ``host`` is the base URL (optional), ``password`` the API key.
     """
@@ -125,9 +125,9 @@ class VizdomHook(VizdomWorkspace):
         :param destination: an object store's URL, such as ``s3://bucket/reports``, or an absolute path.
         :param folder: the folder below the destination; None for the export's id, "" for none. In a folder that is
             given, the manifest is called ``manifest-<export id>.json``.
-        :param on_file_error: as of :meth:`VisionoHook.download_photos`.
+        :param on_file_error: as of :meth:`~airflow_provider_visio.hooks.visiono.VisionoHook.download_photos`.
         :param parallel_downloads: how many files to fetch at once; None for the connection's setting.
-        :return: the manifest, as in :meth:`VisionoHook.download_photos`.
+        :return: the manifest, as in :meth:`~airflow_provider_visio.hooks.visiono.VisionoHook.download_photos`.
         :raises ExportFailedError: the export has no file (yet).
         :raises TransferError: the file could not be fetched or stored.
         """

@@ -71,7 +71,7 @@ class VizdomExportDashboardOperator(StoresFiles, _VizdomExportOperator):
     """
     Export a dashboard, wait for the file and, with ``destination``, store it.
 
-    The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`.
+    The calls behind this are **assumed**, see docs/contract.md.
 
     The output is a dict with ``id``, ``dashboard_id``, ``format``, ``status`` and ``created_at``, as far as the reply
     has them. With ``destination`` it has ``manifest``, ``failed``, ``files``, a list of ``{"path", "uri", "bytes",

@@ -61,7 +61,7 @@ class VizdomCreateDashboardOperator(_CreateByNameOperator):
     """
     Create a dashboard.
 
-    The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is a dict
+    The call behind this is **assumed**, see docs/contract.md. The output is a dict
     with ``id``, ``name`` and ``created_at``, as far as the service gives them.
 
     A retry creates no second one: it finds the dashboard of an earlier try, even if the reply was lost. It then looks
@@ -123,7 +123,7 @@ class VizdomCreateDataSourceOperator(_CreateByNameOperator):
     """
     Connect a data source.
 
-    The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is a dict
+    The call behind this is **assumed**, see docs/contract.md. The output is a dict
     with ``id``, ``name``, ``type``, ``status`` and ``created_at``, as far as the service gives them.
 
     With ``source_conn_id`` the DAG file holds no secret. The values of ``settings`` are masked in logs and rendered
@@ -195,7 +195,7 @@ class VizdomTestDataSourceOperator(VizdomOperator):
     """
     Have Vizdom test a data source, and fail if Vizdom cannot reach it.
 
-    The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is ``{"id",
+    The call behind this is **assumed**, see docs/contract.md. The output is ``{"id",
     "success": True, "message"}``; for several data sources a list of these.
 
     :param data_source_id: an id, the output of the task that connected it, or a list of either. (templated)
@@ -247,7 +247,7 @@ class VizdomInviteMemberOperator(VizdomOperator):
     """
     Invite a person to the workspace by e-mail.
 
-    The call behind this is **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is ``{"id",
+    The call behind this is **assumed**, see docs/contract.md. The output is ``{"id",
     "role", "invited": True}``, without the address, and without ``id`` where the service gives none; with
     ``ignore_existing``, for a person who is a member or invited already, ``{"role", "invited": False}``.
 

@@ -22,7 +22,7 @@ class VizdomExportSensor(VizdomTask, VisioSensor):
     Wait until dashboard exports are ready.
 
     Deferrable by default; with ``mode="poke"`` or ``mode="reschedule"`` it waits as other sensors do. All modes end
-    alike. The calls behind this are **assumed**, see :mod:`airflow_provider_visio.api.vizdom_contract`. The output is
+    alike. The calls behind this are **assumed**, see docs/contract.md. The output is
     ``{"id", "arrived": [ids], "ended": {}, "waiting": []}``, without ``id`` for a list.
 
     :param export_id: an id, the output of the task that started the export, or a list of either: then all must be

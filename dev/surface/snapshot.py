@@ -9,7 +9,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.get_provider_info import get_provider_info
-from dev.docs import classes
+from dev import public_classes
 from dev.surface import literals
 from dev.surface.signatures import PACKAGE, Source
 
@@ -77,7 +77,7 @@ def lines(found: object, path: str = "") -> Iterator[str]:
 
 def _public(kind: str) -> Iterator[tuple[str, type]]:
     modules = [name for entry in get_provider_info()[kind] for name in entry["python-modules"]]
-    for of in classes.public(kind):
+    for of in public_classes.public(kind):
         for module in modules:
             if getattr(importlib.import_module(module), of.__name__, None) is of:
                 yield f"{module}.{of.__name__}", of
@@ -118,7 +118,7 @@ def _hook(source: Source, path: str, of: type) -> dict[str, Any]:
     return {
         **{name: getattr(of, name) for name in _OF_HOOKS},
         "parameters": source.parameters(path),
-        "methods": source.methods(path, frozenset(name for name, _ in classes.methods(of))),
+        "methods": source.methods(path, frozenset(name for name, _ in public_classes.methods(of))),
     }
 
 
@@ -167,7 +167,7 @@ def _project(root: Path) -> dict[str, Any]:
         "distribution": project["name"],
         "entry_points": project["entry-points"],
         "scripts": project["scripts"],
-        "extras": sorted(project["optional-dependencies"].keys() - {"dev"}),
+        "extras": sorted(project["optional-dependencies"].keys() - {"dev", "docs"}),
     }
 
 

@@ -13,7 +13,7 @@ from airflow_provider_visio.api import client
 from contract.validity import find
 from dev.contract.documents import every_operation, load
 from dev.contract.page import names
-from dev.docs.classes import public
+from dev.public_classes import public
 
 CLASSES = {one.__name__: one for kind in ("operators", "sensors", "triggers") for one in public(kind)}
 # A poll is its own task of the event loop, without a trigger's frame. Each of these modules has one trigger.

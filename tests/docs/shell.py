@@ -25,7 +25,8 @@ def run(text: str, stage: Stage) -> None:
     """
     Run the commands of a block, one a line.
 
-    ``pip install`` is only parsed, ``make`` and ``python -m`` only looked up: they take the network, or minutes.
+    ``pip install`` and ``airflow standalone`` are only parsed, ``make`` and ``python -m`` only looked up: they take the
+    network, or minutes.
     """
     _forget_connections()
     for line in text.replace("\\\n", " ").splitlines():
@@ -40,6 +41,9 @@ def _airflow(words: list[str], stage: Stage) -> None:
     from airflow.cli.cli_parser import get_parser
 
     args = get_parser().parse_args(words)
+    if words == ["standalone"]:
+        # It runs until somebody stops it.
+        return
     stage.monkeypatch.chdir(stage.folder)
     before = _stored_connections()
     args.func(args)

@@ -28,14 +28,15 @@ from airflow_provider_visio.assets.openlineage import convert_asset_to_openlinea
 from airflow_provider_visio.hooks.visiono import VisionoHook
 from airflow_provider_visio.storage.lineage import object_uri
 from airflow_provider_visio.webhooks.inbox import Inbox
-from dev.docs.markdown import Block, pages
+from dev.markdown import Block, pages
 
 from . import connections, shell
 from .scenes import SCENES
 from .stage import FRAMES, Stage, framed
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKS = [block for page in pages(ROOT) for block in page.blocks()]
+# A language in braces is a directive of the site's.
+BLOCKS = [block for page in pages(ROOT) for block in page.blocks() if not block.language.startswith("{")]
 
 # The README is shown on the package's page, too, and has no comments: how its blocks run, by heading.
 README = {"ask-many-people": {"in": "after_ask", "scene": "everybody_answers,one_is_refused"}}

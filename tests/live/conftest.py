@@ -19,7 +19,7 @@ from mailbox_server import MailboxServer  # noqa: E402
 
 from dev.airflow_and_sandbox import airflow_and_sandbox  # noqa: E402
 from dev.checkout import EXAMPLE_DAGS, ROOT, WORK  # noqa: E402
-from dev.docs.markdown import pages  # noqa: E402
+from dev.markdown import pages  # noqa: E402
 from dev.run_watcher import RunWatcher  # noqa: E402
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from airflow_provider_visio.operators.visiono import (
     VisionoCreatePhotoRequestOperator,
 )
 from airflow_provider_visio.operators.vizdom import VizdomCreateDataSourceOperator
-from dev.docs.classes import parameters, public
+from dev.public_classes import parameters, public
 
 CLASSES = [*public("operators"), *public("sensors")]
 FIELDS = [(one, field) for one in CLASSES for field in one.template_fields]

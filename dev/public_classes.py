@@ -1,14 +1,14 @@
-"""List the public classes, each of which has a page, and their parameters."""
+"""List the public classes, each of which has a page in docs/, and their parameters."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.get_provider_info import get_provider_info
-from dev.docs import docstring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,6 @@ class Parameter:
 
     :param default: default as source text; None if the parameter is required
     :param templated: whether Airflow renders templates in it
-    :param meaning: its text in the docstring
     :param own: whether this package declares it, and not Airflow
     """
 
@@ -50,7 +49,6 @@ class Parameter:
     type: str
     default: str | None
     templated: bool
-    meaning: str
     own: bool
 
 
@@ -78,26 +76,25 @@ def public(kind: str) -> list[type]:
 
 
 def parameters(of: type) -> list[Parameter]:
-    """Return the parameters of a class, with their texts in the docstring.
+    """Return the parameters that a class's docstring describes, also those that its bases declare.
 
     :raises ValueError: the docstring and the signatures have different parameters
     """
-    said = docstring.read(of).params
+    described = re.findall(r"^:param (\w+):", inspect.cleandoc(of.__doc__ or ""), re.MULTILINE)
     declared: dict[str, tuple[inspect.Parameter, bool]] = {}
     for base in of.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        own = base.__module__.startswith(_PACKAGE)
-        for name, one in _init_of(base).items():
-            declared.setdefault(name, (one, own))
+        if "__init__" in vars(base):
+            own = base.__module__.startswith(_PACKAGE)
+            for name, one in _init_of(base).items():
+                declared.setdefault(name, (one, own))
     # The docstring must describe the parameters that the class itself declares.
     first = next(base for base in of.__mro__ if "__init__" in vars(base))
     silent = [
         name
         for name, one in _init_of(first).items()
-        if name != "self" and one.kind is not one.VAR_KEYWORD and name not in said
+        if name != "self" and one.kind is not one.VAR_KEYWORD and name not in described
     ]
-    unknown = [name for name in said if name not in declared]
+    unknown = [name for name in described if name not in declared]
     if silent or unknown:
         raise ValueError(
             f"{of.__name__}: the docstring lacks {silent}, or describes {unknown}, which are not parameters"
@@ -109,10 +106,9 @@ def parameters(of: type) -> list[Parameter]:
             type="" if one.annotation is one.empty else str(one.annotation),
             default=None if one.default is one.empty else repr(one.default),
             templated=name in templated,
-            meaning=meaning.removesuffix(" (templated)"),
             own=own,
         )
-        for name, meaning in said.items()
+        for name in described
         for one, own in [declared[name]]
     ]
 
@@ -127,7 +123,11 @@ def methods(of: type) -> list[tuple[str, Any]]:
     for base in of.__mro__:
         if base.__module__.startswith(_PACKAGE):
             for name, one in vars(base).items():
-                public_one = not name.startswith("_") and name not in _INTERNAL
-                if public_one and (inspect.isfunction(one) or isinstance(one, property)):
+                if is_public(name) and (inspect.isfunction(one) or isinstance(one, property)):
                     found.setdefault(name, one)
     return list(found.items())
+
+
+def is_public(name: str) -> bool:
+    """Return whether a hook's attribute of this name is for users."""
+    return not name.startswith("_") and name not in _INTERNAL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -71,12 +72,9 @@ class Page:
     def anchors(self) -> list[str]:
         """Return the anchors of this page, as GitHub names them."""
         found: list[str] = []
-        for heading, text in zip(self._tokens, self._tokens[1:], strict=False):
+        for heading, text in pairwise(self._tokens):
             if heading.type == "heading_open":
-                plain = "".join(
-                    part.content for part in text.children or [] if part.type in {"text", "code_inline"}
-                )
-                anchor = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+                anchor = re.sub(r"[^\w\- ]", "", _plain(text.children or []).lower()).replace(" ", "-")
                 twins = sum(1 for one in found if re.fullmatch(rf"{re.escape(anchor)}(-\d+)?", one))
                 found.append(f"{anchor}-{twins}" if twins else anchor)
         return found
@@ -85,9 +83,25 @@ class Page:
         """Yield the targets of its links."""
         yield from (unquote(str(href)) for href in _hrefs(self._tokens))
 
+    def titled_links(self) -> Iterator[tuple[str, str, str]]:
+        """Yield its links with the heading above, their text and their target."""
+        heading = ""
+        for before, token in pairwise(self._tokens):
+            if before.type == "heading_open":
+                heading = _plain(token.children or [])
+            parts = token.children or []
+            for at, part in enumerate(parts):
+                if part.type == "link_open":
+                    end = next(i for i in range(at, len(parts)) if parts[i].type == "link_close")
+                    yield heading, _plain(parts[at:end]), unquote(str(part.attrGet("href")))
+
     def text(self) -> str:
         """Return the text of the page."""
         return self.path.read_text()
+
+
+def _plain(parts: list[Token]) -> str:
+    return "".join(part.content for part in parts if part.type in {"text", "code_inline"})
 
 
 def _hrefs(tokens: list[Token]) -> Iterator[object]:
