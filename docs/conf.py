@@ -27,7 +27,15 @@ extensions = [
     "dev.site.repository_links",
 ]
 root_doc = "docs/README"
-include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/**"]
+include_patterns = [
+    "README.md",
+    "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "benchmarks/README.md",
+    "docs/**",
+]
 # Sphinx looks for pages in no folder but these.
 exclude_patterns = [
     one.name for one in ROOT.iterdir() if one.is_dir() and one.name not in {"benchmarks", "docs"}

@@ -14,7 +14,7 @@ from dev.markdown import pages as all_pages
 from dev.site import navigation
 
 # Pages of the site that are not in docs/.
-OUTSIDE = {"benchmarks/README", "CHANGELOG", "CONTRIBUTING"}
+OUTSIDE = {"benchmarks/README", "CHANGELOG", "CODE_OF_CONDUCT", "CONTRIBUTING", "SECURITY"}
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = all_pages(ROOT)
 CLASSES = [(kind, one) for kind in public_classes.KINDS for one in public_classes.public(kind)]
