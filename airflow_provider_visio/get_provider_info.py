@@ -29,7 +29,7 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "connection-types": [VISIONO_FORM.metadata(), VIZDOM_FORM.metadata()],
-        "plugins": [{"name": "visio", "plugin-class": f"{_PACKAGE}.webhooks.plugin.VisioPlugin"}],
+        "plugins": [{"name": "visio", "plugin-class": f"{_PACKAGE}.plugins.visio.VisioPlugin"}],
         "extra-links": [
             f"{_PACKAGE}.extra_links.VisionoRequestLink",
             f"{_PACKAGE}.extra_links.VizdomDashboardLink",

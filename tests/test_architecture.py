@@ -24,7 +24,7 @@ ORDER = [
     {"triggers", "workflow"},
     {"task_wait", "extra_links", "assets"},
     {"operators", "sensors"},
-    {"get_provider_info"},
+    {"get_provider_info", "plugins"},
 ]
 
 

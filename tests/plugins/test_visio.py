@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_visio.get_provider_info import get_provider_info
-from airflow_provider_visio.webhooks.plugin import VisioPlugin
+from airflow_provider_visio.plugins.visio import VisioPlugin
 from webhooks.deliveries import body_of, sign
 
 BODY = body_of("photo_request.submitted", id="req_1")
@@ -61,7 +61,7 @@ def test_loading_the_plugin_imports_neither_fastapi_nor_the_receiver(on):
     """The scheduler, the dag processor, the triggerer and each task load it."""
     code = (
         "import sys; from airflow.providers.common.compat.sdk import AirflowPlugin, conf; before = set(sys.modules);"
-        "from airflow_provider_visio.webhooks.plugin import VisioPlugin; VisioPlugin.on_load();"
+        "from airflow_provider_visio.plugins.visio import VisioPlugin; VisioPlugin.on_load();"
         "print(*sorted(set(sys.modules) - before))"
     )
     found = subprocess.run(
