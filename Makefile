@@ -64,7 +64,7 @@ AT_ONCE := -n auto --maxprocesses 4
 .PHONY: test
 test: $(READY) ## run the tests that need no running Airflow
 	@$(BIN)/python -m pytest -q $(AT_ONCE) tests \
-		$(foreach suite,live properties chaos fleet secrets stores contract/test_schemathesis.py,--ignore tests/$(suite))
+		$(foreach suite,live browser properties chaos fleet secrets stores contract/test_schemathesis.py,--ignore tests/$(suite))
 
 # The same seed creates the same cases. ONLY=<name> runs one property, or one scene of chaos.
 SEED ?= 4
@@ -101,6 +101,10 @@ fleet: $(FLEET_READY) ## lose parts of a Celery fleet in the middle of a campaig
 .PHONY: live
 live: $(READY) ## run the tests with a real scheduler and triggerer
 	@$(BIN)/python -m pytest -q -m live tests/live
+
+.PHONY: browser
+browser: $(READY) ## look at the gallery of a real Airflow with Debian's Chromium
+	@$(BIN)/python -m pytest -q -m browser tests/browser
 
 .PHONY: secrets
 secrets: $(READY) ## search the data of a real Airflow for API keys, signed links and addresses

@@ -1,9 +1,10 @@
-"""Extra links: buttons in Airflow's UI that open the photo request or the dashboard of a task."""
+"""Extra links: buttons in Airflow's UI that open the photo request, the dashboard or the stored files of a task."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import BaseOperatorLink
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 LINK_KEY = "visio_link"
 
+# The gallery's page in Airflow's UI, as the plugin registers it.
+GALLERY_ROUTE = "visio_gallery"
+
+# Attribute of a task whose process has stored files.
+HAS_STORED = "_visio_has_stored"
 # Attribute of a task whose process knows its link; "" where there is none.
 _KNOWN = "_visio_link"
 
@@ -70,3 +76,32 @@ class VizdomDashboardLink(_RememberedLink):
     """A link to the dashboard in Vizdom's app."""
 
     name = "Vizdom dashboard"
+
+
+class _GalleryLink(BaseOperatorLink):
+    """A button for the gallery, where it is on and the task's output lists stored files."""
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the link within Airflow's UI; empty where the gallery would have nothing to show."""
+        from airflow.providers.common.compat.sdk import conf
+
+        shows = getattr(operator, HAS_STORED, False) and operator.do_xcom_push
+        if not shows or not conf.getboolean("visio", "gallery", fallback=False):
+            return ""
+        dag_id, run_id, task_id = (
+            quote(part, safe="") for part in (ti_key.dag_id, ti_key.run_id, ti_key.task_id)
+        )
+        mapped = f"/mapped/{ti_key.map_index}" if ti_key.map_index >= 0 else ""
+        return f"dags/{dag_id}/runs/{run_id}/tasks/{task_id}{mapped}/plugin/{GALLERY_ROUTE}"
+
+
+class VisionoPhotosLink(_GalleryLink):
+    """A link to the photos that the task stored, in the gallery."""
+
+    name = "Photos"
+
+
+class VizdomFilesLink(_GalleryLink):
+    """A link to the files that the task stored, in the gallery."""
+
+    name = "Files"

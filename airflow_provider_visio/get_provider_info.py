@@ -36,10 +36,12 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": f"{_PACKAGE}.assets.openlineage.convert_asset_to_openlineage",
             }
         ],
-        "plugins": [{"name": "visio", "plugin-class": f"{_PACKAGE}.webhooks.plugin.VisioPlugin"}],
+        "plugins": [{"name": "visio", "plugin-class": f"{_PACKAGE}.plugins.visio.VisioPlugin"}],
         "extra-links": [
             f"{_PACKAGE}.extra_links.VisionoRequestLink",
             f"{_PACKAGE}.extra_links.VizdomDashboardLink",
+            f"{_PACKAGE}.extra_links.VisionoPhotosLink",
+            f"{_PACKAGE}.extra_links.VizdomFilesLink",
         ],
         "config": {
             "visio": {
@@ -54,6 +56,17 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "float",
                         "example": "20",
                         "default": "10",
+                    },
+                    "gallery": {
+                        "description": (
+                            "Whether the API server shows stored photos and exports in Airflow's UI, and tasks have a "
+                            "button for it. It lends the API server's right to read the store to all who may read the "
+                            "XComs of a task. Set it for the API server and the workers."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
                     },
                     "webhooks": {
                         "description": (

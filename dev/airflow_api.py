@@ -14,13 +14,15 @@ PAGE = 100
 
 
 class AirflowApi:
-    """A session with an API server where every user is an administrator.
+    """A session with an API server.
 
     :param url: address of the API server
+    :param login: name and password; None where every user is an administrator
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: tuple[str, str] | None = None) -> None:
         self.url = url
+        self._login = login
         self._session = requests.Session()
         self._session.trust_env = False  # the server is on the loopback interface: use no proxy
 
@@ -49,9 +51,23 @@ class AirflowApi:
         return reply.json() if reply.content else None
 
     def _log_in(self) -> None:
-        reply = self._session.get(f"{self.url}/auth/token", timeout=TIMEOUT)
+        self._session.headers["Authorization"] = f"Bearer {self.token(self._login)}"
+
+    def token(self, login: tuple[str, str] | None) -> str:
+        """Return a token, with which a browser is logged in too.
+
+        :param login: name and password; None where every user is an administrator
+        """
+        address = f"{self.url}/auth/token"
+        if login is None:
+            reply = self._session.get(address, timeout=TIMEOUT)
+        else:
+            name, password = login
+            reply = self._session.post(
+                address, json={"username": name, "password": password}, timeout=TIMEOUT
+            )
         reply.raise_for_status()
-        self._session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+        return str(reply.json()["access_token"])
 
     def get(self, path: str, **params: Any) -> Any:
         """Send a GET. Keyword arguments are the query parameters."""

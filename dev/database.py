@@ -70,7 +70,7 @@ def _create(template: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="migrate-", dir=template.parent) as folder:
         home = Path(folder)
         fresh = home / "airflow.db"
-        config = settings.defaults(home, home / "dags", sqlite_url(fresh), port=0, parallelism=1)
+        config = settings.defaults(home, home / "dags", sqlite_url(fresh), port=0, parallelism=1, url="")
         settings.write(config, home / "airflow.cfg")
         migrate(settings.environment(home, {}), home / "migrate.log")
         complete = home / template.name

@@ -22,9 +22,11 @@ def fernet_key() -> str:
     return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
-def defaults(home: Path, dags: Path, database_url: str, port: int, parallelism: int) -> Settings:
-    """Return the settings that differ from Airflow's defaults."""
-    url = f"http://127.0.0.1:{port}"
+def defaults(home: Path, dags: Path, database_url: str, port: int, parallelism: int, url: str) -> Settings:
+    """Return the settings that differ from Airflow's defaults.
+
+    :param url: base URL of the API server
+    """
     return {
         "core": {
             "dags_folder": dags,

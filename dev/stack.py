@@ -115,6 +115,8 @@ class Stack:
     :param environment: further environment variables for all components
     :param cache: folder that keeps the empty migrated database between runs
     :param grace: seconds between SIGTERM and SIGKILL of a component
+    :param base_path: path of Airflow's base URL, such as `/airflow`
+    :param login: name and password of an administrator, if `config` has users; None: all users are
     :param restarts: total number of restarts of components that end by themselves, as a service manager does
     """
 
@@ -134,11 +136,13 @@ class Stack:
         cache: Path | None = None,
         grace: float = 5.0,
         restarts: int = 0,
+        login: tuple[str, str] | None = None,
+        base_path: str = "",
     ) -> None:
         self.home = home.resolve()
         self.port = free_port(port)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.api = AirflowApi(self.url)
+        self.url = f"http://127.0.0.1:{self.port}{base_path}"
+        self.api = AirflowApi(self.url, login)
         self.connections = {name: dict(fields) for name, fields in (connections or {}).items()}
         self._connections_in_environment = connections_in_environment
         self._dags = dags.resolve()
@@ -202,6 +206,7 @@ class Stack:
             self._database_url or database.sqlite_url(file),
             self.port,
             self._parallelism,
+            self.url,
         )
         settings.write(settings.merge(config, self._config), self.home / "airflow.cfg")
         if self._database_url is not None:

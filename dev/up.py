@@ -22,7 +22,10 @@ AIRFLOW_PORT = 8080
 SANDBOX_PORT = 8400
 FLAGSHIP = "visio_photos_to_dashboard"
 # Developers edit the DAG files, so changes are read within seconds.
-CONFIG = {"dag_processor": {"min_file_process_interval": 5, "refresh_interval": 10}}
+CONFIG = {
+    "dag_processor": {"min_file_process_interval": 5, "refresh_interval": 10},
+    "visio": {"gallery": True},
+}
 
 READY = """
   Airflow     {airflow}
@@ -33,7 +36,7 @@ READY = """
   Try first:
     1. open {airflow}/dags/{flagship} and press Trigger
     2. open the recipients page, follow the link, pick or take pictures, submit
-    3. see how the task resumes, and open its extra links
+    3. see how the task resumes, and look at the photos: the button Photos on its page Details
 
   airflow commands:        AIRFLOW_HOME={home} .venv/bin/airflow dags list
   logs:                    {logs}

@@ -18,13 +18,13 @@ ORDER = [
     {"waiting", "submissions"},
     {"api"},
     {"arguments", "connection_form", "storage"},
-    {"webhooks"},
+    {"webhooks", "gallery"},
     {"hooks"},
     {"idempotency"},
     {"triggers", "workflow"},
     {"task_wait", "extra_links", "assets"},
     {"operators", "sensors"},
-    {"get_provider_info"},
+    {"get_provider_info", "plugins"},
 ]
 
 
@@ -68,6 +68,24 @@ def test_the_sandbox_and_the_client_share_no_code():
         if (room(module) == "sandbox") != (room(target) == "sandbox")
     ]
     assert [arrow for arrow in crossing if not arrow.endswith(f"-> {PACKAGE}")] == []
+
+
+def test_the_gallery_is_a_room_of_its_own():
+    """What it costs and what it lends, only the API server has: the plugin alone reaches it."""
+    others = {
+        f"{module} -> {target}"
+        for module, targets in imports().items()
+        for target in targets
+        if room(target) == "gallery" and room(module) not in {"gallery", "plugins"}
+    }
+    assert others == set()
+    reads = {
+        room(target)
+        for module, targets in imports().items()
+        if room(module) == "gallery"
+        for target in targets
+    }
+    assert reads <= {"gallery", "storage", "exceptions", "clock", "__init__"}
 
 
 def test_there_is_no_circle():

@@ -9,6 +9,7 @@ from airflow.sdk import Asset
 from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.arguments import check_if_known, require, require_resolved
 from airflow_provider_visio.exceptions import InvalidRequestError
+from airflow_provider_visio.extra_links import HAS_STORED
 from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.storage.destination import check_destination, check_folder, check_reachable
 
@@ -52,6 +53,7 @@ class StoresFiles(VisioOperator):
         self.asset = asset
         # What the event of the asset says of each stored manifest.
         self._manifests: list[dict[str, Any]] = []
+        self._stored_files = 0
         self.destination = destination
         self.folder = folder
         self.on_file_error = on_file_error
@@ -109,7 +111,13 @@ class StoresFiles(VisioOperator):
 
         if self.asset is not None:
             self._update_asset(context, self.asset, manifest)
+        self._stored_files += len(manifest["files"])
         return summary(manifest, photo_details=self.photo_details)
+
+    def _paced(self, *args: Any, **kwargs: Any) -> Any:
+        output = super()._paced(*args, **kwargs)
+        setattr(self, HAS_STORED, self._stored_files > 0)  # only now there is an output that lists them
+        return output
 
     def _update_asset(self, context: Context, asset: Asset, manifest: Manifest) -> None:
         declared = self.dag.get_task(self.task_id).outlets if self.has_dag() else [asset]  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visio.arguments import ids_of
 from airflow_provider_visio.exceptions import NotFoundError, VisioProviderError
-from airflow_provider_visio.extra_links import VisionoRequestLink
+from airflow_provider_visio.extra_links import VisionoPhotosLink, VisionoRequestLink
 from airflow_provider_visio.hooks.cached_hook import VisionoTask
 from airflow_provider_visio.idempotency.state_store import StateStore
 from airflow_provider_visio.operators.base import VisioOperator
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from airflow.sdk import BaseOperatorLink, Context
+
+# The buttons of operators that store photos.
+PHOTO_LINKS: Collection[BaseOperatorLink] = (VisionoRequestLink(), VisionoPhotosLink())
 
 # Key, in the task's state store, of the ids that a try has begun to delete.
 DELETING = "visio_deleting"

@@ -29,7 +29,7 @@ from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.idempotency.tag import ASK_KEY
 from airflow_provider_visio.operators.base import chosen_fields
 from airflow_provider_visio.operators.stored_files import StoresFiles
-from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
+from airflow_provider_visio.operators.visiono_base import PHOTO_LINKS, VisionoDeleteOperator, VisionoOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -285,6 +285,7 @@ class VisionoDownloadPermanentLinkPhotosOperator(StoresFiles, VisionoOperator):
     """
 
     template_fields: Sequence[str] = ("link_id", "destination", "folder", "submission_ids", "visiono_conn_id")
+    operator_extra_links = PHOTO_LINKS
 
     def __init__(
         self,

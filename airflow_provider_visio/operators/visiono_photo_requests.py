@@ -28,7 +28,7 @@ from airflow_provider_visio.extra_links import remember_link
 from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.operators.base import MaskedField, chosen_fields, run_in_thread
 from airflow_provider_visio.operators.stored_files import StoresFiles
-from airflow_provider_visio.operators.visiono_base import VisionoDeleteOperator, VisionoOperator
+from airflow_provider_visio.operators.visiono_base import PHOTO_LINKS, VisionoDeleteOperator, VisionoOperator
 from airflow_provider_visio.storage.destination import folder_at
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class VisionoCreatePhotoRequestOperator(StoresFiles, VisionoOperator):
         "visiono_conn_id",
     )
     template_fields_renderers = {"items": "json", "metadata": "json"}  # noqa: RUF012
+    operator_extra_links = PHOTO_LINKS
     recipient_email = MaskedField()
 
     def __init__(
@@ -373,6 +374,7 @@ class VisionoDownloadPhotosOperator(StoresFiles, VisionoOperator):
     """
 
     template_fields: Sequence[str] = ("request_id", "destination", "folder", "visiono_conn_id")
+    operator_extra_links = PHOTO_LINKS
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from airflow_provider_visio.exceptions import (
     TransferError,
     WaitTimeoutError,
 )
-from airflow_provider_visio.extra_links import VizdomDashboardLink, remember_link
+from airflow_provider_visio.extra_links import VizdomDashboardLink, VizdomFilesLink, remember_link
 from airflow_provider_visio.idempotency.on_existing import check_on_existing
 from airflow_provider_visio.operators.base import chosen_fields
 from airflow_provider_visio.operators.stored_files import StoresFiles
@@ -62,9 +62,9 @@ _STARTED = "started"
 
 
 class _VizdomExportOperator(VizdomOperator):
-    """An operator with a link to the dashboard."""
+    """An operator with links to the dashboard and to the stored files."""
 
-    operator_extra_links = (VizdomDashboardLink(),)
+    operator_extra_links = (VizdomDashboardLink(), VizdomFilesLink())
 
 
 class VizdomExportDashboardOperator(StoresFiles, _VizdomExportOperator):

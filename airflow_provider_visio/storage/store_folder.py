@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_visio.storage.part_files import local_part, part_name, remove_dead
 
@@ -35,6 +37,8 @@ _UPLOAD: dict[str, dict[str, Any]] = {
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # A mount of an object store may know no rename.
 _NO_RENAME = {errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EXDEV}
+# Bytes that a store's client reads ahead; some would take 50 MiB.
+_READ_BLOCK = 4 * 2**20
 # Part files in the temporary folder of the machine, on their way to a store.
 _SPOOL = "visio"
 
@@ -112,6 +116,18 @@ class StoreFolder:
         except (FileNotFoundError, PermissionError):  # S3 answers 403 for a missing key if one may not list
             return None
 
+    def open_to_read(self, name: str) -> IO[bytes]:
+        """
+        Open a file to read it in parts. On a disk it must be a plain file: a link could lead to any other.
+
+        :raises OSError: it does not exist, or cannot be opened.
+        """
+        path = f"{self._path}/{name}"
+        if self._is_local:
+            return open(path, "rb", opener=_open_plain)
+        file: IO[bytes] = self._fs.open(path, "rb", block_size=_READ_BLOCK)
+        return file
+
     def remove(self, name: str) -> None:
         """Remove a file that is no longer of use; one that cannot be removed stays."""
         try:
@@ -174,6 +190,15 @@ class StoreFolder:
         except FileExistsError:  # this store's rename does not replace
             self._fs.rm_file(final)
             self._fs.mv(hidden, final)
+
+
+def _open_plain(path: str, flags: int) -> int:
+    """Open a file that is neither a link nor a pipe."""
+    number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.ELOOP, "it is not a plain file", path)
+    return number
 
 
 def storing_failed(folder: ObjectStoragePath, error: Exception) -> str:
