@@ -106,6 +106,10 @@ live: $(READY) ## run the tests with a real scheduler and triggerer
 browser: $(READY) ## look at the gallery of a real Airflow with Debian's Chromium
 	@$(BIN)/python -m pytest -q -m browser tests/browser
 
+.PHONY: screenshots
+screenshots: $(READY) ## take the pictures in docs/images from a real Airflow with Debian's Chromium
+	@$(BIN)/python -m dev.screenshots
+
 .PHONY: secrets
 secrets: $(READY) ## search the data of a real Airflow for API keys, signed links and addresses
 	@$(BIN)/python -m pytest -q -m secrets tests/secrets
