@@ -201,10 +201,12 @@ class TransferError(VisioProviderError):
     """
     A file could not be fetched or stored; no file under its final name is incomplete.
 
-    ``failed`` has each file that could not be fetched: ``{"key", "item", "reason"}``.
+    ``failed`` has each file that could not be fetched: ``{"key", "item", "reason"}``. ``manifest`` is the manifest of
+    those that are stored, None if none was written.
     """
 
     failed: Sequence[Mapping[str, Any]] = ()
+    manifest: Mapping[str, Any] | None = None
 
 
 class SignatureError(VisioProviderError):

@@ -1,14 +1,16 @@
-"""The output of a task instance, which says what the task stored. A DAG author can write any output."""
+"""The output of a task instance, or what one that failed has stored. A DAG author can write any XCom."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, ValidationError
 
+from airflow_provider_visio.extra_links import STORED_KEY
 from airflow_provider_visio.gallery.problem import GalleryError
 
 log = logging.getLogger(__name__)
@@ -96,18 +98,19 @@ def _output(task: TaskAddress) -> Any:
 
     with create_session() as session:
         # Airflow 3.1 does not encode a "+" in the address of a plugin's page.
-        for run_id in dict.fromkeys((task.run_id, task.run_id.replace(" ", "+"))):
+        run_ids = dict.fromkeys((task.run_id, task.run_id.replace(" ", "+")))
+        for run_id, key in product(run_ids, ("return_value", STORED_KEY)):
             row = session.scalars(
                 XComModel.get_many(
                     dag_ids=task.dag_id,
                     run_id=run_id,
                     task_ids=task.task_id,
                     map_indexes=task.map_index,
-                    key="return_value",
+                    key=key,
                 )
             ).first()
             if row is not None:
                 return _value(row)
     raise GalleryError(
-        "This task has no output. It has not succeeded (yet), it was cleared, or it has do_xcom_push=False."
+        "This task has no output. It has stored nothing (yet), it was cleared, or it has do_xcom_push=False."
     )

@@ -8,8 +8,8 @@ from airflow.sdk import Asset
 
 from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.arguments import check_if_known, require, require_resolved
-from airflow_provider_visio.exceptions import InvalidRequestError
-from airflow_provider_visio.extra_links import HAS_STORED
+from airflow_provider_visio.exceptions import InvalidRequestError, TransferError, VisioProviderError
+from airflow_provider_visio.extra_links import HAS_STORED, STORED_KEY
 from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.storage.destination import check_destination, check_folder, check_reachable
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_visio.operators.base import Done
+    from airflow_provider_visio.operators.base import Done, Step
     from airflow_provider_visio.storage.manifest import Manifest
     from airflow_provider_visio.storage.transfer import OnFileError
 
@@ -53,7 +53,8 @@ class StoresFiles(VisioOperator):
         self.asset = asset
         # What the event of the asset says of each stored manifest.
         self._manifests: list[dict[str, Any]] = []
-        self._stored_files = 0
+        # The short form of each manifest with files, by its path.
+        self._stored_jobs: dict[str, dict[str, Any]] = {}
         self.destination = destination
         self.folder = folder
         self.on_file_error = on_file_error
@@ -102,21 +103,43 @@ class StoresFiles(VisioOperator):
         }
 
     def _each(self, ids: Sequence[str], what: str, work: Callable[[str], Done]) -> list[Done]:
+        def store(one: str) -> Done:
+            try:
+                return work(one)
+            except TransferError as error:
+                self._note(error.manifest)
+                raise
+
         self.hook.lineage_jobs = len(ids)
-        return super()._each(ids, what, work)
+        return super()._each(ids, what, store)
 
     def _summary(self, context: Context, manifest: Manifest) -> dict[str, Any]:
         """Return a manifest's short form for the output, and add it to the event of the asset."""
-        from airflow_provider_visio.storage.manifest import summary
-
         if self.asset is not None:
             self._update_asset(context, self.asset, manifest)
-        self._stored_files += len(manifest["files"])
-        return summary(manifest, photo_details=self.photo_details)
+        return self._note(manifest)
 
-    def _paced(self, *args: Any, **kwargs: Any) -> Any:
-        output = super()._paced(*args, **kwargs)
-        setattr(self, HAS_STORED, self._stored_files > 0)  # only now there is an output that lists them
+    def _note(self, manifest: Any) -> dict[str, Any]:
+        from airflow_provider_visio.storage.manifest import summary
+
+        if not manifest:
+            return {}
+        short = summary(manifest, photo_details=self.photo_details)
+        if short["files"]:
+            self._stored_jobs[manifest["path"]] = short
+        return short
+
+    def _paced(self, step: Step, context: Context, *args: Any, **kwargs: Any) -> Any:
+        try:
+            output = super()._paced(step, context, *args, **kwargs)
+        except VisioProviderError as error:
+            self._note(getattr(error, "manifest", None))
+            if self._stored_jobs:
+                # A task that fails has no output.
+                context["ti"].xcom_push(key=STORED_KEY, value=list(self._stored_jobs.values()))
+            raise
+        finally:
+            setattr(self, HAS_STORED, bool(self._stored_jobs))
         return output
 
     def _update_asset(self, context: Context, asset: Asset, manifest: Manifest) -> None:

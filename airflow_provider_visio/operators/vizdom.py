@@ -284,15 +284,17 @@ class VizdomDownloadExportOperator(StoresFiles, _VizdomExportOperator):
         """Fetch and store the files."""
         self._check_storage()
         hook = self.hook
-        manifests = self._each(
-            ids_of(self.export_id, "export_id"),
-            "exports",
-            lambda export_id: hook.download_export(export_id, **self._storage),
-        )
-        dashboard_id = manifests[0]["about"].get("dashboard_id")
-        if dashboard_id:
-            remember_link(context, hook.dashboard_url(dashboard_id))
-        return self._one_or_all(self.export_id, [self._summary(context, manifest) for manifest in manifests])
+        dashboards = []
+
+        def store(export_id: str) -> dict[str, Any]:
+            manifest = hook.download_export(export_id, **self._storage)
+            dashboards.append(manifest["about"].get("dashboard_id"))
+            return self._summary(context, manifest)
+
+        stored = self._each(ids_of(self.export_id, "export_id"), "exports", store)
+        if dashboards[0]:
+            remember_link(context, hook.dashboard_url(dashboards[0]))
+        return self._one_or_all(self.export_id, stored)
 
 
 def _ordinal(number: int) -> str:

@@ -182,7 +182,7 @@ def _files_failed(manifest: Manifest, wanted: int, job: Job) -> TransferError:
         status=statuses.pop() if len(statuses) == 1 else None,
         conn_id=job.conn_id,
     )
-    error.failed = failed
+    error.failed, error.manifest = failed, manifest
     return error
 
 

@@ -145,6 +145,17 @@ def test_odd_files_do_no_harm_and_say_what_they_are(visit, site, odd):
     assert page.title() == title
 
 
+def test_what_a_task_has_stored_that_failed(visit, site, airflow, tmp_path):
+    failed = [{"key": "ph_7", "item": "The dent", "reason": "it is a web page, not a file"}]
+    airflow.wait_for_dag("failing")
+    run_id = airflow.api.trigger("failing", {"output": store(tmp_path, {"car.jpg": PHOTO}, failed=failed)})
+    assert airflow.wait_for_run("failing", run_id)["state"] == "failed"
+    page = visit()
+    page.goto(site.address("photos", ("failing", run_id)))
+    expect_loaded(images(page).first)
+    expect(page.get_by_text("it is a web page, not a file")).to_be_visible()
+
+
 def test_a_manifest_that_leaves_its_folder(visit, site, run_with, tmp_path):
     (tmp_path / "secret.jpg").write_bytes(PHOTO)
     wrong = {"secret.jpg": {"path": f"file://{tmp_path}/job/../secret.jpg"}}

@@ -113,10 +113,13 @@ def test_a_photo_of_one_request_keeps_no_other_request_from_being_stored(sandbox
     ids = [submitted(sandbox) for _ in range(3)]
     photo = VisionoHook().list_photos(ids[1])[0]["id"]
     sandbox.fault("storage", "html", status=200, path=photo)
+    task = run_task(download(ids, tmp_path))
     with pytest.raises(
         TransferError, match=f"1 of 3 photo requests failed: {ids[1]}: .* not be fetched: {photo} "
     ):
-        run_task(download(ids, tmp_path)).run()
+        task.run()
+    listed = [(one["id"], len(one["files"]), len(one["failed"])) for one in task.xcom["visio_stored"]]
+    assert sorted(listed) == sorted([(ids[0], 2, 0), (ids[1], 1, 1), (ids[2], 2, 0)])
     assert kept(tmp_path) == {ids[0], ids[2]}
     manifest = json.loads((tmp_path / ids[1] / "manifest.json").read_text())
     assert ([len(manifest["files"]), len(manifest["failed"])], manifest["complete"]) == ([1, 1], False)

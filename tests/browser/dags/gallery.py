@@ -45,6 +45,16 @@ with DAG("any_output", params={"output": {}}, **NEVER):
 
     store()
 
+with DAG("failing", params={"output": {}}, **NEVER):
+
+    @task(task_id="store", multiple_outputs=False)
+    def fail(params: dict[str, Any], ti: Any = None) -> None:
+        """Fail as an operator does that has stored some files."""
+        ti.xcom_push(key="visio_stored", value=[params["output"]])
+        raise RuntimeError("1 of 2 files could not be fetched")
+
+    fail()
+
 with DAG("hidden", params={"output": {}}, **NEVER):
 
     @task(task_id="store", multiple_outputs=False)
