@@ -37,7 +37,7 @@ class _Views:
     """The pages in Airflow's UI, likewise."""
 
     def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
-        if not _is_on("gallery"):
+        if not _has_gallery():
             return []
         from airflow_provider_visio.extra_links import GALLERY_ROUTE
 
@@ -51,15 +51,17 @@ class _Views:
         ]
 
 
-def _is_on(option: str) -> bool:
+def _has_gallery() -> bool:
     from airflow.providers.common.compat.sdk import conf
 
-    return bool(conf.getboolean("visio", option, fallback=False))
+    return bool(conf.getboolean("visio", "gallery", fallback=False))
 
 
 def _receiver() -> Any:
     """Return the receiver, or None if it is off."""
-    if not _is_on("webhooks"):
+    from airflow.providers.common.compat.sdk import conf
+
+    if not conf.getboolean("visio", "webhooks", fallback=False):
         return None
     from airflow_provider_visio.webhooks.app import app
 
@@ -68,7 +70,7 @@ def _receiver() -> Any:
 
 def _gallery() -> Any:
     """Return the gallery, or None if it is off."""
-    if not _is_on("gallery"):
+    if not _has_gallery():
         return None
     from airflow_provider_visio.gallery.app import app
 
