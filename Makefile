@@ -146,6 +146,8 @@ bench: $(READY) ## run the benchmarks, with peers (three quarters of an hour)
 	@$(BIN)/python -m benchmarks.webhooks
 	@$(BIN)/python -m benchmarks.download
 	@$(BIN)/python -m benchmarks.campaign
+	@$(BIN)/python -m benchmarks.webhook_delay
+	@$(BIN)/python -m benchmarks.gallery
 
 .PHONY: lint
 lint: check-style check-format check-types check-workflows ## check style, format, types and GitHub's workflows

@@ -70,8 +70,8 @@ class Camera:
             context.close()
 
     def take(self, page: Page, name: str) -> None:
-        """Save what a page shows."""
-        page.wait_for_load_state("networkidle")
+        """Save what a page shows once it has settled: Airflow's pages never stop asking for news."""
+        page.wait_for_timeout(2000)
         page.screenshot(path=self._images / f"{name}.png", animations="disabled")
 
 
@@ -112,11 +112,10 @@ def answer(camera: Camera, link: str, folder: Path) -> None:
         for number, photo in enumerate(photos(folder)):
             inputs.nth(number).set_input_files(photo)
         page.get_by_text("Share my location").click()
-        page.wait_for_timeout(1000)
         page.evaluate("scrollTo(0, 0)")
         camera.take(page, "recipient")
         page.get_by_role("button", name="Send").click()
-        page.wait_for_load_state("networkidle")
+        page.wait_for_load_state()
 
 
 def run_the_flagship(stack: Stack, camera: Camera, folder: Path) -> str:
@@ -142,7 +141,6 @@ def graph(camera: Camera, run_id: str) -> None:
     """Show the graph of the run."""
     with camera.page(f"/dags/{DAG_ID}/runs/{quote(run_id)}") as page:
         page.get_by_role("button", name="Graph").or_(page.get_by_label("Show Graph")).first.click()
-        page.wait_for_timeout(2000)
         camera.take(page, "graph")
 
 
@@ -152,8 +150,6 @@ def gallery(camera: Camera, run_id: str, task_id: str, name: str, *, dark: bool 
     with camera.page(address, dark=dark) as page:
         frame = page.frame_locator("iframe")
         frame.get_by_role("heading").first.wait_for()
-        page.wait_for_load_state("networkidle")
-        page.wait_for_timeout(1000)
         camera.take(page, name)
 
 
