@@ -20,8 +20,6 @@ LINK_KEY = "visio_link"
 # The gallery's page in Airflow's UI, as the plugin registers it.
 GALLERY_ROUTE = "visio_gallery"
 
-# Key of the XCom in which a task that fails lists what it has stored.
-STORED_KEY = "visio_stored"
 # Attribute of a task whose process has stored files.
 HAS_STORED = "_visio_has_stored"
 # Attribute of a task whose process knows its link; "" where there is none.

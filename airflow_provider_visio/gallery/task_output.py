@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, ValidationError
 
-from airflow_provider_visio.extra_links import STORED_KEY
 from airflow_provider_visio.gallery.problem import GalleryError
+from airflow_provider_visio.storage.manifest import STORED_KEY
 
 log = logging.getLogger(__name__)
 

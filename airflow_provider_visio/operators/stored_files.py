@@ -9,7 +9,7 @@ from airflow.sdk import Asset
 from airflow_provider_visio.api.plain_values import text_of
 from airflow_provider_visio.arguments import check_if_known, require, require_resolved
 from airflow_provider_visio.exceptions import InvalidRequestError, TransferError, VisioProviderError
-from airflow_provider_visio.extra_links import HAS_STORED, STORED_KEY
+from airflow_provider_visio.extra_links import HAS_STORED
 from airflow_provider_visio.operators.base import VisioOperator
 from airflow_provider_visio.storage.destination import check_destination, check_folder, check_reachable
 
@@ -135,6 +135,8 @@ class StoresFiles(VisioOperator):
         except VisioProviderError as error:
             self._note(getattr(error, "manifest", None))
             if self._stored_jobs:
+                from airflow_provider_visio.storage.manifest import STORED_KEY
+
                 # A task that fails has no output.
                 context["ti"].xcom_push(key=STORED_KEY, value=list(self._stored_jobs.values()))
             raise

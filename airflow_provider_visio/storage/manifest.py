@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_visio.storage.remote_file import RemoteFile
 
 MANIFEST = "manifest.json"
+# Key of the XCom in which a task that fails lists the short forms of its manifests.
+STORED_KEY = "visio_stored"
 # Seconds between two writes of a manifest while files arrive.
 WRITE_EVERY = 1.0
 

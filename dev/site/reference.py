@@ -54,7 +54,7 @@ def _with_button(of: type, lines: Iterator[str]) -> Iterator[str]:
     names = [str(link.name) for link in getattr(of, "operator_extra_links", ())]
     for line in lines:
         if names and line.startswith(":"):
-            yield f"Button in Airflow's UI: *{', '.join(names)}*."
+            yield f"Button{'s' * (len(names) > 1)} in Airflow's UI: {', '.join(f'*{name}*' for name in names)}."
             yield ""
             names = []
         yield line

@@ -21,7 +21,7 @@ def test_a_parameter_says_its_default_its_type_and_whether_it_is_templated():
     )
     # Declared by a base class.
     assert "4 by default.\n    Default: ``None``.\n:type parallel_downloads: int | None\n" in text
-    assert "Button in Airflow's UI: *Photo request*.\n\n:param instructions:" in text
+    assert "Buttons in Airflow's UI: *Photo request*, *Photos*.\n\n:param instructions:" in text
     assert ":doc:`/docs/reliability`" in text
 
 
