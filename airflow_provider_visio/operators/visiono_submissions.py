@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator
 
+from airflow_provider_visio.assets.visiono import photo_request_submission, submitted_ids
 from airflow_provider_visio.hooks.cached_hook import VisionoTask
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ class VisionoPublishSubmissionsOperator(BaseOperator):
     ui_color = VisionoTask.ui_color
 
     def __init__(self, *, visiono_conn_id: str = "visiono_default", **kwargs: Any) -> None:
-        from airflow_provider_visio.assets.visiono import photo_request_submission
-
         self._asset = photo_request_submission(visiono_conn_id)
         # As an inlet, its events can be read.
         super().__init__(inlets=[self._asset], outlets=[self._asset], **kwargs)
@@ -46,8 +45,6 @@ class VisionoPublishSubmissionsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Publish the requests that no other run has published."""
-        from airflow_provider_visio.assets.visiono import submitted_ids
-
         event = context["outlet_events"][self._asset]
         if not hasattr(event, "add_partitions"):
             raise AirflowSkipException(
