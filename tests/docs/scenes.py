@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sqlite3
@@ -405,6 +406,8 @@ def the_workspace_is_watched(stage: Stage) -> Iterator[None]:
 
 def submitted_by(stage: Stage, *ids: str) -> None:
     """Have the DAGs of a block run for these submissions: there is no scheduler to start them."""
+    # The operators take the real one, also if no test has imported them yet.
+    importlib.import_module("airflow_provider_visio.operators.visiono")
     stage.monkeypatch.setattr(visiono_assets, "submitted_ids", lambda context: list(ids))
 
 
