@@ -109,7 +109,8 @@ class Nudges:
         if not self._all and not any(True for _ in self._relevant(self._named)):
             return math.inf
         since = clock.ticks() - self._looked
-        return max(0.0, GATHER - since, min(self.budget.delay(), self._without_calls - since))
+        delay = max(0.0, GATHER - since, min(self.budget.delay(), self._without_calls - since))
+        return round(delay, 3)  # a rest of a sum of floats is no time to wait for
 
     def judged_in(self) -> float:
         """Return the seconds until :meth:`interval` may change by itself; infinite if it does not."""

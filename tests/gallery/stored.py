@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import airflow_provider_visio
 from airflow_provider_visio.storage.manifest import summary
 from airflow_provider_visio.storage.media_types import media_type_of
 
-SAMPLES = Path(__file__).parents[2] / "airflow_provider_visio" / "sandbox" / "sample_photos"
+SAMPLES = Path(airflow_provider_visio.__file__).parent / "sandbox" / "sample_photos"
 PHOTO = (SAMPLES / "car.jpg").read_bytes()
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 HTML = b"<!doctype html><script>parent.document.title = 'taken over'</script>"
