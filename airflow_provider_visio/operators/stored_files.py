@@ -139,9 +139,10 @@ class StoresFiles(VisioOperator):
 
                 # A task that fails has no output.
                 context["ti"].xcom_push(key=STORED_KEY, value=list(self._stored_jobs.values()))
+                setattr(self, HAS_STORED, True)
             raise
-        finally:
-            setattr(self, HAS_STORED, bool(self._stored_jobs))
+        # Not while the task defers: nothing lists the files yet.
+        setattr(self, HAS_STORED, bool(self._stored_jobs))
         return output
 
     def _update_asset(self, context: Context, asset: Asset, manifest: Manifest) -> None:

@@ -34,6 +34,16 @@ def test_a_task_that_stored_files_has_it(sandbox, on, run_task, tmp_path, name):
     assert ("Files" in task.buttons) == ("export" in name)
 
 
+def test_a_task_that_defers_in_the_middle_has_none_yet(sandbox, on, run_task, tmp_path):
+    ids = [submitted(sandbox), submitted(sandbox)]
+    sandbox.fault("visiono", "rate_limit", path=ids[1], times=1, retry_after=90)
+    task = run_task(VisionoDownloadPhotosOperator(task_id="store", request_id=ids, destination=str(tmp_path)))
+    before: list[str] = []
+    task.run(lambda: before.append(button(task)))
+    assert before == [""]
+    assert button(task)
+
+
 def test_its_parts_are_quoted_and_a_mapped_task_has_its_index(sandbox, on, run_task, tmp_path):
     task = run_task(OPERATORS["create"](sandbox, {"task_id": "store", "destination": str(tmp_path)}))
     task.run_id, task.map_index = "manual__2026-12-01T00:00:00+00:00/x", 3
