@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import io
-import shutil
 import sys
 import tempfile
 import threading
@@ -22,11 +21,11 @@ from urllib.parse import urlencode
 
 import psutil  # type: ignore[import-untyped]
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from benchmarks.table import HEAD, Row, number
 from dev.airflow_and_sandbox import airflow_and_sandbox
 from dev.checkout import WORK
+from dev.chromium import chromium
 from dev.processes import raise_on_signal
 from tests.gallery.stored import store
 
@@ -144,14 +143,10 @@ def measure(stack: Stack, folder: Path) -> list[Row]:
     gallery = f"{stack.url}/visio/gallery/photos?{urlencode(query)}"
     server = plain_page(folder)
     plain = f"http://127.0.0.1:{server.server_port}/index.html"
-    chromium = shutil.which("chromium")
-    assert chromium, "Debian's package chromium is missing"
     memory = Memory(stack.child("api-server"))
     idle = memory.now()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         pairs = [(visit(browser, gallery), visit(browser, plain)) for _ in range(ROUNDS)]
-        browser.close()
     memory.end()
     server.shutdown()
     rows = []

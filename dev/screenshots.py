@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -13,10 +12,10 @@ from urllib.parse import quote
 
 import pillow_heif  # type: ignore[import-untyped, unused-ignore]
 from PIL import Image, ImageDraw, ImageFont
-from playwright.sync_api import sync_playwright
 
 from dev.airflow_and_sandbox import airflow_and_sandbox
 from dev.checkout import EXAMPLE_DAGS, ROOT, WORK
+from dev.chromium import chromium
 from dev.console import Console
 from dev.polling import wait_for
 from dev.processes import DevError, Stopped, raise_on_signal
@@ -157,9 +156,6 @@ def screenshots(console: Console, images: Path, folder: Path) -> None:
     """Take all pictures."""
     images.mkdir(parents=True, exist_ok=True)
     console.log("screenshots", "starting the sandbox and Airflow (about 20 s)")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise DevError("Debian's package chromium is missing")
     with (
         airflow_and_sandbox(
             folder,
@@ -169,9 +165,8 @@ def screenshots(console: Console, images: Path, folder: Path) -> None:
             config={"visio": {"gallery": True}},
             cache=WORK,
         ) as (_, stack),
-        sync_playwright() as playwright,
+        chromium() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         camera = Camera(browser, stack, images)
         connection_form(camera)
         run_id = run_the_flagship(stack, camera, folder)
@@ -179,7 +174,6 @@ def screenshots(console: Console, images: Path, folder: Path) -> None:
         gallery(camera, run_id, "photos", "gallery-light")
         gallery(camera, run_id, "photos", "gallery-dark", dark=True)
         gallery(camera, run_id, "dashboard", "export")
-        browser.close()
     console.log("screenshots", f"wrote {len(list(images.glob('*.png')))} pictures")
 
 
