@@ -40,7 +40,7 @@ class Session(requests.Session):
     def __init__(self, connections: int = 10, ca_bundle: str | None = None) -> None:
         super().__init__()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._from_environment: dict[tuple[str, str], Any] = {}
+        self._from_environment: dict[tuple[str, str, str], Any] = {}
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(ca_bundle, pool_maxsize=connections))
 
@@ -50,8 +50,7 @@ class Session(requests.Session):
 
     def merge_environment_settings(self, url: Any, *settings: Any) -> Any:
         """Return a request's proxies and authorities. They are read from the environment once for each host."""
-        host = urlsplit(url)[:2]
-        key = (str(host), repr(settings))
+        key = (*urlsplit(url)[:2], repr(settings))
         if key not in self._from_environment:
             self._from_environment[key] = super().merge_environment_settings(url, *settings)
         return dict(self._from_environment[key])
